@@ -1,0 +1,63 @@
+//! Taking mappings down.
+
+use super::control::Control;
+use super::name::MappingName;
+use super::node;
+use crate::error::{Error, Result};
+
+/// How often removal is tried while the mapping is held; each try waits for almost a second.
+const REMOVE_ATTEMPTS: usize = 5;
+
+/// When a mapping is removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Removal {
+    /// Now; a mapping that is held is waited for, about four seconds at most.
+    #[default]
+    Now,
+    /// When its last user closes it; at once if there is none.
+    Deferred,
+}
+
+/// Removes a verity mapping. Loop devices that [`activate`](super::activate) attached go with it.
+///
+/// # Errors
+/// [`Error::NoDeviceMapper`], [`Error::MappingInactive`], [`Error::MappingNotVerity`], [`Error::MappingBusy`],
+/// [`Error::DeviceMapper`].
+pub fn deactivate(name: &MappingName, when: Removal) -> Result<()> {
+    let control = Control::open()?;
+    check_verity(&control, name)?;
+    let deferred = when == Removal::Deferred;
+    let mut attempts = 1;
+    loop {
+        match control.remove(name, deferred) {
+            Err(Error::MappingBusy { .. }) if attempts < REMOVE_ATTEMPTS => attempts += 1,
+            result => break result?,
+        }
+    }
+    // A deferred removal leaves the mapping, and so its node, to its users.
+    if control.info(name)?.is_none() {
+        node::remove(&name.node())?;
+    }
+    Ok(())
+}
+
+/// Takes back a deferred removal that has not happened yet.
+///
+/// # Errors
+/// [`Error::NoDeviceMapper`], [`Error::MappingInactive`], [`Error::MappingNotVerity`], [`Error::DeviceMapper`].
+pub fn cancel_deferred_removal(name: &MappingName) -> Result<()> {
+    let control = Control::open()?;
+    check_verity(&control, name)?;
+    control.message(name, "@cancel_deferred_remove")
+}
+
+/// Refuses to touch what is not ours: whoever made another kind of mapping knows how to take it down.
+fn check_verity(control: &Control, name: &MappingName) -> Result<()> {
+    if control.info(name)?.is_none() {
+        return Err(Error::MappingInactive { name: name.to_string() });
+    }
+    match &control.table(name)?[..] {
+        [only] if only.is_verity() => Ok(()),
+        _ => Err(Error::MappingNotVerity { name: name.to_string() }),
+    }
+}

@@ -1,0 +1,72 @@
+//! The node `/dev/mapper/NAME`. With udev its rules make a symlink there; without, this module makes a block node, as
+//! device-mapper's own library does, and takes it away again.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+
+use crate::error::{Error, Result};
+
+/// The group `disk` where `/etc/group` does not say otherwise: device-mapper's own default.
+const DISK_GID: u32 = 6;
+
+/// Makes sure that `node` leads to the block device `device`.
+pub(super) fn ensure(node: &Path, (major, minor): (u32, u32)) -> Result<()> {
+    let device = makedev(major.into(), minor.into());
+    match fs::metadata(node) {
+        Ok(metadata) if metadata.file_type().is_block_device() && metadata.rdev() == device => return Ok(()),
+        // Left over from another mapping, or a link to nowhere.
+        Ok(_) | Err(_) => log::debug!("making the node {}", node.display()),
+    }
+    // Made under another name and then renamed, so that nobody finds it with the wrong owner or mode.
+    let directory = node.parent().unwrap_or(Path::new("/dev/mapper"));
+    let temporary = directory.join(format!(".{major}:{minor}.{}", std::process::id()));
+    let made = mknod(&temporary, SFlag::S_IFBLK, Mode::from_bits_truncate(0o660), device)
+        .map_err(std::io::Error::from)
+        .and_then(|()| fs::set_permissions(&temporary, fs::Permissions::from_mode(0o660)))
+        .and_then(|()| chown(&temporary, Some(0), Some(disk_gid())))
+        .and_then(|()| fs::rename(&temporary, node));
+    made.map_err(|source| {
+        let _ = fs::remove_file(&temporary);
+        Error::Io { action: "make", path: node.to_owned(), source }
+    })
+}
+
+/// Takes away a block node that [`ensure`] may have made. A link is udev's and not touched.
+pub(super) fn remove(node: &Path) -> Result<()> {
+    match fs::symlink_metadata(node) {
+        Ok(metadata) if metadata.file_type().is_block_device() => match fs::remove_file(node) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", node)(error)),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Read from the file itself: the C library's look-up loads shared objects, which a static program in an initramfs does
+/// not have.
+fn disk_gid() -> u32 {
+    fs::read_to_string("/etc/group").ok().and_then(|groups| gid_of("disk", &groups)).unwrap_or(DISK_GID)
+}
+
+fn gid_of(name: &str, groups: &str) -> Option<u32> {
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_is_found_by_its_whole_name() {
+        let groups = "root:x:0:\ndiskette:x:9:\ndisk:x:994:user\nbroken\n";
+        assert_eq!(gid_of("disk", groups), Some(994));
+        assert_eq!(gid_of("tape", groups), None);
+    }
+}

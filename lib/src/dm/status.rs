@@ -1,0 +1,90 @@
+//! What is known of an active mapping.
+
+use std::path::PathBuf;
+
+use super::control::Control;
+use super::name::MappingName;
+use crate::error::{Error, Result};
+use crate::sysfs;
+use crate::table::{VerityStatus, VerityTable};
+
+/// A block device under a mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoopBacked {
+    /// The device's node.
+    pub device: PathBuf,
+    /// The image file behind it, when it is a loop device.
+    pub file: Option<PathBuf>,
+}
+
+impl LoopBacked {
+    /// Looks up what a table calls `major:minor`.
+    fn of_table(numbers: &str) -> Self {
+        let device = sysfs::block_device_path(numbers).unwrap_or_else(|| PathBuf::from(numbers));
+        Self { device, file: sysfs::loop_backing_file(numbers) }
+    }
+}
+
+/// An active mapping.
+#[derive(Clone, Debug)]
+pub struct MappingStatus {
+    /// Its name.
+    pub name: MappingName,
+    /// How many have it open.
+    pub open_count: u32,
+    /// Whether it refuses writes; a verity mapping always does.
+    pub read_only: bool,
+    /// What verity says; `None` for a mapping of another target type.
+    pub verity: Option<VerityMapping>,
+}
+
+/// The verity side of an active mapping.
+#[derive(Clone, Debug)]
+pub struct VerityMapping {
+    /// The active table, as the kernel reports it.
+    pub table: VerityTable,
+    /// What the target has seen so far.
+    pub status: VerityStatus,
+    /// The mapping's length in 512-byte sectors.
+    pub sectors: u64,
+    /// The data device.
+    pub data: LoopBacked,
+    /// The hash device.
+    pub hash: LoopBacked,
+    /// The FEC device, when the table has one.
+    pub fec: Option<LoopBacked>,
+}
+
+/// Asks for a mapping's status; `None` when there is no mapping of that name.
+///
+/// # Errors
+/// [`Error::NoDeviceMapper`], [`Error::DeviceMapper`], and [`Error::TableSyntax`] for a table that is not verity's.
+pub fn status(name: &MappingName) -> Result<Option<MappingStatus>> {
+    let control = Control::open()?;
+    let Some(info) = control.info(name)? else { return Ok(None) };
+    let verity = match (control.table(name), control.status(name)) {
+        // Removed since it was found.
+        (Err(Error::MappingInactive { .. }), _) | (_, Err(Error::MappingInactive { .. })) => return Ok(None),
+        (table, status) => match (&table?[..], &status?[..]) {
+            ([table], [status]) if table.is_verity() && status.is_verity() => {
+                let sectors = table.sectors;
+                let table = VerityTable::parse(&table.text)?;
+                Some(VerityMapping {
+                    status: VerityStatus::parse(&status.text)?,
+                    sectors,
+                    data: LoopBacked::of_table(&table.data_device),
+                    hash: LoopBacked::of_table(&table.hash_device),
+                    fec: table.options.fec.as_ref().map(|fec| LoopBacked::of_table(&fec.device)),
+                    table,
+                })
+            }
+            _ => None,
+        },
+    };
+    Ok(Some(MappingStatus {
+        name: name.clone(),
+        open_count: info.open_count.max(0).unsigned_abs(),
+        read_only: info.read_only,
+        verity,
+    }))
+}

@@ -1,0 +1,321 @@
+//! The library's one error type. Each variant says what was found and what was needed; where the kernel gave an
+//! errno it is kept and [`Error::errno`] returns it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+/// The library's result type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One of the three areas of a verity image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// The data blocks.
+    Data,
+    /// The superblock and the hash tree.
+    Hash,
+    /// The forward error correction parity.
+    Fec,
+}
+
+impl std::fmt::Display for Area {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Data => "data",
+            Self::Hash => "hash",
+            Self::Fec => "FEC",
+        })
+    }
+}
+
+/// Everything that can go wrong in this library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A block size the format does not have.
+    #[error("block size {found} is not a power of two from 512 to 524288 bytes")]
+    BlockSize {
+        /// The size asked for, in bytes.
+        found: u64,
+    },
+    /// A hash algorithm this library does not know.
+    #[error("unknown hash algorithm {name:?}")]
+    HashAlgorithm {
+        /// The name as given.
+        name: String,
+    },
+    /// A hash type other than 0 and 1.
+    #[error("hash type {found} is neither 0 (Chrome OS) nor 1 (normal)")]
+    HashType {
+        /// The number found.
+        found: u64,
+    },
+    /// A salt that is no hexadecimal text.
+    #[error("the salt is neither an even number of hexadecimal digits nor \"-\"")]
+    SaltText,
+    /// A salt longer than the format has room for.
+    #[error("the salt has {found} bytes, at most 256 are possible")]
+    SaltLength {
+        /// Its length in bytes.
+        found: usize,
+    },
+    /// A root hash that is no hexadecimal text.
+    #[error("the root hash is not an even number of hexadecimal digits")]
+    RootHashText,
+    /// A root hash whose length is not that of the algorithm's digest.
+    #[error("the root hash has {found} bytes, {algorithm} makes {needed}")]
+    RootHashLength {
+        /// Its length in bytes.
+        found: usize,
+        /// The digest's length in bytes.
+        needed: usize,
+        /// The algorithm that says so.
+        algorithm: &'static str,
+    },
+    /// An area's offset that is no multiple of 512, or beyond any device.
+    #[error("{area} offset {found} is not a multiple of 512 bytes within a device")]
+    Offset {
+        /// Which area.
+        area: Area,
+        /// The offset in bytes.
+        found: u64,
+    },
+    /// A number of FEC parity bytes that the code does not have.
+    #[error("{found} FEC parity bytes per codeword asked for, 2 to 24 are possible")]
+    FecRoots {
+        /// The number asked for.
+        found: u64,
+    },
+    /// FEC needs data and hash blocks of one size.
+    #[error("FEC needs equal block sizes, data blocks have {data} bytes and hash blocks {hash}")]
+    FecBlockSizes {
+        /// Data block size in bytes.
+        data: u32,
+        /// Hash block size in bytes.
+        hash: u32,
+    },
+    /// FEC was asked for, and this version has none yet.
+    #[error("forward error correction is not supported yet")]
+    FecUnsupported,
+    /// Two areas of one device overlap.
+    #[error("{first} area (up to byte {first_end}) overlaps with {second} area (from byte {second_start})")]
+    Overlap {
+        /// The area named first.
+        first: Area,
+        /// The first byte behind it.
+        first_end: u64,
+        /// The area it runs into.
+        second: Area,
+        /// Where that one starts, in bytes.
+        second_start: u64,
+    },
+    /// There are no data blocks to protect.
+    #[error("{path}: {found} bytes are less than one data block of {block_size} bytes")]
+    NoDataBlocks {
+        /// The data device.
+        path: PathBuf,
+        /// Its size in bytes.
+        found: u64,
+        /// The data block size in bytes.
+        block_size: u32,
+    },
+    /// So many data blocks that the image would be larger than any device can be.
+    #[error("{blocks} data blocks of {block_size} bytes are more than a device can hold")]
+    TooManyBlocks {
+        /// The number of data blocks.
+        blocks: u64,
+        /// Their size in bytes.
+        block_size: u32,
+    },
+    /// A device is smaller than the parameters need it to be.
+    #[error("{path}: {found} bytes found, {needed} needed")]
+    DeviceTooSmall {
+        /// The device.
+        path: PathBuf,
+        /// Its size in bytes.
+        found: u64,
+        /// The size needed, in bytes.
+        needed: u64,
+    },
+    /// No superblock where one was looked for.
+    #[error("no verity superblock")]
+    NotVerity,
+    /// A superblock of another version.
+    #[error("superblock version {found}, 1 is the only one known")]
+    SuperblockVersion {
+        /// The version found.
+        found: u32,
+    },
+    /// A superblock whose fields contradict the format.
+    #[error("superblock is corrupted: {what}")]
+    SuperblockCorrupted {
+        /// Which field, and what is wrong with it.
+        what: &'static str,
+    },
+    /// A superblock that cannot be used, and on which device it was found.
+    #[error("{path}: {source}")]
+    Superblock {
+        /// The hash device.
+        path: PathBuf,
+        /// Why it cannot be used.
+        source: Box<Error>,
+    },
+    /// A device or file that cannot be opened.
+    #[error("cannot open {path}: {source}")]
+    Open {
+        /// The device or file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Neither a block device nor a regular file.
+    #[error("{path} is neither a block device nor a regular file")]
+    NotDevice {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A block device that something else holds exclusively.
+    #[error("{path} is in use (already mapped or mounted)")]
+    DeviceBusy {
+        /// The device.
+        path: PathBuf,
+    },
+    /// A file or device operation failed.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried: `read`, `write`, ...
+        action: &'static str,
+        /// On which device or file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A mapping's name that device-mapper cannot hold.
+    #[error("mapping name {name:?}: {what}")]
+    MappingName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        what: NameFault,
+    },
+    /// A mapping of that name, or with that UUID, exists already.
+    #[error("mapping {name} exists already")]
+    MappingExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// There is no mapping of that name.
+    #[error("there is no mapping {name}")]
+    MappingInactive {
+        /// The name.
+        name: String,
+    },
+    /// The mapping is open elsewhere and cannot be removed.
+    #[error("mapping {name} is in use")]
+    MappingBusy {
+        /// The name.
+        name: String,
+    },
+    /// The mapping is of another target type.
+    #[error("mapping {name} is not a verity mapping")]
+    MappingNotVerity {
+        /// The name.
+        name: String,
+    },
+    /// Device-mapper itself cannot be reached.
+    #[error("cannot open /dev/mapper/control: {source}")]
+    NoDeviceMapper {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kernel refused the table.
+    #[error("the kernel refused the table \"{table}\": {errno}")]
+    TableRefused {
+        /// The target's arguments as they were sent.
+        table: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// Another device-mapper operation failed.
+    #[error("device-mapper: cannot {action} {name}: {message}")]
+    DeviceMapper {
+        /// What was tried.
+        action: &'static str,
+        /// The mapping.
+        name: String,
+        /// What the kernel or the wrapper said.
+        message: String,
+        /// The kernel's answer, where it was one.
+        errno: Option<Errno>,
+    },
+    /// A table or status line that is not what the kernel's verity target writes.
+    #[error("cannot read the verity table \"{line}\": {what}")]
+    TableSyntax {
+        /// The line.
+        line: String,
+        /// What was expected.
+        what: &'static str,
+    },
+    /// An image file could not be attached to a loop device.
+    #[error("cannot attach {path} to a loop device: {source}")]
+    LoopDevice {
+        /// The image file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kernel took no key made of the root hash's signature.
+    #[error("cannot put the root hash signature into the thread keyring: {message}")]
+    SignatureKey {
+        /// What the kernel said.
+        message: String,
+    },
+    /// The kernel has no source of randomness for a salt.
+    #[error("no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// What is wrong with a mapping's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameFault {
+    /// It is empty, or `.` or `..`.
+    Unusable,
+    /// It contains a slash.
+    Slash,
+    /// It has 128 bytes or more once mangled.
+    TooLong,
+}
+
+impl std::fmt::Display for NameFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unusable => "not usable as a file name",
+            Self::Slash => "contains a slash",
+            Self::TooLong => "longer than 127 bytes",
+        })
+    }
+}
+
+impl Error {
+    /// The errno behind the error, where the system gave one.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Open { source, .. }
+            | Self::Io { source, .. }
+            | Self::NoDeviceMapper { source }
+            | Self::LoopDevice { source, .. } => source.raw_os_error().map(Errno::from_raw),
+            Self::TableRefused { errno, .. } => Some(*errno),
+            Self::DeviceMapper { errno, .. } => *errno,
+            Self::Superblock { source, .. } => source.errno(),
+            _ => None,
+        }
+    }
+
+    /// An [`Error::Io`] for `action` on `path`, for `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,140 @@
+//! Files and block devices: what they are, how large, positioned reads and writes. The only module of the hash tree
+//! side that opens anything.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use crate::error::{Error, Result};
+
+/// An open image: a regular file or a block device.
+#[derive(Debug)]
+pub(crate) struct Device {
+    file: File,
+    path: PathBuf,
+    identity: Identity,
+    bytes: u64,
+}
+
+/// What makes two paths the same device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// A block device, by its device number.
+    Block(u64),
+    /// A regular file, by file system and inode.
+    File(u64, u64),
+}
+
+impl Device {
+    /// Opens for reading.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::NotDevice`].
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, OpenOptions::new().read(true))
+    }
+
+    /// Opens for reading and writing.
+    pub(crate) fn open_writable(path: &Path) -> Result<Self> {
+        Self::open_with(path, OpenOptions::new().read(true).write(true))
+    }
+
+    /// Creates a file that must not exist yet, readable and writable by its owner alone as the reference tool does.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        Self::open_with(path, OpenOptions::new().read(true).write(true).create_new(true).mode(0o600))
+    }
+
+    fn open_with(path: &Path, options: &mut OpenOptions) -> Result<Self> {
+        let open_error = |source| Error::Open { path: path.to_owned(), source };
+        // Looked at before it is opened: opening another kind of device for writing can have effects of its own.
+        match identify(path) {
+            Ok(_) => (),
+            // Not there: the open itself creates it, or says so.
+            Err(Error::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => (),
+            Err(error) => return Err(error),
+        }
+        let mut file = options.open(path).map_err(open_error)?;
+        let metadata = file.metadata().map_err(open_error)?;
+        let identity = identity_of(&metadata).ok_or_else(|| Error::NotDevice { path: path.to_owned() })?;
+        // The end of a block device is its size; its metadata do not have it.
+        let bytes = file.seek(SeekFrom::End(0)).map_err(open_error)?;
+        Ok(Self { file, path: path.to_owned(), identity, bytes })
+    }
+
+    /// The path it was opened by.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The size in bytes when it was opened.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What it is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Fills `buffer` from byte `offset` on.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+    }
+
+    /// Writes all of `bytes` from byte `offset` on.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(Error::io("write", &self.path))
+    }
+
+    /// Makes a file at least `bytes` long. Block devices have the size they have.
+    pub(crate) fn extend_to(&mut self, bytes: u64) -> Result<()> {
+        if matches!(self.identity, Identity::File(..)) && self.bytes < bytes {
+            self.file.set_len(bytes).map_err(Error::io("extend", &self.path))?;
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    /// Returns when everything written is on stable storage.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(Error::io("sync", &self.path))
+    }
+}
+
+/// What `path` is, without opening it.
+///
+/// # Errors
+/// [`Error::Open`] when it is not there or hidden, [`Error::NotDevice`] when it is neither file nor block device.
+pub(crate) fn identify(path: &Path) -> Result<Identity> {
+    let metadata = path.metadata().map_err(|source| Error::Open { path: path.to_owned(), source })?;
+    identity_of(&metadata).ok_or_else(|| Error::NotDevice { path: path.to_owned() })
+}
+
+fn identity_of(metadata: &std::fs::Metadata) -> Option<Identity> {
+    if metadata.file_type().is_block_device() {
+        Some(Identity::Block(metadata.rdev()))
+    } else if metadata.is_file() {
+        Some(Identity::File(metadata.dev(), metadata.ino()))
+    } else {
+        None
+    }
+}
+
+/// Fails with [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds the block device. Files are
+/// never held.
+pub(crate) fn check_unused(path: &Path) -> Result<()> {
+    if !matches!(identify(path)?, Identity::Block(_)) {
+        return Ok(());
+    }
+    let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(path);
+    match opened {
+        Ok(_) => Ok(()),
+        Err(source) if source.raw_os_error() == Some(Errno::EBUSY as i32) => {
+            Err(Error::DeviceBusy { path: path.to_owned() })
+        }
+        Err(source) => Err(Error::Open { path: path.to_owned(), source }),
+    }
+}

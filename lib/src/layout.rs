@@ -1,0 +1,282 @@
+//! Where everything lies: arithmetic on valid parameters, overflow checked once, no I/O.
+//!
+//! ```text
+//! hash device: ... | superblock | pad | level L-1 (one block) | level L-2 | ... | level 0 | ...
+//!                  ^ hash offset      ^ first hash block                                  ^ end
+//! ```
+//! Level 0 holds the digests of the data blocks, level i + 1 those of the blocks of level i. The top level, which is a
+//! single block, is stored first. Source: the kernel's `verity.rst`, and images made by the reference tool.
+
+use std::ops::Range;
+
+use crate::error::{Area, Error, Result};
+use crate::hash::HashType;
+use crate::params::Params;
+use crate::superblock::SUPERBLOCK_SIZE;
+use crate::units::MAX_DEVICE_BYTES;
+
+/// The bits of a codeword that number its bytes: RS(255, k).
+const FEC_CODEWORD: u64 = 255;
+
+/// One level of the hash tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Its first block, counted in hash blocks from the start of the hash device.
+    pub first_block: u64,
+    /// How many hash blocks it has.
+    pub blocks: u64,
+}
+
+/// Where the areas of an image lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    params: Params,
+    /// Digests per hash block, as a power of two.
+    fan_out_log2: u32,
+    /// Bytes from one digest to the next in a hash block.
+    digest_stride: usize,
+    first_hash_block: u64,
+    hash_blocks: u64,
+    levels: Vec<Level>,
+}
+
+impl Layout {
+    /// Computes the layout, or [`Error::Offset`] where the hash area would end beyond what a device can hold.
+    pub fn new(params: &Params) -> Result<Self> {
+        let digest_size = params.algorithm().digest_size();
+        let digest_stride = match params.hash_type() {
+            HashType::ChromeOs => digest_size,
+            HashType::Normal => digest_size.next_power_of_two(),
+        };
+        let hash_block = params.hash_block_size().bytes();
+        // At least 8: the smallest block has 512 bytes and the longest digest 64.
+        let fan_out_log2 = (params.hash_block_size().as_usize() / digest_stride).ilog2();
+        let too_far = || Error::Offset { area: Area::Hash, found: params.hash_offset() };
+
+        // Blocks per level, from the data upwards. Ends because the fan-out is at least 8.
+        let mut counts = Vec::new();
+        let mut below = params.data_blocks();
+        while below > 1 {
+            below = below.div_ceil(1 << fan_out_log2);
+            counts.push(below);
+        }
+        let first_hash_block = if params.uuid().is_some() {
+            (params.hash_offset() + SUPERBLOCK_SIZE as u64).div_ceil(hash_block)
+        } else {
+            params.hash_offset() / hash_block
+        };
+        // The sum is less than the number of data blocks, which is less than 2^55.
+        let hash_blocks: u64 = counts.iter().sum();
+        first_hash_block
+            .checked_add(hash_blocks)
+            .and_then(|end| end.checked_mul(hash_block))
+            .filter(|&end| end <= MAX_DEVICE_BYTES)
+            .ok_or_else(too_far)?;
+
+        // Stored from the top downwards.
+        let mut next = first_hash_block;
+        let mut levels: Vec<Level> = counts
+            .iter()
+            .rev()
+            .map(|&blocks| {
+                let level = Level { first_block: next, blocks };
+                next += blocks;
+                level
+            })
+            .collect();
+        levels.reverse();
+        Ok(Self { params: params.clone(), fan_out_log2, digest_stride, first_hash_block, hash_blocks, levels })
+    }
+
+    /// The parameters this is the layout of.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Digests per hash block; a power of two.
+    pub fn fan_out(&self) -> u64 {
+        1 << self.fan_out_log2
+    }
+
+    /// Bytes from the start of one digest in a hash block to the start of the next.
+    pub fn digest_stride(&self) -> usize {
+        self.digest_stride
+    }
+
+    /// The levels of the tree; index 0 lies over the data. There are none over a single data block.
+    pub fn levels(&self) -> &[Level] {
+        &self.levels
+    }
+
+    /// The first hash block, counted in hash blocks from the start of the hash device: what a table calls hash start.
+    pub fn first_hash_block(&self) -> u64 {
+        self.first_hash_block
+    }
+
+    /// The number of blocks in all levels.
+    pub fn hash_blocks(&self) -> u64 {
+        self.hash_blocks
+    }
+
+    /// The byte behind the hash tree: what the hash device needs to hold.
+    pub fn hash_end(&self) -> u64 {
+        (self.first_hash_block + self.hash_blocks) * self.params.hash_block_size().bytes()
+    }
+
+    /// The bytes of the hash device from the superblock, or else the first hash block, to the end of the tree.
+    pub fn hash_area(&self) -> Range<u64> {
+        let tree = self.first_hash_block * self.params.hash_block_size().bytes();
+        let start = if self.params.uuid().is_some() { self.params.hash_offset() } else { tree };
+        start..self.hash_end()
+    }
+
+    /// The bytes of the FEC device that hold the parity of data and tree; `None` without FEC. What follows the tree on
+    /// the hash device is covered too and makes the area longer.
+    pub fn fec_area(&self) -> Option<Range<u64>> {
+        let fec = self.params.fec()?;
+        let roots = u64::from(fec.roots);
+        let rounds = (self.params.data_blocks() + self.hash_blocks).div_ceil(FEC_CODEWORD - roots);
+        let bytes = rounds.saturating_mul(roots).saturating_mul(self.params.hash_block_size().bytes());
+        Some(fec.offset..fec.offset.saturating_add(bytes))
+    }
+
+    /// Checks that areas which share a device do not overlap.
+    ///
+    /// # Errors
+    /// [`Error::Overlap`].
+    pub fn check_overlaps(&self, shared: SharedDevices) -> Result<()> {
+        let data = (Area::Data, 0..self.params.data_bytes());
+        let hash = (Area::Hash, self.hash_area());
+        if shared.data_and_hash {
+            check_apart(&data, &hash)?;
+        }
+        if let Some(fec) = self.fec_area() {
+            let fec = (Area::Fec, fec);
+            if shared.hash_and_fec {
+                check_apart(&hash, &fec)?;
+            }
+            if shared.data_and_fec {
+                check_apart(&data, &fec)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which areas lie on the same device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SharedDevices {
+    /// Data and hash area.
+    pub data_and_hash: bool,
+    /// Hash and FEC area.
+    pub hash_and_fec: bool,
+    /// Data and FEC area.
+    pub data_and_fec: bool,
+}
+
+fn check_apart(first: &(Area, Range<u64>), second: &(Area, Range<u64>)) -> Result<()> {
+    if first.1.end <= second.1.start || second.1.end <= first.1.start {
+        return Ok(());
+    }
+    Err(Error::Overlap { first: first.0, first_end: first.1.end, second: second.0, second_start: second.1.start })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::hash::HashAlgorithm;
+    use crate::params::{Fec, ParamsBuilder};
+    use crate::units::BlockSize;
+
+    fn layout(builder: ParamsBuilder, data_blocks: u64) -> Result<Layout> {
+        Layout::new(&builder.data_blocks(data_blocks).build((Path::new("data"), MAX_DEVICE_BYTES))?)
+    }
+
+    #[test]
+    fn levels_are_the_smallest_number_that_ends_in_one_block() {
+        let blocks = |count| -> Vec<u64> {
+            layout(Params::builder(), count).unwrap().levels().iter().map(|level| level.blocks).collect()
+        };
+        assert_eq!(blocks(1), []);
+        assert_eq!(blocks(2), [1]);
+        assert_eq!(blocks(128), [1]);
+        assert_eq!(blocks(129), [2, 1]);
+        assert_eq!(blocks(16384), [128, 1]);
+        assert_eq!(blocks(16385), [129, 2, 1]);
+        assert_eq!(blocks(1 << 49).len(), 7);
+    }
+
+    #[test]
+    fn the_top_level_is_stored_first() {
+        let layout = layout(Params::builder().hash_offset(4096), 16385).unwrap();
+        let firsts: Vec<u64> = layout.levels().iter().map(|level| level.first_block).collect();
+        // Superblock in block 1, then levels of 1, 2 and 129 blocks.
+        assert_eq!(firsts, [5, 3, 2]);
+        assert_eq!(layout.hash_end(), (5 + 129) * 4096);
+        assert_eq!(layout.hash_area(), 4096..(5 + 129) * 4096);
+    }
+
+    #[test]
+    fn type_0_packs_digests_and_still_has_a_power_of_two_of_them() {
+        let sha1 = HashAlgorithm::from_name("sha1").unwrap();
+        let builder = Params::builder().algorithm(sha1).hash_type(HashType::ChromeOs);
+        let packed = layout(builder.clone(), 300).unwrap();
+        // 4096 / 20 = 204 digests would fit, 128 are used.
+        assert_eq!((packed.fan_out(), packed.digest_stride()), (128, 20));
+        let padded = layout(builder.hash_type(HashType::Normal), 300).unwrap();
+        assert_eq!((padded.fan_out(), padded.digest_stride()), (128, 32));
+    }
+
+    #[test]
+    fn the_first_hash_block_lies_behind_the_superblock() {
+        let first = |builder| layout(builder, 300).unwrap().first_hash_block();
+        assert_eq!(first(Params::builder()), 1);
+        assert_eq!(first(Params::builder().hash_offset(3584)), 1);
+        assert_eq!(first(Params::builder().hash_offset(3584 + 512)), 2);
+        assert_eq!(first(Params::builder().hash_block_size(BlockSize::new(512).unwrap())), 1);
+        assert_eq!(first(Params::builder().no_superblock()), 0);
+        assert_eq!(first(Params::builder().no_superblock().hash_offset(8192)), 2);
+    }
+
+    #[test]
+    fn a_tree_beyond_the_largest_device_is_refused() {
+        let offset = MAX_DEVICE_BYTES - 511;
+        assert!(matches!(
+            layout(Params::builder().hash_offset(offset), 2),
+            Err(Error::Offset { area: Area::Hash, found }) if found == offset
+        ));
+        let most = MAX_DEVICE_BYTES / 512;
+        let small = BlockSize::new(512).unwrap();
+        assert!(layout(Params::builder().data_block_size(small).hash_block_size(small), most).is_ok());
+        let large = BlockSize::new(1 << 19).unwrap();
+        assert!(layout(Params::builder().data_block_size(small).hash_block_size(large), most).is_ok());
+    }
+
+    #[test]
+    fn areas_of_one_device_must_not_overlap() {
+        let overlap = |builder: ParamsBuilder, shared| {
+            layout(builder, 300).unwrap().check_overlaps(shared).map_err(|error| error.to_string())
+        };
+        let data_and_hash = SharedDevices { data_and_hash: true, ..SharedDevices::default() };
+        assert!(overlap(Params::builder(), SharedDevices::default()).is_ok());
+        assert_eq!(
+            overlap(Params::builder(), data_and_hash).unwrap_err(),
+            "data area (up to byte 1228800) overlaps with hash area (from byte 0)"
+        );
+        assert!(overlap(Params::builder().hash_offset(1_228_800), data_and_hash).is_ok());
+        // Without a superblock a tree starts at the block below its offset, here inside the data.
+        let rounded_down =
+            Params::builder().hash_block_size(BlockSize::new(65536).unwrap()).no_superblock().hash_offset(1_228_800);
+        assert!(overlap(rounded_down, data_and_hash).is_err());
+
+        let fec = |offset| Params::builder().fec(Fec::new(2, offset).unwrap());
+        let hash_and_fec = SharedDevices { hash_and_fec: true, ..SharedDevices::default() };
+        let data_and_fec = SharedDevices { data_and_fec: true, ..SharedDevices::default() };
+        assert!(overlap(fec(4096), hash_and_fec).unwrap_err().starts_with("hash area"));
+        assert!(overlap(fec(4096 * 5), hash_and_fec).is_ok());
+        assert!(overlap(fec(0), data_and_fec).unwrap_err().starts_with("data area"));
+        assert!(overlap(fec(1_228_800), data_and_fec).is_ok());
+    }
+}

@@ -1,0 +1,429 @@
+//! The parameters of an image, and the only code that validates them: whoever holds a [`Params`] checks nothing again.
+
+use std::fmt;
+use std::path::Path;
+
+use uuid::Uuid;
+
+use crate::error::{Area, Error, Result};
+use crate::hash::{BlockHasher, HashAlgorithm, HashType};
+use crate::superblock::Superblock;
+use crate::units::{BlockSize, MAX_DEVICE_BYTES, SECTOR_SIZE};
+
+/// A salt of 0 to 256 bytes. The default is the empty one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Salt(Vec<u8>);
+
+impl Salt {
+    /// The longest salt the superblock has room for, in bytes.
+    pub const MAX_LEN: usize = 256;
+    /// The length of a random salt, in bytes.
+    pub const RANDOM_LEN: usize = 32;
+
+    /// A salt of these bytes, or [`Error::SaltLength`].
+    pub fn new(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() > Self::MAX_LEN {
+            return Err(Error::SaltLength { found: bytes.len() });
+        }
+        Ok(Self(bytes.to_vec()))
+    }
+
+    /// Reads hexadecimal digits of either case; `-` and the empty text mean no salt.
+    pub fn from_hex(text: &str) -> Result<Self> {
+        if text == "-" {
+            return Ok(Self::default());
+        }
+        Self::new(&hex::decode(text).map_err(|_| Error::SaltText)?)
+    }
+
+    /// 32 random bytes.
+    pub fn random() -> Result<Self> {
+        let mut bytes = vec![0; Self::RANDOM_LEN];
+        getrandom::fill(&mut bytes).map_err(Error::Random)?;
+        Ok(Self(bytes))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Lower-case hexadecimal digits, or `-` when empty.
+impl fmt::Display for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { f.write_str("-") } else { f.write_str(&hex::encode(&self.0)) }
+    }
+}
+
+/// The digest at the top of the hash tree: whoever trusts it trusts every data block.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RootHash(Vec<u8>);
+
+impl RootHash {
+    /// A root hash of these bytes. Whether the length fits an algorithm is checked where the two meet.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads hexadecimal digits of either case and checks that they are a digest of `algorithm`.
+    pub fn from_hex(text: &str, algorithm: HashAlgorithm) -> Result<Self> {
+        let bytes = hex::decode(text).map_err(|_| Error::RootHashText)?;
+        if bytes.len() != algorithm.digest_size() {
+            return Err(Error::RootHashLength {
+                found: bytes.len(),
+                needed: algorithm.digest_size(),
+                algorithm: algorithm.name(),
+            });
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Lower-case hexadecimal digits.
+impl fmt::Display for RootHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for RootHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RootHash({self})")
+    }
+}
+
+/// Forward error correction: how much, and where on its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fec {
+    /// Parity bytes per codeword of 255, 2 to 24.
+    pub roots: u32,
+    /// Where the parity starts on the FEC device, in bytes; a multiple of 512.
+    pub offset: u64,
+}
+
+impl Fec {
+    /// `roots` parity bytes from byte `offset` on, checked.
+    pub fn new(roots: u64, offset: u64) -> Result<Self> {
+        match u32::try_from(roots) {
+            Ok(roots) if (2..=24).contains(&roots) => {
+                check_offset(Area::Fec, offset)?;
+                Ok(Self { roots, offset })
+            }
+            _ => Err(Error::FecRoots { found: roots }),
+        }
+    }
+}
+
+/// Valid parameters of an image; made by [`ParamsBuilder::build`] or read from a superblock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    hash_type: HashType,
+    algorithm: HashAlgorithm,
+    data_block_size: BlockSize,
+    hash_block_size: BlockSize,
+    data_blocks: u64,
+    salt: Salt,
+    uuid: Option<Uuid>,
+    hash_offset: u64,
+    fec: Option<Fec>,
+}
+
+impl Params {
+    /// A builder with every parameter at its default: type 1, sha256, blocks of 4096 bytes, no salt, a superblock at
+    /// offset 0 with a nil UUID, no FEC.
+    pub fn builder() -> ParamsBuilder {
+        ParamsBuilder::default()
+    }
+
+    /// How digests are computed and packed.
+    pub fn hash_type(&self) -> HashType {
+        self.hash_type
+    }
+
+    /// The hash algorithm.
+    pub fn algorithm(&self) -> HashAlgorithm {
+        self.algorithm
+    }
+
+    /// Size of a data block.
+    pub fn data_block_size(&self) -> BlockSize {
+        self.data_block_size
+    }
+
+    /// Size of a hash block.
+    pub fn hash_block_size(&self) -> BlockSize {
+        self.hash_block_size
+    }
+
+    /// Number of data blocks, at least one.
+    pub fn data_blocks(&self) -> u64 {
+        self.data_blocks
+    }
+
+    /// Length of the data area in bytes: it fits a device.
+    pub fn data_bytes(&self) -> u64 {
+        self.data_blocks * self.data_block_size.bytes()
+    }
+
+    /// The salt.
+    pub fn salt(&self) -> &Salt {
+        &self.salt
+    }
+
+    /// The UUID in the superblock; `None` when the image has no superblock.
+    pub fn uuid(&self) -> Option<Uuid> {
+        self.uuid
+    }
+
+    /// Where the hash area starts on the hash device, in bytes.
+    pub fn hash_offset(&self) -> u64 {
+        self.hash_offset
+    }
+
+    /// Forward error correction, if any.
+    pub fn fec(&self) -> Option<Fec> {
+        self.fec
+    }
+
+    /// The superblock for these parameters; `None` when the image has none.
+    pub fn superblock(&self) -> Option<Superblock> {
+        self.uuid.map(|uuid| Superblock {
+            uuid,
+            hash_type: self.hash_type,
+            algorithm: self.algorithm,
+            data_block_size: self.data_block_size,
+            hash_block_size: self.hash_block_size,
+            data_blocks: self.data_blocks,
+            salt: self.salt.clone(),
+        })
+    }
+
+    /// The hasher for these parameters.
+    pub fn hasher(&self) -> BlockHasher {
+        BlockHasher::new(self.algorithm, self.hash_type, self.salt.clone())
+    }
+}
+
+/// Collects parameters. Nothing is checked before [`build`](Self::build), which names the field that is wrong.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ParamsBuilder {
+    hash_type: HashType,
+    algorithm: HashAlgorithm,
+    data_block_size: BlockSize,
+    hash_block_size: BlockSize,
+    data_blocks: Option<u64>,
+    salt: Salt,
+    uuid: Uuid,
+    no_superblock: bool,
+    hash_offset: u64,
+    fec: Option<Fec>,
+}
+
+impl ParamsBuilder {
+    /// How digests are computed and packed.
+    pub fn hash_type(mut self, hash_type: HashType) -> Self {
+        self.hash_type = hash_type;
+        self
+    }
+
+    /// The hash algorithm.
+    pub fn algorithm(mut self, algorithm: HashAlgorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// Size of a data block.
+    pub fn data_block_size(mut self, size: BlockSize) -> Self {
+        self.data_block_size = size;
+        self
+    }
+
+    /// Size of a hash block.
+    pub fn hash_block_size(mut self, size: BlockSize) -> Self {
+        self.hash_block_size = size;
+        self
+    }
+
+    /// Number of data blocks to protect; unless it is called, all whole blocks of the data device.
+    pub fn data_blocks(mut self, blocks: u64) -> Self {
+        self.data_blocks = Some(blocks);
+        self
+    }
+
+    /// The salt.
+    pub fn salt(mut self, salt: Salt) -> Self {
+        self.salt = salt;
+        self
+    }
+
+    /// The superblock's UUID.
+    pub fn uuid(mut self, uuid: Uuid) -> Self {
+        self.uuid = uuid;
+        self
+    }
+
+    /// An image without superblock: whoever opens it must know every parameter.
+    pub fn no_superblock(mut self) -> Self {
+        self.no_superblock = true;
+        self
+    }
+
+    /// Where the hash area starts on the hash device, in bytes; a multiple of 512.
+    pub fn hash_offset(mut self, offset: u64) -> Self {
+        self.hash_offset = offset;
+        self
+    }
+
+    /// Forward error correction.
+    pub fn fec(mut self, fec: Fec) -> Self {
+        self.fec = Some(fec);
+        self
+    }
+
+    /// Whether all whole blocks of the data device are to be protected, because no number was given.
+    pub(crate) fn covers_whole_device(&self) -> bool {
+        self.data_blocks.is_none()
+    }
+
+    /// Checks everything. `data_device` is the data device's name for messages and its size in bytes: it gives the
+    /// number of data blocks if none was set, and has to hold them if one was.
+    ///
+    /// # Errors
+    /// [`Error::Offset`], [`Error::FecBlockSizes`], [`Error::NoDataBlocks`], [`Error::TooManyBlocks`],
+    /// [`Error::DeviceTooSmall`].
+    pub fn build(self, data_device: (&Path, u64)) -> Result<Params> {
+        let (path, found) = data_device;
+        let blocks = self.data_blocks.unwrap_or(self.data_block_size.whole_blocks_in(found));
+        if blocks == 0 {
+            return Err(Error::NoDataBlocks { path: path.to_owned(), found, block_size: self.data_block_size.get() });
+        }
+        let params = self.build_for(blocks)?;
+        if params.data_bytes() > found {
+            return Err(Error::DeviceTooSmall { path: path.to_owned(), found, needed: params.data_bytes() });
+        }
+        Ok(params)
+    }
+
+    /// The parameters of the image whose superblock is at `hash_offset`; the data device has yet to be looked at.
+    pub(crate) fn from_superblock(superblock: Superblock, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
+        let blocks = superblock.data_blocks;
+        let builder = Self {
+            hash_type: superblock.hash_type,
+            algorithm: superblock.algorithm,
+            data_block_size: superblock.data_block_size,
+            hash_block_size: superblock.hash_block_size,
+            data_blocks: None,
+            salt: superblock.salt,
+            uuid: superblock.uuid,
+            no_superblock: false,
+            hash_offset,
+            fec,
+        };
+        builder.build_for(blocks)
+    }
+
+    fn build_for(self, data_blocks: u64) -> Result<Params> {
+        check_offset(Area::Hash, self.hash_offset)?;
+        if self.fec.is_some() && self.data_block_size != self.hash_block_size {
+            return Err(Error::FecBlockSizes { data: self.data_block_size.get(), hash: self.hash_block_size.get() });
+        }
+        if self.data_block_size.checked_bytes_of(data_blocks).is_none() {
+            return Err(Error::TooManyBlocks { blocks: data_blocks, block_size: self.data_block_size.get() });
+        }
+        Ok(Params {
+            hash_type: self.hash_type,
+            algorithm: self.algorithm,
+            data_block_size: self.data_block_size,
+            hash_block_size: self.hash_block_size,
+            data_blocks,
+            salt: self.salt,
+            uuid: (!self.no_superblock).then_some(self.uuid),
+            hash_offset: self.hash_offset,
+            fec: self.fec,
+        })
+    }
+}
+
+/// Offsets are whole sectors within what a device can hold.
+pub(crate) fn check_offset(area: Area, found: u64) -> Result<()> {
+    if found.is_multiple_of(SECTOR_SIZE) && found <= MAX_DEVICE_BYTES {
+        Ok(())
+    } else {
+        Err(Error::Offset { area, found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(builder: ParamsBuilder, device_bytes: u64) -> std::result::Result<Params, String> {
+        builder.build((Path::new("data"), device_bytes)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_device_gives_the_number_of_blocks_unless_one_is_set() {
+        assert_eq!(build(Params::builder(), 12288 + 4095).unwrap().data_blocks(), 3);
+        assert_eq!(build(Params::builder().data_blocks(2), 12288).unwrap().data_blocks(), 2);
+    }
+
+    #[test]
+    fn each_invalid_parameter_has_its_error() {
+        let refused = |builder, bytes| build(builder, bytes).expect_err("invalid");
+        assert_eq!(refused(Params::builder(), 4095), "data: 4095 bytes are less than one data block of 4096 bytes");
+        assert_eq!(refused(Params::builder().data_blocks(4), 12288), "data: 12288 bytes found, 16384 needed");
+        assert_eq!(
+            refused(Params::builder().data_blocks(u64::MAX), 12288),
+            "18446744073709551615 data blocks of 4096 bytes are more than a device can hold"
+        );
+        for offset in [1, 511, 513, 1 << 63] {
+            assert_eq!(
+                refused(Params::builder().hash_offset(offset), 4096),
+                format!("hash offset {offset} is not a multiple of 512 bytes within a device")
+            );
+        }
+        let uneven = Params::builder().hash_block_size(BlockSize::new(512).unwrap()).fec(Fec::new(2, 0).unwrap());
+        assert_eq!(
+            refused(uneven, 4096),
+            "FEC needs equal block sizes, data blocks have 4096 bytes and hash blocks 512"
+        );
+    }
+
+    #[test]
+    fn fec_takes_2_to_24_roots_at_whole_sectors() {
+        for roots in [0, 1, 25, 1 << 32, u64::MAX] {
+            assert!(matches!(Fec::new(roots, 0), Err(Error::FecRoots { found }) if found == roots));
+        }
+        for roots in [2, 24] {
+            assert!(Fec::new(roots, 512).is_ok());
+            assert!(matches!(Fec::new(roots, 100), Err(Error::Offset { area: Area::Fec, found: 100 })));
+        }
+    }
+
+    #[test]
+    fn salts_are_hex_text_or_a_dash() {
+        assert_eq!(Salt::from_hex("-").unwrap(), Salt::default());
+        assert_eq!(Salt::from_hex("").unwrap().to_string(), "-");
+        assert_eq!(Salt::from_hex("AAbb").unwrap().to_string(), "aabb");
+        assert!(Salt::from_hex(&"ab".repeat(256)).is_ok());
+        assert!(matches!(Salt::from_hex(&"ab".repeat(257)), Err(Error::SaltLength { found: 257 })));
+        for text in ["a", "zz", "0x00", " aa", "aa-"] {
+            assert!(matches!(Salt::from_hex(text), Err(Error::SaltText)), "{text}");
+        }
+    }
+
+    #[test]
+    fn root_hashes_have_the_length_of_the_digest() {
+        let sha1 = HashAlgorithm::from_name("sha1").unwrap();
+        assert_eq!(RootHash::from_hex(&"AB".repeat(20), sha1).unwrap().to_string(), "ab".repeat(20));
+        assert!(matches!(RootHash::from_hex(&"ab".repeat(19), sha1), Err(Error::RootHashLength { .. })));
+        assert!(matches!(RootHash::from_hex("xyz", sha1), Err(Error::RootHashText)));
+    }
+}
