@@ -89,10 +89,9 @@ impl Control {
     /// What there is under this name, if anything.
     pub(super) fn info(&self, name: &MappingName) -> Result<Option<Info>> {
         match self.dm.device_info(&DevId::Name(dm_name(name)?)) {
-            Ok(info) => Ok(Some(Info {
-                open_count: info.open_count(),
-                read_only: info.flags().contains(DmFlags::DM_READONLY),
-            })),
+            Ok(info) => {
+                Ok(Some(Info { open_count: info.open_count(), read_only: info.flags().contains(DmFlags::DM_READONLY) }))
+            }
             Err(error) if errno_of(&error) == Some(Errno::ENXIO) => Ok(None),
             Err(error) => Err(failed("query", name.as_str(), &error)),
         }

@@ -1,0 +1,50 @@
+# What people run. `make test` is all of it, and what CI runs; `make help` lists the rest.
+
+CARGO ?= cargo
+TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+STATIC := target/static/veritysetup
+
+# A target given by name keeps the linker flags away from build scripts, which load shared libraries.
+STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
+
+.PHONY: help demo test check build static vm-shell vectors fmt clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: ## Format, verify, open and read a real image, on a real kernel
+	tests/setup.sh build demo
+	$(MAKE) static
+	tests/demo.sh $(STATIC)
+
+test: ## Run every test: format, lints, unit, golden, reference, real kernels
+	tests/setup.sh build test
+	$(MAKE) check static
+	$(CARGO) test --workspace --locked
+
+check: ## Check formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+build: ## Build the release binary
+	$(CARGO) build --release --locked -p veritysetup
+
+static: ## Build a statically linked release binary, for an initramfs
+	$(STATIC_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET)
+	mkdir -p $(dir $(STATIC))
+	cp target/$(TARGET)/release/veritysetup $(STATIC)
+
+vm-shell: ## Open a shell on a real kernel: make vm-shell KERNEL=6.1
+	tests/setup.sh build test
+	$(MAKE) static
+	$(CARGO) run --locked -p dmverity-tests --bin vm -- shell --kernel $(or $(KERNEL),6.1)
+
+vectors: ## Make tests/vectors/vectors.json again, from a reference tool: make vectors REFERENCE=veritysetup
+	$(CARGO) run --locked -p dmverity-tests --bin vectors -- $(or $(REFERENCE),veritysetup)
+
+fmt: ## Format the source
+	$(CARGO) fmt --all
+
+clean: ## Remove everything that was built or downloaded
+	$(CARGO) clean

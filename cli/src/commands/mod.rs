@@ -1,0 +1,97 @@
+//! The actions, one file each, and what several of them share.
+
+pub(crate) mod close;
+pub(crate) mod dump;
+pub(crate) mod format;
+pub(crate) mod open;
+pub(crate) mod status;
+pub(crate) mod verify;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use dmverity::{HashAlgorithm, Layout, Params, RootHash};
+
+use crate::arguments::Arguments;
+use crate::failure::{Exit, Failure, Result, system_words};
+use crate::output::Fields;
+
+/// Longer than any root hash in hexadecimal digits; a file of this or more is none.
+const ROOT_HASH_FILE_MAX: u64 = 4096;
+
+/// The root hash's text: from `--root-hash-file`, which counts where both are given, or argument `index`.
+fn root_hash_text(arguments: &Arguments, index: usize) -> Result<RootHashText> {
+    if let Some(path) = arguments.path_option("root-hash-file") {
+        return read_root_hash_file(&path);
+    }
+    arguments.text(index).map(|text| RootHashText { text, file: None }).ok_or_else(|| {
+        Failure::new(Exit::Parameters, "Command requires <root_hash> or --root-hash-file option as argument.")
+    })
+}
+
+/// A root hash before the algorithm that makes it is known.
+struct RootHashText {
+    text: String,
+    file: Option<PathBuf>,
+}
+
+impl RootHashText {
+    fn parse(&self, algorithm: HashAlgorithm) -> Result<RootHash> {
+        RootHash::from_hex(&self.text, algorithm).map_err(|error| {
+            let failure = Failure::from(error);
+            match &self.file {
+                None => failure,
+                Some(path) => failure.hint(format!("it was read from {}.", path.display())),
+            }
+        })
+    }
+}
+
+/// The first word of the file: the digits, with or without a newline after them.
+fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(ROOT_HASH_FILE_MAX).read_to_end(&mut bytes)).map_err(|error| {
+        Failure::new(Exit::Device, format!("Cannot read root hash file {}.", path.display())).hint(system_words(&error))
+    })?;
+    match String::from_utf8_lossy(&bytes).split_ascii_whitespace().next() {
+        Some(text) => Ok(RootHashText { text: text.to_owned(), file: Some(path.to_owned()) }),
+        None => Err(Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", path.display()))),
+    }
+}
+
+/// The parameters of an existing image: from its superblock, or, with `--no-superblock`, from the options.
+fn params_of_image(arguments: &Arguments, data: &Path, hash: &Path) -> Result<Params> {
+    if arguments.flag("no-superblock") {
+        let size = dmverity::device_size(data)?;
+        return Ok(arguments.params()?.build((data, size))?);
+    }
+    Ok(dmverity::load(hash, arguments.hash_offset()?, arguments.fec()?)?)
+}
+
+/// Texts that format repeats as they were given, and dump reads from the superblock.
+struct Spelling {
+    uuid: String,
+    algorithm: String,
+}
+
+/// What format and dump print of an image.
+fn header(hash: &Path, spelling: &Spelling, layout: &Layout, root_hash: Option<&RootHash>) -> String {
+    let params = layout.params();
+    let mut fields = Fields::titled(&format!("VERITY header information for {}.", hash.display()));
+    fields.add("UUID", &spelling.uuid);
+    fields.add("Hash type", params.hash_type().number());
+    fields.add("Data blocks", params.data_blocks());
+    fields.add("Data block size", format!("{} [bytes]", params.data_block_size()));
+    fields.add("Hash blocks", layout.hash_blocks());
+    fields.add("Hash block size", format!("{} [bytes]", params.hash_block_size()));
+    fields.add("Hash algorithm", &spelling.algorithm);
+    fields.add("Salt", params.salt());
+    if let Some(root_hash) = root_hash {
+        fields.add_narrow("Root hash", root_hash);
+    }
+    if params.hash_offset() == 0 {
+        fields.add("Hash device size", format!("{} [bytes]", layout.hash_end()));
+    }
+    fields.into_text()
+}

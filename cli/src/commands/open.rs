@@ -1,0 +1,50 @@
+//! `open`: make an image available as a mapping.
+
+use std::path::Path;
+
+use dmverity::dm::{ActivateOptions, MappingName, activate};
+use dmverity::table::{OnCorruption, OnError};
+
+use super::{params_of_image, root_hash_text};
+use crate::arguments::Arguments;
+use crate::failure::{Exit, Failure, Result, system_words};
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let (data, hash) = (arguments.path(0), arguments.path(2));
+    let name = MappingName::new(&arguments.text(1).unwrap_or_default())?;
+    let root_hash = root_hash_text(arguments, 3)?;
+    let root_hash_signature = arguments.path_option("root-hash-signature").map(|path| read_signature(&path));
+    let params = params_of_image(arguments, data, hash)?;
+    let root_hash = root_hash.parse(params.algorithm())?;
+
+    let flag = |option| arguments.flag(option);
+    let on_corruption = [
+        ("ignore-corruption", OnCorruption::Ignore),
+        ("restart-on-corruption", OnCorruption::Restart),
+        ("panic-on-corruption", OnCorruption::Panic),
+    ]
+    .into_iter()
+    .find_map(|(option, value)| flag(option).then_some(value));
+    let on_error = match on_corruption.filter(|_| flag("error-as-corruption")) {
+        Some(OnCorruption::Restart) => Some(OnError::Restart),
+        Some(OnCorruption::Panic) => Some(OnError::Panic),
+        Some(OnCorruption::Ignore) | None => None,
+    };
+    let options = ActivateOptions {
+        on_corruption,
+        on_error,
+        ignore_zero_blocks: flag("ignore-zero-blocks"),
+        check_at_most_once: flag("check-at-most-once"),
+        use_tasklets: flag("use-tasklets"),
+        root_hash_signature: root_hash_signature.transpose()?,
+        shared: flag("shared"),
+    };
+    activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options)?;
+    Ok(())
+}
+
+fn read_signature(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        Failure::new(Exit::Device, format!("Cannot read signature file {}.", path.display())).hint(system_words(&error))
+    })
+}

@@ -1,0 +1,213 @@
+//! What went wrong, as a caller sees it: lines for standard error and an exit code. The words of the first lines are
+//! the reference tool's, because scripts look for them; what else helps stands on `hint:` lines.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use dmverity::error::{Area, NameFault};
+use dmverity::{Error, Salt};
+
+use crate::options;
+
+/// The exit codes callers depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Parameters = 1,
+    /// No permission, and failed verification.
+    Permission = 2,
+    Memory = 3,
+    Device = 4,
+    Busy = 5,
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What `-v` says of it.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Parameters => "wrong or missing parameters",
+            Self::Permission => "no permission or bad passphrase",
+            Self::Memory => "out of memory",
+            Self::Device => "wrong device or file specified",
+            Self::Busy => "device already exists or device is busy",
+        }
+    }
+}
+
+/// A command that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// Lines for standard error, hints last. There may be none, where standard output has said it all.
+    pub(crate) lines: Vec<String>,
+    /// Whether the usage goes before them.
+    pub(crate) usage: bool,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, line: impl Into<String>) -> Self {
+        Self { exit, lines: vec![line.into()], usage: false }
+    }
+
+    /// Standard output has said it all.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self { exit, lines: Vec::new(), usage: false }
+    }
+
+    /// The command line cannot be understood; `line` comes with the program's name unless it starts with an option.
+    pub(crate) fn usage(line: impl Into<String>) -> Self {
+        let line = line.into();
+        let line = if line.starts_with('-') { line } else { format!("veritysetup: {line}") };
+        Self { usage: true, ..Self::new(Exit::Parameters, line) }
+    }
+
+    pub(crate) fn line(mut self, line: impl Into<String>) -> Self {
+        self.lines.push(line.into());
+        self
+    }
+
+    pub(crate) fn hint(self, hint: impl AsRef<str>) -> Self {
+        self.line(format!("hint: {}", hint.as_ref()))
+    }
+
+    /// Everything for standard error.
+    pub(crate) fn text(&self) -> String {
+        let usage = if self.usage { options::usage() } else { String::new() };
+        self.lines.iter().fold(usage, |text, line| text + line + "\n")
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let parameters = |line: &str| Self::new(Exit::Parameters, line);
+        match error {
+            Error::BlockSize { found } => parameters("Unsupported VERITY block size.")
+                .hint(format!("block sizes are powers of two from 512 to 524288 bytes, {found} is not.")),
+            Error::HashAlgorithm { name } => parameters(&format!("Hash algorithm {name} not supported.")),
+            Error::HashType { found } => parameters(&format!("Unsupported VERITY hash type {found}.")),
+            Error::SaltText => parameters("Invalid salt string specified."),
+            Error::SaltLength { found } => parameters("Invalid salt string specified.")
+                .hint(format!("the salt has {found} bytes, at most {} are possible.", Salt::MAX_LEN)),
+            Error::RootHashText => parameters("Invalid root hash string specified."),
+            Error::RootHashLength { found, needed, algorithm } => parameters("Invalid root hash string specified.")
+                .hint(format!("a root hash by {algorithm} has {} hexadecimal digits, not {}.", 2 * needed, 2 * found)),
+            Error::Offset { area, .. } => parameters(&format!("Unsupported VERITY {area} offset.")),
+            Error::FecRoots { found } => parameters("Invalid number of parity bytes.")
+                .hint(format!("--fec-roots is a number from 2 to 24, not {found}.")),
+            Error::FecBlockSizes { data, hash } => parameters("Block sizes must match for FEC.")
+                .hint(format!("the data block size is {data} bytes, the hash block size {hash}.")),
+            Error::FecUnsupported => {
+                parameters("Forward error correction (FEC) is not supported yet.").hint("leave out the --fec- options.")
+            }
+            Error::Overlap { first, first_end, second, second_start } => {
+                parameters(&format!("{} area overlaps with {second} area.", capitalised(*first))).hint(format!(
+                    "the {first} area ends at byte {first_end}, the {second} area starts at byte {second_start}."
+                ))
+            }
+            Error::NoDataBlocks { path, found, block_size } => {
+                parameters(&format!("Device {} is too small.", path.display()))
+                    .hint(format!("it has {found} bytes, one data block has {block_size}."))
+            }
+            Error::TooManyBlocks { blocks, block_size } => parameters("Device offset overflow.")
+                .hint(format!("{blocks} data blocks of {block_size} bytes are more than a device can hold.")),
+            Error::DeviceTooSmall { path, found, needed } => {
+                parameters(&format!("Device {} is too small.", path.display())).hint(sizes(*found, *needed))
+            }
+            Error::NotVerity => parameters("There is no VERITY superblock."),
+            Error::SuperblockVersion { found } => parameters(&format!("Unsupported VERITY version {found}.")),
+            Error::SuperblockCorrupted { what } => parameters("VERITY header corrupted.").hint(format!("{what}.")),
+            Error::Superblock { path, source } => unusable_superblock(path, source),
+            Error::Open { path, source } => {
+                let failure =
+                    Self::new(Exit::Device, format!("Device {} does not exist or access denied.", path.display()));
+                if source.kind() == ErrorKind::NotFound { failure } else { failure.hint(system_words(source)) }
+            }
+            Error::NotDevice { path } => {
+                Self::new(Exit::Device, format!("Device {} is not compatible.", path.display()))
+                    .hint("a block device or a regular file is needed.")
+            }
+            Error::DeviceBusy { path } => Self::new(
+                Exit::Busy,
+                format!("Cannot use device {} which is in use (already mapped or mounted).", path.display()),
+            ),
+            Error::Io { action, path, source } => {
+                let exit = if source.kind() == ErrorKind::OutOfMemory { Exit::Memory } else { Exit::Parameters };
+                Self::new(exit, format!("Cannot {action} device {}.", path.display())).hint(system_words(source))
+            }
+            Error::MappingName { name, what } => parameters(&match what {
+                NameFault::Slash => "Name must not contain '/' character.".to_owned(),
+                NameFault::TooLong => "Name is too long.".to_owned(),
+                NameFault::Unusable => format!("Cannot use device {name}, name is invalid or still in use."),
+            }),
+            Error::MappingExists { name } => Self::new(Exit::Busy, format!("Device {name} already exists.")),
+            Error::MappingInactive { name } => Self::new(Exit::Device, format!("Device {name} is not active.")),
+            Error::MappingBusy { name } => Self::new(Exit::Busy, format!("Device {name} is still in use.")),
+            Error::MappingNotVerity { name } => {
+                Self::new(Exit::Device, format!("Device {name} is not a VERITY device."))
+            }
+            Error::NoDeviceMapper { source } if source.kind() == ErrorKind::PermissionDenied => {
+                Self::new(Exit::Permission, "Cannot initialize device-mapper, running as non-root user.")
+            }
+            Error::NoDeviceMapper { source } => {
+                parameters("Cannot initialize device-mapper. Is dm_mod kernel module loaded?")
+                    .hint(format!("/dev/mapper/control: {}", system_words(source)))
+            }
+            Error::TableRefused { table, errno } => {
+                parameters(&format!("Kernel refused the dm-verity table: {}.", errno.desc()))
+                    .hint(format!("errno {errno:?}, table: {table}"))
+            }
+            Error::LoopDevice { path, source } => {
+                Self::new(Exit::Device, format!("Cannot attach {} to a loop device.", path.display()))
+                    .hint(system_words(source))
+            }
+            Error::SignatureKey { message } => {
+                parameters("Failed to load key in kernel keyring.").hint(format!("{message}."))
+            }
+            // What has no words of its own yet, now or in a later library.
+            other => parameters(&format!("{other}.")),
+        }
+    }
+}
+
+/// A size that is there and one that is needed, for a hint.
+pub(crate) fn sizes(found: u64, needed: u64) -> String {
+    format!("it has {found} bytes, {needed} are needed.")
+}
+
+/// Why the superblock cannot be used, unless it is no superblock at all, and then what that means for the device.
+fn unusable_superblock(path: &Path, reason: &Error) -> Failure {
+    let line = format!("Device {} is not a valid VERITY device.", path.display());
+    if matches!(reason, Error::NotVerity) {
+        return Failure::new(Exit::Parameters, line);
+    }
+    let mut failure = Failure::from(reason);
+    failure.lines.insert(1, line);
+    failure
+}
+
+fn capitalised(area: Area) -> &'static str {
+    match area {
+        Area::Data => "Data",
+        Area::Hash => "Hash",
+        Area::Fec => "FEC",
+    }
+}
+
+/// The system's own words, without the number that `io::Error` puts behind them.
+pub(crate) fn system_words(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => format!("{}.", nix::errno::Errno::from_raw(number).desc()),
+        None => format!("{}.", error.kind()),
+    }
+}

@@ -1,0 +1,205 @@
+//! The one table of actions and options. The parser, `--help` and `--usage` are made from it.
+
+use std::fmt::Write;
+
+/// What the command is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Format,
+    Verify,
+    Open,
+    Close,
+    Status,
+    Dump,
+}
+
+/// How an action is called.
+pub(crate) struct ActionInfo {
+    pub(crate) action: Action,
+    pub(crate) name: &'static str,
+    /// Another name, whose first two arguments are swapped if it is `create`.
+    pub(crate) alias: Option<&'static str>,
+    /// What it takes, as help and messages show it.
+    pub(crate) arguments: &'static str,
+    /// How many arguments it needs at least; `<root_hash>` may come from a file.
+    pub(crate) needed: usize,
+    pub(crate) help: &'static str,
+}
+
+pub(crate) const ACTIONS: &[ActionInfo] = &[
+    ActionInfo {
+        action: Action::Format,
+        name: "format",
+        alias: None,
+        arguments: "<data_device> <hash_device>",
+        needed: 2,
+        help: "format device",
+    },
+    ActionInfo {
+        action: Action::Verify,
+        name: "verify",
+        alias: None,
+        arguments: "<data_device> <hash_device> [<root_hash>]",
+        needed: 2,
+        help: "verify device",
+    },
+    ActionInfo {
+        action: Action::Open,
+        name: "open",
+        alias: Some("create"),
+        arguments: "<data_device> <name> <hash_device> [<root_hash>]",
+        needed: 3,
+        help: "open device as <name>",
+    },
+    ActionInfo {
+        action: Action::Close,
+        name: "close",
+        alias: Some("remove"),
+        arguments: "<name>",
+        needed: 1,
+        help: "close device (remove mapping)",
+    },
+    ActionInfo {
+        action: Action::Status,
+        name: "status",
+        alias: None,
+        arguments: "<name>",
+        needed: 1,
+        help: "show active device status",
+    },
+    ActionInfo {
+        action: Action::Dump,
+        name: "dump",
+        alias: None,
+        arguments: "<hash_device>",
+        needed: 1,
+        help: "show on-disk information",
+    },
+];
+
+/// One option.
+pub(crate) struct OptionInfo {
+    pub(crate) name: &'static str,
+    pub(crate) short: Option<char>,
+    /// What its value is, if it has one.
+    pub(crate) value: Option<&'static str>,
+    pub(crate) help: &'static str,
+    /// The actions that take it; empty means all.
+    pub(crate) actions: &'static [Action],
+}
+
+const fn flag(name: &'static str, help: &'static str, actions: &'static [Action]) -> OptionInfo {
+    OptionInfo { name, short: None, value: None, help, actions }
+}
+
+const fn short_flag(name: &'static str, short: char, help: &'static str) -> OptionInfo {
+    OptionInfo { name, short: Some(short), value: None, help, actions: &[] }
+}
+
+const fn with_value(
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    actions: &'static [Action],
+) -> OptionInfo {
+    OptionInfo { name, short: None, value: Some(value), help, actions }
+}
+
+const OPEN: &[Action] = &[Action::Open];
+const CLOSE: &[Action] = &[Action::Close];
+
+pub(crate) const OPTIONS: &[OptionInfo] = &[
+    short_flag("help", '?', "Show this help message"),
+    flag("usage", "Display brief usage", &[]),
+    short_flag("version", 'V', "Print package version"),
+    short_flag("batch-mode", 'q', "Do not ask for confirmation"),
+    flag("cancel-deferred", "Cancel a previously set deferred device removal", CLOSE),
+    flag("check-at-most-once", "Verify data block only the first time it is read", &[]),
+    with_value("data-block-size", "bytes", "Block size on the data device", &[]),
+    with_value("data-blocks", "blocks", "The number of blocks in the data file", &[]),
+    flag("debug", "Show debug messages", &[]),
+    flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
+    flag("error-as-corruption", "Handle IO error as corruption", OPEN),
+    with_value("fec-device", "path", "Path to device with error correction data", &[]),
+    with_value("fec-offset", "bytes", "Starting offset on the FEC device", &[]),
+    with_value("fec-roots", "bytes", "FEC parity bytes", &[]),
+    with_value("format", "number", "Format type (1 - normal, 0 - original Chrome OS)", &[]),
+    OptionInfo { name: "hash", short: Some('h'), value: Some("string"), help: "Hash algorithm", actions: &[] },
+    with_value("hash-block-size", "bytes", "Block size on the hash device", &[]),
+    with_value("hash-offset", "bytes", "Starting offset on the hash device", &[]),
+    flag("ignore-corruption", "Ignore corruption, log it only", OPEN),
+    flag("ignore-zero-blocks", "Do not verify zeroed blocks", OPEN),
+    flag("no-superblock", "Do not use verity superblock", &[]),
+    flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN),
+    flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN),
+    with_value("root-hash-file", "path", "Path to root hash file", &[Action::Format, Action::Open, Action::Verify]),
+    with_value("root-hash-signature", "path", "Path to root hash signature file", OPEN),
+    OptionInfo { name: "salt", short: Some('s'), value: Some("hex string"), help: "Salt", actions: &[] },
+    flag("shared", "Share data device with another verity segment", OPEN),
+    flag("use-tasklets", "Use kernel tasklets for performance", OPEN),
+    with_value("uuid", "string", "UUID for device to use", &[]),
+    short_flag("verbose", 'v', "Shows more detailed error messages"),
+];
+
+/// The column at which descriptions start, and the width of a line.
+const HELP_COLUMN: usize = 39;
+const WIDTH: usize = 79;
+
+/// What `--help` prints, but for the version before and the defaults after it.
+pub(crate) fn help() -> String {
+    let mut text = String::from("Usage: veritysetup [OPTION...] <action> <action-specific>\n\nHelp options:\n");
+    for option in OPTIONS {
+        let short = option.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+        let value = option.value.map_or_else(String::new, |value| format!("={value}"));
+        let head = format!("  {short}--{}{value}", option.name);
+        for (index, line) in wrap(option.help, WIDTH - HELP_COLUMN).iter().enumerate() {
+            let left = if index == 0 { head.as_str() } else { "" };
+            writeln!(text, "{left:HELP_COLUMN$}{line}").expect("a String takes everything");
+        }
+    }
+    text.push_str("\n<action> is one of:\n");
+    for info in ACTIONS {
+        writeln!(text, "\t{} {} - {}", info.name, info.arguments, info.help).expect("a String takes everything");
+    }
+    text.push_str(
+        "\nYou can also use old <action> syntax aliases:\n\
+         \tcreate <name> <data_device> <hash_device> [<root_hash>] - open\n\
+         \tremove <name> - close\n\
+         \n<name> is the device to create under /dev/mapper\n\
+         <data_device> is the data device\n\
+         <hash_device> is the device containing verification data\n\
+         <root_hash> hash of the root node on <hash_device>\n",
+    );
+    text
+}
+
+/// What `--usage` prints, and what stands before a message about wrong options.
+pub(crate) fn usage() -> String {
+    const INDENT: &str = "        ";
+    let mut items = vec!["[-?Vqv]".to_owned()];
+    items.extend(OPTIONS.iter().map(|option| {
+        let short = option.short.map_or_else(String::new, |short| format!("-{short}|"));
+        let value = option.value.map_or_else(String::new, |value| format!("={value}"));
+        format!("[{short}--{}{value}]", option.name)
+    }));
+    items.extend(["[OPTION...] <action> <action-specific>".to_owned()]);
+    let mut lines = vec!["Usage: veritysetup".to_owned()];
+    for item in items {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + item.len() < WIDTH => *line = format!("{line} {item}"),
+            _ => lines.push(format!("{INDENT}{item}")),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => *line = format!("{line} {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
