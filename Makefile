@@ -15,7 +15,7 @@ help: ## List the targets
 demo: ## Format, verify, open and read a real image, on a real kernel
 	tests/setup.sh build demo
 	$(MAKE) static
-	tests/demo.sh $(STATIC)
+	tests/demo/run.sh $(STATIC)
 
 test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	tests/setup.sh build test

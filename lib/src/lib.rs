@@ -1,5 +1,53 @@
-//! dm-verity hash devices: format, verify, and activate through device-mapper.
-#![deny(unsafe_code)]
+//! dm-verity hash devices: format, load, verify, and activate through device-mapper.
+//!
+//! A verity image is a data area, a hash tree over it, and usually a superblock that says how the tree was made. Whoever
+//! knows the root hash can check every data block, in userspace with [`verify`], or block by block as they are read, with
+//! a device-mapper mapping made by [`dm::activate`].
+//!
+//! ```
+//! use dmverity::{BlockSize, Devices, HashAlgorithm, Params, Salt};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = std::env::temp_dir().join(format!("dmverity-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&directory)?;
+//! # let (data, hash) = (directory.join("data.img"), directory.join("hash.img"));
+//! # std::fs::write(&data, [7; 40960])?;
+//! let devices = Devices::new(&data, &hash);
+//! let builder = Params::builder()
+//!     .algorithm(HashAlgorithm::from_name("sha512")?)
+//!     .data_block_size(BlockSize::new(1024)?)
+//!     .salt(Salt::random()?);
+//! let formatted = dmverity::format(&devices, builder)?;
+//! println!("root hash: {}", formatted.root_hash);
+//!
+//! // Everything but the root hash is in the superblock.
+//! let params = dmverity::load(&devices.hash, 0, None)?;
+//! assert_eq!(params.data_blocks(), 40);
+//! assert!(dmverity::verify(&devices, &params, &formatted.root_hash)?.is_good());
+//! # std::fs::remove_dir_all(&directory)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What has to hold
+//!
+//! - Nothing is written before everything is checked, and the superblock is written last: an interrupted [`format()`]
+//!   leaves nothing that loads.
+//! - Memory does not grow with the image.
+//! - What is written is byte for byte what cryptsetup's `veritysetup` writes for the same parameters.
+//! - No version of a kernel or of a device-mapper target is ever compared: the kernel is asked, and answers.
+//!
+//! The library prints nothing and holds no global state. It writes to the [`log`] of the program that uses it.
+//!
+//! # Where things are
+//!
+//! | module | what |
+//! |---|---|
+//! | [`params`], [`units`], [`hash`] | the values an image is described by, valid once they exist |
+//! | [`superblock`], [`layout`] | bytes on disk, and where they lie; no I/O |
+//! | [`table`] | device-mapper's table and status lines; strings only |
+//! | [`dm`] | mappings: activate, status, deactivate |
+//! | [`error`] | the one error type |
 
 pub mod dm;
 pub mod error;

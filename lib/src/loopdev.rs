@@ -38,7 +38,10 @@ impl LoopDevice {
     /// # Errors
     /// [`Error::Open`] for the image, [`Error::LoopDevice`] for everything else.
     pub(crate) fn attach_read_only(image: &Path) -> Result<Self> {
-        let file = File::open(image).map_err(|source| Error::Open { path: image.to_owned(), source })?;
+        let open_error = |source| Error::Open { path: image.to_owned(), source };
+        let file = File::open(image).map_err(open_error)?;
+        // What is shown of the device later is no use as a relative path.
+        let image = &image.canonicalize().map_err(open_error)?;
         let failed = |source| Error::LoopDevice { path: image.to_owned(), source };
         let control = OpenOptions::new().read(true).write(true).open(CONTROL).map_err(failed)?;
         for _ in 0..ATTEMPTS {

@@ -1,0 +1,42 @@
+//! Everything we print and write for the golden vectors is what the reference tool printed and wrote.
+
+use dmverity_tests::{vectors, veritysetup};
+
+use crate::sandbox::Sandbox;
+
+/// How many of the vectors have no FEC; a file that lost some would prove less without anybody noticing.
+const WITHOUT_FEC: usize = 78;
+
+#[test]
+fn format_prints_and_writes_what_the_reference_does() {
+    let vectors = vectors::load().vectors;
+    let vectors: Vec<_> = vectors.iter().filter(|vector| !vector.has_fec()).collect();
+    assert_eq!(vectors.len(), WITHOUT_FEC);
+    for vector in vectors {
+        let sandbox = Sandbox::new();
+        assert_eq!(&vector.run(&veritysetup(), &sandbox.path("")), vector);
+    }
+}
+
+#[test]
+fn verify_accepts_each_image_and_no_other_root_hash() {
+    for vector in vectors::load().vectors.iter().filter(|vector| !vector.has_fec()) {
+        let sandbox = Sandbox::new();
+        let _ = vector.run(&veritysetup(), &sandbox.path(""));
+        // With a superblock its place has to be enough, without one everything has to be said again.
+        let no_superblock = vector.args.iter().any(|argument| argument == "--no-superblock");
+        let options = vector.args[3..].iter().map(String::as_str);
+        let options = options.filter(|option| no_superblock || option.starts_with("--hash-offset"));
+        let mut arguments = vec!["verify", "data", vector.hash_device(), &vector.root_hash];
+        arguments.extend(options);
+        let good = sandbox.run(&arguments);
+        assert_eq!((good.code, good.stdout.as_str(), good.stderr.as_str()), (Some(0), "", ""), "{}", vector.name);
+
+        let other = if vector.root_hash.starts_with('0') { "1" } else { "0" };
+        let wrong = format!("{other}{}", &vector.root_hash[1..]);
+        arguments[3] = &wrong;
+        let bad = sandbox.run(&arguments);
+        assert_eq!(bad.code, Some(2), "{}", vector.name);
+        assert_eq!(bad.stderr, "Verification of root hash failed.\n", "{}", vector.name);
+    }
+}

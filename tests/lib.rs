@@ -1,0 +1,86 @@
+//! What the tests of the built command share: where the programs are, the golden vectors, and the harness that boots real
+//! kernels.
+
+#[path = "vectors/mod.rs"]
+pub mod vectors;
+#[path = "vm/harness/mod.rs"]
+pub mod vm;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::SystemTime;
+use std::{env, fs};
+
+use anyhow::{Context as _, Error, Result, bail};
+
+/// The workspace's root.
+///
+/// # Panics
+/// Never: this package lies in it.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
+}
+
+/// The statically linked `veritysetup`, which is what is shipped: the one that `make static` built, or
+/// `DMVERITY_STATIC_BIN`. One that is older than its source is refused.
+///
+/// Looked for once: editing the source while the tests run does not make the later ones fail.
+pub fn static_binary() -> Result<PathBuf> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    FOUND.get_or_init(|| find_static_binary().map_err(|error| format!("{error:#}"))).clone().map_err(Error::msg)
+}
+
+/// The same, for tests that cannot go on without it.
+///
+/// # Panics
+/// If it has not been built, or is older than its source.
+pub fn veritysetup() -> PathBuf {
+    static_binary().unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// The tool we agree with: `REFERENCE`, or Debian's own.
+///
+/// # Panics
+/// If it is not installed.
+pub fn reference() -> PathBuf {
+    let path = env::var_os("REFERENCE").map_or_else(|| PathBuf::from("/usr/sbin/veritysetup"), PathBuf::from);
+    assert!(path.exists(), "{} is missing: install Debian's package cryptsetup-bin", path.display());
+    path
+}
+
+fn find_static_binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("DMVERITY_STATIC_BIN").map(PathBuf::from) {
+        if !path.is_file() {
+            bail!("DMVERITY_STATIC_BIN names {}, which is not a file", path.display());
+        }
+        return Ok(path);
+    }
+    let path = workspace().join("target/static/veritysetup");
+    if !path.is_file() {
+        bail!("{} is missing: run `make static` first", path.display());
+    }
+    let built = fs::metadata(&path)?.modified()?;
+    for package in ["lib", "cli"] {
+        if let Some(newer) = newer_source(&workspace().join(package), built)? {
+            bail!("{} is newer than {}: run `make static` first", newer.display(), path.display());
+        }
+    }
+    Ok(path)
+}
+
+/// A file below the folder that is newer and that the binary is built from.
+fn newer_source(folder: &Path, than: SystemTime) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if let Some(newer) = newer_source(&path, than)? {
+                return Ok(Some(newer));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "toml")
+            && fs::metadata(&path)?.modified()? > than
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,55 @@
+#!/bin/sh
+# Installs the Debian or Ubuntu packages that are missing for what is to be done, and says which.
+#   tests/setup.sh build|test|demo...
+# Needs no network when nothing is missing.
+set -eu
+
+# A linker, and what the build script of the devicemapper crate reads headers with.
+build="gcc libc6-dev pkg-config libdevmapper-dev libclang-dev"
+# Virtual machines with real kernels: the emulator, what unpacks kernel modules, and what goes into the machine.
+machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin"
+# The reference tool, images to mount, and a look at the order of system calls.
+test="$machines e2fsprogs squashfs-tools strace"
+demo="$machines squashfs-tools"
+
+packages=
+for group in "$@"; do
+    case $group in
+    build) packages="$packages $build" ;;
+    test) packages="$packages $test" ;;
+    demo) packages="$packages $demo" ;;
+    *)
+        echo "usage: tests/setup.sh build|test|demo..." >&2
+        exit 2
+        ;;
+    esac
+done
+
+if ! command -v cargo >/dev/null; then
+    echo "Rust is missing: install it with rustup (https://rustup.rs), or put cargo into PATH." >&2
+    exit 1
+fi
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is neither Debian nor Ubuntu. What has to be there, by Debian's names:$packages" >&2
+    exit 1
+fi
+
+missing=
+for package in $packages; do
+    case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) in
+    installed) ;;
+    *) case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+echo "Installing packages:$missing"
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    as_root="sudo"
+    echo "(with sudo)"
+fi
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -q
+# shellcheck disable=SC2086 # one word each
+$as_root apt-get install -q -y --no-install-recommends $missing

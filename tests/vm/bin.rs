@@ -1,0 +1,130 @@
+//! `vm`: the test machines for people. A shell in one, a script in one, or everything fetched for later.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use dmverity_tests::vm::boot::{Guest, Job};
+use dmverity_tests::vm::cases::Nodes;
+use dmverity_tests::vm::kernels::{self, KERNELS, Kernel};
+use dmverity_tests::vm::{modules, paths};
+
+const USAGE: &str = "\
+Real kernels in virtual machines, for trying things out.
+
+  vm shell --kernel NAME [--udev] [--file HOST:GUEST]...
+      a shell on the machine's console
+  vm run --kernel NAME [--udev] [--file HOST:GUEST]... [--timeout SECONDS] --script FILE
+      runs a shell script in the machine and exits with its exit code (or 125); the script can say `. /vm/lib.sh`
+  vm fetch [--refresh]
+      fetches the kernels and busybox, so that nothing needs the network later; --refresh replaces what is there
+
+NAME is 5.10, 6.1, 6.12 or 7. --udev runs udevd in the machine; without it only the kernel makes device nodes.
+In the machine `veritysetup` is the static binary of target/static (or DMVERITY_STATIC_BIN), /ref/veritysetup the host's.
+";
+
+fn main() -> ExitCode {
+    match command(env::args().skip(1).collect()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("vm: {error:#}");
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// The options of `shell` and `run`.
+#[derive(Default)]
+struct Options {
+    kernel: Option<&'static Kernel>,
+    udev: bool,
+    files: Vec<(PathBuf, String)>,
+    script: Option<PathBuf>,
+    timeout: Option<Duration>,
+}
+
+fn command(arguments: Vec<String>) -> Result<u8> {
+    let mut arguments = arguments.into_iter();
+    match arguments.next().as_deref() {
+        Some("shell") => shell(&options(arguments)?),
+        Some("run") => run(&options(arguments)?),
+        Some("fetch") => fetch(arguments.as_slice()),
+        Some("--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(0)
+        }
+        _ => bail!("say what to do\n\n{USAGE}"),
+    }
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
+    let mut options = Options::default();
+    while let Some(option) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| anyhow!("{option} needs a value"));
+        match option.as_str() {
+            "--udev" => options.udev = true,
+            "--kernel" => options.kernel = Some(kernels::by_name(&value()?)?),
+            "--script" => options.script = Some(value()?.into()),
+            "--timeout" => {
+                let seconds = value()?.parse().context("--timeout takes a number of seconds")?;
+                options.timeout = Some(Duration::from_secs(seconds));
+            }
+            "--file" => {
+                let value = value()?;
+                let (host, guest) =
+                    value.rsplit_once(':').filter(|(_, guest)| guest.starts_with('/')).ok_or_else(|| {
+                        anyhow!("--file takes HOST:GUEST, and the path in the guest has to be absolute, not {value:?}")
+                    })?;
+                options.files.push((host.into(), guest.to_owned()));
+            }
+            _ => bail!("{option:?} is not an option\n\n{USAGE}"),
+        }
+    }
+    Ok(options)
+}
+
+impl Options {
+    fn guest(&self, job: &Job<'_>) -> Result<Guest> {
+        let kernel = self.kernel.context("--kernel is missing")?;
+        let nodes = if self.udev { Nodes::Udev } else { Nodes::Bare };
+        Guest::prepare(kernel, nodes, &format!("vm-{}-{}", kernel.name, nodes.name()), job)
+    }
+}
+
+fn shell(options: &Options) -> Result<u8> {
+    if options.script.is_some() || options.timeout.is_some() {
+        bail!("--script and --timeout belong to `vm run`");
+    }
+    let guest = options.guest(&Job::Shell(&options.files))?;
+    eprintln!("Booting. To leave: `exit` (or Ctrl-D) in the shell; Ctrl-A x ends the machine whatever it does.");
+    guest.shell()?;
+    Ok(0)
+}
+
+fn run(options: &Options) -> Result<u8> {
+    let script = options.script.as_ref().context("--script is missing")?;
+    let guest = options.guest(&Job::Script(script, &options.files))?;
+    paths::sweep(&paths::logs())?;
+    let log = paths::logs().join(paths::temporary("run"));
+    let code = guest.script(&log, options.timeout.unwrap_or(Duration::from_secs(600)))?;
+    // Kept only where it can explain something.
+    paths::remove(&log);
+    Ok(code)
+}
+
+fn fetch(arguments: &[String]) -> Result<u8> {
+    let refresh = match arguments {
+        [] => false,
+        [option] if option == "--refresh" => true,
+        _ => bail!("`vm fetch` takes no option but --refresh"),
+    };
+    println!("busybox: {}", kernels::busybox(refresh)?.display());
+    for kernel in KERNELS {
+        let installed = kernels::kernel(kernel, refresh)?;
+        modules::selected(kernel, &installed)?;
+        println!("kernel {}: {}", kernel.name, installed.release);
+    }
+    Ok(0)
+}

@@ -1,0 +1,26 @@
+# An open that is ended by a signal, at whatever moment, has opened the image or has not; no loop device stays behind.
+# timeout: 300
+
+make_image d 64
+vs format d h >made
+root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+for signal in INT TERM HUP KILL; do
+    for delay in 0 5 10 15 20 30 40 60 80 120; do
+        # Not the function: the signal is for the program itself.
+        /bin/veritysetup open d v0 h "$root" &
+        opener=$!
+        usleep ${delay}000
+        # It may be done already.
+        kill -$signal $opener 2>/dev/null || :
+        wait $opener || :
+        # A killed process cannot clean up after itself; any other has finished what it had begun.
+        if [ $signal = KILL ]; then
+            vs close v0 || dmsetup remove v0 || :
+        elif vs status v0; then
+            same d /dev/mapper/v0
+            vs close v0
+        fi
+        not dmsetup info v0
+        [ ! -e /dev/mapper/v0 ]
+    done
+done

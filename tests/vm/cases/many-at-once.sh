@@ -1,0 +1,26 @@
+# Ten images opened and closed at once, again and again: loop devices are not snatched from each other, and nothing is
+# left.
+# boots: bare udev
+# timeout: 300
+
+count=10
+for number in $(seq $count); do
+    make_image d$number $((number * 10))
+    vs format d$number h$number >made$number
+done
+worker() {
+    root=$(sed -n 's/^Root hash:[[:space:]]*//p' made$1)
+    for round in 1 2 3; do
+        vs open d$1 v$1 h$1 "$root"
+        cmp d$1 /dev/mapper/v$1
+        vs close v$1
+    done
+    : >done$1
+}
+for number in $(seq $count); do
+    worker $number &
+done
+wait
+for number in $(seq $count); do
+    [ -e done$number ] || fail "worker $number did not finish"
+done

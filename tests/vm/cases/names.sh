@@ -1,0 +1,29 @@
+# Names with bytes that device-mapper writes as \xHH, long names, and a node that is left over from something else.
+# boots: bare udev
+
+make_image d 64
+vs format d h --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >made
+root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+
+vs open d 'a b' h "$root"
+same d '/dev/mapper/a\x20b'
+run dmsetup info -c --noheadings --manglename none -o name 'a\x20b'
+expect_out 'a\x20b'
+run vs status 'a b'
+expect_code 0
+echo "$out" | head -n 1 | grep '^/dev/mapper/a b is active'
+vs status '/dev/mapper/a\x20b' | head -n 1
+vs close 'a b'
+
+name=$(printf 'n%.0s' $(seq 127))
+vs open d "$name" h "$root"
+same d "/dev/mapper/$name"
+vs close "$name"
+
+if [ "$nodes" = bare ]; then
+    # A node that leads elsewhere is replaced.
+    mknod /dev/mapper/v0 b 7 99
+    vs open d v0 h "$root"
+    same d /dev/mapper/v0
+    vs close v0
+fi

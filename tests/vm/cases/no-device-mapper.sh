@@ -1,0 +1,28 @@
+# A kernel without device-mapper: what is missing is said, and files are worked on all the same.
+
+make_image d 64
+vs format d h >made
+root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+# Nobody may load it again behind our back.
+modprobe_path=$(cat /proc/sys/kernel/modprobe)
+echo /bin/false >/proc/sys/kernel/modprobe
+trap 'echo "$modprobe_path" >/proc/sys/kernel/modprobe; modprobe dm-verity' EXIT
+modprobe -r dm-verity
+rm -f /dev/mapper/control
+
+message="Cannot initialize device-mapper. Is dm_mod kernel module loaded?
+hint: /dev/mapper/control: No such file or directory."
+run vs open d v0 h "$root"
+expect_code 1
+expect_out ""
+expect_err "$message"
+run vs status v0
+expect_code 1
+expect_out ""
+expect_err "$message"
+run vs close v0
+expect_code 4
+expect_out ""
+expect_err "$message"
+vs verify d h "$root"
+vs dump h

@@ -1,0 +1,24 @@
+# A root hash signature goes through the thread keyring and nowhere else. What is no key, and what the kernel does not
+# trust, is refused.
+
+make_image d 64
+vs format d h --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >made
+root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+
+: >empty
+run vs open d v0 h "$root" --root-hash-signature=empty
+expect_code 1
+expect_out ""
+expect_text "the first line" "Failed to load key in kernel keyring." "$(echo "$err" | head -n 1)"
+
+echo garbage >garbage
+run vs open d v0 h "$root" --root-hash-signature=garbage
+expect_code 1
+echo "$err" | grep ' root_hash_sig_key_desc cryptsetup:3bc1c38a-4d33-404f-b0e2-9644e20ffa71-v0$'
+not vs status v0
+# The kernel may take a moment to forget keys that nobody holds.
+for wait in $(seq 50); do
+    grep -q cryptsetup: /proc/keys || break
+    sleep 0.1
+done
+not grep cryptsetup: /proc/keys

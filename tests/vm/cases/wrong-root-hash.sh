@@ -1,0 +1,14 @@
+# The kernel does not look at the root hash before the first read: the open succeeds, nothing can be read, the status
+# says corrupted.
+# boots: bare udev
+
+make_image d 64
+vs format d h >/dev/null
+root=0000000000000000000000000000000000000000000000000000000000000000
+run vs open d v0 h "$root"
+expect_code 0
+not dd if=/dev/mapper/v0 of=/dev/null bs=4096 count=1
+run vs status v0
+expect_code 0
+echo "$out" | grep '^  status:      corrupted$'
+vs close v0

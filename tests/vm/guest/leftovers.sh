@@ -1,0 +1,47 @@
+# What a case may leave behind: finding it and removing it, so that the next case starts as the first one did.
+
+# Remembers what is mounted before any case has run.
+baseline() {
+    cut -d ' ' -f 2 /proc/mounts >/run/vm/mounts
+}
+
+# Prints a line for each thing that is left.
+leftovers() {
+    cut -d ' ' -f 2 /proc/mounts | grep -vxFf /run/vm/mounts | sed 's/^/mounted: /'
+    for device in /sys/block/dm-*; do
+        [ ! -e "$device" ] || echo "device-mapper device: $(cat "$device/dm/name") (${device##*/})"
+    done
+    for node in /dev/mapper/*; do
+        [ "$node" = /dev/mapper/control ] || [ ! -e "$node" -a ! -L "$node" ] || echo "device node: $node"
+    done
+    for file in /sys/block/loop*/loop/backing_file; do
+        [ ! -e "$file" ] || echo "loop device: $(echo "$file" | cut -d / -f 4) on $(cat "$file")"
+    done
+    sed 1d /proc/sysvipc/sem | while read -r key id _; do
+        echo "SysV semaphore: id $id, key $key"
+    done
+}
+
+# Removes everything that leftovers() would print. Twice: a device may be below another one.
+clean() {
+    for round in 1 2; do
+        cut -d ' ' -f 2 /proc/mounts | grep -vxFf /run/vm/mounts | sort -r | while read -r folder; do
+            umount -l "$folder"
+        done
+        # Suspended devices would hold up whoever touches them.
+        for device in /sys/block/dm-*; do
+            [ ! -e "$device" ] || timeout 10 dmsetup resume --noudevsync "$(cat "$device/dm/name")"
+        done
+        timeout 30 dmsetup remove_all --force --noudevsync
+        for file in /sys/block/loop*/loop/backing_file; do
+            [ ! -e "$file" ] || losetup -d "/dev/$(echo "$file" | cut -d / -f 4)"
+        done
+    done
+    [ "$nodes" != udev ] || udevadm settle --timeout=30
+    for node in /dev/mapper/*; do
+        [ "$node" = /dev/mapper/control ] || rm -f "$node"
+    done
+    sed 1d /proc/sysvipc/sem | while read -r _ id _; do
+        ipcrm -s "$id"
+    done
+}

@@ -1,0 +1,91 @@
+# What a case can use. It runs under `set -eux` in a fresh folder that is removed afterwards; whatever fails fails the case.
+# $kernel is 5.10, 6.1, 6.12 or 7, $nodes is bare or udev.
+
+# The binary under test.
+vs() {
+    /bin/veritysetup "$@"
+}
+
+# The reference implementation, from the host.
+ref() {
+    /ref/veritysetup "$@"
+}
+
+# Ends the case.
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# Fails if the command succeeds. The shell's own `!` would not do: `set -e` passes over a command that it stands before.
+not() {
+    if "$@"; then
+        fail "this was not to succeed: $*"
+    fi
+}
+
+# Runs a command, whatever it returns: its exit code, standard output and standard error are then in $code, $out and $err
+# (without the newlines at their ends).
+run() {
+    # Tracing a function would write into its standard error.
+    case $- in
+    *x*) traced=yes ;;
+    *) traced=no ;;
+    esac
+    set +x
+    code=0
+    "$@" >/tmp/.out 2>/tmp/.err || code=$?
+    out=$(cat /tmp/.out)
+    err=$(cat /tmp/.err)
+    [ "$traced" = no ] || set -x
+}
+
+# Fails unless the last `run` ended with this code.
+expect_code() {
+    [ "$code" = "$1" ] || fail "expected exit code $1, got $code; it said: $out $err"
+}
+
+# Fails unless the last `run` wrote exactly this to its standard output.
+expect_out() {
+    expect_text "standard output" "$1" "$out"
+}
+
+# The same for its standard error.
+expect_err() {
+    expect_text "standard error" "$1" "$err"
+}
+
+# Fails with the difference unless the second text is the first.
+expect_text() {
+    [ "$2" != "$3" ] || return 0
+    printf '%s\n' "$2" >/tmp/.expected
+    printf '%s\n' "$3" >/tmp/.found
+    diff -u -L expected -L found /tmp/.expected /tmp/.found >&2 || :
+    fail "$1 is not what was expected"
+}
+
+# Fails unless both hold the same bytes; files or devices.
+same() {
+    cmp "$1" "$2" || fail "$1 and $2 differ"
+}
+
+# make_image FILE BLOCKS: a file of that many blocks of 4096 bytes, always the same bytes, no block like another, and
+# nothing in a block that repeats (a Thue-Morse word of two numbers), without reading a slow random device.
+make_image() {
+    awk -v blocks="$2" 'BEGIN {
+        for (block = 1; block <= blocks; block++) {
+            a = sprintf("%08x", block); b = sprintf("%08x", (block * 2654435) % 4294967296)
+            while (length(a) < 4096) { word = a b; b = b a; a = word }
+            printf "%s", a
+        }
+    }' >"$1"
+}
+
+# attach FILE [losetup's options]: attaches the file to a free loop device and prints the device.
+attach() {
+    file=$1
+    shift
+    device=$(losetup -f)
+    losetup "$@" "$device" "$file"
+    echo "$device"
+}

@@ -1,0 +1,138 @@
+//! Fetching Debian packages of any suite with the machine's `apt`, which checks the archive's signatures, without
+//! touching the machine's own package lists and without installing anything.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::process;
+use super::sources::{self, Source};
+
+/// Package lists of one suite in a folder of their own.
+#[derive(Debug)]
+pub struct Apt {
+    folder: PathBuf,
+}
+
+impl Apt {
+    /// Reads the suite's lists into `folder`, which is created and belongs to the caller.
+    pub fn update(folder: &Path, suite: &str) -> Result<Self> {
+        for part in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(folder.join(part))?;
+        }
+        fs::write(folder.join("status"), "")?;
+        let apt = Self { folder: folder.to_owned() };
+        let mut refused = String::new();
+        for attempt in attempts(&sources::debian()?) {
+            apt.write_sources(suite, &attempt)?;
+            match process::output(apt.command("apt-get")?.args(["-q", "update"])) {
+                Ok(_) => return Ok(apt),
+                Err(error) => write!(refused, "\n{error:#}")?,
+            }
+        }
+        Err(anyhow!(
+            "the package lists of Debian's {suite} cannot be read (DEBIAN_MIRROR can name another archive):{refused}"
+        ))
+    }
+
+    /// The newest package whose name begins and ends like this.
+    pub fn newest(&self, prefix: &str, suffix: &str) -> Result<String> {
+        let names = process::output(self.command("apt-cache")?.args(["pkgnames", prefix]))?;
+        let mut best: Option<(String, String)> = None;
+        for name in
+            names.lines().filter(|name| name.ends_with(suffix) && !name.contains("-rt") && !name.contains("-dbg"))
+        {
+            let version = self.field(name, "Version")?;
+            let newer = match &best {
+                None => true,
+                Some((_, than)) => {
+                    process::command("dpkg")?.args(["--compare-versions", &version, "gt", than]).status()?.success()
+                }
+            };
+            if newer {
+                best = Some((name.to_owned(), version));
+            }
+        }
+        best.map(|(name, _)| name).ok_or_else(|| anyhow!("the archive has no package {prefix}*{suffix}"))
+    }
+
+    /// A field of the package's newest version.
+    pub fn field(&self, package: &str, field: &str) -> Result<String> {
+        let record = process::output(self.command("apt-cache")?.args(["show", "--no-all-versions", package]))?;
+        let start = format!("{field}: ");
+        let value = record.lines().find_map(|line| line.strip_prefix(&start));
+        Ok(value.unwrap_or_default().to_owned())
+    }
+
+    /// Downloads the packages, checks them against the signed lists, and unpacks them over each other into `into`.
+    pub fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
+        let downloads = self.folder.join("downloads");
+        fs::create_dir_all(&downloads)?;
+        fs::create_dir_all(into)?;
+        process::output(self.command("apt-get")?.current_dir(&downloads).args(["-q", "download"]).args(packages))
+            .with_context(|| format!("cannot download {}", packages.join(", ")))?;
+        let mut unpacked = 0;
+        for entry in fs::read_dir(&downloads)? {
+            process::output(process::command("dpkg-deb")?.arg("-x").arg(entry?.path()).arg(into))?;
+            unpacked += 1;
+        }
+        if unpacked != packages.len() {
+            bail!("apt-get downloaded {unpacked} packages instead of {}", packages.join(", "));
+        }
+        fs::remove_dir_all(&downloads)?;
+        Ok(())
+    }
+
+    /// An apt program that sees only this folder's lists. The machine's apt.conf stays in force, for its proxies.
+    fn command(&self, program: &str) -> Result<Command> {
+        let mut command = process::command(program)?;
+        let folder = self.folder.display();
+        for option in [
+            format!("Dir::Etc::sourcelist={folder}/sources.list"),
+            "Dir::Etc::sourceparts=/dev/null".to_owned(),
+            "Dir::Etc::preferences=/dev/null".to_owned(),
+            "Dir::Etc::preferencesparts=/dev/null".to_owned(),
+            format!("Dir::State={folder}"),
+            format!("Dir::State::lists={folder}/lists"),
+            format!("Dir::State::status={folder}/status"),
+            format!("Dir::Cache={folder}/cache"),
+            "APT::Architecture=amd64".to_owned(),
+            "APT::Architectures=amd64".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+            "Acquire::Retries=3".to_owned(),
+            // A list that did not come is an error, not a warning beside an older one.
+            "APT::Update::Error-Mode=any".to_owned(),
+            // Whatever the machine allows itself: these kernels are run, so they have to be signed.
+            "Acquire::AllowInsecureRepositories=false".to_owned(),
+            "Acquire::AllowWeakRepositories=false".to_owned(),
+            "APT::Get::AllowUnauthenticated=false".to_owned(),
+        ] {
+            command.arg("-o").arg(option);
+        }
+        Ok(command)
+    }
+
+    fn write_sources(&self, suite: &str, sources: &[Source]) -> Result<()> {
+        let mut text = String::new();
+        for source in sources {
+            let keyring =
+                source.keyring.as_ref().map(|path| format!(" signed-by={}", path.display())).unwrap_or_default();
+            let suffix = if source.security { "-security" } else { "" };
+            writeln!(text, "deb [arch=amd64{keyring}] {} {suite}{suffix} main", source.uri)?;
+        }
+        fs::write(self.folder.join("sources.list"), text).context("cannot write the list of package sources")
+    }
+}
+
+/// What to try in turn: everything together, for the newest kernel, then each main archive alone, because not every
+/// suite has a security archive and not every mirror has every suite.
+fn attempts(sources: &[Source]) -> Vec<Vec<Source>> {
+    let mut attempts = vec![sources.to_vec()];
+    if sources.len() > 1 {
+        attempts.extend(sources.iter().filter(|source| !source.security).map(|source| vec![source.clone()]));
+    }
+    attempts
+}

@@ -1,0 +1,227 @@
+//! One machine from its making to its end: packs the guest, runs the cases or a script, and says how each came out.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::cases::{Case, Nodes};
+use super::console::Console;
+use super::initramfs::Initramfs;
+use super::kernels::{self, Kernel};
+use super::protocol::{self, Event, Parser};
+use super::qemu::{self, Machine};
+use super::{hosttools, images, modules, paths, process};
+
+/// From the machine's start to its first report; usually it takes a tenth of this.
+const BOOT_LIMIT: Duration = Duration::from_secs(120);
+
+/// What the guest may take on top of a case's own limit: to end it, look for leftovers and clean up.
+pub const SPARE: Duration = Duration::from_secs(60);
+
+/// What the guest does once it is up.
+#[derive(Debug)]
+pub enum Job<'a> {
+    /// Runs the cases and goes off.
+    Cases(&'a [Case]),
+    /// Runs one script, with these files of the host's beside it, and goes off.
+    Script(&'a Path, &'a [(PathBuf, String)]),
+    /// A shell on the console.
+    Shell(&'a [(PathBuf, String)]),
+}
+
+/// A machine ready to be started.
+#[derive(Debug)]
+pub struct Guest {
+    kernel: PathBuf,
+    initramfs: PathBuf,
+    word: String,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Some 20 MB that nobody needs any more.
+        paths::remove(&self.initramfs);
+    }
+}
+
+impl Guest {
+    /// Fetches what is missing and packs the guest; `label` names its files in the cache.
+    pub fn prepare(kernel: &'static Kernel, nodes: Nodes, label: &str, job: &Job<'_>) -> Result<Self> {
+        let mut needed = vec!["qemu-system-x86_64", "depmod", "ldd", "veritysetup", "dmsetup", "ipcrm", "setpriv"];
+        if nodes == Nodes::Udev {
+            needed.push("udevadm");
+        }
+        process::require(&needed)?;
+        let binary = crate::static_binary()?;
+        let installed = kernels::kernel(kernel, false)?;
+        let folder = paths::cache().join("initramfs");
+        paths::sweep(&folder)?;
+        let label = paths::temporary(label);
+        let word = protocol::word();
+        let guest = Self { kernel: installed.folder.join("vmlinuz"), initramfs: folder.join(label), word };
+
+        let mut archive = Initramfs::create(&guest.initramfs)?;
+        archive.copy("/bin/busybox", &kernels::busybox(false)?)?;
+        archive.copy("/bin/veritysetup", &binary)?;
+        archive.copy_tree("/lib/modules", &modules::selected(kernel, &installed)?.join("lib/modules"))?;
+        let mut tools = hosttools::reference()?;
+        if nodes == Nodes::Udev {
+            tools.extend(hosttools::udev()?);
+        }
+        for (guest, host) in &tools {
+            archive.copy(guest, host)?;
+        }
+        archive.put("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", false)?;
+        // Groups that udev's rules and the programs hand device nodes to.
+        archive.put("/etc/group", b"root:x:0:\ntty:x:5:\ndisk:x:6:\nkmem:x:15:\ncdrom:x:24:\n", false)?;
+        let init = fs::read(paths::vm("guest").join("init"))?;
+        archive.put("/init", &init, true)?;
+        for script in ["lib.sh", "leftovers.sh"] {
+            archive.copy(&format!("/vm/{script}"), &paths::vm("guest").join(script))?;
+        }
+        let (mode, files) = match job {
+            Job::Cases(cases) => ("cases", pack_cases(&mut archive, cases)?),
+            Job::Script(script, files) => {
+                archive.copy("/vm/script", script)?;
+                ("script", files.to_vec())
+            }
+            Job::Shell(files) => ("shell", files.to_vec()),
+        };
+        for (host, guest) in files {
+            archive.copy(&guest, &host)?;
+        }
+        let config = format!("mode={mode}\nword={}\nkernel={}\nnodes={}\n", guest.word, kernel.name, nodes.name());
+        archive.put("/vm/config", config.as_bytes(), false)?;
+        archive.finish()?;
+        Ok(guest)
+    }
+
+    /// Hands the machine's console to the terminal and waits for its end.
+    pub fn shell(&self) -> Result<()> {
+        let mut machine = Machine::start(&self.kernel, &self.initramfs, &qemu::Console::Terminal)?;
+        machine.child.wait().context("cannot wait for qemu")?;
+        Ok(())
+    }
+
+    /// Runs the job's script, with its output copied to standard output as it comes, and returns its exit code.
+    pub fn script(self, log: &Path, limit: Duration) -> Result<u8> {
+        let mut session = self.start(log)?;
+        session.deadline = Instant::now() + limit;
+        loop {
+            match session.event() {
+                Ok(Event::Output(bytes)) => {
+                    let mut stdout = std::io::stdout().lock();
+                    stdout.write_all(&bytes)?;
+                    stdout.flush()?;
+                }
+                Ok(Event::Exit(code)) => return Ok(code),
+                Ok(Event::Broken(reason)) => bail!("the guest gave up: {reason}"),
+                Ok(other) => bail!("the guest reported something unexpected: {other:?}"),
+                Err(reason) => bail!("{reason}\n{}", session.console.tail()),
+            }
+        }
+    }
+
+    /// Starts the machine with its console going to `log`.
+    pub fn start(self, log: &Path) -> Result<Session> {
+        if let Some(folder) = log.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(log, "")?;
+        let mut machine = Machine::start(&self.kernel, &self.initramfs, &qemu::Console::File(log.to_owned()))?;
+        let mut line = machine.child.stdout.take().context("qemu has a standard output")?;
+        let mut parser = Parser::new(&self.word);
+        let (sender, events) = mpsc::channel();
+        // A thread of its own, because waiting for the line to speak has to end at the deadline.
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = line.read(&mut buffer) {
+                for event in parser.feed(&buffer[..read]) {
+                    if sender.send(event).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        let deadline = Instant::now() + BOOT_LIMIT;
+        Ok(Session { machine, events, guest: Some(self), console: Console::new(log), deadline })
+    }
+}
+
+/// Adds the scripts and the list of them; returns the files they ask for.
+fn pack_cases(archive: &mut Initramfs, cases: &[Case]) -> Result<Vec<(PathBuf, String)>> {
+    let mut list = String::new();
+    let mut files = Vec::new();
+    for case in cases {
+        writeln!(list, "{} {}", case.name, case.timeout.as_secs())?;
+        archive.copy(&format!("/vm/cases/{}.sh", case.name), &case.script)?;
+        for kind in &case.images {
+            files.push((images::image(kind)?, format!("/images/{kind}.img")));
+        }
+        for file in &case.files {
+            let name = file.file_name().with_context(|| format!("{} is not a file", file.display()))?;
+            files.push((file.clone(), format!("/files/{}", name.to_string_lossy())));
+        }
+    }
+    archive.put("/vm/list", list.as_bytes(), false)?;
+    Ok(files)
+}
+
+/// A running machine and what it reports.
+#[derive(Debug)]
+pub struct Session {
+    machine: Machine,
+    events: Receiver<Event>,
+    /// Its initramfs, until the machine is up and has no use for it any more.
+    guest: Option<Guest>,
+    /// Its console.
+    pub console: Console,
+    /// When it is given up.
+    pub deadline: Instant,
+}
+
+impl Session {
+    /// The next report, or why there is none: the machine ended, or its time is over and it was ended.
+    pub fn event(&mut self) -> Result<Event, String> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // A machine that never stops talking is over its time too, although there is always something to receive.
+        let received = if left.is_zero() { Err(RecvTimeoutError::Timeout) } else { self.events.recv_timeout(left) };
+        match received {
+            Ok(event) => {
+                self.guest = None;
+                Ok(event)
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let complaint = self.complaint();
+                Err(format!("the machine ended{complaint}"))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                // Its end is reported once, the later calls see the line closed.
+                let _ = self.machine.child.kill();
+                Err("the machine did not answer any more and was ended".to_owned())
+            }
+        }
+    }
+
+    /// What qemu itself had to say at its end, and how it ended if that was not as it should.
+    fn complaint(&mut self) -> String {
+        let mut text = String::new();
+        if let Ok(status) = self.machine.child.wait()
+            && !status.success()
+        {
+            text = format!("qemu: {status}; ");
+        }
+        if let Some(mut stderr) = self.machine.child.stderr.take() {
+            // Nothing more to say is a good answer too.
+            let _ = stderr.read_to_string(&mut text);
+        }
+        let text = text.trim();
+        if text.is_empty() { String::new() } else { format!("; {text}") }
+    }
+}

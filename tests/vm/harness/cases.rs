@@ -1,0 +1,212 @@
+//! The cases: shell scripts, found by looking into a folder. Comment lines `# key: value` at a script's top say where and
+//! how it runs; `tests/vm/guest/lib.sh` is what it can use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use regex_lite::Regex;
+
+use super::images;
+use super::kernels::{self, KERNELS, Kernel};
+use super::paths;
+
+/// Who makes the device nodes in the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nodes {
+    /// Nobody but the kernel: as in an initramfs or a container.
+    Bare,
+    /// udevd with its rules: as on an installed system.
+    Udev,
+}
+
+impl Nodes {
+    /// Both configurations.
+    pub const ALL: [Self; 2] = [Self::Bare, Self::Udev];
+
+    /// The name used in headers and test names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Udev => "udev",
+        }
+    }
+}
+
+/// How the machine is expected to be after the case.
+#[derive(Debug, Clone)]
+pub enum Finish {
+    /// Running, ready for the next case.
+    Runs,
+    /// Ended by a panic whose console output matches.
+    Panics(Regex),
+    /// Rebooted without a panic, with console output that matches if something is expected there.
+    Reboots(Option<Regex>),
+}
+
+/// A case.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The script's name without `.sh`.
+    pub name: String,
+    /// The script.
+    pub script: PathBuf,
+    /// The configurations it runs in.
+    pub boots: Vec<Nodes>,
+    /// The kernels it runs on.
+    pub kernels: Vec<&'static Kernel>,
+    /// What becomes of the machine; anything but [`Finish::Runs`] gives the case a machine of its own.
+    pub finish: Finish,
+    /// The time it may take.
+    pub timeout: Duration,
+    /// Images it finds as `/images/KIND.img`.
+    pub images: Vec<String>,
+    /// Files of the workspace it finds as `/files/NAME`.
+    pub files: Vec<PathBuf>,
+    /// For the harness's own test: what its report has to match, or `ok`.
+    pub reports: Option<String>,
+}
+
+/// How long a case may take that does not say: ample for anything sensible under emulation on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The cases in a folder of `tests/vm/`, by name.
+pub fn discover(folder: &str) -> Result<Vec<Case>> {
+    let folder = paths::vm(folder);
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let script = entry?.path();
+        if script.extension().is_some_and(|extension| extension == "sh") {
+            let text = fs::read_to_string(&script)?;
+            cases.push(parse(&script, &text).with_context(|| format!("in the header of {}", script.display()))?);
+        }
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+/// Reads a script's header.
+fn parse(script: &Path, text: &str) -> Result<Case> {
+    let name = script.file_stem().and_then(|stem| stem.to_str()).context("a script's name has to be UTF-8")?;
+    if name.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) {
+        bail!("a script's name may only contain letters, digits and -_.");
+    }
+    let mut case = Case {
+        name: name.to_owned(),
+        script: script.to_owned(),
+        boots: vec![Nodes::Bare],
+        kernels: KERNELS.iter().collect(),
+        finish: Finish::Runs,
+        timeout: TIMEOUT,
+        images: Vec::new(),
+        files: Vec::new(),
+        reports: None,
+    };
+    let (mut end, mut expect) = (None, None);
+    for (key, value) in header(text) {
+        let words = || value.split_whitespace().map(str::to_owned);
+        match key {
+            "boots" => case.boots = words().map(|word| nodes(&word)).collect::<Result<_>>()?,
+            "kernels" => {
+                case.kernels = words().map(|word| kernels::by_name(&word)).collect::<Result<_>>()?;
+            }
+            "timeout" => {
+                case.timeout = Duration::from_secs(value.parse().context("`timeout` takes a number of seconds")?);
+            }
+            "images" => case.images = words().collect(),
+            "files" => case.files = words().map(|word| crate::workspace().join(word)).collect(),
+            "reports" => case.reports = Some(value.to_owned()),
+            "end" => end = Some(value),
+            "expect" => {
+                expect = Some(Regex::new(value).context("`expect` takes a regular expression")?);
+            }
+            _ => bail!("`# {key}:` is not known; is it a remark? Then write it without the colon"),
+        }
+    }
+    if let Some(kind) = case.images.iter().find(|kind| !images::KINDS.contains(&kind.as_str())) {
+        bail!("there is no image of kind {kind:?}, only {}", images::KINDS.join(", "));
+    }
+    if case.boots.is_empty() || case.kernels.is_empty() {
+        bail!("`boots` and `kernels` need at least one name: a case that never runs tests nothing");
+    }
+    case.finish = match (end, expect) {
+        (None, None) => Finish::Runs,
+        (Some("panic"), Some(expect)) => Finish::Panics(expect),
+        (Some("reboot"), expect) => Finish::Reboots(expect),
+        (Some("panic"), None) => bail!("`end: panic` needs `expect: REGEX`, or any panic would do"),
+        (Some(other), _) => bail!("`end` is `panic` or `reboot`, not {other:?}"),
+        (None, Some(_)) => bail!("`expect` belongs to `end: panic` or `end: reboot`"),
+    };
+    Ok(case)
+}
+
+/// The lines `# key: value` among the comments a script begins with; a key is one word in lower case.
+fn header(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let comments = text.lines().take_while(|line| line.starts_with('#'));
+    comments.filter_map(|line| {
+        let (key, value) = line.strip_prefix("# ")?.split_once(':')?;
+        let word = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase());
+        word.then(|| (key, value.trim()))
+    })
+}
+
+fn nodes(name: &str) -> Result<Nodes> {
+    Nodes::ALL
+        .into_iter()
+        .find(|nodes| nodes.name() == name)
+        .ok_or_else(|| anyhow!("`boots` takes bare and udev, not {name:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(text: &str) -> Result<Case> {
+        parse(Path::new("/x/some-case.sh"), text)
+    }
+
+    #[test]
+    fn a_header_says_where_and_how() {
+        let found = case(
+            "# What this is: a remark.\n# boots: bare udev\n# kernels: 6.1 7\n# timeout: 5\n\n# end: never\nrun\n",
+        );
+        let found = found.expect("a good header");
+        assert_eq!(found.name, "some-case");
+        assert_eq!(found.boots, Nodes::ALL);
+        assert_eq!(found.kernels.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["6.1", "7"]);
+        assert_eq!(found.timeout, Duration::from_secs(5));
+        assert!(matches!(found.finish, Finish::Runs));
+    }
+
+    #[test]
+    fn without_a_header_a_case_runs_bare_on_every_kernel() {
+        let found = case("vs --version\n").expect("no header is a good header");
+        assert_eq!((found.boots, found.kernels.len(), found.timeout), (vec![Nodes::Bare], KERNELS.len(), TIMEOUT));
+    }
+
+    #[test]
+    fn ends_of_the_machine_are_read() {
+        let panics = case("# end: panic\n# expect: corrupted$\n").map(|case| case.finish);
+        assert!(matches!(panics, Ok(Finish::Panics(regex)) if regex.is_match("dm-verity device corrupted")));
+        assert!(matches!(case("# end: reboot\n").map(|case| case.finish), Ok(Finish::Reboots(None))));
+    }
+
+    #[test]
+    fn mistakes_are_errors() {
+        for text in [
+            "# kernel: 6.1\n",
+            "# kernels: 6.0\n",
+            "# kernels:\n",
+            "# boots: both\n",
+            "# timeout: soon\n",
+            "# end: panic\n",
+            "# end: halt\n",
+            "# expect: x\n",
+            "# end: panic\n# expect: (\n",
+            "# images: fat\n",
+        ] {
+            assert!(case(text).is_err(), "{text}");
+        }
+    }
+}

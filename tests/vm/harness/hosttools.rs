@@ -1,0 +1,90 @@
+//! Programs of the host's that run in the guest, with the libraries they load: the reference `veritysetup`, `dmsetup`,
+//! and udev with its rules.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::process;
+
+/// Where udev's rules lie, before and after the distribution merged /usr.
+const RULES: [&str; 2] = ["/usr/lib/udev/rules.d", "/lib/udev/rules.d"];
+
+/// The rules for block devices and device-mapper, and the package each comes from. Others only cost time at boot.
+const RULE_FILES: &[(&str, &str)] = &[
+    ("50-udev-default.rules", "udev"),
+    ("55-dm.rules", "dmsetup"),
+    ("60-block.rules", "udev"),
+    ("60-persistent-storage.rules", "udev"),
+    ("60-persistent-storage-dm.rules", "dmsetup"),
+    ("95-dm-notify.rules", "dmsetup"),
+];
+
+/// Files for the guest: where each goes, and the host's file it is a copy of.
+pub type Copies = BTreeMap<String, PathBuf>;
+
+/// The reference `veritysetup` (apart from ours, as `/ref/veritysetup`) and `dmsetup`.
+pub fn reference() -> Result<Copies> {
+    let mut copies = Copies::new();
+    program(&process::find("veritysetup")?, "/ref/veritysetup", &mut copies)?;
+    program(&process::find("dmsetup")?, "/usr/sbin/dmsetup", &mut copies)?;
+    // For cleaning up; Debian's busybox has none.
+    program(&process::find("ipcrm")?, "/usr/bin/ipcrm", &mut copies)?;
+    // OpenSSL loads its older hashes (whirlpool, ripemd160) from here when the reference asks for them.
+    let legacy = copies.iter().find(|(path, _)| path.contains("/libcrypto.so")).map(|(path, _)| Path::new(path));
+    if let Some(legacy) = legacy.and_then(Path::parent).map(|folder| folder.join("ossl-modules/legacy.so"))
+        && legacy.is_file()
+    {
+        copies.insert(legacy.to_string_lossy().into_owned(), legacy);
+    }
+    Ok(copies)
+}
+
+/// systemd's udevd, `udevadm` and the rules.
+pub fn udev() -> Result<Copies> {
+    let mut copies = Copies::new();
+    program(&process::find("udevadm")?, "/usr/bin/udevadm", &mut copies)?;
+    // One program under two names where it is a link, two programs on older systems; a copy serves both.
+    let daemon = ["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"].map(PathBuf::from);
+    let daemon = daemon
+        .iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| anyhow!("udevd is not installed: apt-get install udev"))?;
+    program(daemon, "/usr/lib/systemd/systemd-udevd", &mut copies)?;
+    for (name, package) in RULE_FILES {
+        let found = RULES.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file());
+        let found = found.ok_or_else(|| anyhow!("udev's rules {name} are not installed: apt-get install {package}"))?;
+        copies.insert(format!("/usr/lib/udev/rules.d/{name}"), found);
+    }
+    Ok(copies)
+}
+
+/// Adds the program and every library `ldd` says it loads, each where the loader looks for it.
+fn program(file: &Path, guest: &str, copies: &mut Copies) -> Result<()> {
+    let file = fs::canonicalize(file).with_context(|| format!("cannot find {}", file.display()))?;
+    let listing = process::output(process::command("ldd")?.arg(&file))?;
+    for library in libraries(&listing) {
+        copies.insert(library.to_owned(), library.into());
+    }
+    copies.insert(guest.to_owned(), file);
+    Ok(())
+}
+
+/// The paths in ldd's output: `NAME => PATH (ADDRESS)`, or `PATH (ADDRESS)` for the loader itself.
+fn libraries(listing: &str) -> impl Iterator<Item = &str> {
+    listing.lines().filter_map(|line| {
+        let path = line.split_once(" => ").map_or(line, |(_, path)| path).trim();
+        path.starts_with('/').then(|| path.split(" (").next().unwrap_or(path))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn libraries_are_read_from_ldd() {
+        let text = "\tlinux-vdso.so.1 (0x1)\n\tliba.so => /lib/x/liba.so (0x2)\n\t/lib64/ld-linux.so.2 (0x3)\n";
+        assert_eq!(super::libraries(text).collect::<Vec<_>>(), ["/lib/x/liba.so", "/lib64/ld-linux.so.2"]);
+    }
+}

@@ -1,0 +1,23 @@
+//! Boots real kernels in virtual machines and runs shell scripts in them: the parts that the test (`tests/vm/main.rs`)
+//! and the command for people (`tests/vm/bin.rs`) share.
+//!
+//! A boot goes through the modules in this order: [`kernels`] fetches a kernel with [`apt`], [`modules`] picks what the
+//! guest loads, [`initramfs`] packs it with [`hosttools`], our binary and the scripts, [`qemu`] starts the machine,
+//! [`protocol`] reads what the guest reports, and [`boot`] turns that into one outcome per case. [`cases`] reads the
+//! scripts' headers, [`schedule`] keeps two machines busy.
+
+pub mod apt;
+pub mod boot;
+pub mod cases;
+pub mod console;
+pub mod hosttools;
+pub mod images;
+pub mod initramfs;
+pub mod kernels;
+pub mod modules;
+pub mod paths;
+pub mod process;
+pub mod protocol;
+pub mod qemu;
+pub mod schedule;
+pub mod sources;

@@ -1,0 +1,67 @@
+//! Starts qemu. The machine has two serial lines: the kernel's console goes to the first, what the harness reads goes to
+//! the second, so that no kernel message ever stands in the middle of a report.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use super::process;
+
+/// What the console of the machine is connected to.
+#[derive(Debug)]
+pub enum Console {
+    /// To a file; the second line is the child's standard output.
+    File(PathBuf),
+    /// To the terminal, for a shell; there is no second line.
+    Terminal,
+}
+
+/// A running machine; it is killed when dropped.
+#[derive(Debug)]
+pub struct Machine {
+    /// The qemu process.
+    pub child: Child,
+}
+
+impl Machine {
+    /// Starts a machine with this kernel and initramfs.
+    pub fn start(kernel: &Path, initramfs: &Path, console: &Console) -> Result<Self> {
+        // setpriv becomes qemu, with the request to be killed when this thread ends: a harness that is killed itself
+        // leaves no machine behind.
+        let mut command = Command::new(process::find("setpriv")?);
+        command.args(["--pdeathsig", "KILL"]).arg(process::find("qemu-system-x86_64")?);
+        // Emulated: machines that build and test software rarely offer KVM. Every processor feature qemu can emulate,
+        // but cmpxchg16b, whose emulation crashes recent kernels at random; not more memory, which qemu has hung with.
+        command.args(["-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "2048"]);
+        command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
+        command.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
+        // A kernel bug ends the machine at once (-no-reboot) instead of leaving a crippled one to time out, while the
+        // watchdogs would only notice that the emulation is slow.
+        command
+            .args(["-append", "console=ttyS0 quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1"]);
+        match console {
+            Console::File(log) => {
+                let mut chardev = std::ffi::OsString::from("file,id=console,path=");
+                // A comma in a path has to be doubled in qemu's options.
+                chardev.push(log.to_string_lossy().replace(',', ",,"));
+                command.args(["-monitor", "none", "-chardev"]).arg(chardev).args(["-serial", "chardev:console"]);
+                command.args(["-serial", "stdio"]);
+                command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            }
+            Console::Terminal => {
+                command.args(["-serial", "mon:stdio", "-serial", "null"]);
+            }
+        }
+        let child = command.spawn().context("cannot start qemu")?;
+        Ok(Self { child })
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

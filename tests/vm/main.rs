@@ -1,0 +1,104 @@
+//! The test `vm`: every script in `tests/vm/cases/` on every kernel and in every configuration it asks for, each a test
+//! of its own named `KERNEL/CONFIGURATION/CASE`. Only the machines that the selected tests need are booted.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use anyhow::{Context as _, Result};
+use dmverity_tests::vm::cases::{self, Case, Finish, Nodes};
+use dmverity_tests::vm::kernels::{self, KERNELS, Kernel};
+use dmverity_tests::vm::schedule::{self, Boot, Outcome};
+use libtest_mimic::{Arguments, Failed, Trial};
+use regex_lite::Regex;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    match trials(&arguments) {
+        Ok((trials, boots)) => {
+            if !arguments.list {
+                schedule::start(boots);
+            }
+            libtest_mimic::run(&arguments, trials).exit_code()
+        }
+        Err(error) => {
+            eprintln!("vm: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All tests, and the boots that those among them need which the arguments select.
+fn trials(arguments: &Arguments) -> Result<(Vec<Trial>, Vec<Boot>)> {
+    let cases = cases::discover("cases")?;
+    let (mut trials, mut boots) = (Vec::new(), Vec::new());
+    let selected = |trial: &Trial| !arguments.is_filtered_out(trial);
+    for kernel in KERNELS {
+        for nodes in Nodes::ALL {
+            let mut shared = boot(kernel, nodes, format!("{}-{}", kernel.name, nodes.name()));
+            for case in cases.iter().filter(|case| case.boots.contains(&nodes) && case.kernels.contains(&kernel)) {
+                let (trial, sender) = trial(kernel, nodes, case);
+                if selected(&trial) {
+                    let entry = (case.clone(), sender);
+                    if matches!(case.finish, Finish::Runs) {
+                        shared.cases.push(entry);
+                    } else {
+                        let label = format!("{}-{}-{}", kernel.name, nodes.name(), case.name);
+                        boots.push(Boot { cases: vec![entry], ..boot(kernel, nodes, label) });
+                    }
+                }
+                trials.push(trial);
+            }
+            if !shared.cases.is_empty() {
+                boots.push(shared);
+            }
+        }
+    }
+    let (trial, boot) = selftest()?;
+    if selected(&trial) {
+        // First, because it takes longest.
+        boots.insert(0, boot);
+    }
+    trials.push(trial);
+    Ok((trials, boots))
+}
+
+fn boot(kernel: &'static Kernel, nodes: Nodes, label: String) -> Boot {
+    Boot { kernel, nodes, label, cases: Vec::new() }
+}
+
+/// The test of one case, which waits for the outcome from the boot that runs it.
+fn trial(kernel: &Kernel, nodes: Nodes, case: &Case) -> (Trial, Sender<Outcome>) {
+    let (sender, receiver) = mpsc::channel();
+    let name = format!("{}/{}/{}", kernel.name, nodes.name(), case.name);
+    (Trial::test(name, move || outcome(&receiver).map_err(Failed::from)), sender)
+}
+
+fn outcome(receiver: &Receiver<Outcome>) -> Outcome {
+    receiver.recv().unwrap_or_else(|_| Err("the harness itself has failed and reports nothing; see above".to_owned()))
+}
+
+/// The harness's own test: scripts that fail in every way there is, and what has to be reported of each.
+fn selftest() -> Result<(Trial, Boot)> {
+    let mut waiting = Vec::new();
+    // With udev, whose semaphores are among what can be left behind.
+    let mut boot = boot(kernels::by_name("6.1")?, Nodes::Udev, "selftest".to_owned());
+    for case in cases::discover("selftest")? {
+        let (sender, receiver) = mpsc::channel();
+        let reports = case.reports.as_deref();
+        let reports = reports.with_context(|| format!("{} does not say what it `# reports:`", case.name))?;
+        waiting.push((case.name.clone(), Regex::new(&format!("(?s)^(?:{reports})$"))?, receiver));
+        boot.cases.push((case, sender));
+    }
+    let test = move || {
+        let mut wrong = String::new();
+        for (name, expected, receiver) in &waiting {
+            let reported = outcome(receiver).err().unwrap_or_else(|| "ok".to_owned());
+            if !expected.is_match(&reported) {
+                write!(wrong, "{name}: expected {expected}, reported: {reported}\n\n")?;
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Failed::from(wrong)) }
+    };
+    Ok((Trial::test("selftest/failures-are-reported", test), boot))
+}
