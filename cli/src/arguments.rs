@@ -109,7 +109,7 @@ fn version() -> String {
 }
 
 fn help() -> String {
-    let defaults = Params::builder().build((Path::new(""), BlockSize::DEFAULT.bytes()));
+    let defaults = Params::builder().build(Path::new(""), BlockSize::DEFAULT.bytes());
     let (hash, size, kind) = defaults.map_or(("sha256", BlockSize::DEFAULT, HashType::Normal), |params| {
         (params.algorithm().name(), params.data_block_size(), params.hash_type())
     });

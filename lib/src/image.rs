@@ -74,7 +74,7 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 pub fn format(devices: &Devices, builder: ParamsBuilder) -> Result<Formatted> {
     let data = Device::open(&devices.data)?;
     let whole_device = builder.covers_whole_device();
-    let params = builder.build((data.path(), data.bytes()))?;
+    let params = builder.build(data.path(), data.bytes())?;
     let layout = Layout::new(&params)?;
     layout.check_overlaps(devices.shared()?)?;
     if params.fec().is_some() {

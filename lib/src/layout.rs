@@ -191,7 +191,7 @@ mod tests {
     use crate::units::BlockSize;
 
     fn layout(builder: ParamsBuilder, data_blocks: u64) -> Result<Layout> {
-        Layout::new(&builder.data_blocks(data_blocks).build((Path::new("data"), MAX_DEVICE_BYTES))?)
+        Layout::new(&builder.data_blocks(data_blocks).build(Path::new("data"), MAX_DEVICE_BYTES)?)
     }
 
     #[test]

@@ -292,21 +292,22 @@ impl ParamsBuilder {
         self.data_blocks.is_none()
     }
 
-    /// Checks everything. `data_device` is the data device's name for messages and its size in bytes: it gives the
-    /// number of data blocks if none was set, and has to hold them if one was.
+    /// Checks everything. The data device's size in `bytes` gives the number of data blocks if none was set, and has to
+    /// hold them if one was; its path is for messages alone.
     ///
     /// # Errors
     /// [`Error::Offset`], [`Error::FecBlockSizes`], [`Error::NoDataBlocks`], [`Error::TooManyBlocks`],
     /// [`Error::DeviceTooSmall`].
-    pub fn build(self, data_device: (&Path, u64)) -> Result<Params> {
-        let (path, found) = data_device;
-        let blocks = self.data_blocks.unwrap_or(self.data_block_size.whole_blocks_in(found));
+    pub fn build(self, data_device: &Path, bytes: u64) -> Result<Params> {
+        let path = || data_device.to_owned();
+        let blocks = self.data_blocks.unwrap_or(self.data_block_size.whole_blocks_in(bytes));
         if blocks == 0 {
-            return Err(Error::NoDataBlocks { path: path.to_owned(), found, block_size: self.data_block_size.get() });
+            let block_size = self.data_block_size.get();
+            return Err(Error::NoDataBlocks { path: path(), found: bytes, block_size });
         }
         let params = self.build_for(blocks)?;
-        if params.data_bytes() > found {
-            return Err(Error::DeviceTooSmall { path: path.to_owned(), found, needed: params.data_bytes() });
+        if params.data_bytes() > bytes {
+            return Err(Error::DeviceTooSmall { path: path(), found: bytes, needed: params.data_bytes() });
         }
         Ok(params)
     }
@@ -365,7 +366,7 @@ mod tests {
     use super::*;
 
     fn build(builder: ParamsBuilder, device_bytes: u64) -> std::result::Result<Params, String> {
-        builder.build((Path::new("data"), device_bytes)).map_err(|error| error.to_string())
+        builder.build(Path::new("data"), device_bytes).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -13,6 +13,12 @@ fn sandbox_with_data(bytes: usize) -> Sandbox {
 }
 
 #[test]
+fn the_shipped_binary_fits_an_initramfs() {
+    let size = dmverity_tests::veritysetup().metadata().unwrap().len();
+    assert!(size <= 4_000_000, "{size} bytes");
+}
+
+#[test]
 fn version_line_starts_as_callers_compare_it() {
     let outcome = Sandbox::new().run(&["--version"]);
     assert!(outcome.stdout.starts_with("veritysetup 2.8.0 flags: "), "{outcome:?}");

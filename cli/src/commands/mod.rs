@@ -63,8 +63,7 @@ fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
 /// The parameters of an existing image: from its superblock, or, with `--no-superblock`, from the options.
 fn params_of_image(arguments: &Arguments, data: &Path, hash: &Path) -> Result<Params> {
     if arguments.flag("no-superblock") {
-        let size = dmverity::device_size(data)?;
-        return Ok(arguments.params()?.build((data, size))?);
+        return Ok(arguments.params()?.build(data, dmverity::device_size(data)?)?);
     }
     Ok(dmverity::load(hash, arguments.hash_offset()?, arguments.fec()?)?)
 }

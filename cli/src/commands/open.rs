@@ -8,6 +8,7 @@ use dmverity::table::{OnCorruption, OnError};
 use super::{params_of_image, root_hash_text};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, system_words};
+use crate::output;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (data, hash) = (arguments.path(0), arguments.path(2));
@@ -39,7 +40,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         root_hash_signature: root_hash_signature.transpose()?,
         shared: flag("shared"),
     };
-    activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options)?;
+    let activation = activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options)?;
+    if activation.corrupted {
+        output::print_error("Verity device detected corruption after activation.\n");
+    }
     Ok(())
 }
 

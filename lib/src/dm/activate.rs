@@ -16,7 +16,7 @@ use crate::keyring::SignatureKey;
 use crate::layout::Layout;
 use crate::loopdev::LoopDevice;
 use crate::params::{Params, RootHash};
-use crate::table::{OnCorruption, OnError, TableOptions, VerityTable};
+use crate::table::{OnCorruption, OnError, TableOptions, VerityStatus, VerityTable};
 
 /// How a mapping behaves, and how it is made.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,9 @@ pub struct Activation {
     pub table: VerityTable,
     /// Major and minor number of its block device.
     pub device: (u32, u32),
+    /// Whether a block was found corrupted already. Where udev looks into new devices a wrong root hash shows here, else
+    /// at the first read.
+    pub corrupted: bool,
 }
 
 /// Makes the image available as the read-only block device `/dev/mapper/NAME`. Image files are attached to loop devices,
@@ -122,7 +125,9 @@ pub fn activate(
         }
         return Err(error);
     }
-    Ok(Activation { name: name.clone(), table, device })
+    // Not worth an error: the mapping is there.
+    let status = control.status(name).ok().and_then(|lines| VerityStatus::parse(&lines.first()?.text).ok());
+    Ok(Activation { name: name.clone(), table, device, corrupted: status.is_some_and(|status| status.corrupted) })
 }
 
 /// The signature key's description, as the reference tool has it, without blanks because it is a word of the table.

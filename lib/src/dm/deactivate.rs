@@ -18,12 +18,21 @@ pub enum Removal {
     Deferred,
 }
 
+/// What came of a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// The mapping is gone.
+    Gone,
+    /// It goes when its last user closes it.
+    Scheduled,
+}
+
 /// Removes a verity mapping. Loop devices that [`activate`](super::activate) attached go with it.
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::MappingInactive`], [`Error::MappingNotVerity`], [`Error::MappingBusy`],
 /// [`Error::DeviceMapper`].
-pub fn deactivate(name: &MappingName, when: Removal) -> Result<()> {
+pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
     let control = Control::open()?;
     check_verity(&control, name)?;
     let deferred = when == Removal::Deferred;
@@ -35,10 +44,11 @@ pub fn deactivate(name: &MappingName, when: Removal) -> Result<()> {
         }
     }
     // A deferred removal leaves the mapping, and so its node, to its users.
-    if control.info(name)?.is_none() {
-        node::remove(&name.node())?;
+    if control.info(name)?.is_some() {
+        return Ok(Removed::Scheduled);
     }
-    Ok(())
+    node::remove(&name.node())?;
+    Ok(Removed::Gone)
 }
 
 /// Takes back a deferred removal that has not happened yet.

@@ -11,6 +11,6 @@ mod node;
 mod status;
 
 pub use activate::{ActivateOptions, Activation, activate};
-pub use deactivate::{Removal, cancel_deferred_removal, deactivate};
+pub use deactivate::{Removal, Removed, cancel_deferred_removal, deactivate};
 pub use name::MappingName;
 pub use status::{LoopBacked, MappingStatus, VerityMapping, status};

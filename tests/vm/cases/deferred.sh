@@ -7,7 +7,10 @@ vs open d v0 h "$(sed -n 's/^Root hash:[[:space:]]*//p' made)"
 sleep 1000 </dev/mapper/v0 &
 holder=$!
 
-vs close v0 --deferred
+run vs close v0 --deferred
+expect_code 0
+expect_out "Device v0 is still active and scheduled for deferred removal."
+expect_err ""
 vs status v0 | grep ' is active and is in use'
 vs close v0 --cancel-deferred
 kill $holder
@@ -31,5 +34,7 @@ expect_out "/dev/mapper/v0 is inactive."
 
 # Nobody uses it: it goes at once.
 vs open d v0 h "$(sed -n 's/^Root hash:[[:space:]]*//p' made)"
-vs close v0 --deferred
+run vs close v0 --deferred
+expect_code 0
+expect_out ""
 [ ! -e /dev/mapper/v0 ]

@@ -4,6 +4,7 @@
 make_image d 64
 vs format d h >made
 root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+cat d h | sha256sum >before
 data=$(attach d -r)
 hash=$(attach h -r)
 vs open "$data" v0 "$hash" "$root"
@@ -49,3 +50,6 @@ for action in close remove; do
 done
 losetup -d "$data"
 losetup -d "$hash"
+# Nothing that was refused has changed anything.
+cat d h | sha256sum >after
+same before after
