@@ -329,6 +329,13 @@ fn signature_files() {
         4,
         "Cannot read signature file nosuch.\nhint: No such file or directory.\n",
     );
+    sandbox.write("empty", b"");
+    refused(
+        &sandbox,
+        &format!("open d v0 h {ROOT_HASH} --root-hash-signature=empty"),
+        1,
+        "Invalid signature file empty.\n",
+    );
 }
 
 #[test]

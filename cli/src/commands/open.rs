@@ -48,7 +48,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
+    let signature = std::fs::read(path).map_err(|error| {
         Failure::new(Exit::Device, format!("Cannot read signature file {}.", path.display())).hint(system_words(&error))
-    })
+    })?;
+    if signature.is_empty() {
+        return Err(Failure::new(Exit::Parameters, format!("Invalid signature file {}.", path.display())));
+    }
+    Ok(signature)
 }

@@ -5,8 +5,9 @@ make_image d 64
 vs format d h --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >made
 root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
 
-: >empty
-run vs open d v0 h "$root" --root-hash-signature=empty
+# More than a key can hold.
+head -c 40000 /dev/zero >large
+run vs open d v0 h "$root" --root-hash-signature=large
 expect_code 1
 expect_out ""
 expect_text "the first line" "Failed to load key in kernel keyring." "$(echo "$err" | head -n 1)"
