@@ -50,6 +50,7 @@ if [ "$(id -u)" != 0 ]; then
     echo "(with sudo)"
 fi
 export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -q
+# A list that cannot be fetched may be one that is not needed.
+$as_root apt-get update -q || echo "apt-get update failed, going on with the lists that are there" >&2
 # shellcheck disable=SC2086 # one word each
 $as_root apt-get install -q -y --no-install-recommends $missing

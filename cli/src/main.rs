@@ -17,43 +17,36 @@ use options::Action;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let request = match arguments::parse(&arguments) {
-        Ok(request) => request,
+    let (verbose, result) = match arguments::parse(&arguments) {
+        Ok(Request::Text(text)) => (false, output::print(&text)),
+        Ok(Request::Run(arguments)) => {
+            if arguments.debug {
+                start_log();
+            }
+            (arguments.verbose || arguments.debug, run(&arguments))
+        }
+        Err(failure) => (false, Err(failure)),
+    };
+    let (last_line, code) = match result {
+        Ok(()) => ("Command successful.\n".to_owned(), ExitCode::SUCCESS),
         Err(failure) => {
             output::print_error(&failure.text());
-            return failure.exit.code().into();
+            let (code, reason) = (failure.exit.code(), failure.exit.reason());
+            (format!("Command failed with code -{code} ({reason}).\n"), code.into())
         }
     };
-    let arguments = match request {
-        Request::Text(text) => {
-            output::print(&text);
-            return ExitCode::SUCCESS;
-        }
-        Request::Run(arguments) => arguments,
-    };
-    if arguments.debug {
-        // It can only be set once, and this is the only place that does.
-        let _ = log::set_logger(&output::DebugLog);
-        log::set_max_level(log::LevelFilter::Debug);
-        log::debug!("dmverity {} processing {:?}", env!("CARGO_PKG_VERSION"), std::env::args().collect::<Vec<_>>());
+    if verbose {
+        // The command has ended as it has; nobody is told twice.
+        let _ = output::print(&last_line);
     }
-    let verbose = arguments.verbose || arguments.debug;
-    match run(&arguments) {
-        Ok(()) => {
-            if verbose {
-                output::print("Command successful.\n");
-            }
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            output::print_error(&failure.text());
-            if verbose {
-                let (code, reason) = (failure.exit.code(), failure.exit.reason());
-                output::print(&format!("Command failed with code -{code} ({reason}).\n"));
-            }
-            failure.exit.code().into()
-        }
-    }
+    code
+}
+
+fn start_log() {
+    // It can only be set once, and this is the only place that does.
+    let _ = log::set_logger(&output::DebugLog);
+    log::set_max_level(log::LevelFilter::Debug);
+    log::debug!("dmverity {} processing {:?}", env!("CARGO_PKG_VERSION"), std::env::args().collect::<Vec<_>>());
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

@@ -1,12 +1,20 @@
 //! Standard output and standard error: nothing else writes to them.
 
 use std::fmt::{Display, Write as _};
-use std::io::{Write as _, stderr, stdout};
+use std::io::{ErrorKind, Write as _, stderr, stdout};
 
-/// Prints text to standard output. A reader that has gone away is no failure of ours.
-pub(crate) fn print(text: &str) {
+use crate::failure::{Exit, Failure, Result, system_words};
+
+/// Prints text to standard output. A reader that has gone away is no failure of ours; a root hash that is lost because
+/// the disk is full is.
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Parameters, "Cannot write to standard output.").hint(system_words(&error)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints text to standard error.

@@ -84,6 +84,21 @@ fn debug_and_batch_mode_leave_standard_output_alone() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_an_error_unless_nobody_reads_it() {
+    let sandbox = sandbox_with_data(40960);
+    sandbox.run(&["format", "d", "h"]);
+    let redirected = |target: &str| {
+        let script = format!("\"$0\" dump h {target}");
+        let mut command = sandbox.command("sh", &["-c", &script]);
+        Outcome::from(command.arg(dmverity_tests::veritysetup()).output().unwrap())
+    };
+    let full = redirected(">/dev/full");
+    assert_eq!(full.code, Some(1));
+    assert_eq!(full.stderr, "Cannot write to standard output.\nhint: No space left on device.\n");
+    assert_eq!(redirected("| true").stderr, "");
+}
+
+#[test]
 fn salts_and_uuids_are_random_unless_given() {
     let sandbox = sandbox_with_data(40960);
     let (first, second) = (sandbox.run(&["format", "d", "h"]), sandbox.run(&["format", "d", "h"]));

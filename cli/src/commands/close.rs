@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         error => error.into(),
     })?;
     if removed == Some(Removed::Scheduled) {
-        output::print(&format!("Device {name} is still active and scheduled for deferred removal.\n"));
+        output::print(&format!("Device {name} is still active and scheduled for deferred removal.\n"))?;
     }
     Ok(())
 }

@@ -17,6 +17,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         uuid: params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default(),
         algorithm: params.algorithm().to_string(),
     };
-    output::print(&header(hash, &spelling, &Layout::new(&params)?, None));
-    Ok(())
+    output::print(&header(hash, &spelling, &Layout::new(&params)?, None))
 }

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         uuid: uuid.map(|uuid| uuid.text).unwrap_or_default(),
         algorithm: arguments.text_option("hash").unwrap_or_else(|| params.algorithm().to_string()),
     };
-    output::print(&header(hash, &spelling, &formatted.layout, Some(&formatted.root_hash)));
+    output::print(&header(hash, &spelling, &formatted.layout, Some(&formatted.root_hash)))?;
     match root_hash_file {
         None => Ok(()),
         Some(file) => file.write(&formatted.root_hash.to_string()),

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use dmverity::BlockSize;
-use dmverity::dm::{LoopBacked, MappingName, MappingStatus, VerityMapping, status};
+use dmverity::dm::{BackingDevice, MappingName, MappingStatus, VerityMapping, status};
 use dmverity::units::SECTOR_SIZE;
 
 use crate::arguments::Arguments;
@@ -13,17 +13,16 @@ use crate::output;
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let name = MappingName::from_name_or_path(&arguments.text(0).unwrap_or_default())?;
     let Some(mapping) = status(&name)? else {
-        output::print(&format!("/dev/mapper/{name} is inactive.\n"));
+        output::print(&format!("/dev/mapper/{name} is inactive.\n"))?;
         return Err(Failure::silent(Exit::Device));
     };
     let in_use = if mapping.open_count > 0 { " and is in use" } else { "" };
     let head = format!("/dev/mapper/{name} is active{in_use}.\n");
     let Some(verity) = &mapping.verity else {
-        output::print(&(head + "  type:        n/a\n"));
+        output::print(&(head + "  type:        n/a\n"))?;
         return Err(Failure::silent(Exit::Parameters));
     };
-    output::print(&(head + &details(&mapping, verity)));
-    Ok(())
+    output::print(&(head + &details(&mapping, verity)))
 }
 
 /// The lines below the first, in the order and with the keys that callers know.
@@ -35,7 +34,7 @@ impl Details {
         writeln!(self.0, "  {:<12} {value}", format!("{key}:")).expect("a String takes everything");
     }
 
-    fn add_device(&mut self, what: &str, device: &LoopBacked) {
+    fn add_device(&mut self, what: &str, device: &BackingDevice) {
         self.add(&format!("{what} device"), device.device.display());
         if let Some(file) = &device.file {
             self.add(&format!("{what} loop"), file.display());

@@ -13,4 +13,4 @@ mod status;
 pub use activate::{ActivateOptions, Activation, activate};
 pub use deactivate::{Removal, Removed, cancel_deferred_removal, deactivate};
 pub use name::MappingName;
-pub use status::{LoopBacked, MappingStatus, VerityMapping, status};
+pub use status::{BackingDevice, MappingStatus, VerityMapping, status};

@@ -10,14 +10,14 @@ use crate::table::{VerityStatus, VerityTable};
 
 /// A block device under a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoopBacked {
+pub struct BackingDevice {
     /// The device's node.
     pub device: PathBuf,
     /// The image file behind it, when it is a loop device.
     pub file: Option<PathBuf>,
 }
 
-impl LoopBacked {
+impl BackingDevice {
     /// Looks up what a table calls `major:minor`.
     fn of_table(numbers: &str) -> Self {
         let device = sysfs::block_device_path(numbers).unwrap_or_else(|| PathBuf::from(numbers));
@@ -48,11 +48,11 @@ pub struct VerityMapping {
     /// The mapping's length in 512-byte sectors.
     pub sectors: u64,
     /// The data device.
-    pub data: LoopBacked,
+    pub data: BackingDevice,
     /// The hash device.
-    pub hash: LoopBacked,
+    pub hash: BackingDevice,
     /// The FEC device, when the table has one.
-    pub fec: Option<LoopBacked>,
+    pub fec: Option<BackingDevice>,
 }
 
 /// Asks for a mapping's status; `None` when there is no mapping of that name.
@@ -72,9 +72,9 @@ pub fn status(name: &MappingName) -> Result<Option<MappingStatus>> {
                 Some(VerityMapping {
                     status: VerityStatus::parse(&status.text)?,
                     sectors,
-                    data: LoopBacked::of_table(&table.data_device),
-                    hash: LoopBacked::of_table(&table.hash_device),
-                    fec: table.options.fec.as_ref().map(|fec| LoopBacked::of_table(&fec.device)),
+                    data: BackingDevice::of_table(&table.data_device),
+                    hash: BackingDevice::of_table(&table.hash_device),
+                    fec: table.options.fec.as_ref().map(|fec| BackingDevice::of_table(&fec.device)),
                     table,
                 })
             }
