@@ -51,7 +51,7 @@ impl Set {
     fn random(rng: &mut fastrand::Rng) -> Self {
         let (algorithm, digest_size) = ALGORITHMS[rng.usize(..ALGORITHMS.len())];
         let hash_type = rng.u32(0..=1);
-        let block_size = |rng: &mut fastrand::Rng| 512 << if rng.bool() { 3 } else { rng.u32(0..=7) };
+        let block_size = |rng: &mut fastrand::Rng| 512 << if rng.bool() { 3 } else { rng.u32(0..=10) };
         let (data_block_size, hash_block_size) = (block_size(rng), block_size(rng));
         let stride = if hash_type == 1 { digest_size.next_power_of_two() } else { digest_size };
         let fan_out: u64 = 1 << (hash_block_size / stride).ilog2();

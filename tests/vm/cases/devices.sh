@@ -32,12 +32,12 @@ data=$(attach image -r)
 hash=$(attach h)
 vs format "$data" "$hash" --no-superblock --salt=bb --hash=sha1 --format=0 >made
 root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
-vs open "$data" v1 "$hash" --no-superblock --salt=bb --hash=sha1 --format=0 "$root"
+vs create v1 "$data" "$hash" --no-superblock --salt=bb --hash=sha1 --format=0 "$root"
 same image /dev/mapper/v1
 run dmsetup info -c --noheadings -o uuid v1
 expect_out "CRYPT-VERITY-v1"
 vs status v1 | grep '^  hash type:   0$'
-vs close v1
+vs remove v1
 
 # A device that is too small is refused before anything is written.
 truncate -s 12K small

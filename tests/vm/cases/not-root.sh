@@ -1,0 +1,23 @@
+# Somebody else than root can work on files, and is told why device-mapper is out of reach.
+
+make_image d 64
+vs format d h >made
+root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+chmod 644 d h
+trap 'rm -f /etc/passwd' EXIT
+printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >/etc/passwd
+as_nobody() {
+    su -s /bin/sh nobody -c "cd $PWD && /bin/veritysetup $*"
+}
+
+run as_nobody verify d h "$root"
+expect_code 0
+for action in "open d v0 h $root" "status v0" "close v0"; do
+    run as_nobody "$action"
+    case $action in
+    close*) expect_code 4 ;;
+    *) expect_code 2 ;;
+    esac
+    expect_out ""
+    expect_err "Cannot initialize device-mapper, running as non-root user."
+done
