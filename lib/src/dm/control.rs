@@ -28,6 +28,7 @@ impl TargetLine {
 
 /// What device-mapper knows of a mapping whatever its target.
 pub(super) struct Info {
+    pub(super) device: (u32, u32),
     pub(super) open_count: i32,
     pub(super) read_only: bool,
 }
@@ -89,9 +90,11 @@ impl Control {
     /// What there is under this name, if anything.
     pub(super) fn info(&self, name: &MappingName) -> Result<Option<Info>> {
         match self.dm.device_info(&DevId::Name(dm_name(name)?)) {
-            Ok(info) => {
-                Ok(Some(Info { open_count: info.open_count(), read_only: info.flags().contains(DmFlags::DM_READONLY) }))
-            }
+            Ok(info) => Ok(Some(Info {
+                device: (info.device().major, info.device().minor),
+                open_count: info.open_count(),
+                read_only: info.flags().contains(DmFlags::DM_READONLY),
+            })),
             Err(error) if errno_of(&error) == Some(Errno::ENXIO) => Ok(None),
             Err(error) => Err(failed("query", name.as_str(), &error)),
         }

@@ -1,6 +1,6 @@
 //! Taking mappings down.
 
-use super::control::Control;
+use super::control::{Control, Info};
 use super::name::MappingName;
 use super::node;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ pub enum Removal {
     /// Now; a mapping that is held is waited for, about four seconds at most.
     #[default]
     Now,
-    /// When its last user closes it; at once if there is none.
+    /// When its last user closes it; at once if there is none. Where there is no udev, its node goes at once.
     Deferred,
 }
 
@@ -43,12 +43,9 @@ pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
             result => break result?,
         }
     }
-    // A deferred removal leaves the mapping, and so its node, to its users.
-    if control.info(name)?.is_some() {
-        return Ok(Removed::Scheduled);
-    }
+    // Also when the mapping stays for its users: without udev nobody else would take the node away after them.
     node::remove(&name.node())?;
-    Ok(Removed::Gone)
+    Ok(if control.info(name)?.is_some() { Removed::Scheduled } else { Removed::Gone })
 }
 
 /// Takes back a deferred removal that has not happened yet.
@@ -57,17 +54,16 @@ pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
 /// [`Error::NoDeviceMapper`], [`Error::MappingInactive`], [`Error::MappingNotVerity`], [`Error::DeviceMapper`].
 pub fn cancel_deferred_removal(name: &MappingName) -> Result<()> {
     let control = Control::open()?;
-    check_verity(&control, name)?;
-    control.message(name, "@cancel_deferred_remove")
+    let info = check_verity(&control, name)?;
+    control.message(name, "@cancel_deferred_remove")?;
+    node::ensure(&name.node(), info.device)
 }
 
 /// Refuses to touch what is not ours: whoever made another kind of mapping knows how to take it down.
-fn check_verity(control: &Control, name: &MappingName) -> Result<()> {
-    if control.info(name)?.is_none() {
-        return Err(Error::MappingInactive { name: name.to_string() });
-    }
+fn check_verity(control: &Control, name: &MappingName) -> Result<Info> {
+    let info = control.info(name)?.ok_or_else(|| Error::MappingInactive { name: name.to_string() })?;
     match &control.table(name)?[..] {
-        [only] if only.is_verity() => Ok(()),
+        [only] if only.is_verity() => Ok(info),
         _ => Err(Error::MappingNotVerity { name: name.to_string() }),
     }
 }

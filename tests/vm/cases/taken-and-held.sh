@@ -28,8 +28,7 @@ same d /dev/mapper/v1
 vs close v1
 
 # While it is open it is not removed; that is waited for, in silence.
-sleep 1000 </dev/mapper/v0 &
-holder=$!
+hold /dev/mapper/v0 1000
 run vs close v0
 expect_code 5
 expect_out ""
@@ -38,7 +37,7 @@ kill $holder
 wait $holder || :
 
 # A holder that goes away in time is no failure.
-sleep 2 </dev/mapper/v0 &
+hold /dev/mapper/v0 2
 vs close v0
 [ ! -e /dev/mapper/v0 ]
 

@@ -81,6 +81,14 @@ make_image() {
     }' >"$1"
 }
 
+# hold DEVICE SECONDS: has a process in the background, $holder, keep the device open; it is open when this returns.
+hold() {
+    exec 9<"$1"
+    sleep "$2" &
+    holder=$!
+    exec 9<&-
+}
+
 # attach FILE [losetup's options]: attaches the file to a free loop device and prints the device.
 attach() {
     file=$1
