@@ -44,12 +44,12 @@ done
 [ -n "$missing" ] || exit 0
 
 echo "Installing packages:$missing"
-as_root=
+# Given to apt-get by name, because sudo keeps no environment.
+as_root="env DEBIAN_FRONTEND=noninteractive"
 if [ "$(id -u)" != 0 ]; then
-    as_root="sudo"
+    as_root="sudo $as_root"
     echo "(with sudo)"
 fi
-export DEBIAN_FRONTEND=noninteractive
 # A list that cannot be fetched may be one that is not needed.
 $as_root apt-get update -q || echo "apt-get update failed, going on with the lists that are there" >&2
 # shellcheck disable=SC2086 # one word each
