@@ -28,8 +28,6 @@ pub(crate) enum Request {
 /// An action, its arguments, and the options.
 pub(crate) struct Arguments {
     pub(crate) action: Action,
-    pub(crate) verbose: bool,
-    pub(crate) debug: bool,
     rest: Vec<OsString>,
     matches: ArgMatches,
 }
@@ -55,13 +53,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
     if name == "create" {
         rest.swap(0, 1);
     }
-    let arguments = Arguments {
-        action: info.action,
-        verbose: matches.get_flag("verbose"),
-        debug: matches.get_flag("debug"),
-        rest,
-        matches,
-    };
+    let arguments = Arguments { action: info.action, rest, matches };
     arguments.check_options(info)?;
     Ok(Request::Run(Box::new(arguments)))
 }
@@ -109,17 +101,15 @@ fn version() -> String {
 }
 
 fn help() -> String {
-    let defaults = Params::builder().build(Path::new(""), BlockSize::DEFAULT.bytes());
-    let (hash, size, kind) = defaults.map_or(("sha256", BlockSize::DEFAULT, HashType::Normal), |params| {
-        (params.algorithm().name(), params.data_block_size(), params.hash_type())
-    });
+    let size = BlockSize::default();
     format!(
-        "{}{}\nDefault compiled-in dm-verity parameters:\n\tHash: {hash}, Data block (bytes): {size}, \
+        "{}{}\nDefault compiled-in dm-verity parameters:\n\tHash: {}, Data block (bytes): {size}, \
          Hash block (bytes): {size}, Salt size: {}, Hash format: {}\n",
         version(),
         options::help(),
+        HashAlgorithm::default(),
         Salt::RANDOM_LEN,
-        kind.number(),
+        HashType::default().number(),
     )
 }
 
@@ -190,15 +180,14 @@ impl Arguments {
         if both("cancel-deferred", "deferred") {
             return Err(Failure::usage("Options --cancel-deferred and --deferred cannot be used at the same time."));
         }
-        if self.rest.len() > info.arguments.split(' ').count() {
-            let extra = &self.rest[info.arguments.split(' ').count()..];
+        let taken = info.arguments.split(' ').count();
+        if let Some(extra) = self.rest.get(taken..).filter(|extra| !extra.is_empty()) {
             output::warn(&format!("ignored arguments: {}", extra.join(OsStr::new(" ")).to_string_lossy()));
         }
         Ok(())
     }
 
-    /// The parameters that the options give, with the salt apart: a format has a random one where none is given, and
-    /// everything else has none.
+    /// The parameters that the options give.
     pub(crate) fn params(&self) -> Result<ParamsBuilder> {
         let mut builder = Params::builder();
         if let Some(name) = self.text_option("hash") {

@@ -20,10 +20,11 @@ fn main() -> ExitCode {
     let (verbose, result) = match arguments::parse(&arguments) {
         Ok(Request::Text(text)) => (false, output::print(&text)),
         Ok(Request::Run(arguments)) => {
-            if arguments.debug {
+            let debug = arguments.flag("debug");
+            if debug {
                 start_log();
             }
-            (arguments.verbose || arguments.debug, run(&arguments))
+            (debug || arguments.flag("verbose"), run(&arguments))
         }
         Err(failure) => (false, Err(failure)),
     };

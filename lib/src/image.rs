@@ -97,9 +97,8 @@ pub fn format(devices: &Devices, builder: ParamsBuilder) -> Result<Formatted> {
 
 fn write(layout: &Layout, data: &Device, mut hash: Device) -> Result<RootHash> {
     let params = layout.params();
-    check_size(&hash, layout.hash_end(), matches!(hash.identity(), Identity::File(..)))?;
-    invalidate_superblock(layout, &hash)?;
     hash.extend_to(layout.hash_end())?;
+    invalidate_superblock(layout, &hash)?;
     let root_hash = tree::create(layout, data, &hash)?;
     hash.sync()?;
     if let Some(superblock) = params.superblock() {
@@ -160,10 +159,10 @@ pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash) -> Resul
     if params.fec().is_some() {
         return Err(Error::FecUnsupported);
     }
-    check_size(&data, params.data_bytes(), false)?;
+    data.check_size(params.data_bytes())?;
     // Where there is no tree, nothing behind the superblock is read, and some tools leave nothing there.
     if layout.hash_blocks() > 0 {
-        check_size(&hash, layout.hash_end(), false)?;
+        hash.check_size(layout.hash_end())?;
     }
     tree::verify(&layout, root_hash, &data, &hash)
 }
@@ -174,11 +173,4 @@ pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash) -> Resul
 /// [`Error::Open`] and [`Error::NotDevice`].
 pub fn device_size(path: &Path) -> Result<u64> {
     Ok(Device::open(path)?.bytes())
-}
-
-fn check_size(device: &Device, needed: u64, can_grow: bool) -> Result<()> {
-    if device.bytes() < needed && !can_grow {
-        return Err(Error::DeviceTooSmall { path: device.path().to_owned(), found: device.bytes(), needed });
-    }
-    Ok(())
 }

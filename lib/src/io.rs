@@ -74,11 +74,6 @@ impl Device {
         self.bytes
     }
 
-    /// What it is.
-    pub(crate) fn identity(&self) -> Identity {
-        self.identity
-    }
-
     /// Fills `buffer` from byte `offset` on.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
@@ -89,13 +84,21 @@ impl Device {
         self.file.write_all_at(bytes, offset).map_err(Error::io("write", &self.path))
     }
 
-    /// Makes a file at least `bytes` long. Block devices have the size they have.
-    pub(crate) fn extend_to(&mut self, bytes: u64) -> Result<()> {
-        if matches!(self.identity, Identity::File(..)) && self.bytes < bytes {
-            self.file.set_len(bytes).map_err(Error::io("extend", &self.path))?;
-            self.bytes = bytes;
+    /// Fails with [`Error::DeviceTooSmall`] unless it holds `needed` bytes.
+    pub(crate) fn check_size(&self, needed: u64) -> Result<()> {
+        if self.bytes < needed {
+            return Err(Error::DeviceTooSmall { path: self.path.clone(), found: self.bytes, needed });
         }
         Ok(())
+    }
+
+    /// Makes a file at least `needed` bytes long. Block devices have the size they have, and have to hold them.
+    pub(crate) fn extend_to(&mut self, needed: u64) -> Result<()> {
+        if matches!(self.identity, Identity::File(..)) && self.bytes < needed {
+            self.file.set_len(needed).map_err(Error::io("extend", &self.path))?;
+            self.bytes = needed;
+        }
+        self.check_size(needed)
     }
 
     /// Returns when everything written is on stable storage.

@@ -1,7 +1,9 @@
 //! Each kind of bad input: message, stream and exit code together, and that a refused command leaves every file as it
 //! was and makes none. What needs device-mapper is tested on real kernels.
 
-use crate::sandbox::{Outcome, Sandbox, painted};
+use dmverity_tests::vectors::painted;
+
+use crate::sandbox::{Outcome, Sandbox};
 
 const ROOT_HASH: &str = "4124f9e30fdb0aea1bdff64d02ce75c19507062a0ff83e1ac0810638b99ec188";
 

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::sandbox::{Outcome, Sandbox, painted};
+use dmverity_tests::vectors::painted;
+
+use crate::sandbox::{Outcome, Sandbox};
 
 const UUID: &str = "--uuid=a60c98d2-ae9b-4865-bfcb-b4e3ace11033";
 

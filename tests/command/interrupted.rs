@@ -5,9 +5,10 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use dmverity_tests::vectors::painted;
 use dmverity_tests::veritysetup;
 
-use crate::sandbox::{Sandbox, painted};
+use crate::sandbox::Sandbox;
 
 /// Slow enough to be killed in the middle.
 const FORMAT: &[&str] = &["format", "d", "h", "--hash=streebog512", "--salt=aa"];

@@ -99,8 +99,3 @@ impl Sandbox {
         paths.map(|path| (path.clone(), fs::read(&path).unwrap_or_default())).collect()
     }
 }
-
-/// Bytes 0, 1, ... 250, 0, ...: blocks that all differ.
-pub(crate) fn painted(len: usize) -> Vec<u8> {
-    (0..=250).cycle().take(len).collect()
-}

@@ -92,7 +92,7 @@ impl Vector {
     pub fn write_data(&self, directory: &Path) {
         let bytes: Vec<u8> = match self.data.pattern.as_str() {
             "zero" => vec![0; self.data.bytes],
-            "mod251" => (0..=250).cycle().take(self.data.bytes).collect(),
+            "mod251" => painted(self.data.bytes),
             other => panic!("unknown pattern {other}"),
         };
         fs::write(directory.join("data"), bytes).expect("writable");
@@ -122,6 +122,11 @@ impl Vector {
             stdout,
         }
     }
+}
+
+/// The pattern `mod251`: bytes 0, 1, ... 250, 0, ..., so that neighbouring blocks differ.
+pub fn painted(len: usize) -> Vec<u8> {
+    (0..=250).cycle().take(len).collect()
 }
 
 impl Image {

@@ -60,12 +60,17 @@ fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
     }
 }
 
-/// The parameters of an existing image: from its superblock, or, with `--no-superblock`, from the options.
-fn params_of_image(arguments: &Arguments, data: &Path, hash: &Path) -> Result<Params> {
-    if arguments.flag("no-superblock") {
-        return Ok(arguments.params()?.build(data, dmverity::device_size(data)?)?);
-    }
-    Ok(dmverity::load(hash, arguments.hash_offset()?, arguments.fec()?)?)
+/// What is needed to check an existing image: its parameters from the superblock, or, with `--no-superblock`, from the
+/// options; and the root hash, which is argument `index` unless it comes from a file.
+fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize) -> Result<(Params, RootHash)> {
+    let root_hash = root_hash_text(arguments, index)?;
+    let params = if arguments.flag("no-superblock") {
+        arguments.params()?.build(data, dmverity::device_size(data)?)?
+    } else {
+        dmverity::load(hash, arguments.hash_offset()?, arguments.fec()?)?
+    };
+    let root_hash = root_hash.parse(params.algorithm())?;
+    Ok((params, root_hash))
 }
 
 /// Texts that format repeats as they were given, and dump reads from the superblock.

@@ -5,7 +5,7 @@ use std::path::Path;
 use dmverity::dm::{ActivateOptions, MappingName, activate};
 use dmverity::table::{OnCorruption, OnError};
 
-use super::{params_of_image, root_hash_text};
+use super::image_to_check;
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, system_words};
 use crate::output;
@@ -13,10 +13,7 @@ use crate::output;
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (data, hash) = (arguments.path(0), arguments.path(2));
     let name = MappingName::new(&arguments.text(1).unwrap_or_default())?;
-    let root_hash = root_hash_text(arguments, 3)?;
-    let root_hash_signature = arguments.path_option("root-hash-signature").map(|path| read_signature(&path));
-    let params = params_of_image(arguments, data, hash)?;
-    let root_hash = root_hash.parse(params.algorithm())?;
+    let (params, root_hash) = image_to_check(arguments, data, hash, 3)?;
 
     let flag = |option| arguments.flag(option);
     let on_corruption = [
@@ -37,7 +34,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ignore_zero_blocks: flag("ignore-zero-blocks"),
         check_at_most_once: flag("check-at-most-once"),
         use_tasklets: flag("use-tasklets"),
-        root_hash_signature: root_hash_signature.transpose()?,
+        root_hash_signature: arguments
+            .path_option("root-hash-signature")
+            .map(|path| read_signature(&path))
+            .transpose()?,
         shared: flag("shared"),
     };
     let activation = activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options)?;

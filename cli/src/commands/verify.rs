@@ -2,15 +2,13 @@
 
 use dmverity::{Error, Failure as Fault, Verification};
 
-use super::{params_of_image, root_hash_text};
+use super::image_to_check;
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, sizes};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (data, hash) = (arguments.path(0), arguments.path(1));
-    let root_hash = root_hash_text(arguments, 2)?;
-    let params = params_of_image(arguments, data, hash)?;
-    let root_hash = root_hash.parse(params.algorithm())?;
+    let (params, root_hash) = image_to_check(arguments, data, hash, 2)?;
     match dmverity::verify(&arguments.devices(data, hash), &params, &root_hash) {
         Ok(found) if found.is_good() => Ok(()),
         Ok(found) => Err(failure(&found)),

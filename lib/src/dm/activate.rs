@@ -10,8 +10,8 @@ use super::control::Control;
 use super::name::MappingName;
 use super::node;
 use crate::error::{Error, Result};
-use crate::image::{Devices, device_size};
-use crate::io::{Identity, check_unused, identify};
+use crate::image::Devices;
+use crate::io::{Device, Identity, check_unused, identify};
 use crate::keyring::SignatureKey;
 use crate::layout::Layout;
 use crate::loopdev::LoopDevice;
@@ -69,12 +69,8 @@ pub fn activate(
     options: &ActivateOptions,
 ) -> Result<Activation> {
     let layout = Layout::new(params)?;
-    for (path, needed) in [(&devices.data, params.data_bytes()), (&devices.hash, layout.hash_end())] {
-        let found = device_size(path)?;
-        if found < needed {
-            return Err(Error::DeviceTooSmall { path: path.clone(), found, needed });
-        }
-    }
+    Device::open(&devices.data)?.check_size(params.data_bytes())?;
+    Device::open(&devices.hash)?.check_size(layout.hash_end())?;
     if params.fec().is_some() {
         return Err(Error::FecUnsupported);
     }
@@ -113,7 +109,7 @@ pub fn activate(
     );
     let _held = SignalsHeld::hold();
     let device = control.create(name, &name.dm_uuid(params.uuid()))?;
-    let sectors = params.data_bytes() / crate::units::SECTOR_SIZE;
+    let sectors = table.sectors().expect("valid parameters fit a device");
     log::debug!("table of {name}: 0 {sectors} verity {table}");
     let made = control
         .load(name, sectors, &table.to_string())

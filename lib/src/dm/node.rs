@@ -16,11 +16,11 @@ const DISK_GID: u32 = 6;
 /// Makes sure that `node` leads to the block device `device`.
 pub(super) fn ensure(node: &Path, (major, minor): (u32, u32)) -> Result<()> {
     let device = makedev(major.into(), minor.into());
-    match fs::metadata(node) {
-        Ok(metadata) if metadata.file_type().is_block_device() && metadata.rdev() == device => return Ok(()),
-        // Left over from another mapping, or a link to nowhere.
-        Ok(_) | Err(_) => log::debug!("making the node {}", node.display()),
+    if fs::metadata(node).is_ok_and(|found| found.file_type().is_block_device() && found.rdev() == device) {
+        return Ok(());
     }
+    // Nothing there, or left over from another mapping, or a link to nowhere.
+    log::debug!("making the node {}", node.display());
     // Made under another name and then renamed, so that nobody finds it with the wrong owner or mode.
     let directory = node.parent().unwrap_or(Path::new("/dev/mapper"));
     let temporary = directory.join(format!(".{major}:{minor}.{}", std::process::id()));

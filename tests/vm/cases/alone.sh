@@ -8,7 +8,7 @@ in_root() {
     chroot root /veritysetup "$@"
 }
 in_root format d h >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 in_root verify d h "$root"
 in_root dump h
 in_root open d v0 h "$root"

@@ -8,7 +8,7 @@ plain() {
 
 make_image d 300
 vs format d ours --salt=aa >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 ref format d theirs --salt=aa >/dev/null
 
 ref open d v0 ours "$root"

@@ -3,7 +3,7 @@
 
 make_image d 64
 vs format d h >made
-vs open d v0 h "$(sed -n 's/^Root hash:[[:space:]]*//p' made)"
+vs open d v0 h "$(root_hash made)"
 hold /dev/mapper/v0 1000
 
 run vs close v0 --deferred
@@ -34,7 +34,7 @@ expect_out "/dev/mapper/v0 is inactive."
 [ ! -e /dev/mapper/v0 ]
 
 # Nobody uses it: it goes at once.
-vs open d v0 h "$(sed -n 's/^Root hash:[[:space:]]*//p' made)"
+vs open d v0 h "$(root_hash made)"
 run vs close v0 --deferred
 expect_code 0
 expect_out ""

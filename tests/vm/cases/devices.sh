@@ -6,7 +6,7 @@ cp d image
 truncate -s 2M d
 one=$(attach d)
 vs format "$one" "$one" --data-blocks=300 --hash-offset=1228800 >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 vs verify "$one" "$one" --hash-offset=1228800 "$root"
 vs open "$one" v0 "$one" --hash-offset=1228800 "$root"
 [ "$(blockdev --getsize64 /dev/mapper/v0)" = 1228800 ]
@@ -31,7 +31,7 @@ truncate -s 16K h
 data=$(attach image -r)
 hash=$(attach h)
 vs format "$data" "$hash" --no-superblock --salt=bb --hash=sha1 --format=0 >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 vs create v1 "$data" "$hash" --no-superblock --salt=bb --hash=sha1 --format=0 "$root"
 same image /dev/mapper/v1
 run dmsetup info -c --noheadings -o uuid v1

@@ -2,7 +2,7 @@
 
 make_image d 64
 vs format d h >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 printf X | dd of=d bs=1 seek=40960 conv=notrunc
 vs open d v0 h "$root" --ignore-corruption
 same d /dev/mapper/v0
@@ -12,7 +12,7 @@ vs close v0
 truncate -s 0 d
 truncate -s 256K d
 vs format d h >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 cp d zeros
 printf X | dd of=d bs=1 seek=40960 conv=notrunc
 vs open d v0 h "$root" --ignore-zero-blocks

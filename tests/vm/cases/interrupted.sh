@@ -3,7 +3,7 @@
 
 make_image d 64
 vs format d h >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 for signal in INT TERM HUP KILL; do
     for delay in 0 5 10 15 20 30 40 60 80 120; do
         # Not the function: the signal is for the program itself.

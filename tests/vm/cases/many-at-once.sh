@@ -9,7 +9,7 @@ for number in $(seq $count); do
     vs format d$number h$number >made$number
 done
 worker() {
-    root=$(sed -n 's/^Root hash:[[:space:]]*//p' made$1)
+    root=$(root_hash made$1)
     for round in 1 2 3; do
         vs open d$1 v$1 h$1 "$root"
         cmp d$1 /dev/mapper/v$1

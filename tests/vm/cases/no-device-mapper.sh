@@ -2,7 +2,7 @@
 
 make_image d 64
 vs format d h >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 # Nobody may load it again behind our back.
 modprobe_path=$(cat /proc/sys/kernel/modprobe)
 echo /bin/false >/proc/sys/kernel/modprobe

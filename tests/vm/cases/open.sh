@@ -4,7 +4,7 @@
 make_image d 2048
 run vs format d h --salt=724ad0 --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71
 expect_code 0
-root=$(echo "$out" | sed -n 's/^Root hash:[[:space:]]*//p')
+root=$(echo "$out" | root_hash)
 
 run vs open d v0 h "$root"
 expect_code 0

@@ -4,7 +4,7 @@
 
 make_image d 64
 vs format d h --salt=aa >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 
 # takes WORDS OPTIONS...: the table ends in these words, and the status shows the flags.
 takes() {

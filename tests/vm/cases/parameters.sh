@@ -5,7 +5,7 @@ make_image d 300
 opens() {
     rm -f h
     vs format d h "$@" >made
-    root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+    root=$(root_hash made)
     vs open d v0 h "$root"
     same d /dev/mapper/v0
     vs close v0
@@ -26,7 +26,7 @@ done
 
 # The kernel's own name is in the table, whatever ours was.
 vs format d h --hash=ripemd160 >made
-vs open d v0 h "$(sed -n 's/^Root hash:[[:space:]]*//p' made)"
+vs open d v0 h "$(root_hash made)"
 dmsetup table v0 | grep ' rmd160 '
 vs status v0 | grep '^  hash name:   rmd160$'
 vs close v0
@@ -35,7 +35,7 @@ vs close v0
 try() {
     rm -f h
     vs format d h --hash="$1" >made
-    run vs open d v0 h "$(sed -n 's/^Root hash:[[:space:]]*//p' made)"
+    run vs open d v0 h "$(root_hash made)"
     if [ "$code" = 0 ]; then
         same d /dev/mapper/v0
         vs close v0

@@ -7,7 +7,7 @@ for kind in ext4 squashfs; do
     truncate -s 1M hash
     data=$(attach "/images/$kind.img" -r)
     hash=$(attach hash)
-    root=$(ref format "$data" "$hash" | sed -n 's/^Root hash:[[:space:]]*//p')
+    root=$(ref format "$data" "$hash" | root_hash)
     ref open "$data" reference "$hash" "$root"
     mkdir "$kind"
     mount -t "$kind" -o ro /dev/mapper/reference "$kind"

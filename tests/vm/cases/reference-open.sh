@@ -7,7 +7,7 @@ make_image data 64
 truncate -s 64K hash
 data=$(attach data)
 hash=$(attach hash)
-root=$(ref format "$data" "$hash" | sed -n 's/^Root hash:[[:space:]]*//p')
+root=$(ref format "$data" "$hash" | root_hash)
 
 ref open "$data" reference "$hash" "$root"
 same data /dev/mapper/reference

@@ -6,5 +6,5 @@
 make_image d 64
 vs format d h >made
 printf X | dd of=d bs=1 seek=100000 conv=notrunc
-vs open d v0 h --restart-on-corruption "$(sed -n 's/^Root hash:[[:space:]]*//p' made)"
+vs open d v0 h --restart-on-corruption "$(root_hash made)"
 cat /dev/mapper/v0 >/dev/null

@@ -3,7 +3,7 @@
 
 make_image d 64
 vs format d h --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 
 # More than a key can hold.
 head -c 40000 /dev/zero >large

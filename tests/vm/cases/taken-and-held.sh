@@ -3,7 +3,7 @@
 
 make_image d 64
 vs format d h >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 cat d h | sha256sum >before
 data=$(attach d -r)
 hash=$(attach h -r)

@@ -3,7 +3,7 @@
 
 make_image d 20000
 vs format d h --salt=aa >made
-root=$(sed -n 's/^Root hash:[[:space:]]*//p' made)
+root=$(root_hash made)
 
 # tamper FILE OFFSET: with one byte inverted nothing that depends on it can be read.
 tamper() {

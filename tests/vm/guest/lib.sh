@@ -69,6 +69,11 @@ same() {
     cmp "$1" "$2" || fail "$1 and $2 differ"
 }
 
+# The root hash in what a format has printed; in a file or on standard input.
+root_hash() {
+    sed -n 's/^Root hash:[[:space:]]*//p' "$@"
+}
+
 # make_image FILE BLOCKS: a file of that many blocks of 4096 bytes, always the same bytes, no block like another, and
 # nothing in a block that repeats (a Thue-Morse word of two numbers), without reading a slow random device.
 make_image() {

@@ -77,7 +77,8 @@ impl Guest {
         for (guest, host) in &tools {
             archive.copy(guest, host)?;
         }
-        archive.put("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", false)?;
+        let users = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
+        archive.put("/etc/passwd", users, false)?;
         // Groups that udev's rules and the programs hand device nodes to.
         archive.put("/etc/group", b"root:x:0:\ntty:x:5:\ndisk:x:6:\nkmem:x:15:\ncdrom:x:24:\n", false)?;
         let init = fs::read(paths::vm("guest").join("init"))?;
