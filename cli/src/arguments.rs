@@ -164,9 +164,12 @@ impl Arguments {
             }
         }
         let both = |first, second| self.flag(first) && self.flag(second);
-        for (first, second) in
-            [("ignore-corruption", "restart-on-corruption"), ("panic-on-corruption", "restart-on-corruption")]
-        {
+        for (first, second) in [
+            ("ignore-corruption", "restart-on-corruption"),
+            ("panic-on-corruption", "restart-on-corruption"),
+            // Some kernels let the last one win without a word, others refuse.
+            ("ignore-corruption", "panic-on-corruption"),
+        ] {
             if both(first, second) {
                 return Err(Failure::usage(format!("Option --{first} and --{second} cannot be used together.")));
             }
@@ -180,7 +183,7 @@ impl Arguments {
         if both("cancel-deferred", "deferred") {
             return Err(Failure::usage("Options --cancel-deferred and --deferred cannot be used at the same time."));
         }
-        let taken = info.arguments.split(' ').count();
+        let taken = info.arguments.split_whitespace().count();
         if let Some(extra) = self.rest.get(taken..).filter(|extra| !extra.is_empty()) {
             output::warn(&format!("ignored arguments: {}", extra.join(OsStr::new(" ")).to_string_lossy()));
         }

@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use dmverity::error::{Area, NameFault};
-use dmverity::{Error, Salt};
+use dmverity::{Error, Holder, Salt};
+use nix::errno::Errno;
 
-use crate::options;
+use crate::{options, refusal};
 
 /// The exit codes callers depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +76,10 @@ impl Failure {
         self.line(format!("hint: {}", hint.as_ref()))
     }
 
+    pub(crate) fn hints(self, hints: impl IntoIterator<Item = String>) -> Self {
+        hints.into_iter().fold(self, Self::hint)
+    }
+
     /// Everything for standard error.
     pub(crate) fn text(&self) -> String {
         let usage = if self.usage { options::usage() } else { String::new() };
@@ -128,55 +133,99 @@ impl From<&Error> for Failure {
             Error::SuperblockVersion { found } => parameters(&format!("Unsupported VERITY version {found}.")),
             Error::SuperblockCorrupted { what } => parameters("VERITY header corrupted.").hint(format!("{what}.")),
             Error::Superblock { path, source } => unusable_superblock(path, source),
-            Error::Open { path, source } => {
-                let failure =
-                    Self::new(Exit::Device, format!("Device {} does not exist or access denied.", path.display()));
-                if source.kind() == ErrorKind::NotFound { failure } else { failure.hint(system_words(source)) }
-            }
-            Error::NotDevice { path } => {
-                Self::new(Exit::Device, format!("Device {} is not compatible.", path.display()))
-                    .hint("a block device or a regular file is needed.")
-            }
-            Error::DeviceBusy { path } => Self::new(
-                Exit::Busy,
-                format!("Cannot use device {} which is in use (already mapped or mounted).", path.display()),
-            ),
-            Error::Io { action, path, source } => {
-                let exit = if source.kind() == ErrorKind::OutOfMemory { Exit::Memory } else { Exit::Parameters };
-                Self::new(exit, format!("Cannot {action} device {}.", path.display())).hint(system_words(source))
-            }
-            Error::MappingName { name, what } => parameters(&match what {
-                NameFault::Slash => "Name must not contain '/' character.".to_owned(),
-                NameFault::TooLong => "Name is too long.".to_owned(),
-                NameFault::Unusable => format!("Cannot use device {name}, name is invalid or still in use."),
-            }),
-            Error::MappingExists { name } => Self::new(Exit::Busy, format!("Device {name} already exists.")),
-            Error::MappingInactive { name } => Self::new(Exit::Device, format!("Device {name} is not active.")),
-            Error::MappingBusy { name } => Self::new(Exit::Busy, format!("Device {name} is still in use.")),
-            Error::MappingNotVerity { name } => {
-                Self::new(Exit::Device, format!("Device {name} is not a VERITY device."))
-            }
-            Error::NoDeviceMapper { source } if source.kind() == ErrorKind::PermissionDenied => {
-                Self::new(Exit::Permission, "Cannot initialize device-mapper, running as non-root user.")
-            }
-            Error::NoDeviceMapper { source } => {
-                parameters("Cannot initialize device-mapper. Is dm_mod kernel module loaded?")
-                    .hint(format!("/dev/mapper/control: {}", system_words(source)))
-            }
-            Error::TableRefused { table, errno } => {
-                parameters(&format!("Kernel refused the dm-verity table: {}.", errno.desc()))
-                    .hint(format!("errno {errno:?}, table: {table}"))
-            }
-            Error::LoopDevice { path, source } => {
-                Self::new(Exit::Device, format!("Cannot attach {} to a loop device.", path.display()))
-                    .hint(system_words(source))
-            }
-            Error::SignatureKey { message } => {
-                parameters("Failed to load key in kernel keyring.").hint(format!("{message}."))
-            }
-            // What has no words of its own yet, now or in a later library.
-            other => parameters(&format!("{other}.")),
+            other => system(other),
         }
+    }
+}
+
+/// What the system, its devices and mappings have against a command.
+fn system(error: &Error) -> Failure {
+    let parameters = |line: &str| Failure::new(Exit::Parameters, line);
+    match error {
+        Error::Open { path, source } => {
+            let failure =
+                Failure::new(Exit::Device, format!("Device {} does not exist or access denied.", path.display()));
+            if source.kind() == ErrorKind::NotFound { failure } else { failure.hint(system_words(source)) }
+        }
+        Error::NotDevice { path } => {
+            Failure::new(Exit::Device, format!("Device {} is not compatible.", path.display()))
+                .hint("a block device or a regular file is needed.")
+        }
+        Error::DeviceBusy { path, holders } => Failure::new(
+            Exit::Busy,
+            format!("Cannot use device {} which is in use (already mapped or mounted).", path.display()),
+        )
+        .hints(holders.iter().map(held_by)),
+        Error::Io { action, path, source } => {
+            let exit = if source.kind() == ErrorKind::OutOfMemory { Exit::Memory } else { Exit::Parameters };
+            Failure::new(exit, format!("Cannot {action} device {}.", path.display())).hint(system_words(source))
+        }
+        Error::MappingName { name, what } => parameters(&match what {
+            NameFault::Slash => "Name must not contain '/' character.".to_owned(),
+            NameFault::TooLong => "Name is too long.".to_owned(),
+            NameFault::Unusable => format!("Cannot use device {name}, name is invalid or still in use."),
+        }),
+        Error::MappingExists { name, unfinished } => {
+            let failure = Failure::new(Exit::Busy, format!("Device {name} already exists."));
+            let hint = format!("it was never finished and holds no data: remove it with `veritysetup close {name}`.");
+            failure.hints(unfinished.then_some(hint))
+        }
+        Error::MappingUuidTaken { name, uuid, holder } => {
+            Failure::new(Exit::Busy, format!("Cannot create device {name}, its UUID is that of device {holder}."))
+                .hint(format!("the UUID is {uuid}: names whose beginnings are the same need images with other UUIDs."))
+        }
+        Error::MappingLocked { name } => {
+            Failure::new(Exit::Busy, format!("Device {name} is being opened or closed by another process."))
+        }
+        Error::MappingInactive { name } => Failure::new(Exit::Device, format!("Device {name} is not active.")),
+        Error::MappingBusy { name } => Failure::new(Exit::Busy, format!("Device {name} is still in use.")),
+        Error::MappingNotVerity { name } => {
+            Failure::new(Exit::Device, format!("Device {name} is not a VERITY device."))
+        }
+        Error::NoDeviceMapper { source } if source.kind() == ErrorKind::PermissionDenied => {
+            Failure::new(Exit::Permission, "Cannot initialize device-mapper, running as non-root user.")
+        }
+        Error::NoDeviceMapper { source } => {
+            parameters("Cannot initialize device-mapper. Is dm_mod kernel module loaded?")
+                .hint(format!("/dev/mapper/control: {}", system_words(source)))
+                .hint("load it with `modprobe dm-mod`; it is the kernel's build option CONFIG_BLK_DEV_DM.")
+        }
+        Error::NotPermitted { errno, .. } => {
+            Failure::new(Exit::Permission, "Cannot initialize device-mapper, permission denied.")
+                .hint(format!("the kernel says {errno:?}: device-mapper needs the capability CAP_SYS_ADMIN."))
+        }
+        Error::NoVerityTarget => parameters("Kernel has no dm-verity target. Is dm_verity kernel module loaded?")
+            .hint("load it with `modprobe dm-verity`; it is the kernel's build option CONFIG_DM_VERITY."),
+        Error::TableRefused(refusal) => refusal::failure(refusal),
+        Error::FecDevice => parameters("Unsupported VERITY FEC offset.")
+            .hint("the kernel needs a FEC device, and an offset on it that is a multiple of the block size."),
+        Error::LoopDevice { path, source } => {
+            let exit = if source.kind() == ErrorKind::PermissionDenied { Exit::Permission } else { Exit::Device };
+            let failure = Failure::new(exit, format!("Cannot attach {} to a loop device.", path.display()))
+                .hint(system_words(source));
+            // The control node is missing, or there is nothing behind it.
+            if matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO))
+            {
+                failure.hint("load the module with `modprobe loop`, or name block devices instead of files.")
+            } else {
+                failure
+            }
+        }
+        Error::SignatureKey { message } => {
+            parameters("Failed to load key in kernel keyring.").hint(format!("{message}."))
+        }
+        // What has no words of its own yet, now or in a later library.
+        other => parameters(&format!("{other}.")),
+    }
+}
+
+/// What keeps a device from being used.
+fn held_by(holder: &Holder) -> String {
+    match holder {
+        Holder::Mapping(name) => format!("it is held by device-mapper device {name}."),
+        Holder::Device(path) => format!("it is held by {}.", path.display()),
+        Holder::Mount(path) => format!("it is mounted on {}.", path.display()),
+        Holder::Swap => "it is swapped to.".to_owned(),
     }
 }
 

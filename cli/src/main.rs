@@ -8,6 +8,7 @@ mod commands;
 mod failure;
 mod options;
 mod output;
+mod refusal;
 
 use std::process::ExitCode;
 
@@ -58,5 +59,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         Action::Close => commands::close::run(arguments),
         Action::Status => commands::status::run(arguments),
         Action::Dump => commands::dump::run(arguments),
+        Action::Features => commands::features::run(arguments),
     }
 }

@@ -11,6 +11,7 @@ pub(crate) enum Action {
     Close,
     Status,
     Dump,
+    Features,
 }
 
 /// How an action is called.
@@ -75,6 +76,14 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         needed: 1,
         help: "show on-disk information",
     },
+    ActionInfo {
+        action: Action::Features,
+        name: "features",
+        alias: None,
+        arguments: "",
+        needed: 0,
+        help: "show what this kernel's dm-verity accepts",
+    },
 ];
 
 /// One option.
@@ -107,6 +116,7 @@ const fn with_value(
 
 const OPEN: &[Action] = &[Action::Open];
 const CLOSE: &[Action] = &[Action::Close];
+const FEATURES: &[Action] = &[Action::Features];
 
 pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("help", '?', "Show this help message"),
@@ -129,6 +139,8 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("hash-offset", "bytes", "Starting offset on the hash device", &[]),
     flag("ignore-corruption", "Ignore corruption, log it only", OPEN),
     flag("ignore-zero-blocks", "Do not verify zeroed blocks", OPEN),
+    flag("json", "Print JSON instead of text", FEATURES),
+    flag("no-fallback", "Fail if the kernel refuses an option that is only about speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", &[]),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN),
     flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN),
@@ -159,7 +171,8 @@ pub(crate) fn help() -> String {
     }
     text.push_str("\n<action> is one of:\n");
     for info in ACTIONS {
-        writeln!(text, "\t{} {} - {}", info.name, info.arguments, info.help).expect("a String takes everything");
+        let call = format!("{} {}", info.name, info.arguments);
+        writeln!(text, "\t{} - {}", call.trim_end(), info.help).expect("a String takes everything");
     }
     text.push_str(
         "\nYou can also use old <action> syntax aliases:\n\

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use crate::dm::Refusal;
+use crate::sysfs::Holder;
+
 /// The library's result type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -99,6 +102,9 @@ pub enum Error {
     /// FEC was asked for, and this version has none yet.
     #[error("forward error correction is not supported yet")]
     FecUnsupported,
+    /// FEC parameters without a FEC device, or a FEC device without parameters.
+    #[error("FEC needs both its parameters and a device for an area of whole blocks")]
+    FecDevice,
     /// Two areas of one device overlap.
     #[error("{first} area (up to byte {first_end}) overlaps with {second} area (from byte {second_start})")]
     Overlap {
@@ -181,6 +187,8 @@ pub enum Error {
     DeviceBusy {
         /// The device.
         path: PathBuf,
+        /// What holds it, as far as it shows.
+        holders: Vec<Holder>,
     },
     /// A file or device operation failed.
     #[error("cannot {action} {path}: {source}")]
@@ -200,10 +208,28 @@ pub enum Error {
         /// What is wrong with it.
         what: NameFault,
     },
-    /// A mapping of that name, or with that UUID, exists already.
+    /// A mapping of that name exists already.
     #[error("mapping {name} exists already")]
     MappingExists {
         /// The name asked for.
+        name: String,
+        /// It has no table: whoever was to make it was interrupted.
+        unfinished: bool,
+    },
+    /// Another mapping has the device-mapper uuid that this one would have.
+    #[error("mapping {name}: its uuid {uuid} is that of mapping {holder}")]
+    MappingUuidTaken {
+        /// The name asked for.
+        name: String,
+        /// The uuid.
+        uuid: String,
+        /// The mapping that has it.
+        holder: String,
+    },
+    /// Another process has worked on a mapping of that name for a minute.
+    #[error("mapping {name} is being worked on by another process")]
+    MappingLocked {
+        /// The name.
         name: String,
     },
     /// There is no mapping of that name.
@@ -230,14 +256,22 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The kernel refused the table.
-    #[error("the kernel refused the table \"{table}\": {errno}")]
-    TableRefused {
-        /// The target's arguments as they were sent.
-        table: String,
+    /// This process may not use device-mapper; it needs `CAP_SYS_ADMIN`.
+    #[error("device-mapper: cannot {action} {name}: {errno}")]
+    NotPermitted {
+        /// What was tried.
+        action: &'static str,
+        /// The mapping.
+        name: String,
         /// The kernel's answer.
         errno: Errno,
     },
+    /// The kernel's device-mapper has no verity target.
+    #[error("the kernel has no device-mapper target verity")]
+    NoVerityTarget,
+    /// The kernel refused the table, and what was found out about it.
+    #[error("the kernel refused the table \"{}\": {}", .0.table, .0.refused.errno)]
+    TableRefused(Box<Refusal>),
     /// Another device-mapper operation failed.
     #[error("device-mapper: cannot {action} {name}: {message}")]
     DeviceMapper {
@@ -306,7 +340,8 @@ impl Error {
             | Self::Io { source, .. }
             | Self::NoDeviceMapper { source }
             | Self::LoopDevice { source, .. } => source.raw_os_error().map(Errno::from_raw),
-            Self::TableRefused { errno, .. } => Some(*errno),
+            Self::TableRefused(refusal) => Some(refusal.refused.errno),
+            Self::NotPermitted { errno, .. } => Some(*errno),
             Self::DeviceMapper { errno, .. } => *errno,
             Self::Superblock { source, .. } => source.errno(),
             _ => None,

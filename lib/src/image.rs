@@ -41,7 +41,7 @@ impl Devices {
     }
 
     /// Which of them are the same. One that does not exist is none of the others.
-    fn shared(&self) -> Result<SharedDevices> {
+    pub(crate) fn shared(&self) -> Result<SharedDevices> {
         let data = identify(&self.data)?;
         let hash = identify_if_there(&self.hash)?;
         let fec = self.fec.as_deref().map_or(Ok(None), identify_if_there)?;

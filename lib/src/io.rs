@@ -7,8 +7,11 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sys::stat::{major, minor};
+use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::{Error, Result};
+use crate::sysfs;
 
 /// An open image: a regular file or a block device.
 #[derive(Debug)]
@@ -129,15 +132,24 @@ fn identity_of(metadata: &std::fs::Metadata) -> Option<Identity> {
 /// Fails with [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds the block device. Files are
 /// never held.
 pub(crate) fn check_unused(path: &Path) -> Result<()> {
-    if !matches!(identify(path)?, Identity::Block(_)) {
-        return Ok(());
-    }
+    let Identity::Block(number) = identify(path)? else { return Ok(()) };
     let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(path);
     match opened {
         Ok(_) => Ok(()),
         Err(source) if source.raw_os_error() == Some(Errno::EBUSY as i32) => {
-            Err(Error::DeviceBusy { path: path.to_owned() })
+            let holders = sysfs::holders(&device_numbers(number));
+            Err(Error::DeviceBusy { path: path.to_owned(), holders })
         }
         Err(source) => Err(Error::Open { path: path.to_owned(), source }),
     }
+}
+
+/// A device number as tables and sysfs write it: `major:minor`.
+pub(crate) fn device_numbers(number: u64) -> String {
+    format!("{}:{}", major(number), minor(number))
+}
+
+/// The kernel's page size in bytes. Kernels do not activate images with larger data blocks.
+pub fn page_size() -> Option<u64> {
+    sysconf(SysconfVar::PAGE_SIZE).ok().flatten()?.try_into().ok()
 }

@@ -133,9 +133,27 @@ impl Layout {
     /// The bytes of the FEC device that hold the parity of data and tree; `None` without FEC. What follows the tree on
     /// the hash device is covered too and makes the area longer.
     pub fn fec_area(&self) -> Option<Range<u64>> {
+        self.fec_area_over(self.params.data_blocks() + self.hash_blocks)
+    }
+
+    /// The FEC area for a hash device of `hash_bytes` bytes, which may also hold the FEC area: what is covered ends with
+    /// the device, or where the FEC area starts. `None` without FEC, or when its offset is no multiple of the block size,
+    /// which a table cannot express.
+    pub fn fec_area_on(&self, hash_bytes: u64, fec_on_hash_device: bool) -> Option<FecArea> {
+        let fec = self.params.fec()?;
+        let block = self.params.hash_block_size();
+        let end = if fec_on_hash_device { hash_bytes.min(fec.offset) } else { hash_bytes };
+        let covered = block.whole_blocks_in(end).saturating_sub(self.first_hash_block).max(self.hash_blocks);
+        let blocks = self.params.data_blocks().saturating_add(covered);
+        let start = block.whole_blocks_in(fec.offset);
+        let is_aligned = fec.offset.is_multiple_of(block.bytes());
+        is_aligned.then_some(FecArea { blocks, start, bytes: self.fec_area_over(blocks)? })
+    }
+
+    fn fec_area_over(&self, blocks: u64) -> Option<Range<u64>> {
         let fec = self.params.fec()?;
         let roots = u64::from(fec.roots);
-        let rounds = (self.params.data_blocks() + self.hash_blocks).div_ceil(FEC_CODEWORD - roots);
+        let rounds = blocks.div_ceil(FEC_CODEWORD - roots);
         let bytes = rounds.saturating_mul(roots).saturating_mul(self.params.hash_block_size().bytes());
         Some(fec.offset..fec.offset.saturating_add(bytes))
     }
@@ -161,6 +179,17 @@ impl Layout {
         }
         Ok(())
     }
+}
+
+/// Where the parity lies, and what it covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FecArea {
+    /// How many blocks it covers: the data, the tree and what follows the tree.
+    pub blocks: u64,
+    /// Its first block on the FEC device.
+    pub start: u64,
+    /// Its bytes on the FEC device.
+    pub bytes: Range<u64>,
 }
 
 /// Which areas lie on the same device.

@@ -5,6 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use linux_raw_sys::loop_device as raw;
@@ -29,11 +30,11 @@ nix::ioctl_write_ptr_bad!(configure, raw::LOOP_CONFIGURE, raw::loop_config);
 pub(crate) struct LoopDevice {
     path: PathBuf,
     /// Keeps the device attached.
-    _file: File,
+    file: File,
 }
 
 impl LoopDevice {
-    /// Attaches `image` to a free loop device.
+    /// Attaches the file at `image` to a free loop device.
     ///
     /// # Errors
     /// [`Error::Open`] for the image, [`Error::LoopDevice`] for everything else.
@@ -41,15 +42,22 @@ impl LoopDevice {
         let open_error = |source| Error::Open { path: image.to_owned(), source };
         let file = File::open(image).map_err(open_error)?;
         // What is shown of the device later is no use as a relative path.
-        let image = &image.canonicalize().map_err(open_error)?;
+        Self::attach_file_read_only(&file, &image.canonicalize().map_err(open_error)?)
+    }
+
+    /// Attaches an open file, which is shown under the name `image`.
+    ///
+    /// # Errors
+    /// [`Error::LoopDevice`].
+    pub(crate) fn attach_file_read_only(file: &File, image: &Path) -> Result<Self> {
         let failed = |source| Error::LoopDevice { path: image.to_owned(), source };
         let control = OpenOptions::new().read(true).write(true).open(CONTROL).map_err(failed)?;
         for _ in 0..ATTEMPTS {
             // SAFETY: LOOP_CTL_GET_FREE takes no argument; the descriptor is open.
             let number = unsafe { get_free(control.as_raw_fd()) }.map_err(|errno| failed(errno.into()))?;
             let path = PathBuf::from(format!("/dev/loop{number}"));
-            match attach(&path, &file, image) {
-                Ok(device) => return Ok(Self { path, _file: device }),
+            match attach(&path, file, image) {
+                Ok(device) => return Ok(Self { path, file: device }),
                 // Somebody else took it, or took it away, since it was free.
                 Err(error) if matches!(errno_of(&error), Some(Errno::EBUSY | Errno::ENXIO | Errno::ENOENT)) => (),
                 Err(error) => return Err(failed(error)),
@@ -58,9 +66,13 @@ impl LoopDevice {
         Err(failed(Errno::EBUSY.into()))
     }
 
-    /// The device's node.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Its device number.
+    ///
+    /// # Errors
+    /// [`Error::LoopDevice`].
+    pub(crate) fn number(&self) -> Result<u64> {
+        let metadata = self.file.metadata();
+        Ok(metadata.map_err(|source| Error::LoopDevice { path: self.path.clone(), source })?.rdev())
     }
 }
 

@@ -6,7 +6,104 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use crate::units::SECTOR_SIZE;
+
 const BLOCK_DEVICES: &str = "/sys/dev/block";
+
+/// What keeps a block device from being used by others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A device-mapper mapping of this name.
+    Mapping(String),
+    /// Another block device made of it, such as a RAID array.
+    Device(PathBuf),
+    /// A file system, mounted here.
+    Mount(PathBuf),
+    /// It is swapped to.
+    Swap,
+}
+
+/// Who holds the block device `major:minor` or one of its partitions, as far as it shows.
+pub(crate) fn holders(numbers: &str) -> Vec<Holder> {
+    let directory = Path::new(BLOCK_DEVICES).join(numbers);
+    let mut found = holders_of_one(&directory, numbers);
+    for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+        let partition = entry.path();
+        if partition.join("partition").exists()
+            && let Ok(numbers) = fs::read_to_string(partition.join("dev"))
+        {
+            found.extend(holders_of_one(&partition, numbers.trim_end()));
+        }
+    }
+    found
+}
+
+fn holders_of_one(directory: &Path, numbers: &str) -> Vec<Holder> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory.join("holders")).into_iter().flatten().flatten() {
+        found.push(match fs::read_to_string(entry.path().join("dm/name")) {
+            Ok(name) => Holder::Mapping(name.trim_end().to_owned()),
+            Err(_) => Holder::Device(Path::new("/dev").join(entry.file_name())),
+        });
+    }
+    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    found.extend(mount_points(&mounts, numbers).map(Holder::Mount));
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let node = block_device_path(numbers);
+    if swaps.lines().any(|line| line.split_whitespace().next().map(PathBuf::from) == node && node.is_some()) {
+        found.push(Holder::Swap);
+    }
+    found
+}
+
+/// The mount points of a device in `/proc/self/mountinfo`: the fifth field of the lines whose third is its numbers, with
+/// blanks and the like as octal numbers.
+fn mount_points<'a>(mountinfo: &'a [u8], numbers: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
+    mountinfo.split(|&byte| byte == b'\n').filter_map(move |line| {
+        let mut fields = line.split(|&byte| byte == b' ').skip(2);
+        if fields.next()? != numbers.as_bytes() {
+            return None;
+        }
+        Some(PathBuf::from(OsString::from_vec(unescaped(fields.nth(1)?))))
+    })
+}
+
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let octal = after.get(..3).and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        let (byte, left) = match octal.filter(|_| first == b'\\') {
+            Some(byte) => (byte, &after[3..]),
+            None => (first, after),
+        };
+        bytes.push(byte);
+        rest = left;
+    }
+    bytes
+}
+
+/// Whether there is a block device `major:minor`; `None` where sysfs is missing.
+pub(crate) fn exists(numbers: &str) -> Option<bool> {
+    let root = Path::new(BLOCK_DEVICES);
+    root.exists().then(|| root.join(numbers).exists())
+}
+
+/// The size of the block device `major:minor` in bytes.
+pub(crate) fn size(numbers: &str) -> Option<u64> {
+    number(&Path::new(BLOCK_DEVICES).join(numbers).join("size"))?.checked_mul(SECTOR_SIZE)
+}
+
+/// The smallest unit in bytes that the block device `major:minor` can read.
+pub(crate) fn logical_block_size(numbers: &str) -> Option<u64> {
+    let directory = Path::new(BLOCK_DEVICES).join(numbers);
+    // A partition has the queue of the disk it is a part of.
+    ["queue", "../queue"].iter().find_map(|queue| number(&directory.join(queue).join("logical_block_size")))
+}
+
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim_end().parse().ok()
+}
 
 /// The node of the block device `major:minor`; that of its name for a mapping.
 pub(crate) fn block_device_path(numbers: &str) -> Option<PathBuf> {
@@ -27,4 +124,18 @@ pub(crate) fn loop_backing_file(numbers: &str) -> Option<PathBuf> {
         name.pop();
     }
     Some(PathBuf::from(OsString::from_vec(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_found_by_number_and_unescaped() {
+        let mountinfo = b"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+            30 22 7:10 / /mnt/a rw shared:1 - squashfs /dev/loop10 ro\n\
+            31 22 7:1 /sub /mnt/a\\040b\\134 rw - squashfs /dev/loop1 ro\n";
+        let found: Vec<PathBuf> = mount_points(mountinfo, "7:1").collect();
+        assert_eq!(found, [Path::new("/mnt/a b\\")]);
+    }
 }

@@ -16,7 +16,7 @@ use crate::params::RootHash;
 use crate::units::BlockSize;
 
 /// What the kernel does when a block does not match its digest; without one, the read fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnCorruption {
     /// Log it and return the data.
     Ignore,
@@ -37,7 +37,7 @@ impl OnCorruption {
 }
 
 /// What the kernel does when a block cannot be read; without one, the read fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnError {
     /// Restart the machine.
     Restart,
@@ -62,6 +62,63 @@ const FEC_BLOCKS: &str = "fec_blocks";
 const FEC_START: &str = "fec_start";
 const FEC_ROOTS: &str = "fec_roots";
 const SIGNATURE_KEY: &str = "root_hash_sig_key_desc";
+
+/// One optional argument of a table, whatever its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TableOption {
+    /// What to do about corrupted blocks.
+    Corruption(OnCorruption),
+    /// What to do about blocks that cannot be read.
+    Error(OnError),
+    /// Blocks of zeros are not read.
+    IgnoreZeroBlocks,
+    /// Data blocks are checked only the first time.
+    CheckAtMostOnce,
+    /// Verification in a tasklet or bottom half.
+    TryVerifyInTasklet,
+    /// Forward error correction, all four of its words.
+    Fec,
+    /// The root hash's signature.
+    Signature,
+}
+
+impl TableOption {
+    /// Every option there is, in table order.
+    pub const ALL: [Self; 10] = [
+        Self::Corruption(OnCorruption::Ignore),
+        Self::Corruption(OnCorruption::Restart),
+        Self::Corruption(OnCorruption::Panic),
+        Self::Error(OnError::Restart),
+        Self::Error(OnError::Panic),
+        Self::IgnoreZeroBlocks,
+        Self::CheckAtMostOnce,
+        Self::TryVerifyInTasklet,
+        Self::Fec,
+        Self::Signature,
+    ];
+
+    /// The word that stands for it in a table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Corruption(what) => what.word(),
+            Self::Error(what) => what.word(),
+            Self::IgnoreZeroBlocks => IGNORE_ZERO_BLOCKS,
+            Self::CheckAtMostOnce => CHECK_AT_MOST_ONCE,
+            Self::TryVerifyInTasklet => TRY_VERIFY_IN_TASKLET,
+            Self::Fec => FEC_DEVICE,
+            Self::Signature => SIGNATURE_KEY,
+        }
+    }
+
+    fn has_value(self) -> bool {
+        matches!(self, Self::Fec | Self::Signature)
+    }
+
+    /// Whether it is about speed alone: without it the same is protected, and handled in the same way.
+    pub fn is_hint(self) -> bool {
+        self == Self::TryVerifyInTasklet
+    }
+}
 
 /// The FEC arguments of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,15 +173,39 @@ impl TableOptions {
 
     /// The options that are a single word, in table order.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> {
+        self.asked().into_iter().filter(|option| !option.has_value()).map(TableOption::word)
+    }
+
+    /// The options that are set, in table order; without what this library does not know.
+    pub fn asked(&self) -> Vec<TableOption> {
         [
-            self.on_corruption.map(OnCorruption::word),
-            self.on_error.map(OnError::word),
-            self.ignore_zero_blocks.then_some(IGNORE_ZERO_BLOCKS),
-            self.check_at_most_once.then_some(CHECK_AT_MOST_ONCE),
-            self.try_verify_in_tasklet.then_some(TRY_VERIFY_IN_TASKLET),
+            self.on_corruption.map(TableOption::Corruption),
+            self.on_error.map(TableOption::Error),
+            self.ignore_zero_blocks.then_some(TableOption::IgnoreZeroBlocks),
+            self.check_at_most_once.then_some(TableOption::CheckAtMostOnce),
+            self.try_verify_in_tasklet.then_some(TableOption::TryVerifyInTasklet),
+            self.fec.is_some().then_some(TableOption::Fec),
+            self.signature_key.is_some().then_some(TableOption::Signature),
         ]
         .into_iter()
         .flatten()
+        .collect()
+    }
+
+    /// These options with only those that are in `kept`.
+    #[must_use]
+    pub fn only(&self, kept: &[TableOption]) -> Self {
+        let is_kept = |option| kept.contains(&option);
+        Self {
+            on_corruption: self.on_corruption.filter(|&what| is_kept(TableOption::Corruption(what))),
+            on_error: self.on_error.filter(|&what| is_kept(TableOption::Error(what))),
+            ignore_zero_blocks: self.ignore_zero_blocks && is_kept(TableOption::IgnoreZeroBlocks),
+            check_at_most_once: self.check_at_most_once && is_kept(TableOption::CheckAtMostOnce),
+            try_verify_in_tasklet: self.try_verify_in_tasklet && is_kept(TableOption::TryVerifyInTasklet),
+            fec: self.fec.clone().filter(|_| is_kept(TableOption::Fec)),
+            signature_key: self.signature_key.clone().filter(|_| is_kept(TableOption::Signature)),
+            unknown: Vec::new(),
+        }
     }
 
     fn parse<'a>(words: &mut impl Iterator<Item = &'a str>) -> std::result::Result<Self, &'static str> {
@@ -366,6 +447,16 @@ mod tests {
              use_fec_from_device 7:2 fec_blocks 259 fec_start 3 fec_roots 24 root_hash_sig_key_desc cryptsetup:x-y"
         );
         assert_eq!(VerityTable::parse(&line).unwrap(), table);
+
+        // Each can be taken out, and all together are everything.
+        let asked = table.options.asked();
+        assert_eq!(asked.len(), 7);
+        assert_eq!(table.options.only(&asked), table.options);
+        for option in asked {
+            let alone = table.options.only(&[option]);
+            assert_eq!(alone.asked(), [option]);
+            assert_eq!(alone.words()[0], option.word());
+        }
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl BlockSize {
         }
     }
 
+    /// Every block size there is, the smallest first.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> {
+        (Self::MIN.trailing_zeros()..=Self::MAX.trailing_zeros()).map(|log2| Self(1 << log2))
+    }
+
     /// The size in bytes.
     pub const fn bytes(self) -> u64 {
         self.0 as u64

@@ -36,6 +36,7 @@ fn help_names_every_action_and_ends_with_the_defaults() {
     for action in ["format", "verify", "open", "close", "status", "dump"] {
         assert!(outcome.stdout.contains(&format!("\n\t{action} <")), "{action}");
     }
+    assert!(outcome.stdout.contains("\n\tfeatures - "));
     assert!(outcome.stdout.ends_with(
         "\nDefault compiled-in dm-verity parameters:\n\tHash: sha256, Data block (bytes): 4096, \
          Hash block (bytes): 4096, Salt size: 32, Hash format: 1\n"

@@ -7,3 +7,4 @@ mod golden;
 mod interrupted;
 mod reference;
 mod sandbox;
+mod source;

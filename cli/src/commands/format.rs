@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dmverity::Salt;
-use nix::unistd::{AccessFlags, SysconfVar, access, sysconf};
+use nix::unistd::{AccessFlags, access};
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let formatted = dmverity::format(&arguments.devices(data, hash), builder)?;
 
     let params = formatted.layout.params();
-    if let Some(page_size) = page_size().filter(|&page_size| params.data_block_size().bytes() > page_size) {
+    if let Some(page_size) = dmverity::page_size().filter(|&page_size| params.data_block_size().bytes() > page_size) {
         output::warn(&format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
     }
     if formatted.uncovered_bytes > 0 {
@@ -68,11 +68,6 @@ fn uuid(arguments: &Arguments, hash: &Path) -> Result<Option<GivenUuid>> {
             format!("Wrong VERITY UUID format provided on device {}.", hash.display()),
         )),
     }
-}
-
-/// The kernel's page size in bytes, which bounds the data blocks it can activate.
-fn page_size() -> Option<u64> {
-    sysconf(SysconfVar::PAGE_SIZE).ok().flatten()?.try_into().ok()
 }
 
 /// Where the root hash goes. Whether it can be written is found out before the format.

@@ -2,6 +2,7 @@
 
 pub(crate) mod close;
 pub(crate) mod dump;
+pub(crate) mod features;
 pub(crate) mod format;
 pub(crate) mod open;
 pub(crate) mod status;

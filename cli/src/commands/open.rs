@@ -9,6 +9,7 @@ use super::image_to_check;
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, system_words};
 use crate::output;
+use crate::refusal::KernelOption;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (data, hash) = (arguments.path(0), arguments.path(2));
@@ -39,8 +40,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .map(|path| read_signature(&path))
             .transpose()?,
         shared: flag("shared"),
+        no_fallback: flag("no-fallback"),
     };
     let activation = activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options)?;
+    for dropped in &activation.dropped {
+        let option = KernelOption::of(dropped.option).option;
+        output::warn(&format!("kernel does not support {option}, opened without it."));
+    }
+    if activation.udev_silent {
+        output::warn(&format!("udev did not confirm device {name} in time; links to it may be missing."));
+    }
     if activation.corrupted {
         output::print_error("Verity device detected corruption after activation.\n");
     }

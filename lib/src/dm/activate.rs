@@ -1,22 +1,28 @@
 //! Making an image available as a mapping.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::sys::stat::{major, minor};
-
-use super::control::Control;
+use super::backing::Backing;
+use super::control::{Control, Info};
+use super::diagnose::{Finding, diagnose};
+use super::explain;
+use super::lock::NameLock;
 use super::name::MappingName;
 use super::node;
-use crate::error::{Error, Result};
+use super::refusal::{Refused, RefusedOption};
+use super::scratch::Scratch;
+use super::signals::SignalsHeld;
+use super::udev::Waited;
+use crate::error::{Area, Error, Result};
 use crate::image::Devices;
-use crate::io::{Device, Identity, check_unused, identify};
+use crate::io::{Device, check_unused};
 use crate::keyring::SignatureKey;
 use crate::layout::Layout;
-use crate::loopdev::LoopDevice;
 use crate::params::{Params, RootHash};
-use crate::table::{OnCorruption, OnError, TableOptions, VerityStatus, VerityTable};
+use crate::table::{OnCorruption, OnError, TableFec, TableOption, TableOptions, VerityStatus, VerityTable};
+
+/// How often a table is loaded that is refused and then, when that is looked into, accepted.
+const ATTEMPTS: usize = 5;
 
 /// How a mapping behaves, and how it is made.
 #[derive(Clone, Debug, Default)]
@@ -29,12 +35,15 @@ pub struct ActivateOptions {
     pub ignore_zero_blocks: bool,
     /// Check each data block only the first time it is read.
     pub check_at_most_once: bool,
-    /// Verify in a tasklet or bottom half when all hashes are cached.
+    /// Verify in a tasklet or bottom half when all hashes are cached. A kernel that refuses this, and nothing else, gets
+    /// the table without it, unless `no_fallback` is set.
     pub use_tasklets: bool,
     /// A detached PKCS#7 signature of the root hash, which the kernel has to trust.
     pub root_hash_signature: Option<Vec<u8>>,
     /// Also use a data device that another mapping or a mount holds.
     pub shared: bool,
+    /// Fail where the kernel refuses an option that is only about speed.
+    pub no_fallback: bool,
 }
 
 /// A mapping that was made.
@@ -42,25 +51,33 @@ pub struct ActivateOptions {
 pub struct Activation {
     /// Its name.
     pub name: MappingName,
+    /// The table that was asked for.
+    pub requested: VerityTable,
     /// The table the kernel took.
     pub table: VerityTable,
+    /// What was asked for and is not in the table: hints that the kernel refused. Nothing else is ever left out.
+    pub dropped: Vec<RefusedOption>,
     /// Major and minor number of its block device.
     pub device: (u32, u32),
     /// Whether a block was found corrupted already. Where udev looks into new devices a wrong root hash shows here, else
     /// at the first read.
     pub corrupted: bool,
+    /// Whether udev was told of the mapping and did not answer in time. The mapping and its node are there all the same.
+    pub udev_silent: bool,
 }
 
 /// Makes the image available as the read-only block device `/dev/mapper/NAME`. Image files are attached to loop devices,
 /// which the kernel detaches when the mapping goes. Data that do not match `root_hash` cannot be read from it; a wrong
 /// root hash shows at the first read.
 ///
-/// Needs root. On any error nothing stays behind: no mapping, no loop device, no key.
+/// A table that the kernel refuses is looked into: trial tables in a scratch mapping find out what it is about it, and
+/// the error says so. Needs root. On any error nothing stays behind: no mapping, no loop device, no key.
 ///
 /// # Errors
-/// [`Error::NoDeviceMapper`], [`Error::MappingExists`], [`Error::Open`], [`Error::NotDevice`],
-/// [`Error::DeviceTooSmall`], [`Error::DeviceBusy`], [`Error::LoopDevice`], [`Error::SignatureKey`],
-/// [`Error::TableRefused`], [`Error::DeviceMapper`].
+/// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::NoVerityTarget`], [`Error::MappingExists`],
+/// [`Error::MappingUuidTaken`], [`Error::MappingLocked`], [`Error::Open`], [`Error::NotDevice`],
+/// [`Error::DeviceTooSmall`], [`Error::DeviceBusy`], [`Error::FecDevice`], [`Error::LoopDevice`],
+/// [`Error::SignatureKey`], [`Error::TableRefused`], [`Error::DeviceMapper`].
 pub fn activate(
     name: &MappingName,
     devices: &Devices,
@@ -69,21 +86,20 @@ pub fn activate(
     options: &ActivateOptions,
 ) -> Result<Activation> {
     let layout = Layout::new(params)?;
-    Device::open(&devices.data)?.check_size(params.data_bytes())?;
-    Device::open(&devices.hash)?.check_size(layout.hash_end())?;
-    if params.fec().is_some() {
-        return Err(Error::FecUnsupported);
-    }
+    let sizes = Sizes::check(&layout, devices)?;
     let control = Control::open()?;
-    if control.info(name)?.is_some() {
-        return Err(Error::MappingExists { name: name.to_string() });
+    let _lock = NameLock::take(name)?;
+    if let Some(Info { unfinished, .. }) = control.info(name)? {
+        return Err(Error::MappingExists { name: name.to_string(), unfinished });
     }
     if !options.shared {
         check_unused(&devices.data)?;
     }
-    let data = BlockDevice::of(&devices.data)?;
-    let hash =
-        if identify(&devices.data)? == identify(&devices.hash)? { None } else { Some(BlockDevice::of(&devices.hash)?) };
+    let mut backings = vec![Backing::of(Area::Data, &devices.data, sizes.data)?];
+    add(&mut backings, Area::Hash, &devices.hash, sizes.hash)?;
+    if let (Some(fec), Some(path)) = (&sizes.fec, &devices.fec) {
+        add(&mut backings, Area::Fec, path, fec.needed)?;
+    }
     // The key has to outlive the load, and no more.
     let key = match &options.root_hash_signature {
         None => None,
@@ -92,38 +108,91 @@ pub fn activate(
             Some((SignatureKey::add(&description, signature)?, description))
         }
     };
-    let table = VerityTable::new(
+    let numbers = |area| Backing::find(&backings, area).map(|backing| backing.numbers.clone()).unwrap_or_default();
+    let requested = VerityTable::new(
         &layout,
         root_hash.clone(),
-        data.numbers.clone(),
-        hash.as_ref().unwrap_or(&data).numbers.clone(),
+        numbers(Area::Data),
+        numbers(Area::Hash),
         TableOptions {
             on_corruption: options.on_corruption,
             on_error: options.on_error,
             ignore_zero_blocks: options.ignore_zero_blocks,
             check_at_most_once: options.check_at_most_once,
             try_verify_in_tasklet: options.use_tasklets,
+            fec: sizes.fec.as_ref().map(|fec| TableFec { device: numbers(Area::Fec), ..fec.table.clone() }),
             signature_key: key.as_ref().map(|(_, description)| description.clone()),
-            ..TableOptions::default()
+            unknown: Vec::new(),
         },
     );
     let _held = SignalsHeld::hold();
-    let device = control.create(name, &name.dm_uuid(params.uuid()))?;
-    let sectors = table.sectors().expect("valid parameters fit a device");
-    log::debug!("table of {name}: 0 {sectors} verity {table}");
-    let made = control
-        .load(name, sectors, &table.to_string())
-        .and_then(|()| control.resume(name))
-        .and_then(|()| node::ensure(&name.node(), device));
-    if let Err(error) = made {
-        if let Err(left) = control.remove(name, false).and_then(|()| node::remove(&name.node())) {
-            log::warn!("cannot remove the unfinished mapping {name}: {left}");
-        }
-        return Err(error);
-    }
+    let opening = Opening::create(&control, name, &name.dm_uuid(params.uuid()))?;
+    let loader = Loader { control: &control, name, params, backings: &backings, no_fallback: options.no_fallback };
+    let (table, dropped) = loader.load(requested.clone())?;
+    let waited = control.resume(name)?;
+    node::ensure(&name.node(), opening.device)?;
+    let device = opening.finish();
     // Not worth an error: the mapping is there.
     let status = control.status(name).ok().and_then(|lines| VerityStatus::parse(&lines.first()?.text).ok());
-    Ok(Activation { name: name.clone(), table, device, corrupted: status.is_some_and(|status| status.corrupted) })
+    Ok(Activation {
+        name: name.clone(),
+        requested,
+        table,
+        dropped,
+        device,
+        corrupted: status.is_some_and(|status| status.corrupted),
+        udev_silent: waited == Waited::GaveUp,
+    })
+}
+
+/// What the devices have to hold, in bytes.
+struct Sizes {
+    data: u64,
+    hash: u64,
+    fec: Option<FecSizes>,
+}
+
+struct FecSizes {
+    /// The table's arguments, but for the device.
+    table: TableFec,
+    needed: u64,
+}
+
+impl Sizes {
+    /// Checks that the devices are there and large enough. Some kernels take FEC areas that are too small.
+    fn check(layout: &Layout, devices: &Devices) -> Result<Self> {
+        let params = layout.params();
+        let data = params.data_bytes();
+        Device::open(&devices.data)?.check_size(data)?;
+        let hash_device = Device::open(&devices.hash)?;
+        hash_device.check_size(layout.hash_end())?;
+        let fec = match (params.fec(), &devices.fec) {
+            (None, None) => None,
+            (Some(fec), Some(path)) => {
+                let shared = devices.shared()?;
+                layout.check_overlaps(shared)?;
+                let area = layout.fec_area_on(hash_device.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
+                Device::open(path)?.check_size(area.bytes.end)?;
+                let table =
+                    TableFec { device: String::new(), blocks: area.blocks, start: area.start, roots: fec.roots };
+                Some(FecSizes { table, needed: area.bytes.end })
+            }
+            _ => return Err(Error::FecDevice),
+        };
+        Ok(Self { data, hash: layout.hash_end(), fec })
+    }
+}
+
+/// Adds a device, or the area's needs to a device that is there already.
+fn add(backings: &mut Vec<Backing>, area: Area, path: &Path, needed: u64) -> Result<()> {
+    for backing in backings.iter_mut() {
+        if backing.is(path)? {
+            backing.also_for(area, needed);
+            return Ok(());
+        }
+    }
+    backings.push(Backing::of(area, path, needed)?);
+    Ok(())
 }
 
 /// The signature key's description, as the reference tool has it, without blanks because it is a word of the table.
@@ -132,47 +201,80 @@ fn key_description(name: &MappingName, params: &Params) -> String {
     format!("cryptsetup:{uuid}-{}", name.mangled())
 }
 
-/// A device as tables name it.
-struct BlockDevice {
-    /// `major:minor`: unlike a path it has no blanks and always means this device.
-    numbers: String,
-    /// Keeps an image file attached until the mapping has it.
-    _loop_device: Option<LoopDevice>,
+/// A mapping that is being made. Unless it is finished it goes again, whatever comes in between.
+struct Opening<'a> {
+    control: &'a Control,
+    name: &'a MappingName,
+    device: (u32, u32),
+    finished: bool,
 }
 
-impl BlockDevice {
-    /// The block device at `path`, or a loop device with the image file behind it.
-    fn of(path: &Path) -> Result<Self> {
-        let loop_device = match identify(path)? {
-            Identity::Block(_) => None,
-            Identity::File(..) => Some(LoopDevice::attach_read_only(path)?),
-        };
-        let node = loop_device.as_ref().map_or(path, LoopDevice::path);
-        let number = node.metadata().map_err(|source| Error::Open { path: node.to_owned(), source })?.rdev();
-        Ok(Self { numbers: format!("{}:{}", major(number), minor(number)), _loop_device: loop_device })
+impl<'a> Opening<'a> {
+    fn create(control: &'a Control, name: &'a MappingName, dm_uuid: &str) -> Result<Self> {
+        Ok(Self { control, name, device: control.create(name, dm_uuid)?, finished: false })
+    }
+
+    fn finish(mut self) -> (u32, u32) {
+        self.finished = true;
+        self.device
     }
 }
 
-/// Holds back the signals that end a program, so that none leaves a half-made mapping behind. They arrive when this is
-/// dropped.
-struct SignalsHeld {
-    before: Option<SigSet>,
-}
-
-impl SignalsHeld {
-    fn hold() -> Self {
-        let mut signals = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-            signals.add(signal);
-        }
-        Self { before: signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok() }
-    }
-}
-
-impl Drop for SignalsHeld {
+impl Drop for Opening<'_> {
     fn drop(&mut self) {
-        if let Some(Err(errno)) = self.before.map(|before| before.thread_set_mask()) {
-            log::warn!("cannot restore the signal mask: {errno}");
+        if !self.finished
+            && let Err(left) = self.control.remove(self.name, false).and_then(|_| node::remove(&self.name.node()))
+        {
+            log::warn!("cannot remove the unfinished mapping {}: {left}", self.name);
         }
+    }
+}
+
+/// Loads a table into a mapping that has none yet.
+struct Loader<'a> {
+    control: &'a Control,
+    name: &'a MappingName,
+    params: &'a Params,
+    backings: &'a [Backing],
+    no_fallback: bool,
+}
+
+impl Loader<'_> {
+    /// Loads the table, or as much of it as protects the same. Returns what was loaded and what was dropped.
+    fn load(&self, mut table: VerityTable) -> Result<(VerityTable, Vec<RefusedOption>)> {
+        let mut dropped = Vec::new();
+        let mut attempts = 0;
+        loop {
+            log::debug!("table of {}: verity {table}", self.name);
+            let sectors = table.sectors().expect("valid parameters fit a device");
+            let Err(errno) = self.control.load(self.name, sectors, &table.to_string())? else {
+                return Ok((table, dropped));
+            };
+            log::debug!("refused: {errno}");
+            attempts += 1;
+            let finding = self.look_into(&table).unwrap_or_else(|error| {
+                log::warn!("cannot find out what the kernel refuses: {error}");
+                Finding::Table(Refused { errno, message: None })
+            });
+            log::debug!("found out: {finding:?}");
+            match finding {
+                Finding::Accepted if attempts < ATTEMPTS => (),
+                Finding::OtherName(name) => table.algorithm = name,
+                finding => match finding.hint().filter(|_| !self.no_fallback) {
+                    Some(hint) => {
+                        let kept: Vec<TableOption> =
+                            table.options.asked().into_iter().filter(|&option| option != hint.option).collect();
+                        table.options = table.options.only(&kept);
+                        dropped.push(hint);
+                    }
+                    None => return Err(explain::refusal(self.control, &table, errno, finding, self.backings)),
+                },
+            }
+        }
+    }
+
+    fn look_into(&self, table: &VerityTable) -> Result<Finding> {
+        let scratch = Scratch::create(self.control)?;
+        diagnose(table, self.params.algorithm(), |table| scratch.attempt(table))
     }
 }

@@ -1,17 +1,28 @@
 //! The ioctls, one function each, with errors that say what they mean for a mapping.
+#![allow(unsafe_code)] // Two of the ioctls are made here: the crate's wait for udev without end.
 
-use std::fs::File;
+use std::ffi::c_char;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use devicemapper::{DM, DevId, DmError, DmFlags, DmName, DmOptions, DmUdevFlags, DmUuid, errors};
+use devicemapper::{DM, DevId, DeviceInfo, DmError, DmFlags, DmName, DmOptions, DmUuid, errors};
+use devicemapper_sys::{DM_DEV_REMOVE_CMD, DM_DEV_SUSPEND_CMD, DM_IOCTL, DM_UEVENT_GENERATED_FLAG, dm_ioctl};
 use nix::errno::Errno;
 
-use super::name::MappingName;
+use super::name::{self, MappingName};
+use super::udev::{Cookie, Waited};
 use crate::error::{Error, Result};
 
 const CONTROL_NODE: &str = "/dev/mapper/control";
 
 /// Verity's name as a device-mapper target.
 const TARGET: &str = "verity";
+
+/// How long users of a mapping are waited for when it is removed, and how often they are looked for.
+pub(super) const REMOVE_LIMIT: Duration = Duration::from_secs(5);
+const REMOVE_POLL: Duration = Duration::from_millis(100);
 
 /// One line of a mapping's table or status: target type and its text.
 pub(super) struct TargetLine {
@@ -31,7 +42,24 @@ pub(super) struct Info {
     pub(super) device: (u32, u32),
     pub(super) open_count: i32,
     pub(super) read_only: bool,
+    /// It was made for verity, but has no table: whoever was to load one was interrupted.
+    pub(super) unfinished: bool,
 }
+
+impl From<&DeviceInfo> for Info {
+    fn from(info: &DeviceInfo) -> Self {
+        let is_ours = info.uuid().is_some_and(|uuid| name::is_verity_uuid(&uuid.to_string()));
+        Self {
+            device: (info.device().major, info.device().minor),
+            open_count: info.open_count(),
+            read_only: info.flags().contains(DmFlags::DM_READONLY),
+            unfinished: is_ours && !info.flags().contains(DmFlags::DM_ACTIVE_PRESENT),
+        }
+    }
+}
+
+nix::ioctl_readwrite!(dev_remove, DM_IOCTL, DM_DEV_REMOVE_CMD, dm_ioctl);
+nix::ioctl_readwrite!(dev_suspend, DM_IOCTL, DM_DEV_SUSPEND_CMD, dm_ioctl);
 
 /// An open control node.
 pub(super) struct Control {
@@ -43,7 +71,7 @@ impl Control {
     /// [`Error::NoDeviceMapper`].
     pub(super) fn open() -> Result<Self> {
         // Opened here first because `DM::new` keeps no errno.
-        File::open(CONTROL_NODE).map_err(|source| Error::NoDeviceMapper { source })?;
+        open_node()?;
         let dm = DM::new().map_err(|error| failed("open", CONTROL_NODE, &error))?;
         Ok(Self { dm })
     }
@@ -51,13 +79,22 @@ impl Control {
     /// Creates an empty mapping.
     ///
     /// # Errors
-    /// [`Error::MappingExists`] when the name or the uuid is taken.
+    /// [`Error::MappingExists`] when the name is taken, [`Error::MappingUuidTaken`] when the uuid is.
     pub(super) fn create(&self, name: &MappingName, dm_uuid: &str) -> Result<(u32, u32)> {
-        let dm_uuid = DmUuid::new(dm_uuid).map_err(|error| failed("create", name.as_str(), &error))?;
-        match self.dm.device_create(dm_name(name)?, Some(dm_uuid), DmOptions::default()) {
+        let uuid = DmUuid::new(dm_uuid).map_err(|error| failed("create", name.as_str(), &error))?;
+        match self.dm.device_create(dm_name(name)?, Some(uuid), DmOptions::default()) {
             Ok(info) => Ok((info.device().major, info.device().minor)),
             Err(error) if errno_of(&error) == Some(Errno::EBUSY) => {
-                Err(Error::MappingExists { name: name.to_string() })
+                Err(match self.dm.device_info(&DevId::Uuid(uuid)) {
+                    Ok(holder) if holder.name().is_some_and(|holder| holder.to_string() != name.mangled()) => {
+                        Error::MappingUuidTaken {
+                            name: name.to_string(),
+                            uuid: dm_uuid.to_owned(),
+                            holder: holder.name().map(ToString::to_string).unwrap_or_default(),
+                        }
+                    }
+                    _ => Error::MappingExists { name: name.to_string(), unfinished: false },
+                })
             }
             Err(error) => Err(failed("create", name.as_str(), &error)),
         }
@@ -66,38 +103,48 @@ impl Control {
     /// Loads a read-only table of one verity target into the mapping.
     ///
     /// # Errors
-    /// [`Error::TableRefused`] with the kernel's errno.
-    pub(super) fn load(&self, name: &MappingName, sectors: u64, table: &str) -> Result<()> {
+    /// The kernel's errno, if that is what it is about.
+    pub(super) fn load(&self, name: &MappingName, sectors: u64, table: &str) -> Result<std::result::Result<(), Errno>> {
         let targets = [(0, sectors, TARGET.to_owned(), table.to_owned())];
         let options = DmOptions::default().set_flags(DmFlags::DM_READONLY);
         match self.dm.table_load(&DevId::Name(dm_name(name)?), &targets, options) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(match errno_of(&error) {
-                Some(errno) => Error::TableRefused { table: table.to_owned(), errno },
-                None => failed("load", name.as_str(), &error),
-            }),
+            Ok(_) => Ok(Ok(())),
+            Err(error) => match errno_of(&error) {
+                // Nothing that another table would change.
+                None | Some(Errno::ENXIO | Errno::ENOMEM | Errno::EACCES | Errno::EPERM) => {
+                    Err(failed("load a table into", name.as_str(), &error))
+                }
+                Some(errno) => Ok(Err(errno)),
+            },
         }
     }
 
-    /// Makes the loaded table the active one. With udev, returns when its rules have run.
-    pub(super) fn resume(&self, name: &MappingName) -> Result<()> {
-        self.dm
-            .device_suspend(&DevId::Name(dm_name(name)?), udev_options())
-            .map_err(|error| failed("resume", name.as_str(), &error))?;
-        Ok(())
+    /// Makes the loaded table the active one. With udev, returns when its rules have run, or have not in time.
+    pub(super) fn resume(&self, name: &MappingName) -> Result<Waited> {
+        // SAFETY: the descriptor is open, the request is a whole dm_ioctl and outlives the call.
+        self.request(name, 0, Cookie::create(), |control, request| unsafe { dev_suspend(control, request) })
+            .map_err(|errno| errno_failed("resume", name.as_str(), errno))
     }
 
     /// What there is under this name, if anything.
     pub(super) fn info(&self, name: &MappingName) -> Result<Option<Info>> {
         match self.dm.device_info(&DevId::Name(dm_name(name)?)) {
-            Ok(info) => Ok(Some(Info {
-                device: (info.device().major, info.device().minor),
-                open_count: info.open_count(),
-                read_only: info.flags().contains(DmFlags::DM_READONLY),
-            })),
+            Ok(info) => Ok(Some(Info::from(&info))),
             Err(error) if errno_of(&error) == Some(Errno::ENXIO) => Ok(None),
             Err(error) => Err(failed("query", name.as_str(), &error)),
         }
+    }
+
+    /// The names of all mappings, as the kernel has them.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let devices = self.dm.list_devices().map_err(|error| failed("list", "mappings", &error))?;
+        Ok(devices.into_iter().map(|(name, ..)| name.to_string()).collect())
+    }
+
+    /// Whether the kernel has the verity target, now that it has had a reason to load its module.
+    pub(super) fn has_verity(&self) -> Result<bool> {
+        let targets = self.dm.list_versions().map_err(|error| failed("list", "targets", &error))?;
+        Ok(targets.iter().any(|(target, ..)| target == TARGET))
     }
 
     /// The mapping's active table.
@@ -123,21 +170,63 @@ impl Control {
         }
     }
 
-    /// Removes the mapping, or, `deferred`, has the kernel do so when the last user closes it. Waits about a second for
-    /// users to go away.
+    /// Removes the mapping, or, `deferred`, has the kernel do so when the last user closes it. Waits for users to go
+    /// away, [`REMOVE_LIMIT`] at most, and for udev.
     ///
     /// # Errors
     /// [`Error::MappingBusy`], [`Error::MappingInactive`].
-    pub(super) fn remove(&self, name: &MappingName, deferred: bool) -> Result<()> {
+    pub(super) fn remove(&self, name: &MappingName, deferred: bool) -> Result<Waited> {
         let flags = if deferred { DmFlags::DM_DEFERRED_REMOVE } else { DmFlags::empty() };
-        match self.dm.device_remove(&DevId::Name(dm_name(name)?), udev_options().set_flags(flags)) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(match errno_of(&error) {
-                Some(Errno::EBUSY) => Error::MappingBusy { name: name.to_string() },
-                Some(Errno::ENXIO) => Error::MappingInactive { name: name.to_string() },
-                _ => failed("remove", name.as_str(), &error),
-            }),
+        self.remove_with(name, flags, Cookie::create)
+    }
+
+    /// Removes a mapping that was never resumed: there is nothing that udev would have to take away.
+    pub(super) fn discard(&self, name: &MappingName) -> Result<()> {
+        self.remove_with(name, DmFlags::empty(), || None).map(drop)
+    }
+
+    fn remove_with(&self, name: &MappingName, flags: DmFlags, cookie: fn() -> Option<Cookie>) -> Result<Waited> {
+        let start = Instant::now();
+        loop {
+            // SAFETY: as above.
+            let remove = |control, request| unsafe { dev_remove(control, request) };
+            match self.request(name, flags.bits(), cookie(), remove) {
+                Ok(waited) => return Ok(waited),
+                Err(Errno::EBUSY) if start.elapsed() < REMOVE_LIMIT => sleep(REMOVE_POLL),
+                Err(Errno::EBUSY) => return Err(Error::MappingBusy { name: name.to_string() }),
+                Err(Errno::ENXIO) => return Err(Error::MappingInactive { name: name.to_string() }),
+                Err(errno) => return Err(errno_failed("remove", name.as_str(), errno)),
+            }
         }
+    }
+
+    /// Makes a request that may come with a cookie for udev, and then waits for udev.
+    fn request(
+        &self,
+        name: &MappingName,
+        flags: u32,
+        cookie: Option<Cookie>,
+        ioctl: impl FnOnce(i32, *mut dm_ioctl) -> nix::Result<i32>,
+    ) -> nix::Result<Waited> {
+        let size = u32::try_from(size_of::<dm_ioctl>()).expect("it has a few hundred bytes");
+        let mut request = dm_ioctl {
+            // The interface's version that these requests came with.
+            version: [4, 0, 0],
+            data_size: size,
+            data_start: size,
+            flags,
+            event_nr: cookie.as_ref().map_or(0, Cookie::event_number),
+            ..dm_ioctl::default()
+        };
+        // A valid name is shorter than the field: the rest of it stays zero.
+        for (field, byte) in request.name.iter_mut().zip(name.mangled().bytes()) {
+            *field = c_char::try_from(byte).expect("mangled names are ASCII");
+        }
+        ioctl(self.dm.file().as_raw_fd(), &raw mut request)?;
+        Ok(match cookie {
+            Some(cookie) if request.flags & DM_UEVENT_GENERATED_FLAG != 0 => cookie.wait(),
+            _ => Waited::Done,
+        })
     }
 
     /// Sends a message to the mapping as a whole.
@@ -149,9 +238,12 @@ impl Control {
     }
 }
 
-/// Device nodes are made by udev's own rules or by this library, never by another library's fallback.
-fn udev_options() -> DmOptions {
-    DmOptions::default().set_udev_flags(DmUdevFlags::DM_UDEV_DISABLE_LIBRARY_FALLBACK)
+/// Opens the control node.
+///
+/// # Errors
+/// [`Error::NoDeviceMapper`].
+pub(super) fn open_node() -> Result<File> {
+    OpenOptions::new().read(true).write(true).open(CONTROL_NODE).map_err(|source| Error::NoDeviceMapper { source })
 }
 
 fn dm_name(name: &MappingName) -> Result<&DmName> {
@@ -166,7 +258,15 @@ fn errno_of(error: &DmError) -> Option<Errno> {
 }
 
 fn failed(action: &'static str, name: &str, error: &DmError) -> Error {
-    let errno = errno_of(error);
-    let message = errno.map_or_else(|| error.to_string(), |errno| errno.to_string());
-    Error::DeviceMapper { action, name: name.to_owned(), message, errno }
+    match errno_of(error) {
+        Some(errno) => errno_failed(action, name, errno),
+        None => Error::DeviceMapper { action, name: name.to_owned(), message: error.to_string(), errno: None },
+    }
+}
+
+fn errno_failed(action: &'static str, name: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::EACCES | Errno::EPERM => Error::NotPermitted { action, name: name.to_owned(), errno },
+        _ => Error::DeviceMapper { action, name: name.to_owned(), message: errno.to_string(), errno: Some(errno) },
+    }
 }

@@ -1,17 +1,17 @@
 //! Taking mappings down.
 
 use super::control::{Control, Info};
+use super::lock::NameLock;
 use super::name::MappingName;
 use super::node;
+use super::signals::SignalsHeld;
+use super::udev::Waited;
 use crate::error::{Error, Result};
-
-/// How often removal is tried while the mapping is held; each try waits for almost a second.
-const REMOVE_ATTEMPTS: usize = 5;
 
 /// When a mapping is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Removal {
-    /// Now; a mapping that is held is waited for, about four seconds at most.
+    /// Now; a mapping that is held is waited for, five seconds at most.
     #[default]
     Now,
     /// When its last user closes it; at once if there is none. Where there is no udev, its node goes at once.
@@ -27,33 +27,35 @@ pub enum Removed {
     Scheduled,
 }
 
-/// Removes a verity mapping. Loop devices that [`activate`](super::activate) attached go with it.
+/// Removes a verity mapping. Loop devices that [`activate`](super::activate) attached go with it. One that was never
+/// finished, because the process that made it was killed, is removed too.
 ///
 /// # Errors
-/// [`Error::NoDeviceMapper`], [`Error::MappingInactive`], [`Error::MappingNotVerity`], [`Error::MappingBusy`],
-/// [`Error::DeviceMapper`].
+/// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::MappingInactive`], [`Error::MappingNotVerity`],
+/// [`Error::MappingBusy`], [`Error::MappingLocked`], [`Error::DeviceMapper`].
 pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
     let control = Control::open()?;
+    let _lock = NameLock::take(name)?;
     check_verity(&control, name)?;
-    let deferred = when == Removal::Deferred;
-    let mut attempts = 1;
-    loop {
-        match control.remove(name, deferred) {
-            Err(Error::MappingBusy { .. }) if attempts < REMOVE_ATTEMPTS => attempts += 1,
-            result => break result?,
-        }
-    }
+    let _held = SignalsHeld::hold();
+    let waited = control.remove(name, when == Removal::Deferred)?;
     // Also when the mapping stays for its users: without udev nobody else would take the node away after them.
     node::remove(&name.node())?;
-    Ok(if control.info(name)?.is_some() { Removed::Scheduled } else { Removed::Gone })
+    let scheduled = control.info(name)?.is_some();
+    if waited == Waited::GaveUp && !scheduled {
+        node::remove_any(&name.node())?;
+    }
+    Ok(if scheduled { Removed::Scheduled } else { Removed::Gone })
 }
 
 /// Takes back a deferred removal that has not happened yet.
 ///
 /// # Errors
-/// [`Error::NoDeviceMapper`], [`Error::MappingInactive`], [`Error::MappingNotVerity`], [`Error::DeviceMapper`].
+/// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::MappingInactive`], [`Error::MappingNotVerity`],
+/// [`Error::MappingLocked`], [`Error::DeviceMapper`].
 pub fn cancel_deferred_removal(name: &MappingName) -> Result<()> {
     let control = Control::open()?;
+    let _lock = NameLock::take(name)?;
     let info = check_verity(&control, name)?;
     control.message(name, "@cancel_deferred_remove")?;
     node::ensure(&name.node(), info.device)
@@ -64,6 +66,8 @@ fn check_verity(control: &Control, name: &MappingName) -> Result<Info> {
     let info = control.info(name)?.ok_or_else(|| Error::MappingInactive { name: name.to_string() })?;
     match &control.table(name)?[..] {
         [only] if only.is_verity() => Ok(info),
+        // Nobody is at work on it: that would be known by the lock.
+        [] if info.unfinished => Ok(info),
         _ => Err(Error::MappingNotVerity { name: name.to_string() }),
     }
 }

@@ -15,6 +15,14 @@ const NAME_MAX: usize = 127;
 /// The most bytes a mapping's uuid can have; likewise.
 const UUID_MAX: usize = 128;
 
+/// What the uuids of verity mappings begin with, whichever tool made them.
+const UUID_PREFIX: &str = "CRYPT-VERITY-";
+
+/// Whether a mapping with this uuid was made for verity.
+pub(super) fn is_verity_uuid(uuid: &str) -> bool {
+    uuid.starts_with(UUID_PREFIX)
+}
+
 /// A valid mapping name.
 ///
 /// Device-mapper's own tools allow `[0-9A-Za-z#+-.:=@_]` in the kernel's name of a mapping, and write every other byte
@@ -74,8 +82,8 @@ impl MappingName {
     /// has none. It is cut to what device-mapper can hold.
     pub(super) fn dm_uuid(&self, uuid: Option<Uuid>) -> String {
         let mut text = match uuid {
-            Some(uuid) => format!("CRYPT-VERITY-{}-{}", uuid.simple(), self.mangled),
-            None => format!("CRYPT-VERITY-{}", self.mangled),
+            Some(uuid) => format!("{UUID_PREFIX}{}-{}", uuid.simple(), self.mangled),
+            None => format!("{UUID_PREFIX}{}", self.mangled),
         };
         text.truncate(UUID_MAX);
         text

@@ -35,13 +35,18 @@ pub(super) fn ensure(node: &Path, (major, minor): (u32, u32)) -> Result<()> {
     })
 }
 
+/// Takes away whatever is there: also udev's link to a mapping that is gone, where udev does not do so in time.
+pub(super) fn remove_any(node: &Path) -> Result<()> {
+    match fs::remove_file(node) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", node)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Takes away a block node that [`ensure`] may have made. A link is udev's and not touched.
 pub(super) fn remove(node: &Path) -> Result<()> {
     match fs::symlink_metadata(node) {
-        Ok(metadata) if metadata.file_type().is_block_device() => match fs::remove_file(node) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", node)(error)),
-            _ => Ok(()),
-        },
+        Ok(metadata) if metadata.file_type().is_block_device() => remove_any(node),
         _ => Ok(()),
     }
 }

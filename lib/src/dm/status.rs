@@ -55,13 +55,13 @@ pub struct VerityMapping {
     pub fec: Option<BackingDevice>,
 }
 
-/// Asks for a mapping's status; `None` when there is no mapping of that name.
+/// Asks for a mapping's status; `None` when there is no mapping of that name, or one that is not finished yet.
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::DeviceMapper`], and [`Error::TableSyntax`] for a table that is not verity's.
 pub fn status(name: &MappingName) -> Result<Option<MappingStatus>> {
     let control = Control::open()?;
-    let Some(info) = control.info(name)? else { return Ok(None) };
+    let Some(info) = control.info(name)?.filter(|info| !info.unfinished) else { return Ok(None) };
     let verity = match (control.table(name), control.status(name)) {
         // Removed since it was found.
         (Err(Error::MappingInactive { .. }), _) | (_, Err(Error::MappingInactive { .. })) => return Ok(None),

@@ -156,6 +156,15 @@ impl HashAlgorithm {
         self.0.kernel_name
     }
 
+    /// What else it may be called: every other spelling of it.
+    pub fn other_names(self) -> impl Iterator<Item = &'static str> {
+        let kernel_name = self.kernel_name();
+        SPELLINGS
+            .iter()
+            .filter(move |spelling| spelling.function == self.function() && spelling.name != kernel_name)
+            .map(|spelling| spelling.name)
+    }
+
     /// The digest's length in bytes, at most 64.
     pub fn digest_size(self) -> usize {
         self.0.digest_size

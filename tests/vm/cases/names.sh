@@ -27,3 +27,13 @@ if [ "$nodes" = bare ]; then
     same d /dev/mapper/v0
     vs close v0
 fi
+
+# Device-mapper's uuid holds the image's UUID and the name, and is cut: two long names can have the same.
+vs open d "$name" h "$root"
+other=${name%n}m
+run vs open d "$other" h "$root"
+expect_code 5
+expect_out ""
+expect_text "the first line" "Cannot create device $other, its UUID is that of device $name." "$(echo "$err" | head -n 1)"
+not vs status "$other"
+vs close "$name"

@@ -11,7 +11,8 @@ modprobe -r dm-verity
 rm -f /dev/mapper/control
 
 message="Cannot initialize device-mapper. Is dm_mod kernel module loaded?
-hint: /dev/mapper/control: No such file or directory."
+hint: /dev/mapper/control: No such file or directory.
+hint: load it with \`modprobe dm-mod\`; it is the kernel's build option CONFIG_BLK_DEV_DM."
 run vs open d v0 h "$root"
 expect_code 1
 expect_out ""

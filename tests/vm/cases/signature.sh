@@ -15,7 +15,8 @@ expect_text "the first line" "Failed to load key in kernel keyring." "$(echo "$e
 echo garbage >garbage
 run vs open d v0 h "$root" --root-hash-signature=garbage
 expect_code 1
-echo "$err" | grep ' root_hash_sig_key_desc cryptsetup:3bc1c38a-4d33-404f-b0e2-9644e20ffa71-v0$'
+expect_text "the first line" "Root hash signature is malformed." "$(echo "$err" | head -n 1)"
+echo "$err" | grep '^hint: the table was: .* root_hash_sig_key_desc cryptsetup:3bc1c38a-4d33-404f-b0e2-9644e20ffa71-v0$'
 not vs status v0
 # The kernel may take a moment to forget keys that nobody holds.
 for wait in $(seq 50); do

@@ -1,5 +1,6 @@
 # Names that are taken, devices that are held, mappings that are in use: the words and exit codes callers know.
 # boots: bare udev
+# images: ext4
 
 make_image d 64
 vs format d h >made
@@ -21,7 +22,8 @@ expect_out "Command failed with code -5 (device already exists or device is busy
 run vs open "$data" v1 "$hash" "$root"
 expect_code 5
 expect_out ""
-expect_err "Cannot use device $data which is in use (already mapped or mounted)."
+expect_err "Cannot use device $data which is in use (already mapped or mounted).
+hint: it is held by device-mapper device v0."
 not vs status v1
 vs open "$data" v1 "$hash" "$root" --shared
 same d /dev/mapper/v1
@@ -47,6 +49,27 @@ for action in close remove; do
     expect_out ""
     expect_err "Device nope is not active."
 done
+
+# Who else can hold a device: a mount of it, also where the mapping alone would be shared.
+vs open "$data" v0 "$hash" "$root"
+vs close v0
+cp /images/ext4.img mounted
+disk=$(attach mounted)
+mkdir -p "mount point"
+mount -t ext4 -o ro "$disk" "mount point"
+vs format mounted hm >made
+for options in "" --shared; do
+    # shellcheck disable=SC2086 # no option is no argument
+    run vs open "$disk" v0 hm "$(root_hash made)" $options
+    expect_code 5
+    expect_out ""
+    expect_err "Cannot use device $disk which is in use (already mapped or mounted).
+hint: it is mounted on $PWD/mount point."
+    not dmsetup info v0
+    [ "$(losetup -a | wc -l)" = 3 ]
+done
+umount "mount point"
+losetup -d "$disk"
 losetup -d "$data"
 losetup -d "$hash"
 # Nothing that was refused has changed anything.

@@ -102,3 +102,15 @@ attach() {
     losetup "$@" "$device" "$file"
     echo "$device"
 }
+
+# Fails if there is a mapping, a node, a loop device, a semaphore or a key of ours; keys may take a moment to go.
+nothing_left() {
+    . /vm/leftovers.sh
+    left=$(leftovers)
+    for wait in $(seq 20); do
+        [ -n "$left" ] || return 0
+        sleep 0.1
+        left=$(leftovers)
+    done
+    fail "left behind: $left"
+}

@@ -25,13 +25,15 @@ const RULE_FILES: &[(&str, &str)] = &[
 /// Files for the guest: where each goes, and the host's file it is a copy of.
 pub type Copies = BTreeMap<String, PathBuf>;
 
-/// The reference `veritysetup` (apart from ours, as `/ref/veritysetup`) and `dmsetup`.
+/// The reference `veritysetup` (apart from ours, as `/ref/veritysetup`), `dmsetup`, and tools that busybox does not have.
 pub fn reference() -> Result<Copies> {
     let mut copies = Copies::new();
     program(&process::find("veritysetup")?, "/ref/veritysetup", &mut copies)?;
     program(&process::find("dmsetup")?, "/usr/sbin/dmsetup", &mut copies)?;
     // For cleaning up; Debian's busybox has none.
     program(&process::find("ipcrm")?, "/usr/bin/ipcrm", &mut copies)?;
+    // For taking capabilities away; busybox's cannot.
+    program(&process::find("setpriv")?, "/ref/setpriv", &mut copies)?;
     // OpenSSL loads its older hashes (whirlpool, ripemd160) from here when the reference asks for them.
     let legacy = copies.iter().find(|(path, _)| path.contains("/libcrypto.so")).map(|(path, _)| Path::new(path));
     if let Some(legacy) = legacy.and_then(Path::parent).map(|folder| folder.join("ossl-modules/legacy.so"))

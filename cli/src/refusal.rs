@@ -1,0 +1,151 @@
+//! A table that the kernel refused, in words: one line that says what was refused, then what to do about it. The
+//! generations of the kernel that stand here are for people to read and decide nothing.
+
+use dmverity::HashAlgorithm;
+use dmverity::dm::{Cause, Refusal, Refused, RefusedOption, SignatureFault};
+use dmverity::table::{OnCorruption, OnError, TableOption};
+
+use crate::failure::{Exit, Failure};
+
+/// How people know an option of the kernel's.
+pub(crate) struct KernelOption {
+    /// The option of `open` that asks for it.
+    pub(crate) option: &'static str,
+    /// The release of Linux that brought it.
+    linux: &'static str,
+    /// What it needs the kernel to be built with.
+    build_option: Option<&'static str>,
+}
+
+impl KernelOption {
+    pub(crate) fn of(option: TableOption) -> Self {
+        let (option, linux, build_option) = match option {
+            TableOption::Corruption(OnCorruption::Ignore) => ("--ignore-corruption", "4.1", None),
+            TableOption::Corruption(OnCorruption::Restart) => ("--restart-on-corruption", "4.1", None),
+            TableOption::Corruption(OnCorruption::Panic) => ("--panic-on-corruption", "5.9", None),
+            TableOption::Error(OnError::Restart | OnError::Panic) => ("--error-as-corruption", "6.12", None),
+            TableOption::IgnoreZeroBlocks => ("--ignore-zero-blocks", "4.5", None),
+            TableOption::CheckAtMostOnce => ("--check-at-most-once", "4.17", None),
+            TableOption::TryVerifyInTasklet => ("--use-tasklets", "6.0", None),
+            TableOption::Fec => ("--fec-device", "4.5", Some("CONFIG_DM_VERITY_FEC")),
+            TableOption::Signature => ("--root-hash-signature", "5.4", Some("CONFIG_DM_VERITY_VERIFY_ROOTHASH_SIG")),
+        };
+        Self { option, linux, build_option }
+    }
+}
+
+/// The lines for a refused table; the exit code is that of wrong parameters, whatever is wrong.
+pub(crate) fn failure(refusal: &Refusal) -> Failure {
+    let failure = match &refusal.cause {
+        Cause::Options(options) => refused_options(options),
+        Cause::Combination(options) => {
+            let names: Vec<String> = options.iter().map(|&option| named(option)).collect();
+            line(format!("Kernel refused the dm-verity options {} together.", list(&names)))
+                .hint("it accepts each of them by itself: leave out one.")
+                .hint(said(&refusal.refused))
+        }
+        Cause::Algorithm { name } => algorithm(name).hint(said(&refusal.refused)),
+        Cause::BlockSize { area, found, least, most } => {
+            let bounds = [
+                most.filter(|most| found > most)
+                    .map(|most| format!("the kernel's page size is {most} bytes, {area} blocks cannot be larger.")),
+                least.filter(|least| found < least).map(|least| {
+                    format!("the {area} device reads in units of {least} bytes, {area} blocks cannot be smaller.")
+                }),
+            ];
+            line(format!("Kernel refused the {area} block size of {found} bytes."))
+                .hints(bounds.into_iter().flatten())
+                .hint(said(&refusal.refused))
+        }
+        Cause::SignatureRequired => line("Kernel requires a root hash signature, none was given.")
+            .hint("give one with --root-hash-signature; the module parameter dm_verity.require_signatures demands it.")
+            .hint(said(&refusal.refused)),
+        _ => line(format!("Kernel refused the dm-verity table: {}.", refusal.refused.errno.desc()))
+            .hint(said(&refusal.refused)),
+    };
+    failure.hint(format!("the table was: {}", refusal.table))
+}
+
+fn line(text: impl Into<String>) -> Failure {
+    Failure::new(Exit::Parameters, text)
+}
+
+fn refused_options(options: &[RefusedOption]) -> Failure {
+    let signature = match options {
+        [only] => only.signature_fault().map(signature_fault),
+        _ => None,
+    };
+    let failure = signature.unwrap_or_else(|| {
+        let names: Vec<String> = options.iter().map(|refused| named(refused.option)).collect();
+        let options = if names.len() == 1 { "option" } else { "options" };
+        line(format!("Kernel refused the dm-verity {options} {}.", list(&names)))
+    });
+    options.iter().fold(failure, |failure, refused| {
+        let word = refused.option.word();
+        let KernelOption { option, linux, build_option } = KernelOption::of(refused.option);
+        let failure = if refused.signature_fault().is_some() {
+            failure
+        } else if let Some(build_option) = build_option {
+            failure.hint(format!(
+                "{word} came with Linux {linux} and is a build option: use a kernel with {build_option}, or leave out \
+                 {option}."
+            ))
+        } else {
+            failure.hint(format!("{word} came with Linux {linux}: use a newer kernel, or leave out {option}."))
+        };
+        failure.hint(format!("of {word} {}", said(&refused.refused)))
+    })
+}
+
+fn signature_fault(fault: SignatureFault) -> Failure {
+    match fault {
+        SignatureFault::KeyMissing => line("Kernel did not find the key with the root hash signature.")
+            .hint("the thread keyring holds it; it may be out of reach in a sandbox."),
+        SignatureFault::NotTrusted => line("Root hash signature is not trusted by the kernel.").hint(
+            "its certificate has to be in a keyring that this kernel trusts for dm-verity: .builtin_trusted_keys, and as \
+             configured .secondary_trusted_keys, .platform, or from Linux 7.0 on .dm-verity.",
+        ),
+        SignatureFault::Malformed => line("Root hash signature is malformed.").hint(
+            "it has to be a detached PKCS#7 signature in DER form: openssl smime -sign -nocerts -noattr -binary \
+             -in ROOT_HASH_FILE -signer CERTIFICATE -inkey KEY -outform der -out FILE.",
+        ),
+        SignatureFault::Mismatch => line("Root hash signature does not match the root hash.").hint(
+            "what is signed is the root hash in lower-case hexadecimal digits without a newline, as --root-hash-file of \
+             format writes it.",
+        ),
+        SignatureFault::Algorithm => line("Kernel lacks an algorithm of the root hash signature.")
+            .hint("sign with a key and a digest that this kernel has, such as RSA and sha256."),
+    }
+}
+
+fn algorithm(name: &str) -> Failure {
+    let others: Vec<&str> =
+        HashAlgorithm::from_name(name).map(|known| known.other_names().collect()).unwrap_or_default();
+    let failure = line(format!("Hash algorithm {name} is not supported by the kernel."));
+    let failure = if others.is_empty() {
+        failure
+    } else {
+        failure.hint(format!("neither under its other names: {}.", others.join(", ")))
+    };
+    failure.hint("use a kernel that has it built in or as a module that can be loaded, or format with another --hash.")
+}
+
+/// An option as the kernel and as the command line call it.
+fn named(option: TableOption) -> String {
+    format!("{} ({})", option.word(), KernelOption::of(option).option)
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// The errno and, where they are known, the kernel's own words.
+fn said(refused: &Refused) -> String {
+    match &refused.message {
+        Some(words) => format!("the kernel said {:?}: {words}", refused.errno),
+        None => format!("the kernel said {:?}, and nothing that could be read in its log.", refused.errno),
+    }
+}

@@ -1,0 +1,61 @@
+//! The block devices under a mapping that is being made.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Area, Result};
+use crate::io::{Identity, device_numbers, identify};
+use crate::loopdev::LoopDevice;
+
+/// A device as tables name it, and what is asked of it.
+#[derive(Debug)]
+pub(super) struct Backing {
+    /// The device or file it was given as.
+    pub(super) path: PathBuf,
+    /// The areas on it.
+    pub(super) areas: Vec<Area>,
+    /// What it has to hold, in bytes.
+    pub(super) needed: u64,
+    /// `major:minor`: unlike a path it has no blanks and always means this device.
+    pub(super) numbers: String,
+    identity: Identity,
+    /// Keeps an image file attached until the mapping has it.
+    _loop_device: Option<LoopDevice>,
+}
+
+impl Backing {
+    /// The block device at `path`, or a loop device with the image file behind it.
+    pub(super) fn of(area: Area, path: &Path, needed: u64) -> Result<Self> {
+        let identity = identify(path)?;
+        let (number, loop_device) = match identity {
+            Identity::Block(number) => (number, None),
+            Identity::File(..) => {
+                let device = LoopDevice::attach_read_only(path)?;
+                (device.number()?, Some(device))
+            }
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            areas: vec![area],
+            needed,
+            numbers: device_numbers(number),
+            identity,
+            _loop_device: loop_device,
+        })
+    }
+
+    /// Whether `path` is this device.
+    pub(super) fn is(&self, path: &Path) -> Result<bool> {
+        Ok(identify(path)? == self.identity)
+    }
+
+    /// Another area lies on it too.
+    pub(super) fn also_for(&mut self, area: Area, needed: u64) {
+        self.areas.push(area);
+        self.needed = self.needed.max(needed);
+    }
+
+    /// The device that an area lies on.
+    pub(super) fn find(backings: &[Self], area: Area) -> Option<&Self> {
+        backings.iter().find(|backing| backing.areas.contains(&area))
+    }
+}

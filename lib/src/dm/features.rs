@@ -1,0 +1,187 @@
+//! What this kernel's verity target accepts, found out by trials on an image of zeros that exists in memory alone.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::control::Control;
+use super::kmsg::KernelLog;
+use super::refusal::Refused;
+use super::scratch::{Answer, Scratch};
+use crate::error::{Error, Result};
+use crate::hash::{HashAlgorithm, HashType};
+use crate::io::{device_numbers, page_size};
+use crate::loopdev::LoopDevice;
+use crate::params::RootHash;
+use crate::table::{TableFec, TableOption, TableOptions, VerityTable};
+use crate::units::BlockSize;
+
+/// The image: one area of data, one of hash blocks, one of parity, each large enough for the largest blocks.
+const AREA: u64 = 2 * BlockSize::MAX as u64;
+const IMAGE: u64 = 3 * AREA;
+
+/// A description that no key has.
+const NO_KEY: &str = "dmverity:no-such-key";
+
+/// An optional argument of tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionFeature {
+    /// The option.
+    pub option: TableOption,
+    /// Why the kernel does not take it; `None` when it does.
+    pub refused: Option<Refused>,
+}
+
+/// A hash algorithm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlgorithmFeature {
+    /// The algorithm under userland's name.
+    pub algorithm: HashAlgorithm,
+    /// The name under which the kernel takes it; `None` when it does not.
+    pub kernel_name: Option<&'static str>,
+}
+
+/// What a kernel's verity target accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// The kernel's page size in bytes.
+    pub page_size: Option<u64>,
+    /// The largest data block it takes, in bytes.
+    pub data_block_size_max: Option<BlockSize>,
+    /// The largest hash block it takes, in bytes; those of the format are all that was tried.
+    pub hash_block_size_max: Option<BlockSize>,
+    /// Whether it demands a root hash signature.
+    pub signature_required: bool,
+    /// Whether this process can read the kernel's own words about a refused table.
+    pub kernel_log: bool,
+    /// Every option, in table order.
+    pub options: Vec<OptionFeature>,
+    /// Every hash algorithm this library has.
+    pub algorithms: Vec<AlgorithmFeature>,
+}
+
+/// Asks the kernel. Needs root and a loop device, and leaves nothing behind.
+///
+/// # Errors
+/// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::NoVerityTarget`], [`Error::LoopDevice`],
+/// [`Error::DeviceMapper`].
+pub fn features() -> Result<Features> {
+    let control = Control::open()?;
+    let image = LoopDevice::attach_file_read_only(&image()?, Path::new("an image in memory"))?;
+    let numbers = device_numbers(image.number()?);
+    let trials = Trials { scratch: Scratch::create(&control)?, numbers };
+
+    let plain = trials.table(HashAlgorithm::sha256(), BlockSize::DEFAULT, BlockSize::DEFAULT);
+    let bare = trials.scratch.attempt(&plain)?;
+    if bare.is_err() && !control.has_verity()? {
+        return Err(Error::NoVerityTarget);
+    }
+    // Where a signature is demanded nothing is accepted; what the kernel does not know is still refused otherwise.
+    let signature_required = matches!(&bare, Err(refused) if refused.errno == Errno::ENOKEY);
+    let is_known = |answer: &Answer| match answer {
+        Ok(()) => true,
+        Err(refused) => bare.as_ref().is_err_and(|bare| bare.errno == refused.errno),
+    };
+
+    let mut options = Vec::new();
+    for option in TableOption::ALL {
+        let answer = trials.scratch.attempt(&VerityTable { options: trials.option(option), ..plain.clone() })?;
+        // That there is no such key is found out only by who knows the option.
+        let known = is_known(&answer)
+            || option == TableOption::Signature && matches!(&answer, Err(refused) if refused.errno == Errno::ENOKEY);
+        options.push(OptionFeature { option, refused: answer.err().filter(|_| !known) });
+    }
+    let mut algorithms: Vec<AlgorithmFeature> = Vec::new();
+    for algorithm in HashAlgorithm::all() {
+        if algorithms.iter().any(|known| known.algorithm == algorithm) {
+            continue;
+        }
+        let mut kernel_name = None;
+        for name in [algorithm.kernel_name()].into_iter().chain(algorithm.other_names()) {
+            let table = trials.table(algorithm, BlockSize::DEFAULT, BlockSize::DEFAULT);
+            if is_known(&trials.scratch.attempt(&VerityTable { algorithm: name.to_owned(), ..table })?) {
+                kernel_name = Some(name);
+                break;
+            }
+        }
+        algorithms.push(AlgorithmFeature { algorithm, kernel_name });
+    }
+    let largest = |table: &dyn Fn(BlockSize) -> VerityTable| -> Result<Option<BlockSize>> {
+        for size in BlockSize::all().rev() {
+            if is_known(&trials.scratch.attempt(&table(size))?) {
+                return Ok(Some(size));
+            }
+        }
+        Ok(None)
+    };
+    let sha256 = HashAlgorithm::sha256();
+    Ok(Features {
+        page_size: page_size(),
+        data_block_size_max: largest(&|size| trials.table(sha256, size, BlockSize::DEFAULT))?,
+        hash_block_size_max: largest(&|size| trials.table(sha256, BlockSize::DEFAULT, size))?,
+        signature_required,
+        kernel_log: KernelLog::open().is_some(),
+        options,
+        algorithms,
+    })
+}
+
+/// The image: in memory, without a name, and gone with its last user.
+fn image() -> Result<File> {
+    let failed = |source: std::io::Error| Error::Io { action: "make", path: "a file in memory".into(), source };
+    let image: OwnedFd = memfd_create("dmverity-trial", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed(errno.into()))?;
+    let image = File::from(image);
+    image.set_len(IMAGE).map_err(failed)?;
+    Ok(image)
+}
+
+/// Tables for the image.
+struct Trials<'control> {
+    scratch: Scratch<'control>,
+    numbers: String,
+}
+
+impl Trials<'_> {
+    fn table(&self, algorithm: HashAlgorithm, data_block_size: BlockSize, hash_block_size: BlockSize) -> VerityTable {
+        VerityTable {
+            hash_type: HashType::Normal,
+            data_device: self.numbers.clone(),
+            hash_device: self.numbers.clone(),
+            data_block_size,
+            hash_block_size,
+            // A tree of one block.
+            data_blocks: 2,
+            hash_start: AREA / hash_block_size.bytes(),
+            algorithm: algorithm.kernel_name().to_owned(),
+            root_hash: RootHash::new(vec![0; algorithm.digest_size()]),
+            salt: "-".to_owned(),
+            options: TableOptions::default(),
+        }
+    }
+
+    /// The option alone, with values that a kernel which knows it has no reason to refuse.
+    fn option(&self, option: TableOption) -> TableOptions {
+        let block = BlockSize::DEFAULT.bytes();
+        let fec = TableFec { device: self.numbers.clone(), blocks: 3, start: 2 * AREA / block, roots: 2 };
+        let all = TableOptions {
+            on_corruption: match option {
+                TableOption::Corruption(what) => Some(what),
+                _ => None,
+            },
+            on_error: match option {
+                TableOption::Error(what) => Some(what),
+                _ => None,
+            },
+            ignore_zero_blocks: true,
+            check_at_most_once: true,
+            try_verify_in_tasklet: true,
+            fec: Some(fec),
+            signature_key: Some(NO_KEY.to_owned()),
+            unknown: Vec::new(),
+        };
+        all.only(&[option])
+    }
+}

@@ -1,0 +1,102 @@
+//! A refused table, and what trials found out about it.
+
+use nix::errno::Errno;
+
+use crate::error::Area;
+use crate::table::TableOption;
+
+/// The kernel's answer to a table it did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The errno.
+    pub errno: Errno,
+    /// The kernel's own words, where its log can be read.
+    pub message: Option<String>,
+}
+
+/// An option that the kernel refused, although it took the same table without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedOption {
+    /// The option.
+    pub option: TableOption,
+    /// What the kernel said of it.
+    pub refused: Refused,
+}
+
+impl RefusedOption {
+    /// What is wrong with the signature, if this is the signature and the kernel knows the option.
+    pub fn signature_fault(&self) -> Option<SignatureFault> {
+        if self.option == TableOption::Signature { SignatureFault::of(&self.refused) } else { None }
+    }
+}
+
+/// Why the kernel did not accept a root hash signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureFault {
+    /// The kernel did not find the key that holds the signature.
+    KeyMissing,
+    /// It is signed by somebody whom the kernel does not trust.
+    NotTrusted,
+    /// It is no PKCS#7 signature the kernel can read.
+    Malformed,
+    /// It is the signature of another root hash.
+    Mismatch,
+    /// It is made with an algorithm that the kernel does not have.
+    Algorithm,
+}
+
+impl SignatureFault {
+    fn of(refused: &Refused) -> Option<Self> {
+        match refused.errno {
+            Errno::ENOKEY if refused.message.as_ref().is_some_and(|words| words.contains("Invalid key")) => {
+                Some(Self::KeyMissing)
+            }
+            Errno::ENOKEY | Errno::EKEYEXPIRED | Errno::EKEYREVOKED => Some(Self::NotTrusted),
+            Errno::EBADMSG => Some(Self::Malformed),
+            Errno::EKEYREJECTED => Some(Self::Mismatch),
+            Errno::ENOPKG => Some(Self::Algorithm),
+            _ => None,
+        }
+    }
+}
+
+/// What it is about a table that the kernel refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// These options, each by itself.
+    Options(Vec<RefusedOption>),
+    /// These options together; each by itself is accepted.
+    Combination(Vec<TableOption>),
+    /// The kernel has no such hash algorithm, under none of its names.
+    Algorithm {
+        /// The name in the table.
+        name: String,
+    },
+    /// Blocks of this size.
+    BlockSize {
+        /// Of the data or of the hash area.
+        area: Area,
+        /// Their size in bytes.
+        found: u64,
+        /// The smallest the device can do, its logical block size, where it is known.
+        least: Option<u64>,
+        /// The largest the kernel can do, where there is a bound.
+        most: Option<u64>,
+    },
+    /// The kernel demands a root hash signature, and none was given.
+    SignatureRequired,
+    /// Something that no trial has found out.
+    Unknown,
+}
+
+/// A table that the kernel refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The target's arguments as they were sent.
+    pub table: String,
+    /// The kernel's answer to it.
+    pub refused: Refused,
+    /// What was found out.
+    pub cause: Cause,
+}

@@ -1,0 +1,83 @@
+//! A mapping for trials: tables are loaded into it to learn what the kernel says of them. It is never resumed, so nothing
+//! is ever read through it, and it is removed when it is dropped: also after an error, a panic or a signal. One that was
+//! left by a process that was killed is removed before the next trial.
+
+use super::control::Control;
+use super::kmsg::KernelLog;
+use super::lock::NameLock;
+use super::name::MappingName;
+use super::refusal::Refused;
+use super::signals::SignalsHeld;
+use crate::error::{Error, Result};
+use crate::table::VerityTable;
+
+/// What the names of these mappings begin with; a random number follows.
+const PREFIX: &str = "dmverity-trial-";
+
+/// The kernel's answer to a table.
+pub(super) type Answer = std::result::Result<(), Refused>;
+
+/// A mapping that tables are tried in.
+pub(super) struct Scratch<'control> {
+    control: &'control Control,
+    name: MappingName,
+    device: (u32, u32),
+    // Dropped after the mapping is gone.
+    _lock: NameLock,
+    _signals: SignalsHeld,
+}
+
+impl<'control> Scratch<'control> {
+    /// Makes the mapping.
+    pub(super) fn create(control: &'control Control) -> Result<Self> {
+        let signals = SignalsHeld::hold();
+        sweep(control);
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(Error::Random)?;
+        let name = MappingName::new(&format!("{PREFIX}{}", hex::encode(random)))?;
+        // Held until it is gone: this is how others know that somebody still uses it.
+        let lock = NameLock::take(&name)?;
+        // Not one of the uuids that tools look for.
+        let device = control.create(&name, &format!("DMVERITY-TRIAL-{}", hex::encode(random)))?;
+        Ok(Self { control, name, device, _lock: lock, _signals: signals })
+    }
+
+    /// Loads `table` and says what the kernel made of it. It reads nothing from the devices.
+    ///
+    /// # Errors
+    /// When the answer says nothing about the table, because the mapping or the permission for it is gone.
+    pub(super) fn attempt(&self, table: &VerityTable) -> Result<Answer> {
+        let mut log = KernelLog::open();
+        let sectors = table.sectors().expect("valid parameters fit a device");
+        let answer = match self.control.load(&self.name, sectors, &table.to_string())? {
+            Ok(()) => Ok(()),
+            Err(errno) => {
+                let message = log.as_mut().and_then(|log| log.words_about_table(self.device));
+                Err(Refused { errno, message })
+            }
+        };
+        log::debug!("trial of {:?}: {answer:?}", table.options.words());
+        Ok(answer)
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.control.discard(&self.name) {
+            log::warn!("cannot remove the mapping {}: {error}", self.name);
+        }
+    }
+}
+
+/// Removes what processes that were killed have left.
+fn sweep(control: &Control) {
+    for name in control.names().unwrap_or_default().iter().filter(|name| name.starts_with(PREFIX)) {
+        let Ok(name) = MappingName::new(name) else { continue };
+        // Whoever uses it has the lock.
+        if let Ok(Some(_lock)) = NameLock::try_take(&name)
+            && let Err(error) = control.discard(&name)
+        {
+            log::debug!("cannot remove the mapping {name}: {error}");
+        }
+    }
+}

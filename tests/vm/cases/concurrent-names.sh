@@ -1,0 +1,45 @@
+# Ten processes open and close ten names, a hundred times each in another order: whoever opens a name that is taken, or
+# closes one that is not there, is told so and nothing else; as many are closed as were opened, and nothing is left.
+# boots: bare udev
+# timeout: 600
+
+make_image d 16
+vs format d h >made
+root=$(root_hash made)
+worker() {
+    for round in 1 2 3 4 5 6 7 8 9 10; do
+        name=v$(((round * $1) % 11))
+        code=0
+        /bin/veritysetup open d $name h "$root" 2>>errors$1 || code=$?
+        echo "open $name $code" >>log$1
+        code=0
+        # One name further: most were opened by somebody else.
+        name=v$(((round * $1 + $1) % 11))
+        /bin/veritysetup close $name 2>>errors$1 || code=$?
+        echo "close $name $code" >>log$1
+    done
+}
+for number in $(seq 10); do
+    worker $number &
+done
+wait
+cat log* >log
+[ "$(wc -l <log)" = 200 ]
+# Taken; not there.
+not grep -v -e '^open v[0-9]* [05]$' -e '^close v[0-9]* [04]$' log
+not grep -v -e '^Device v[0-9]* already exists\.$' -e '^Device v[0-9]* is not active\.$' errors*
+for number in $(seq 1 10); do
+    opened=$(grep -c "^open v$number 0" log) || :
+    closed=$(grep -c "^close v$number 0" log) || :
+    case $((opened - closed)) in
+    0)
+        not vs status v$number
+        [ ! -e /dev/mapper/v$number ]
+        ;;
+    1)
+        same d /dev/mapper/v$number
+        vs close v$number
+        ;;
+    *) fail "v$number was opened $opened times and closed $closed times" ;;
+    esac
+done
