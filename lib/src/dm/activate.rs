@@ -21,7 +21,7 @@ use crate::layout::Layout;
 use crate::params::{Params, RootHash};
 use crate::table::{OnCorruption, OnError, TableFec, TableOption, TableOptions, VerityStatus, VerityTable};
 
-/// How often a table is loaded that is refused and then, when that is looked into, accepted.
+/// How often a table is loaded that is refused and then, when that is looked into, accepted as it is or by another name.
 const ATTEMPTS: usize = 5;
 
 /// How a mapping behaves, and how it is made.
@@ -259,7 +259,7 @@ impl Loader<'_> {
             log::debug!("found out: {finding:?}");
             match finding {
                 Finding::Accepted if attempts < ATTEMPTS => (),
-                Finding::OtherName(name) => table.algorithm = name,
+                Finding::OtherName(name) if attempts < ATTEMPTS => table.algorithm = name,
                 finding => match finding.hint().filter(|_| !self.no_fallback) {
                     Some(hint) => {
                         let kept: Vec<TableOption> =

@@ -69,7 +69,7 @@ pub struct Case {
 }
 
 /// How long a case may take that does not say: ample for anything sensible under emulation on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The cases in a folder of `tests/vm/`, by name.
 pub fn discover(folder: &str) -> Result<Vec<Case>> {
