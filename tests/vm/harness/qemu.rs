@@ -37,9 +37,10 @@ impl Machine {
         command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
         command.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
         // A kernel bug ends the machine at once (-no-reboot) instead of leaving a crippled one to time out, while the
-        // watchdogs would only notice that the emulation is slow.
-        command
-            .args(["-append", "console=ttyS0 quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1"]);
+        // watchdogs and the check of the timer's interrupt would only notice that the emulation is slow.
+        let options =
+            "console=ttyS0 quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1 no_timer_check";
+        command.args(["-append", options]);
         match console {
             Console::File(log) => {
                 let mut chardev = std::ffi::OsString::from("file,id=console,path=");
