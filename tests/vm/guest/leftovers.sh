@@ -20,6 +20,15 @@ leftovers() {
     sed 1d /proc/sysvipc/sem | while read -r key id _; do
         echo "SysV semaphore: id $id, key $key"
     done
+    left_keys | while read -r id description; do
+        echo "key: $description (id $id)"
+    done
+}
+
+# Prints number and description of each key that is called as veritysetup calls those of signatures. The kernel takes a
+# moment to forget one that nobody holds any more.
+left_keys() {
+    awk '$9 ~ /^cryptsetup:/ { sub(/:$/, "", $9); print $1, $9 }' /proc/keys
 }
 
 # Removes everything that leftovers() would print. Twice: a device may be below another one.
@@ -43,5 +52,13 @@ clean() {
     done
     sed 1d /proc/sysvipc/sem | while read -r _ id _; do
         ipcrm -s "$id"
+    done
+    # The keyrings that outlive a case are those of its user; any other has gone with the case's processes.
+    left_keys | while read -r id _; do
+        keyctl unlink "0x$id" @u || keyctl unlink "0x$id" @us
+    done
+    for wait in 1 2 3 4 5 6 7 8 9 10; do
+        [ -n "$(left_keys)" ] || break
+        sleep 0.1
     done
 }

@@ -53,7 +53,7 @@ impl Drop for Guest {
 impl Guest {
     /// Fetches what is missing and packs the guest; `label` names its files in the cache.
     pub fn prepare(kernel: &'static Kernel, nodes: Nodes, label: &str, job: &Job<'_>) -> Result<Self> {
-        let mut needed = vec!["qemu-system-x86_64", "depmod", "ldd", "veritysetup", "dmsetup", "ipcrm", "setpriv"];
+        let mut needed = vec!["qemu-system-x86_64", "depmod", "ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl", "setpriv"];
         if nodes == Nodes::Udev {
             needed.push("udevadm");
         }

@@ -30,8 +30,9 @@ pub fn reference() -> Result<Copies> {
     let mut copies = Copies::new();
     program(&process::find("veritysetup")?, "/ref/veritysetup", &mut copies)?;
     program(&process::find("dmsetup")?, "/usr/sbin/dmsetup", &mut copies)?;
-    // For cleaning up; Debian's busybox has none.
+    // For cleaning up, and the keyring for cases; Debian's busybox has none.
     program(&process::find("ipcrm")?, "/usr/bin/ipcrm", &mut copies)?;
+    program(&process::find("keyctl")?, "/usr/bin/keyctl", &mut copies)?;
     // For taking capabilities away; busybox's cannot.
     program(&process::find("setpriv")?, "/ref/setpriv", &mut copies)?;
     // OpenSSL loads its older hashes (whirlpool, ripemd160) from here when the reference asks for them.

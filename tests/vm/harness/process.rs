@@ -19,6 +19,7 @@ fn package(program: &str) -> &str {
         "veritysetup" => "cryptsetup-bin",
         "dmsetup" => "dmsetup",
         "ipcrm" | "setpriv" => "util-linux",
+        "keyctl" => "keyutils",
         "udevadm" => "udev",
         "mke2fs" => "e2fsprogs",
         "mksquashfs" => "squashfs-tools",

@@ -5,4 +5,5 @@
 [ "$(losetup -f)" = /dev/loop0 ]
 [ "$(ls /dev/mapper)" = control ]
 [ "$(wc -l </proc/sysvipc/sem)" = 1 ]
+not grep cryptsetup: /proc/keys
 not grep /tmp/case /proc/mounts
