@@ -86,6 +86,24 @@ make_image() {
     }' >"$1"
 }
 
+# make_signed_image: an image d and its hash tree h, whose root hash, then in $root, is the one that /signatures signs.
+make_signed_image() {
+    make_image d 64
+    vs format d h --salt=724ad0 --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >made
+    root=$(root_hash made)
+    expect_text "the root hash of the signed image" "$(cat /signatures/root-hash)" "$root"
+}
+
+# Fails if a signature's key is left in a keyring. The kernel may take a moment to forget one that nobody holds.
+expect_no_key() {
+    for wait in $(seq 50); do
+        grep -q cryptsetup: /proc/keys || return 0
+        sleep 0.1
+    done
+    cat /proc/keys >&2
+    fail "a key is left"
+}
+
 # hold DEVICE SECONDS: has a process in the background, $holder, keep the device open; it is open when this returns.
 hold() {
     exec 9<"$1"

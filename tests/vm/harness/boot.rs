@@ -16,7 +16,7 @@ use super::initramfs::Initramfs;
 use super::kernels::{self, Kernel};
 use super::protocol::{self, Event, Parser};
 use super::qemu::{self, Machine};
-use super::{hosttools, images, modules, paths, process};
+use super::{hosttools, images, modules, paths, process, signatures};
 
 /// From the machine's start to its first report; usually it takes a tenth of this.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
@@ -53,9 +53,14 @@ impl Drop for Guest {
 impl Guest {
     /// Fetches what is missing and packs the guest; `label` names its files in the cache.
     pub fn prepare(kernel: &'static Kernel, nodes: Nodes, label: &str, job: &Job<'_>) -> Result<Self> {
-        let mut needed = vec!["qemu-system-x86_64", "depmod", "ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl", "setpriv"];
+        let mut needed =
+            vec!["qemu-system-x86_64", "depmod", "ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl", "setpriv"];
         if nodes == Nodes::Udev {
             needed.push("udevadm");
+        }
+        let cases: &[Case] = if let Job::Cases(cases) = job { cases } else { &[] };
+        if cases.iter().any(|case| !case.signatures.is_empty()) {
+            needed.push("openssl");
         }
         process::require(&needed)?;
         let binary = crate::static_binary()?;
@@ -164,6 +169,11 @@ fn pack_cases(archive: &mut Initramfs, cases: &[Case]) -> Result<Vec<(PathBuf, S
         archive.copy(&format!("/vm/cases/{}.sh", case.name), &case.script)?;
         for kind in &case.images {
             files.push((images::image(kind)?, format!("/images/{kind}.img")));
+        }
+        if !case.signatures.is_empty() {
+            let folder = signatures::folder()?;
+            let names = case.signatures.iter().map(String::as_str).chain(signatures::ALWAYS.iter().copied());
+            files.extend(names.map(|name| (folder.join(name), format!("/signatures/{name}"))));
         }
         for file in &case.files {
             let name = file.file_name().with_context(|| format!("{} is not a file", file.display()))?;

@@ -11,6 +11,7 @@ use regex_lite::Regex;
 use super::images;
 use super::kernels::{self, KERNELS, Kernel};
 use super::paths;
+use super::signatures::SIGNATURES;
 
 /// Who makes the device nodes in the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct Case {
     pub timeout: Duration,
     /// Images it finds as `/images/KIND.img`.
     pub images: Vec<String>,
+    /// Signatures it finds as `/signatures/NAME`, beside the certificate to trust and the root hash they sign.
+    pub signatures: Vec<String>,
     /// Files of the workspace it finds as `/files/NAME`.
     pub files: Vec<PathBuf>,
     /// For the harness's own test: what its report has to match, or `ok`.
@@ -100,6 +103,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
         finish: Finish::Runs,
         timeout: TIMEOUT,
         images: Vec::new(),
+        signatures: Vec::new(),
         files: Vec::new(),
         reports: None,
     };
@@ -115,6 +119,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
                 case.timeout = Duration::from_secs(value.parse().context("`timeout` takes a number of seconds")?);
             }
             "images" => case.images = words().collect(),
+            "signatures" => case.signatures = words().collect(),
             "files" => case.files = words().map(|word| crate::workspace().join(word)).collect(),
             "reports" => case.reports = Some(value.to_owned()),
             "end" => end = Some(value),
@@ -126,6 +131,11 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
     }
     if let Some(kind) = case.images.iter().find(|kind| !images::KINDS.contains(&kind.as_str())) {
         bail!("there is no image of kind {kind:?}, only {}", images::KINDS.join(", "));
+    }
+    let unknown = |name: &&String| !SIGNATURES.iter().any(|signature| signature.name == name.as_str());
+    if let Some(name) = case.signatures.iter().find(unknown) {
+        let known: Vec<_> = SIGNATURES.iter().map(|signature| signature.name).collect();
+        bail!("there is no signature {name:?}, only {}", known.join(", "));
     }
     if case.boots.is_empty() || case.kernels.is_empty() {
         bail!("`boots` and `kernels` need at least one name: a case that never runs tests nothing");
@@ -205,6 +215,7 @@ mod tests {
             "# expect: x\n",
             "# end: panic\n# expect: (\n",
             "# images: fat\n",
+            "# signatures: forged\n",
         ] {
             assert!(case(text).is_err(), "{text}");
         }

@@ -4,7 +4,8 @@
 //! A boot goes through the modules in this order: [`kernels`] fetches a kernel with [`apt`], [`modules`] picks what the
 //! guest loads, [`initramfs`] packs it with [`hosttools`], our binary and the scripts, [`qemu`] starts the machine,
 //! [`protocol`] reads what the guest reports, and [`boot`] turns that into one outcome per case. [`cases`] reads the
-//! scripts' headers, [`schedule`] keeps two machines busy.
+//! scripts' headers, [`schedule`] keeps two machines busy. For cases that ask for them, [`images`] makes file systems
+//! and [`signatures`] signs root hashes.
 
 pub mod apt;
 pub mod boot;
@@ -20,4 +21,5 @@ pub mod process;
 pub mod protocol;
 pub mod qemu;
 pub mod schedule;
+pub mod signatures;
 pub mod sources;

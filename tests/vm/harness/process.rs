@@ -20,6 +20,7 @@ fn package(program: &str) -> &str {
         "dmsetup" => "dmsetup",
         "ipcrm" | "setpriv" => "util-linux",
         "keyctl" => "keyutils",
+        "openssl" => "openssl",
         "udevadm" => "udev",
         "mke2fs" => "e2fsprogs",
         "mksquashfs" => "squashfs-tools",
