@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use anyhow::{Context as _, Result};
-use dmverity_tests::vm::cases::{self, Case, Finish, Nodes};
+use dmverity_tests::vm::cases::{self, Case, Nodes};
 use dmverity_tests::vm::kernels::{self, KERNELS, Kernel};
 use dmverity_tests::vm::schedule::{self, Boot, Outcome};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -40,7 +40,7 @@ fn trials(arguments: &Arguments) -> Result<(Vec<Trial>, Vec<Boot>)> {
                 let (trial, sender) = trial(kernel, nodes, case);
                 if selected(&trial) {
                     let entry = (case.clone(), sender);
-                    if matches!(case.finish, Finish::Runs) {
+                    if case.shares_machine() {
                         shared.cases.push(entry);
                     } else {
                         let label = format!("{}-{}-{}", kernel.name, nodes.name(), case.name);

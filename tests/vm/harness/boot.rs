@@ -16,7 +16,7 @@ use super::initramfs::Initramfs;
 use super::kernels::{self, Kernel};
 use super::protocol::{self, Event, Parser};
 use super::qemu::{self, Machine};
-use super::{hosttools, images, modules, paths, process, signatures};
+use super::{builtin, hosttools, images, modules, paths, process, signatures};
 
 /// From the machine's start to its first report; usually it takes a tenth of this.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
@@ -40,13 +40,18 @@ pub enum Job<'a> {
 pub struct Guest {
     kernel: PathBuf,
     initramfs: PathBuf,
+    /// Whether the kernel was made for this machine.
+    own_kernel: bool,
     word: String,
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // Some 20 MB that nobody needs any more.
+        // Some 20 MB that nobody needs any more, and a kernel of 50.
         paths::remove(&self.initramfs);
+        if self.own_kernel {
+            paths::remove(&self.kernel);
+        }
     }
 }
 
@@ -62,14 +67,23 @@ impl Guest {
         if cases.iter().any(|case| !case.signatures.is_empty()) {
             needed.push("openssl");
         }
+        let own_kernel = cases.iter().any(|case| case.built_in);
+        if own_kernel {
+            needed.extend(["lz4", "zstd"]);
+        }
         process::require(&needed)?;
         let binary = crate::static_binary()?;
         let installed = kernels::kernel(kernel, false)?;
         let folder = paths::cache().join("initramfs");
         paths::sweep(&folder)?;
-        let label = paths::temporary(label);
-        let word = protocol::word();
-        let guest = Self { kernel: installed.folder.join("vmlinuz"), initramfs: folder.join(label), word };
+        let debians = installed.folder.join("vmlinuz");
+        let kernel_file =
+            if own_kernel { folder.join(paths::temporary(&format!("{label}-kernel"))) } else { debians.clone() };
+        let initramfs = folder.join(paths::temporary(label));
+        let guest = Self { kernel: kernel_file, own_kernel, initramfs, word: protocol::word() };
+        if own_kernel {
+            builtin::replace_certificate(&debians, &signatures::folder()?.join("certificate"), &guest.kernel)?;
+        }
 
         let mut archive = Initramfs::create(&guest.initramfs)?;
         archive.copy("/bin/busybox", &kernels::busybox(false)?)?;

@@ -65,10 +65,19 @@ pub struct Case {
     pub images: Vec<String>,
     /// Signatures it finds as `/signatures/NAME`, beside the certificate to trust and the root hash they sign.
     pub signatures: Vec<String>,
+    /// Whether the kernel is to have that certificate among its own; this gives the case a machine of its own.
+    pub built_in: bool,
     /// Files of the workspace it finds as `/files/NAME`.
     pub files: Vec<PathBuf>,
     /// For the harness's own test: what its report has to match, or `ok`.
     pub reports: Option<String>,
+}
+
+impl Case {
+    /// Whether it can run in one machine with others.
+    pub fn shares_machine(&self) -> bool {
+        matches!(self.finish, Finish::Runs) && !self.built_in
+    }
 }
 
 /// How long a case may take that does not say: ample for anything sensible under emulation on a busy machine.
@@ -104,6 +113,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
         timeout: TIMEOUT,
         images: Vec::new(),
         signatures: Vec::new(),
+        built_in: false,
         files: Vec::new(),
         reports: None,
     };
@@ -120,6 +130,8 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
             }
             "images" => case.images = words().collect(),
             "signatures" => case.signatures = words().collect(),
+            "certificate" if value == "built-in" => case.built_in = true,
+            "certificate" => bail!("`certificate` can only be `built-in`, not {value:?}"),
             "files" => case.files = words().map(|word| crate::workspace().join(word)).collect(),
             "reports" => case.reports = Some(value.to_owned()),
             "end" => end = Some(value),
@@ -136,6 +148,9 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
     if let Some(name) = case.signatures.iter().find(unknown) {
         let known: Vec<_> = SIGNATURES.iter().map(|signature| signature.name).collect();
         bail!("there is no signature {name:?}, only {}", known.join(", "));
+    }
+    if case.built_in && case.signatures.is_empty() {
+        bail!("a certificate is of no use without `signatures`");
     }
     if case.boots.is_empty() || case.kernels.is_empty() {
         bail!("`boots` and `kernels` need at least one name: a case that never runs tests nothing");
@@ -216,6 +231,8 @@ mod tests {
             "# end: panic\n# expect: (\n",
             "# images: fat\n",
             "# signatures: forged\n",
+            "# certificate: built-in\n",
+            "# certificate: own\n# signatures: good\n",
         ] {
             assert!(case(text).is_err(), "{text}");
         }

@@ -4,11 +4,12 @@
 //! A boot goes through the modules in this order: [`kernels`] fetches a kernel with [`apt`], [`modules`] picks what the
 //! guest loads, [`initramfs`] packs it with [`hosttools`], our binary and the scripts, [`qemu`] starts the machine,
 //! [`protocol`] reads what the guest reports, and [`boot`] turns that into one outcome per case. [`cases`] reads the
-//! scripts' headers, [`schedule`] keeps two machines busy. For cases that ask for them, [`images`] makes file systems
-//! and [`signatures`] signs root hashes.
+//! scripts' headers, [`schedule`] keeps two machines busy. For cases that ask for them, [`images`] makes file systems,
+//! [`signatures`] signs root hashes, and [`builtin`] makes a kernel trust these.
 
 pub mod apt;
 pub mod boot;
+pub mod builtin;
 pub mod cases;
 pub mod console;
 pub mod hosttools;

@@ -21,6 +21,8 @@ fn package(program: &str) -> &str {
         "ipcrm" | "setpriv" => "util-linux",
         "keyctl" => "keyutils",
         "openssl" => "openssl",
+        "lz4" => "lz4",
+        "zstd" => "zstd",
         "udevadm" => "udev",
         "mke2fs" => "e2fsprogs",
         "mksquashfs" => "squashfs-tools",

@@ -38,7 +38,17 @@ pub const SIGNATURES: &[Signature] = &[
     Signature { name: "good", signer: "trusted", root_hash: ROOT_HASH, options: PLAIN },
     Signature { name: "untrusted", signer: "unknown", root_hash: ROOT_HASH, options: PLAIN },
     Signature { name: "wrong-root-hash", signer: "trusted", root_hash: OTHER_ROOT_HASH, options: PLAIN },
+    // What openssl does when it is not told otherwise: with signed attributes, S/MIME capabilities among them.
+    attempt("signed-attributes", "-outform DER -nocerts"),
+    attempt("pem", "-outform PEM -nocerts -noattr"),
+    // A way of signing that no kernel has code for.
+    attempt("pss", "-outform DER -nocerts -noattr -keyopt rsa_padding_mode:pss"),
 ];
+
+/// A signature that is right but for its form.
+const fn attempt(name: &'static str, options: &'static str) -> Signature {
+    Signature { name, signer: "trusted", root_hash: ROOT_HASH, options }
+}
 
 /// How the certificates are made, apart from the machine's own idea of it.
 const CONFIGURATION: &str = "[req]\ndistinguished_name = name\nx509_extensions = extensions\n[name]\n[extensions]\n\
@@ -61,9 +71,10 @@ fn make() -> Result<PathBuf> {
         process::output(process::command("openssl")?.current_dir(&folder).args(arguments.split_whitespace())).map(drop)
     };
     for signer in ["trusted", "unknown"] {
-        // RSA, because every kernel knows it. Nobody looks at the dates.
+        // RSA, because 5.10 has nothing else, and not more bits, because the certificate has to fit in the place of one
+        // with a key for an elliptic curve. Nobody looks at the dates.
         openssl(&format!(
-            "req -x509 -config configuration -newkey rsa:2048 -nodes -sha256 -set_serial 1 -days 36500 \
+            "req -x509 -config configuration -newkey rsa:1024 -nodes -sha256 -set_serial 1 -days 36500 \
              -subj /CN={signer} -keyout {signer}.key -out {signer}.pem"
         ))?;
     }
