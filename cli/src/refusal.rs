@@ -101,17 +101,19 @@ fn signature_fault(fault: SignatureFault) -> Failure {
     match fault {
         SignatureFault::KeyMissing => line("Kernel did not find the key with the root hash signature.")
             .hint("the thread keyring holds it; it may be out of reach in a sandbox."),
-        SignatureFault::NotTrusted => line("Root hash signature is not trusted by the kernel.").hint(
-            "its certificate has to be in a keyring that this kernel trusts for dm-verity: .builtin_trusted_keys, and as \
-             configured .secondary_trusted_keys, .platform, or from Linux 7.0 on .dm-verity.",
-        ),
+        SignatureFault::NotTrusted => line("Root hash signature is not trusted by the kernel.")
+            .hint(
+                "its certificate has to be in a keyring that this kernel trusts for dm-verity: .builtin_trusted_keys, \
+                 and as configured .secondary_trusted_keys, .platform, or from Linux 7.0 on .dm-verity.",
+            )
+            .hint("some kernels say the same of the signature of another root hash."),
         SignatureFault::Malformed => line("Root hash signature is malformed.").hint(
             "it has to be a detached PKCS#7 signature in DER form: openssl smime -sign -nocerts -noattr -binary \
              -in ROOT_HASH_FILE -signer CERTIFICATE -inkey KEY -outform der -out FILE.",
         ),
         SignatureFault::Mismatch => line("Root hash signature does not match the root hash.").hint(
-            "what is signed is the root hash in lower-case hexadecimal digits without a newline, as --root-hash-file of \
-             format writes it.",
+            "what is signed has to be the root hash in lower-case hexadecimal digits without a newline, as \
+             --root-hash-file of format writes it, and nothing else: no signed attributes (openssl's -noattr).",
         ),
         SignatureFault::Algorithm => line("Kernel lacks an algorithm of the root hash signature.")
             .hint("sign with a key and a digest that this kernel has, such as RSA and sha256."),

@@ -35,11 +35,12 @@ impl RefusedOption {
 pub enum SignatureFault {
     /// The kernel did not find the key that holds the signature.
     KeyMissing,
-    /// It is signed by somebody whom the kernel does not trust.
+    /// It is signed by somebody whom the kernel does not trust. Kernels with several keyrings say so also of the
+    /// signature of another root hash.
     NotTrusted,
     /// It is no PKCS#7 signature the kernel can read.
     Malformed,
-    /// It is the signature of another root hash.
+    /// It is the signature of something else than this root hash.
     Mismatch,
     /// It is made with an algorithm that the kernel does not have.
     Algorithm,

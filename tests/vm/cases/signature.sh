@@ -17,5 +17,4 @@ run vs open d v0 h "$root" --root-hash-signature=garbage
 expect_code 1
 expect_text "the first line" "Root hash signature is malformed." "$(echo "$err" | head -n 1)"
 echo "$err" | grep '^hint: the table was: .* root_hash_sig_key_desc cryptsetup:3bc1c38a-4d33-404f-b0e2-9644e20ffa71-v0$'
-not vs status v0
-expect_no_key
+nothing_left

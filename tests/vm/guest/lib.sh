@@ -94,16 +94,6 @@ make_signed_image() {
     expect_text "the root hash of the signed image" "$(cat /signatures/root-hash)" "$root"
 }
 
-# Fails if a signature's key is left in a keyring. The kernel may take a moment to forget one that nobody holds.
-expect_no_key() {
-    for wait in $(seq 50); do
-        grep -q cryptsetup: /proc/keys || return 0
-        sleep 0.1
-    done
-    cat /proc/keys >&2
-    fail "a key is left"
-}
-
 # hold DEVICE SECONDS: has a process in the background, $holder, keep the device open; it is open when this returns.
 hold() {
     exec 9<"$1"
