@@ -7,10 +7,10 @@ STATIC := target/static/veritysetup
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
 STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
 
-.PHONY: help demo test check build static vm-shell vectors fmt clean
+.PHONY: help demo test check build static vm-shell bench-tasklet vectors fmt clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## Format, verify, open and read a real image, on a real kernel
 	tests/setup.sh build demo
@@ -39,6 +39,16 @@ vm-shell: ## Open a shell on a real kernel: make vm-shell KERNEL=6.1
 	tests/setup.sh build test
 	$(MAKE) static
 	$(CARGO) run --locked -p dmverity-tests --bin vm -- shell --kernel $(or $(KERNEL),6.1)
+
+bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KERNELS="6.1 7"
+	tests/setup.sh build bench
+	$(MAKE) static
+	$(STATIC_ENV) $(CARGO) build --release --locked -p dmverity-tests --bin read-latency --target $(TARGET)
+	set -e; for kernel in $(or $(KERNELS),6.1 7); do \
+		echo; echo "The load of this machine: $$(cat /proc/loadavg)"; \
+		$(CARGO) run --quiet --locked -p dmverity-tests --bin vm -- run --kernel $$kernel --timeout 1800 \
+			--script tests/bench/tasklet.sh --file target/$(TARGET)/release/read-latency:/usr/bin/read-latency; \
+	done
 
 vectors: ## Make tests/vectors/vectors.json again, from a reference tool: make vectors REFERENCE=veritysetup
 	$(CARGO) run --locked -p dmverity-tests --bin vectors -- $(or $(REFERENCE),veritysetup)

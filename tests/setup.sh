@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that are missing for what is to be done, and says which.
-#   tests/setup.sh build|test|demo...
+#   tests/setup.sh build|test|demo|bench...
 # Needs no network when nothing is missing.
 set -eu
 
@@ -18,8 +18,9 @@ for group in "$@"; do
     build) packages="$packages $build" ;;
     test) packages="$packages $test" ;;
     demo) packages="$packages $demo" ;;
+    bench) packages="$packages $machines" ;;
     *)
-        echo "usage: tests/setup.sh build|test|demo..." >&2
+        echo "usage: tests/setup.sh build|test|demo|bench..." >&2
         exit 2
         ;;
     esac
