@@ -193,6 +193,9 @@ fn pack_cases(archive: &mut Initramfs, cases: &[Case]) -> Result<Vec<(PathBuf, S
             let name = file.file_name().with_context(|| format!("{} is not a file", file.display()))?;
             files.push((file.clone(), format!("/files/{}", name.to_string_lossy())));
         }
+        for program in &case.programs {
+            files.extend(hosttools::own(program)?.into_iter().map(|(guest, host)| (host, guest)));
+        }
     }
     archive.put("/vm/list", list.as_bytes(), false)?;
     Ok(files)

@@ -69,6 +69,8 @@ pub struct Case {
     pub built_in: bool,
     /// Files of the workspace it finds as `/files/NAME`.
     pub files: Vec<PathBuf>,
+    /// This package's own programs that it finds on its `PATH`.
+    pub programs: Vec<String>,
     /// For the harness's own test: what its report has to match, or `ok`.
     pub reports: Option<String>,
 }
@@ -115,6 +117,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
         signatures: Vec::new(),
         built_in: false,
         files: Vec::new(),
+        programs: Vec::new(),
         reports: None,
     };
     let (mut end, mut expect) = (None, None);
@@ -133,6 +136,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
             "certificate" if value == "built-in" => case.built_in = true,
             "certificate" => bail!("`certificate` can only be `built-in`, not {value:?}"),
             "files" => case.files = words().map(|word| crate::workspace().join(word)).collect(),
+            "programs" => case.programs = words().collect(),
             "reports" => case.reports = Some(value.to_owned()),
             "end" => end = Some(value),
             "expect" => {

@@ -1,9 +1,9 @@
 //! Programs of the host's that run in the guest, with the libraries they load: the reference `veritysetup`, `dmsetup`,
-//! and udev with its rules.
+//! udev with its rules, and what this package builds for the purpose.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, anyhow};
 
@@ -61,6 +61,18 @@ pub fn udev() -> Result<Copies> {
         let found = found.ok_or_else(|| anyhow!("udev's rules {name} are not installed: apt-get install {package}"))?;
         copies.insert(format!("/usr/lib/udev/rules.d/{name}"), found);
     }
+    Ok(copies)
+}
+
+/// A program of this package's, as `/usr/bin/NAME`: Cargo builds it together with the test that is running.
+pub fn own(name: &str) -> Result<Copies> {
+    let running = env::current_exe()?;
+    // Tests lie one folder deeper than programs.
+    let mut folders = running.ancestors().skip(1).take(2);
+    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()));
+    let found = found.with_context(|| format!("there is no program {name} near {}", running.display()))?;
+    let mut copies = Copies::new();
+    program(&found, &format!("/usr/bin/{name}"), &mut copies)?;
     Ok(copies)
 }
 

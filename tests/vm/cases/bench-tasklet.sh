@@ -1,0 +1,47 @@
+# The measurement of `make bench-tasklet` works: on a few reads, whose times mean nothing and are not looked at, but for
+# their order.
+# kernels: 6.1 6.12 7
+# files: tests/bench/tasklet.sh
+# programs: read-latency
+
+rounds=3 reads=5 blocks=64 sh /files/tasklet.sh >out
+cat out
+
+# rows COUNT PATTERN: so many lines are like this.
+rows() {
+    [ "$(grep -cxE "$2" out)" = "$1" ] || fail "not $1 lines like $2"
+}
+rows 3 "=== Linux [^ ]+, data .*"
+rows 3 "reads +15 +15 *"
+figures=" +[0-9]+\.[0-9]{2} +[0-9]+\.[0-9]{2} +([0-9]+\.[0-9]{3}|-)"
+for name in "mean, us" "p1, us" "p10, us" "p50, us" "p90, us" "p99, us" "p99.9, us" "max, us" "reads per second" \
+    "waits of the reader" "context switches" "tasklet softirqs"; do
+    rows 3 "$name$figures"
+done
+rows 3 "tasklets had the lower median in [0-3] of 3 rounds"
+# From each quantile to the next no time falls, and none is nothing.
+awk '/^p1,/ { a = b = 0 } /^(p[0-9.]+|max), us/ { if ($3 <= 0 || $3 < a || $4 < b) exit 1; a = $3; b = $4 }' out
+
+# Without the option it is kverityd for every read; with it somebody else for some at least, where it does something.
+rows 3 "verified in kverityd +64 +[0-9]+"
+rows 3 "verified in a softirq +0 +[0-9]+"
+rows 3 "verified where it ended +0 +[0-9]+"
+case $kernel in
+# Tasklets are switched off in it: the option is taken and does nothing.
+6.1) rows 3 "verified in kverityd +64 +64" ;;
+*) rows 0 "verified in kverityd +64 +64" ;;
+esac
+
+# refused WORDS ARGUMENTS...: the reader says why it does not even begin.
+refused() {
+    words=$1
+    shift
+    run read-latency "$@"
+    expect_code 1
+    expect_out ""
+    expect_err "read-latency: $words"
+}
+refused "usage: read-latency CPU ROUNDS READS-IN-A-TURN SEED DEVICE-A DEVICE-B"
+refused "x is not a number" 1 x 1 1 out out
+refused "there has to be something to read" 1 0 1 1 out out
+refused "cannot open nosuch: No such file or directory (os error 2)" 1 1 1 1 nosuch out
