@@ -44,11 +44,11 @@ bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KER
 	tests/setup.sh build bench
 	$(MAKE) static
 	$(STATIC_ENV) $(CARGO) build --release --locked -p dmverity-tests --bin read-latency --target $(TARGET)
-	set -e; for kernel in $(or $(KERNELS),6.1 7); do \
-		echo; echo "The load of this machine: $$(cat /proc/loadavg)"; \
-		$(CARGO) run --quiet --locked -p dmverity-tests --bin vm -- run --kernel $$kernel --timeout 1800 \
+	set -e; for kernel in $(or $(KERNELS),6.1 7); do for clock in "" --count-instructions; do \
+		echo; echo "$${clock:+One processor, a nanosecond for each instruction. }This machine's load: $$(cat /proc/loadavg)"; \
+		$(CARGO) run --quiet --locked -p dmverity-tests --bin vm -- run --kernel $$kernel $$clock --timeout 1800 \
 			--script tests/bench/tasklet.sh --file target/$(TARGET)/release/read-latency:/usr/bin/read-latency; \
-	done
+	done; done
 
 vectors: ## Make tests/vectors/vectors.json again, from a reference tool: make vectors REFERENCE=veritysetup
 	$(CARGO) run --locked -p dmverity-tests --bin vectors -- $(or $(REFERENCE),veritysetup)

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use dmverity_tests::vm::boot::{Guest, Job};
 use dmverity_tests::vm::cases::Nodes;
 use dmverity_tests::vm::kernels::{self, KERNELS, Kernel};
+use dmverity_tests::vm::qemu::Clock;
 use dmverity_tests::vm::{modules, paths};
 
 const USAGE: &str = "\
@@ -16,8 +17,9 @@ Real kernels in virtual machines, for trying things out.
 
   vm shell --kernel NAME [--udev] [--file HOST:GUEST]...
       a shell on the machine's console
-  vm run --kernel NAME [--udev] [--file HOST:GUEST]... [--timeout SECONDS] --script FILE
-      runs a shell script in the machine and exits with its exit code (or 125); the script can say `. /vm/lib.sh`
+  vm run --kernel NAME [--udev] [--file HOST:GUEST]... [--timeout SECONDS] [--count-instructions] --script FILE
+      runs a shell script in the machine and exits with its exit code (or 125); the script can say `. /vm/lib.sh`;
+      with --count-instructions each instruction takes a nanosecond of the machine's time, and it has one processor
   vm fetch [--refresh]
       fetches the kernels and busybox, so that nothing needs the network later; --refresh replaces what is there
 
@@ -43,6 +45,7 @@ struct Options {
     files: Vec<(PathBuf, String)>,
     script: Option<PathBuf>,
     timeout: Option<Duration>,
+    count_instructions: bool,
 }
 
 fn command(arguments: Vec<String>) -> Result<u8> {
@@ -65,6 +68,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
         let mut value = || arguments.next().ok_or_else(|| anyhow!("{option} needs a value"));
         match option.as_str() {
             "--udev" => options.udev = true,
+            "--count-instructions" => options.count_instructions = true,
             "--kernel" => options.kernel = Some(kernels::by_name(&value()?)?),
             "--script" => options.script = Some(value()?.into()),
             "--timeout" => {
@@ -94,8 +98,8 @@ impl Options {
 }
 
 fn shell(options: &Options) -> Result<u8> {
-    if options.script.is_some() || options.timeout.is_some() {
-        bail!("--script and --timeout belong to `vm run`");
+    if options.script.is_some() || options.timeout.is_some() || options.count_instructions {
+        bail!("--script, --timeout and --count-instructions belong to `vm run`");
     }
     let guest = options.guest(&Job::Shell(&options.files))?;
     eprintln!("Booting. To leave: `exit` (or Ctrl-D) in the shell; Ctrl-A x ends the machine whatever it does.");
@@ -105,7 +109,10 @@ fn shell(options: &Options) -> Result<u8> {
 
 fn run(options: &Options) -> Result<u8> {
     let script = options.script.as_ref().context("--script is missing")?;
-    let guest = options.guest(&Job::Script(script, &options.files))?;
+    let mut guest = options.guest(&Job::Script(script, &options.files))?;
+    if options.count_instructions {
+        guest.clock = Clock::Instructions;
+    }
     paths::sweep(&paths::logs())?;
     let log = paths::logs().join(paths::temporary("run"));
     let code = guest.script(&log, options.timeout.unwrap_or(Duration::from_secs(600)))?;

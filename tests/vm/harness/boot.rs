@@ -43,6 +43,8 @@ pub struct Guest {
     /// Whether the kernel was made for this machine.
     own_kernel: bool,
     word: String,
+    /// What its time goes by: the host's clock, unless the caller wants it otherwise.
+    pub clock: qemu::Clock,
 }
 
 impl Drop for Guest {
@@ -80,7 +82,8 @@ impl Guest {
         let kernel_file =
             if own_kernel { folder.join(paths::temporary(&format!("{label}-kernel"))) } else { debians.clone() };
         let initramfs = folder.join(paths::temporary(label));
-        let guest = Self { kernel: kernel_file, own_kernel, initramfs, word: protocol::word() };
+        let guest =
+            Self { kernel: kernel_file, own_kernel, initramfs, word: protocol::word(), clock: qemu::Clock::Host };
         if own_kernel {
             builtin::replace_certificate(&debians, &signatures::folder()?.join("certificate"), &guest.kernel)?;
         }
@@ -124,7 +127,7 @@ impl Guest {
 
     /// Hands the machine's console to the terminal and waits for its end.
     pub fn shell(&self) -> Result<()> {
-        let mut machine = Machine::start(&self.kernel, &self.initramfs, &qemu::Console::Terminal)?;
+        let mut machine = Machine::start(&self.kernel, &self.initramfs, &qemu::Console::Terminal, self.clock)?;
         machine.child.wait().context("cannot wait for qemu")?;
         Ok(())
     }
@@ -154,7 +157,8 @@ impl Guest {
             fs::create_dir_all(folder)?;
         }
         fs::write(log, "")?;
-        let mut machine = Machine::start(&self.kernel, &self.initramfs, &qemu::Console::File(log.to_owned()))?;
+        let console = qemu::Console::File(log.to_owned());
+        let mut machine = Machine::start(&self.kernel, &self.initramfs, &console, self.clock)?;
         let mut line = machine.child.stdout.take().context("qemu has a standard output")?;
         let mut parser = Parser::new(&self.word);
         let (sender, events) = mpsc::channel();
