@@ -164,12 +164,9 @@ impl Arguments {
             }
         }
         let both = |first, second| self.flag(first) && self.flag(second);
-        for (first, second) in [
-            ("ignore-corruption", "restart-on-corruption"),
-            ("panic-on-corruption", "restart-on-corruption"),
-            // Some kernels let the last one win without a word, others refuse.
-            ("ignore-corruption", "panic-on-corruption"),
-        ] {
+        for (first, second) in
+            [("ignore-corruption", "restart-on-corruption"), ("panic-on-corruption", "restart-on-corruption")]
+        {
             if both(first, second) {
                 return Err(Failure::usage(format!("Option --{first} and --{second} cannot be used together.")));
             }

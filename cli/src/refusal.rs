@@ -113,7 +113,7 @@ fn signature_fault(fault: SignatureFault) -> Failure {
         ),
         SignatureFault::Mismatch => line("Root hash signature does not match the root hash.").hint(
             "what is signed has to be the root hash in lower-case hexadecimal digits without a newline, as \
-             --root-hash-file of format writes it, and nothing else: no signed attributes (openssl's -noattr).",
+             --root-hash-file of format writes it, and nothing else: no S/MIME capabilities (openssl's -noattr).",
         ),
         SignatureFault::Algorithm => line("Kernel lacks an algorithm of the root hash signature.")
             .hint("sign with a key and a digest that this kernel has, such as RSA and sha256."),

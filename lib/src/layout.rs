@@ -308,4 +308,21 @@ mod tests {
         assert!(overlap(fec(0), data_and_fec).unwrap_err().starts_with("data area"));
         assert!(overlap(fec(1_228_800), data_and_fec).is_ok());
     }
+
+    #[test]
+    fn fec_covers_data_tree_and_what_follows_on_the_hash_device() {
+        let area = |roots, offset, hash_bytes, fec_on_hash_device| {
+            let layout = layout(Params::builder().fec(Fec::new(roots, offset).unwrap()), 256).unwrap();
+            layout.fec_area_on(hash_bytes, fec_on_hash_device)
+        };
+        let found = |blocks, start, bytes| Some(FecArea { blocks, start, bytes });
+        // 256 data blocks and a tree of 3 behind the superblock's: two rounds of 253 blocks.
+        assert_eq!(area(2, 0, 16384, false), found(259, 0, 0..16384));
+        assert_eq!(area(24, 4096, 16384, false), found(259, 1, 4096..4096 + 2 * 24 * 4096));
+        // A block that is not whole is not covered; on the hash device FEC ends what it covers.
+        assert_eq!(area(2, 0, 16384 + 4096 + 4095, false), found(260, 0, 0..16384));
+        assert_eq!(area(2, 32768, 1 << 20, true), found(263, 8, 32768..32768 + 16384));
+        // Tables count in blocks.
+        assert_eq!(area(2, 512, 16384, false), None);
+    }
 }

@@ -17,13 +17,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (params, root_hash) = image_to_check(arguments, data, hash, 3)?;
 
     let flag = |option| arguments.flag(option);
+    // As the reference tool has it: of two that are given together, the one that protects more counts.
     let on_corruption = [
-        ("ignore-corruption", OnCorruption::Ignore),
         ("restart-on-corruption", OnCorruption::Restart),
         ("panic-on-corruption", OnCorruption::Panic),
+        ("ignore-corruption", OnCorruption::Ignore),
     ]
     .into_iter()
     .find_map(|(option, value)| flag(option).then_some(value));
+    if flag("ignore-corruption") && on_corruption != Some(OnCorruption::Ignore) {
+        output::warn("--panic-on-corruption overrides --ignore-corruption.");
+    }
     let on_error = match on_corruption.filter(|_| flag("error-as-corruption")) {
         Some(OnCorruption::Restart) => Some(OnError::Restart),
         Some(OnCorruption::Panic) => Some(OnError::Panic),

@@ -67,7 +67,8 @@ fn details(mapping: &MappingStatus, verity: &VerityMapping) -> String {
     text.add_device("hash", &verity.hash);
     text.add_sectors("hash offset", offset(table.hash_start, table.hash_block_size));
     if let (Some(fec), Some(device)) = (&table.options.fec, &verity.fec) {
-        text.add_device("FEC", device);
+        // Without its file, as the reference tool.
+        text.add("FEC device", device.device.display());
         text.add_sectors("FEC offset", offset(fec.start, table.data_block_size));
         text.add("FEC roots", fec.roots);
         if let Some(repaired) = verity.status.repaired {

@@ -12,6 +12,21 @@
 //!    |
 //!    +-> a hint: load again without it        +-> explain: the error that says what to do
 //! ```
+//!
+//! What can be known in advance is told by [`features()`]:
+//!
+//! ```no_run
+//! use dmverity::table::TableOption;
+//!
+//! # fn main() -> dmverity::Result<()> {
+//! for feature in dmverity::dm::features()?.options {
+//!     if let (TableOption::Fec, Some(refused)) = (feature.option, feature.refused) {
+//!         eprintln!("no forward error correction: {:?}", refused.message);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod activate;
 mod backing;

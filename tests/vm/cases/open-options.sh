@@ -22,6 +22,7 @@ words() {
         --use-tasklets) echo try_verify_in_tasklet ;;
         --fec-device=*) echo "fec_blocks" ;;
         --shared | --no-fallback) ;;
+        --ignore-corruption) case " $* " in *--panic-*) ;; *) echo ignore_corruption ;; esac ;;
         --*) echo "${option#--}" | tr - _ ;;
         esac
     done
@@ -53,6 +54,13 @@ while read -r row; do
     # shellcheck disable=SC2086 # one word each
     run vs open d v0 h "$root" $options
     echo "$options: $code $err"
+    case $options in
+    *--restart-*) ;;
+    *--ignore-corruption*--panic-*)
+        expect_text "the warning" "WARNING: --panic-on-corruption overrides --ignore-corruption." "$(echo "$err" | head -n 1)"
+        err=$(echo "$err" | sed 1d)
+        ;;
+    esac
     first=$(echo "$err" | head -n 1)
     case $expected in
     open)
