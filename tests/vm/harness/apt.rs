@@ -1,5 +1,5 @@
-//! Fetching Debian packages of any suite with the machine's `apt`, which checks the archive's signatures, without
-//! touching the machine's own package lists and without installing anything.
+//! Fetching Debian packages, and sources of packages, of any suite with the machine's `apt`, which checks the archive's
+//! signatures, without touching the machine's own package lists and without installing anything.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,6 +11,15 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::process;
 use super::sources::{self, Source};
 
+/// Which of the archive's lists are read.
+#[derive(Debug, Clone, Copy)]
+pub enum Lists {
+    /// Those of the packages.
+    Packages,
+    /// Those of their sources.
+    Sources,
+}
+
 /// Package lists of one suite in a folder of their own.
 #[derive(Debug)]
 pub struct Apt {
@@ -19,7 +28,7 @@ pub struct Apt {
 
 impl Apt {
     /// Reads the suite's lists into `folder`, which is created and belongs to the caller.
-    pub fn update(folder: &Path, suite: &str) -> Result<Self> {
+    pub fn update(folder: &Path, suite: &str, lists: Lists) -> Result<Self> {
         for part in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(part))?;
         }
@@ -27,7 +36,7 @@ impl Apt {
         let apt = Self { folder: folder.to_owned() };
         let mut refused = String::new();
         for attempt in attempts(&sources::debian()?) {
-            apt.write_sources(suite, &attempt)?;
+            apt.write_sources(suite, lists, &attempt)?;
             match process::output(apt.command("apt-get")?.args(["-q", "update"])) {
                 Ok(_) => return Ok(apt),
                 Err(error) => write!(refused, "\n{error:#}")?,
@@ -86,6 +95,33 @@ impl Apt {
         Ok(())
     }
 
+    /// Downloads what a package was made from, as its authors have published it, without what Debian adds, checks it
+    /// against the signed lists, and unpacks one of its files into the folder `into`. Returns the version.
+    pub fn unpack_source(&self, package: &str, file: &str, into: &Path) -> Result<String> {
+        let downloads = self.folder.join("downloads");
+        fs::create_dir_all(&downloads)?;
+        fs::create_dir_all(into)?;
+        let mut apt = self.command("apt-get")?;
+        apt.current_dir(&downloads).args(["-q", "source", "--download-only", "--tar-only", "--only-source", package]);
+        process::output(&mut apt).with_context(|| format!("cannot download the source of {package}"))?;
+        let prefix = format!("{package}_");
+        for entry in fs::read_dir(&downloads)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let version = name.strip_prefix(&prefix).and_then(|rest| rest.split_once(".orig.tar."));
+            let Some((version, _)) = version else {
+                continue;
+            };
+            let mut tar = process::command("tar")?;
+            tar.arg("-xf").arg(entry.path()).arg("-C").arg(into).args(["--no-same-owner", "--transform=s|.*/||"]);
+            tar.args(["--wildcards", "--no-wildcards-match-slash"]).arg(format!("*/{file}"));
+            process::output(&mut tar)?;
+            fs::remove_dir_all(&downloads)?;
+            return Ok(version.to_owned());
+        }
+        bail!("apt-get downloaded no source of {package}")
+    }
+
     /// An apt program that sees only this folder's lists. The machine's apt.conf stays in force, for its proxies.
     fn command(&self, program: &str) -> Result<Command> {
         let mut command = process::command(program)?;
@@ -117,13 +153,17 @@ impl Apt {
         Ok(command)
     }
 
-    fn write_sources(&self, suite: &str, sources: &[Source]) -> Result<()> {
+    fn write_sources(&self, suite: &str, lists: Lists, sources: &[Source]) -> Result<()> {
         let mut text = String::new();
+        let kind = match lists {
+            Lists::Packages => "deb",
+            Lists::Sources => "deb-src",
+        };
         for source in sources {
             let keyring =
                 source.keyring.as_ref().map(|path| format!(" signed-by={}", path.display())).unwrap_or_default();
             let suffix = if source.security { "-security" } else { "" };
-            writeln!(text, "deb [arch=amd64{keyring}] {} {suite}{suffix} main", source.uri)?;
+            writeln!(text, "{kind} [arch=amd64{keyring}] {} {suite}{suffix} main", source.uri)?;
         }
         fs::write(self.folder.join("sources.list"), text).context("cannot write the list of package sources")
     }

@@ -1,15 +1,14 @@
 //! The kernels the tests run on, and the cache of what was fetched for them.
 //!
-//! `target/vm/kernels/NAME/` holds `vmlinuz`, `lib/modules/RELEASE/` and `package`. It appears by one rename, so it is
-//! either complete or not there, and once there it is used without the network.
+//! `target/vm/kernels/NAME/` holds `vmlinuz`, `lib/modules/RELEASE/` and `package`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 
-use super::apt::Apt;
+use super::apt::{Apt, Lists};
+use super::cache::cached;
 use super::{paths, process};
 
 /// A kernel generation, and the Debian suite that carries it.
@@ -41,9 +40,6 @@ pub struct Installed {
     pub release: String,
 }
 
-/// One fetch at a time: two boots may want the same package.
-static FETCHING: Mutex<()> = Mutex::new(());
-
 /// The kernel of that name.
 pub fn by_name(name: &str) -> Result<&'static Kernel> {
     KERNELS.iter().find(|kernel| kernel.name == name).ok_or_else(|| {
@@ -65,7 +61,7 @@ pub fn kernel(kernel: &Kernel, refresh: bool) -> Result<Installed> {
 pub fn busybox(refresh: bool) -> Result<PathBuf> {
     let folder = paths::cache().join("busybox");
     cached(&folder, refresh, |work, out| {
-        let apt = Apt::update(&work.join("apt"), BUSYBOX_SUITE)?;
+        let apt = Apt::update(&work.join("apt"), BUSYBOX_SUITE, Lists::Packages)?;
         let tree = work.join("tree");
         apt.unpack(&["busybox-static".to_owned()], &tree)?;
         let binary = [tree.join("usr/bin/busybox"), tree.join("bin/busybox")].into_iter().find(|path| path.is_file());
@@ -77,31 +73,8 @@ pub fn busybox(refresh: bool) -> Result<PathBuf> {
     Ok(folder.join("busybox"))
 }
 
-/// Lets `fetch(work, out)` fill `out` and moves it to `folder`, unless `folder` is there already.
-fn cached(folder: &Path, refresh: bool, fetch: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
-    let _one = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
-    if folder.is_dir() && !refresh {
-        return Ok(());
-    }
-    if std::env::consts::ARCH != "x86_64" {
-        bail!("the guests are x86-64 machines and run programs of the host's: this needs an x86-64 host");
-    }
-    let work = Work::new()?;
-    let out = work.0.join("out");
-    fetch(&work.0, &out)?;
-    fs::create_dir_all(folder.parent().context("a cache folder has a parent")?)?;
-    if folder.is_dir() {
-        fs::rename(folder, work.0.join("old"))?;
-    }
-    match fs::rename(&out, folder) {
-        // Another process was faster: its copy is as good.
-        Err(_) if folder.is_dir() => Ok(()),
-        other => other.with_context(|| format!("cannot create {}", folder.display())),
-    }
-}
-
 fn fetch_kernel(kernel: &Kernel, work: &Path, out: &Path) -> Result<()> {
-    let apt = Apt::update(&work.join("apt"), kernel.suite)?;
+    let apt = Apt::update(&work.join("apt"), kernel.suite, Lists::Packages)?;
     let image = apt.newest(&format!("linux-image-{}.", kernel.name), "-cloud-amd64")?;
     let release = image.strip_prefix("linux-image-").context("the package is named after the release")?.to_owned();
     let version = apt.field(&image, "Version")?;
@@ -136,24 +109,4 @@ fn only_entry(folder: &Path) -> Result<String> {
     let entry = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next();
     let entry = entry.with_context(|| format!("{} is empty", folder.display()))??;
     Ok(entry.file_name().to_string_lossy().into_owned())
-}
-
-/// A working folder in the cache, on the same file system as what becomes of it; gone at the end.
-struct Work(PathBuf);
-
-impl Work {
-    fn new() -> Result<Self> {
-        let all = paths::cache().join("apt");
-        paths::sweep(&all)?;
-        let own = all.join(paths::temporary("fetch"));
-        paths::remove(&own);
-        fs::create_dir_all(&own)?;
-        Ok(Self(own))
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        paths::remove(&self.0);
-    }
 }

@@ -10,6 +10,7 @@
 pub mod apt;
 pub mod boot;
 pub mod builtin;
+pub mod cache;
 pub mod cases;
 pub mod console;
 pub mod hosttools;

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The names under which Debian publishes itself; a third party's or Ubuntu's suite is not among them.
-const SUITES: &[&str] = &[
+pub const SUITES: &[&str] = &[
     "buster",
     "bullseye",
     "bookworm",
@@ -74,7 +74,7 @@ pub fn debian() -> Result<Vec<Source>> {
     let sources = choose(&entries);
     if !sources.iter().any(|source| !source.security) {
         bail!(
-            "no kernel can be fetched: the machine's package sources (/etc/apt/sources.list, /etc/apt/sources.list.d) name no \
+            "nothing of Debian's can be fetched: the machine's package sources (/etc/apt/sources.list, /etc/apt/sources.list.d) name no \
              Debian archive with the component main; set DEBIAN_MIRROR to the address of one"
         );
     }
