@@ -112,6 +112,7 @@ fn run(options: &Options) -> Result<u8> {
     let mut guest = options.guest(&Job::Script(script, &options.files))?;
     if options.count_instructions {
         guest.clock = Clock::Instructions;
+        guest.processors = 1;
     }
     paths::sweep(&paths::logs())?;
     let log = paths::logs().join(paths::temporary("run"));

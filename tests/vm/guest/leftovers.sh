@@ -31,6 +31,17 @@ left_keys() {
     awk '$9 ~ /^cryptsetup:/ { sub(/:$/, "", $9); print $1, $9 }' /proc/keys
 }
 
+# The same after waiting up to a second for there to be nothing: the kernel and udev finish some things behind a program's
+# back.
+left_behind() {
+    tries=10
+    while [ -n "$(leftovers)" ] && [ "$tries" -gt 0 ]; do
+        sleep 0.1
+        tries=$((tries - 1))
+    done
+    leftovers
+}
+
 # Removes everything that leftovers() would print. Twice: a device may be below another one.
 clean() {
     for round in 1 2; do

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::cases::{Case, Nodes};
+use super::cases::{Case, Nodes, PROCESSORS};
 use super::console::Console;
 use super::initramfs::Initramfs;
 use super::kernels::{self, Kernel};
@@ -38,13 +38,15 @@ pub enum Job<'a> {
 /// A machine ready to be started.
 #[derive(Debug)]
 pub struct Guest {
+    /// The machine's processors.
+    pub processors: u8,
+    /// What its time goes by: the host's clock, unless the caller wants it otherwise.
+    pub clock: qemu::Clock,
     kernel: PathBuf,
     initramfs: PathBuf,
     /// Whether the kernel was made for this machine.
     own_kernel: bool,
     word: String,
-    /// What its time goes by: the host's clock, unless the caller wants it otherwise.
-    pub clock: qemu::Clock,
 }
 
 impl Drop for Guest {
@@ -81,9 +83,18 @@ impl Guest {
         let debians = installed.folder.join("vmlinuz");
         let kernel_file =
             if own_kernel { folder.join(paths::temporary(&format!("{label}-kernel"))) } else { debians.clone() };
-        let initramfs = folder.join(paths::temporary(label));
-        let guest =
-            Self { kernel: kernel_file, own_kernel, initramfs, word: protocol::word(), clock: qemu::Clock::Host };
+        let processors = match job {
+            Job::Cases(cases) => cases.iter().map(|case| case.processors).max().unwrap_or(PROCESSORS),
+            Job::Script(..) | Job::Shell(_) => PROCESSORS,
+        };
+        let guest = Self {
+            processors,
+            clock: qemu::Clock::Host,
+            kernel: kernel_file,
+            own_kernel,
+            initramfs: folder.join(paths::temporary(label)),
+            word: protocol::word(),
+        };
         if own_kernel {
             builtin::replace_certificate(&debians, &signatures::folder()?.join("certificate"), &guest.kernel)?;
         }
@@ -127,7 +138,7 @@ impl Guest {
 
     /// Hands the machine's console to the terminal and waits for its end.
     pub fn shell(&self) -> Result<()> {
-        let mut machine = Machine::start(&self.kernel, &self.initramfs, &qemu::Console::Terminal, self.clock)?;
+        let mut machine = self.machine(&qemu::Console::Terminal)?;
         machine.child.wait().context("cannot wait for qemu")?;
         Ok(())
     }
@@ -151,14 +162,17 @@ impl Guest {
         }
     }
 
+    fn machine(&self, console: &qemu::Console) -> Result<Machine> {
+        Machine::start(&self.kernel, &self.initramfs, console, self.processors, self.clock)
+    }
+
     /// Starts the machine with its console going to `log`.
     pub fn start(self, log: &Path) -> Result<Session> {
         if let Some(folder) = log.parent() {
             fs::create_dir_all(folder)?;
         }
         fs::write(log, "")?;
-        let console = qemu::Console::File(log.to_owned());
-        let mut machine = Machine::start(&self.kernel, &self.initramfs, &console, self.clock)?;
+        let mut machine = self.machine(&qemu::Console::File(log.to_owned()))?;
         let mut line = machine.child.stdout.take().context("qemu has a standard output")?;
         let mut parser = Parser::new(&self.word);
         let (sender, events) = mpsc::channel();

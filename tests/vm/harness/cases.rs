@@ -61,6 +61,8 @@ pub struct Case {
     pub finish: Finish,
     /// The time it may take.
     pub timeout: Duration,
+    /// The processors its machine has; in one that several cases share, as many as any of them asks for.
+    pub processors: u8,
     /// Images it finds as `/images/KIND.img`.
     pub images: Vec<String>,
     /// Signatures it finds as `/signatures/NAME`, beside the certificate to trust and the root hash they sign.
@@ -84,6 +86,9 @@ impl Case {
 
 /// How long a case may take that does not say: ample for anything sensible under emulation on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(180);
+
+/// A machine's processors where nothing else is said: two, because much goes wrong only when things happen together.
+pub const PROCESSORS: u8 = 2;
 
 /// The cases in a folder of `tests/vm/`, by name.
 pub fn discover(folder: &str) -> Result<Vec<Case>> {
@@ -113,6 +118,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
         kernels: KERNELS.iter().collect(),
         finish: Finish::Runs,
         timeout: TIMEOUT,
+        processors: PROCESSORS,
         images: Vec::new(),
         signatures: Vec::new(),
         built_in: false,
@@ -131,6 +137,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
             "timeout" => {
                 case.timeout = Duration::from_secs(value.parse().context("`timeout` takes a number of seconds")?);
             }
+            "processors" => case.processors = value.parse().context("`processors` takes a number")?,
             "images" => case.images = words().collect(),
             "signatures" => case.signatures = words().collect(),
             "certificate" if value == "built-in" => case.built_in = true,
@@ -237,6 +244,7 @@ mod tests {
             "# signatures: forged\n",
             "# certificate: built-in\n",
             "# certificate: own\n# signatures: good\n",
+            "# processors: one\n",
         ] {
             assert!(case(text).is_err(), "{text}");
         }
