@@ -7,7 +7,7 @@ STATIC := target/static/veritysetup
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
 STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
 
-.PHONY: help demo test check build static vm-shell bench-tasklet vectors fmt clean
+.PHONY: help demo test check build static vm-shell compat bench-tasklet vectors fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +39,11 @@ vm-shell: ## Open a shell on a real kernel: make vm-shell KERNEL=6.1
 	tests/setup.sh build test
 	$(MAKE) static
 	$(CARGO) run --locked -p dmverity-tests --bin vm -- shell --kernel $(or $(KERNEL),6.1)
+
+compat: ## Run cryptsetup's own tests on ours: make compat COMPAT_SUITE=trixie KERNEL=6.12 NODES=udev
+	tests/setup.sh build test
+	$(MAKE) static
+	$(CARGO) run --locked -p dmverity-tests --bin vm -- compat --kernel $(or $(KERNEL),6.1) $(if $(filter udev,$(NODES)),--udev)
 
 bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KERNELS="6.1 7"
 	tests/setup.sh build bench

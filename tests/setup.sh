@@ -8,8 +8,9 @@ set -eu
 build="gcc libc6-dev pkg-config libdevmapper-dev libclang-dev"
 # Virtual machines with real kernels: the emulator, what unpacks kernel modules, and what goes into the machine.
 machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils"
-# The reference tool, images to mount, signatures and kernels that trust them, and a look at the order of system calls.
-test="$machines e2fsprogs squashfs-tools openssl lz4 zstd strace"
+# The reference tool, images to mount, signatures and kernels that trust them, a look at the order of system calls, and
+# the programs that another project's tests call in the machine.
+test="$machines e2fsprogs squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux"
 demo="$machines squashfs-tools"
 
 packages=

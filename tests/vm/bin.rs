@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use dmverity_tests::vm::boot::{Guest, Job};
-use dmverity_tests::vm::cases::Nodes;
+use dmverity_tests::vm::cases::{self, Nodes};
 use dmverity_tests::vm::kernels::{self, KERNELS, Kernel};
 use dmverity_tests::vm::qemu::Clock;
-use dmverity_tests::vm::{modules, paths};
+use dmverity_tests::vm::{compat, modules, paths};
 
 const USAGE: &str = "\
 Real kernels in virtual machines, for trying things out.
@@ -20,8 +20,11 @@ Real kernels in virtual machines, for trying things out.
   vm run --kernel NAME [--udev] [--file HOST:GUEST]... [--timeout SECONDS] [--count-instructions] --script FILE
       runs a shell script in the machine and exits with its exit code (or 125); the script can say `. /vm/lib.sh`;
       with --count-instructions each instruction takes a nanosecond of the machine's time, and it has one processor
+  vm compat --kernel NAME [--udev] [--timeout SECONDS]
+      runs cryptsetup's own tests of veritysetup against ours; COMPAT_SUITE names the Debian suite they are taken from
   vm fetch [--refresh]
-      fetches the kernels and busybox, so that nothing needs the network later; --refresh replaces what is there
+      fetches the kernels, busybox and cryptsetup's tests, so that nothing needs the network later; --refresh replaces
+      what is there
 
 NAME is 5.10, 6.1, 6.12 or 7. --udev runs udevd in the machine; without it only the kernel makes device nodes.
 In the machine `veritysetup` is the static binary of target/static (or DMVERITY_STATIC_BIN), /ref/veritysetup the host's.
@@ -46,6 +49,7 @@ struct Options {
     script: Option<PathBuf>,
     timeout: Option<Duration>,
     count_instructions: bool,
+    processors: Option<u8>,
 }
 
 fn command(arguments: Vec<String>) -> Result<u8> {
@@ -53,6 +57,7 @@ fn command(arguments: Vec<String>) -> Result<u8> {
     match arguments.next().as_deref() {
         Some("shell") => shell(&options(arguments)?),
         Some("run") => run(&options(arguments)?),
+        Some("compat") => run(&compat_options(options(arguments)?)?),
         Some("fetch") => fetch(arguments.as_slice()),
         Some("--help" | "-h") => {
             print!("{USAGE}");
@@ -93,7 +98,9 @@ impl Options {
     fn guest(&self, job: &Job<'_>) -> Result<Guest> {
         let kernel = self.kernel.context("--kernel is missing")?;
         let nodes = if self.udev { Nodes::Udev } else { Nodes::Bare };
-        Guest::prepare(kernel, nodes, &format!("vm-{}-{}", kernel.name, nodes.name()), job)
+        let mut guest = Guest::prepare(kernel, nodes, &format!("vm-{}-{}", kernel.name, nodes.name()), job)?;
+        guest.processors = self.processors.unwrap_or(guest.processors);
+        Ok(guest)
     }
 }
 
@@ -122,6 +129,20 @@ fn run(options: &Options) -> Result<u8> {
     Ok(code)
 }
 
+/// The options to run cryptsetup's tests with.
+fn compat_options(mut options: Options) -> Result<Options> {
+    if options.script.is_some() {
+        bail!("`vm compat` takes no --script: it has its own");
+    }
+    let mut cases = cases::discover("compat")?;
+    let case = cases.pop().filter(|_| cases.is_empty()).context("there is more than one script in tests/vm/compat")?;
+    options.script = Some(case.script);
+    options.files.extend(compat::files()?);
+    options.timeout = options.timeout.or(Some(case.timeout));
+    options.processors = Some(case.processors);
+    Ok(options)
+}
+
 fn fetch(arguments: &[String]) -> Result<u8> {
     let refresh = match arguments {
         [] => false,
@@ -129,6 +150,7 @@ fn fetch(arguments: &[String]) -> Result<u8> {
         _ => bail!("`vm fetch` takes no option but --refresh"),
     };
     println!("busybox: {}", kernels::busybox(refresh)?.display());
+    println!("cryptsetup's tests: {}", compat::fetch(refresh)?.display());
     for kernel in KERNELS {
         let installed = kernels::kernel(kernel, refresh)?;
         modules::selected(kernel, &installed)?;

@@ -1,12 +1,13 @@
 //! The test `vm`: every script in `tests/vm/cases/` on every kernel and in every configuration it asks for, each a test
-//! of its own named `KERNEL/CONFIGURATION/CASE`. Only the machines that the selected tests need are booted.
+//! of its own named `KERNEL/CONFIGURATION/CASE`; beside them `compat/`, another project's tests of its command run against
+//! ours, and `selftest/`. Only the machines that the selected tests need are booted.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use anyhow::{Context as _, Result};
-use dmverity_tests::vm::cases::{self, Case, Nodes};
+use dmverity_tests::vm::cases::{self, Nodes};
 use dmverity_tests::vm::kernels::{self, KERNELS, Kernel};
 use dmverity_tests::vm::schedule::{self, Boot, Outcome};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -37,7 +38,7 @@ fn trials(arguments: &Arguments) -> Result<(Vec<Trial>, Vec<Boot>)> {
         for nodes in Nodes::ALL {
             let mut shared = boot(kernel, nodes, format!("{}-{}", kernel.name, nodes.name()));
             for case in cases.iter().filter(|case| case.boots.contains(&nodes) && case.kernels.contains(&kernel)) {
-                let (trial, sender) = trial(kernel, nodes, case);
+                let (trial, sender) = trial(format!("{}/{}/{}", kernel.name, nodes.name(), case.name));
                 if selected(&trial) {
                     let entry = (case.clone(), sender);
                     if case.shares_machine() {
@@ -54,12 +55,15 @@ fn trials(arguments: &Arguments) -> Result<(Vec<Trial>, Vec<Boot>)> {
             }
         }
     }
-    let (trial, boot) = selftest()?;
-    if selected(&trial) {
-        // First, because it takes longest.
-        boots.insert(0, boot);
+    // First, because they take longest.
+    let mut first = Vec::new();
+    for (trial, boot) in compat()?.into_iter().chain([selftest()?]) {
+        if selected(&trial) {
+            first.push(boot);
+        }
+        trials.push(trial);
     }
-    trials.push(trial);
+    boots.splice(0..0, first);
     Ok((trials, boots))
 }
 
@@ -68,10 +72,25 @@ fn boot(kernel: &'static Kernel, nodes: Nodes, label: String) -> Boot {
 }
 
 /// The test of one case, which waits for the outcome from the boot that runs it.
-fn trial(kernel: &Kernel, nodes: Nodes, case: &Case) -> (Trial, Sender<Outcome>) {
+fn trial(name: String) -> (Trial, Sender<Outcome>) {
     let (sender, receiver) = mpsc::channel();
-    let name = format!("{}/{}/{}", kernel.name, nodes.name(), case.name);
     (Trial::test(name, move || outcome(&receiver).map_err(Failed::from)), sender)
+}
+
+/// The tests that run what another project has written, each in a machine of its own.
+fn compat() -> Result<Vec<(Trial, Boot)>> {
+    let mut all = Vec::new();
+    for case in cases::discover("compat")? {
+        for &kernel in &case.kernels {
+            for &nodes in &case.boots {
+                let configuration = format!("{}-{}", kernel.name, nodes.name());
+                let (trial, sender) = trial(format!("compat/{}/{configuration}", case.name));
+                let label = format!("compat-{}-{configuration}", case.name);
+                all.push((trial, Boot { cases: vec![(case.clone(), sender)], ..boot(kernel, nodes, label) }));
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn outcome(receiver: &Receiver<Outcome>) -> Outcome {

@@ -16,7 +16,7 @@ use super::initramfs::Initramfs;
 use super::kernels::{self, Kernel};
 use super::protocol::{self, Event, Parser};
 use super::qemu::{self, Machine};
-use super::{builtin, hosttools, images, modules, paths, process, signatures};
+use super::{builtin, compat, hosttools, images, modules, paths, process, signatures};
 
 /// From the machine's start to its first report; usually it takes a tenth of this.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
@@ -213,6 +213,9 @@ fn pack_cases(archive: &mut Initramfs, cases: &[Case]) -> Result<Vec<(PathBuf, S
         }
         for program in &case.programs {
             files.extend(hosttools::own(program)?.into_iter().map(|(guest, host)| (host, guest)));
+        }
+        if case.compat {
+            files.extend(compat::files()?);
         }
     }
     archive.put("/vm/list", list.as_bytes(), false)?;

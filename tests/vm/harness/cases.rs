@@ -73,6 +73,8 @@ pub struct Case {
     pub files: Vec<PathBuf>,
     /// This package's own programs that it finds on its `PATH`.
     pub programs: Vec<String>,
+    /// It finds the files of [`super::compat`].
+    pub compat: bool,
     /// For the harness's own test: what its report has to match, or `ok`.
     pub reports: Option<String>,
 }
@@ -124,6 +126,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
         built_in: false,
         files: Vec::new(),
         programs: Vec::new(),
+        compat: false,
         reports: None,
     };
     let (mut end, mut expect) = (None, None);
@@ -144,6 +147,8 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
             "certificate" => bail!("`certificate` can only be `built-in`, not {value:?}"),
             "files" => case.files = words().map(|word| crate::workspace().join(word)).collect(),
             "programs" => case.programs = words().collect(),
+            "needs" if value == "compat" => case.compat = true,
+            "needs" => bail!("`needs` takes compat, not {value:?}"),
             "reports" => case.reports = Some(value.to_owned()),
             "end" => end = Some(value),
             "expect" => {
@@ -244,6 +249,7 @@ mod tests {
             "# signatures: forged\n",
             "# certificate: built-in\n",
             "# certificate: own\n# signatures: good\n",
+            "# needs: more\n",
             "# processors: one\n",
         ] {
             assert!(case(text).is_err(), "{text}");

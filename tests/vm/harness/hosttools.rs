@@ -1,5 +1,5 @@
 //! Programs of the host's that run in the guest, with the libraries they load: the reference `veritysetup`, `dmsetup`,
-//! udev with its rules, and what this package builds for the purpose.
+//! udev with its rules, what this package builds for the purpose, and what a script written for a whole Debian calls.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,10 @@ const RULE_FILES: &[(&str, &str)] = &[
     ("60-persistent-storage-dm.rules", "dmsetup"),
     ("95-dm-notify.rules", "dmsetup"),
 ];
+
+/// What scripts that were not written for busybox's programs call.
+pub const USERLAND: &[&str] =
+    &["bash", "blockdev", "cat", "cut", "dd", "grep", "id", "losetup", "rm", "sed", "sha256sum", "stat", "tr", "uname"];
 
 /// Files for the guest: where each goes, and the host's file it is a copy of.
 pub type Copies = BTreeMap<String, PathBuf>;
@@ -73,6 +77,15 @@ pub fn own(name: &str) -> Result<Copies> {
     let found = found.with_context(|| format!("there is no program {name} near {}", running.display()))?;
     let mut copies = Copies::new();
     program(&found, &format!("/usr/bin/{name}"), &mut copies)?;
+    Ok(copies)
+}
+
+/// The programs of [`USERLAND`], in a folder of their own: everything else in the guest goes on using busybox's.
+pub fn userland(folder: &str) -> Result<Copies> {
+    let mut copies = Copies::new();
+    for name in USERLAND {
+        program(&process::find(name)?, &format!("{folder}/{name}"), &mut copies)?;
+    }
     Ok(copies)
 }
 
