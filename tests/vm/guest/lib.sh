@@ -111,14 +111,9 @@ attach() {
     echo "$device"
 }
 
-# Fails if there is a mapping, a node, a loop device, a semaphore or a key of ours; keys may take a moment to go.
+# Fails if there is a mapping, a node, a loop device, a semaphore or a key of ours, or a mount.
 nothing_left() {
     . /vm/leftovers.sh
-    left=$(leftovers)
-    for wait in $(seq 20); do
-        [ -n "$left" ] || return 0
-        sleep 0.1
-        left=$(leftovers)
-    done
-    fail "left behind: $left"
+    left=$(left_behind)
+    [ -z "$left" ] || fail "left behind: $left"
 }
