@@ -178,7 +178,9 @@ fn system(error: &Error) -> Failure {
             Failure::new(Exit::Busy, format!("Device {name} is being opened or closed by another process."))
         }
         Error::MappingInactive { name } => Failure::new(Exit::Device, format!("Device {name} is not active.")),
-        Error::MappingBusy { name } => Failure::new(Exit::Busy, format!("Device {name} is still in use.")),
+        Error::MappingBusy { name, holders } => {
+            Failure::new(Exit::Busy, format!("Device {name} is still in use.")).hints(holders.iter().map(held_by))
+        }
         Error::MappingNotVerity { name } => {
             Failure::new(Exit::Device, format!("Device {name} is not a VERITY device."))
         }

@@ -243,6 +243,8 @@ pub enum Error {
     MappingBusy {
         /// The name.
         name: String,
+        /// What holds it, as far as it shows; processes that have it open do not.
+        holders: Vec<Holder>,
     },
     /// The mapping is of another target type.
     #[error("mapping {name} is not a verity mapping")]

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use super::name::{self, MappingName};
 use super::udev::{Cookie, Waited};
 use crate::error::{Error, Result};
+use crate::sysfs;
 
 const CONTROL_NODE: &str = "/dev/mapper/control";
 
@@ -193,7 +194,11 @@ impl Control {
             match self.request(name, flags.bits(), cookie(), remove) {
                 Ok(waited) => return Ok(waited),
                 Err(Errno::EBUSY) if start.elapsed() < REMOVE_LIMIT => sleep(REMOVE_POLL),
-                Err(Errno::EBUSY) => return Err(Error::MappingBusy { name: name.to_string() }),
+                Err(Errno::EBUSY) => {
+                    let device = self.info(name)?.map(|info| format!("{}:{}", info.device.0, info.device.1));
+                    let holders = device.map(|device| sysfs::holders(&device)).unwrap_or_default();
+                    return Err(Error::MappingBusy { name: name.to_string(), holders });
+                }
                 Err(Errno::ENXIO) => return Err(Error::MappingInactive { name: name.to_string() }),
                 Err(errno) => return Err(errno_failed("remove", name.as_str(), errno)),
             }

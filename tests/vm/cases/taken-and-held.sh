@@ -69,6 +69,15 @@ hint: it is mounted on $PWD/mount point."
     [ "$(losetup -a | wc -l)" = 3 ]
 done
 umount "mount point"
+vs open "$disk" v0 hm "$(root_hash made)"
+mount -t ext4 -o ro /dev/mapper/v0 "mount point"
+run vs close v0
+expect_code 5
+expect_out ""
+expect_err "Device v0 is still in use.
+hint: it is mounted on $PWD/mount point."
+umount "mount point"
+vs close v0
 losetup -d "$disk"
 losetup -d "$data"
 losetup -d "$hash"
