@@ -5,9 +5,19 @@ baseline() {
     cut -d ' ' -f 2 /proc/mounts >/run/vm/mounts
 }
 
-# Prints a line for each thing that is left.
+# Prints a line for each thing that is left. Cases ask often, so nothing is started where there is nothing: the shell reads
+# by itself.
 leftovers() {
-    cut -d ' ' -f 2 /proc/mounts | grep -vxFf /run/vm/mounts | sed 's/^/mounted: /'
+    mounted="|"
+    while read -r folder; do
+        mounted="$mounted$folder|"
+    done </run/vm/mounts
+    while read -r _ folder _; do
+        case $mounted in
+        *"|$folder|"*) ;;
+        *) echo "mounted: $folder" ;;
+        esac
+    done </proc/mounts
     for device in /sys/block/dm-*; do
         [ ! -e "$device" ] || echo "device-mapper device: $(cat "$device/dm/name") (${device##*/})"
     done
@@ -17,9 +27,9 @@ leftovers() {
     for file in /sys/block/loop*/loop/backing_file; do
         [ ! -e "$file" ] || echo "loop device: $(echo "$file" | cut -d / -f 4) on $(cat "$file")"
     done
-    sed 1d /proc/sysvipc/sem | while read -r key id _; do
-        echo "SysV semaphore: id $id, key $key"
-    done
+    while read -r key id _; do
+        [ "$key" = key ] || echo "SysV semaphore: id $id, key $key"
+    done </proc/sysvipc/sem
     left_keys | while read -r id description; do
         echo "key: $description (id $id)"
     done
@@ -28,18 +38,24 @@ leftovers() {
 # Prints number and description of each key that is called as veritysetup calls those of signatures. The kernel takes a
 # moment to forget one that nobody holds any more.
 left_keys() {
-    awk '$9 ~ /^cryptsetup:/ { sub(/:$/, "", $9); print $1, $9 }' /proc/keys
+    while read -r id _ _ _ _ _ _ _ description _; do
+        case $description in
+        cryptsetup:*) echo "$id ${description%:}" ;;
+        esac
+    done </proc/keys
 }
 
 # The same after waiting up to a second for there to be nothing: the kernel and udev finish some things behind a program's
 # back.
 left_behind() {
+    left=$(leftovers)
     tries=10
-    while [ -n "$(leftovers)" ] && [ "$tries" -gt 0 ]; do
+    while [ -n "$left" ] && [ "$tries" -gt 0 ]; do
         sleep 0.1
         tries=$((tries - 1))
+        left=$(leftovers)
     done
-    leftovers
+    [ -z "$left" ] || echo "$left"
 }
 
 # Removes everything that leftovers() would print. Twice: a device may be below another one.
