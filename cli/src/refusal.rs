@@ -151,3 +151,81 @@ fn said(refused: &Refused) -> String {
         None => format!("the kernel said {:?}, and nothing that could be read in its log.", refused.errno),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    const TABLE: &str = "1 7:1 7:0 4096 4096 64 1 sha256 00 -";
+
+    /// What is said of a table that was refused for this cause, with these words in the kernel's log.
+    fn said_of(cause: Cause, errno: Errno, words: Option<&str>) -> String {
+        let refused = Refused { errno, message: words.map(str::to_owned) };
+        let failure = failure(&Refusal { table: TABLE.to_owned(), refused, cause });
+        assert_eq!(failure.exit, Exit::Parameters);
+        failure.text()
+    }
+
+    fn option(option: TableOption, errno: Errno, words: &str) -> RefusedOption {
+        RefusedOption { option, refused: Refused { errno, message: Some(words.to_owned()) } }
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_are_named_together() {
+        let options =
+            vec![TableOption::Error(OnError::Panic), TableOption::CheckAtMostOnce, TableOption::TryVerifyInTasklet];
+        assert_eq!(
+            said_of(Cause::Combination(options), Errno::EINVAL, Some("verity: Conflict")),
+            "Kernel refused the dm-verity options panic_on_error (--error-as-corruption), check_at_most_once \
+             (--check-at-most-once) and try_verify_in_tasklet (--use-tasklets) together.\n\
+             hint: it accepts each of them by itself: leave out one.\n\
+             hint: the kernel said EINVAL: verity: Conflict\n\
+             hint: the table was: 1 7:1 7:0 4096 4096 64 1 sha256 00 -\n"
+        );
+    }
+
+    #[test]
+    fn a_signature_whose_key_is_not_found_is_not_called_untrusted() {
+        let words = "verity: DM Verity Sig Verification Invalid key specified";
+        let options = vec![option(TableOption::Signature, Errno::ENOKEY, words)];
+        assert_eq!(
+            said_of(Cause::Options(options), Errno::ENOKEY, Some(words)),
+            format!(
+                "Kernel did not find the key with the root hash signature.\n\
+                 hint: the thread keyring holds it; it may be out of reach in a sandbox.\n\
+                 hint: of root_hash_sig_key_desc the kernel said ENOKEY: {words}\n\
+                 hint: the table was: {TABLE}\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_kernel_without_signatures_is_told_from_a_bad_signature() {
+        let options =
+            vec![option(TableOption::Signature, Errno::EINVAL, "verity: Unrecognized verity feature request")];
+        assert_eq!(
+            said_of(Cause::Options(options), Errno::EINVAL, None),
+            format!(
+                "Kernel refused the dm-verity option root_hash_sig_key_desc (--root-hash-signature).\n\
+                 hint: root_hash_sig_key_desc came with Linux 5.4 and is a build option: use a kernel with \
+                 CONFIG_DM_VERITY_VERIFY_ROOTHASH_SIG, or leave out --root-hash-signature.\n\
+                 hint: of root_hash_sig_key_desc the kernel said EINVAL: verity: Unrecognized verity feature request\n\
+                 hint: the table was: {TABLE}\n"
+            )
+        );
+    }
+
+    #[test]
+    fn what_nobody_has_found_out_is_said_with_the_errno() {
+        assert_eq!(
+            said_of(Cause::Unknown, Errno::EIO, None),
+            format!(
+                "Kernel refused the dm-verity table: I/O error.\n\
+                 hint: the kernel said EIO, and nothing that could be read in its log.\n\
+                 hint: the table was: {TABLE}\n"
+            )
+        );
+    }
+}
