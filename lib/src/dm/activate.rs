@@ -17,7 +17,7 @@ use crate::error::{Area, Error, Result};
 use crate::image::Devices;
 use crate::io::{Device, check_unused};
 use crate::keyring::SignatureKey;
-use crate::layout::Layout;
+use crate::layout::{FecArea, Layout};
 use crate::params::{Params, RootHash};
 use crate::table::{OnCorruption, OnError, TableFec, TableOption, TableOptions, VerityStatus, VerityTable};
 
@@ -86,7 +86,7 @@ pub fn activate(
     options: &ActivateOptions,
 ) -> Result<Activation> {
     let layout = Layout::new(params)?;
-    let sizes = Sizes::check(&layout, devices)?;
+    let fec_area = check_sizes(&layout, devices)?;
     let control = Control::open()?;
     let _lock = NameLock::take(name)?;
     if let Some(Info { unfinished, .. }) = control.info(name)? {
@@ -95,10 +95,10 @@ pub fn activate(
     if !options.shared {
         check_unused(&devices.data)?;
     }
-    let mut backings = vec![Backing::of(Area::Data, &devices.data, sizes.data)?];
-    add(&mut backings, Area::Hash, &devices.hash, sizes.hash)?;
-    if let (Some(fec), Some(path)) = (&sizes.fec, &devices.fec) {
-        add(&mut backings, Area::Fec, path, fec.needed)?;
+    let mut backings = vec![Backing::of(Area::Data, &devices.data, params.data_bytes())?];
+    add(&mut backings, Area::Hash, &devices.hash, layout.hash_end())?;
+    if let (Some(area), Some(path)) = (&fec_area, &devices.fec) {
+        add(&mut backings, Area::Fec, path, area.bytes.end)?;
     }
     // The key has to outlive the load, and no more.
     let key = match &options.root_hash_signature {
@@ -109,6 +109,12 @@ pub fn activate(
         }
     };
     let numbers = |area| Backing::find(&backings, area).map(|backing| backing.numbers.clone()).unwrap_or_default();
+    let fec = fec_area.zip(params.fec()).map(|(area, fec)| TableFec {
+        device: numbers(Area::Fec),
+        blocks: area.blocks,
+        start: area.start,
+        roots: fec.roots,
+    });
     let requested = VerityTable::new(
         &layout,
         root_hash.clone(),
@@ -120,7 +126,7 @@ pub fn activate(
             ignore_zero_blocks: options.ignore_zero_blocks,
             check_at_most_once: options.check_at_most_once,
             try_verify_in_tasklet: options.use_tasklets,
-            fec: sizes.fec.as_ref().map(|fec| TableFec { device: numbers(Area::Fec), ..fec.table.clone() }),
+            fec,
             signature_key: key.as_ref().map(|(_, description)| description.clone()),
             unknown: Vec::new(),
         },
@@ -145,41 +151,23 @@ pub fn activate(
     })
 }
 
-/// What the devices have to hold, in bytes.
-struct Sizes {
-    data: u64,
-    hash: u64,
-    fec: Option<FecSizes>,
-}
-
-struct FecSizes {
-    /// The table's arguments, but for the device.
-    table: TableFec,
-    needed: u64,
-}
-
-impl Sizes {
-    /// Checks that the devices are there and large enough. Some kernels take FEC areas that are too small.
-    fn check(layout: &Layout, devices: &Devices) -> Result<Self> {
-        let params = layout.params();
-        let data = params.data_bytes();
-        Device::open(&devices.data)?.check_size(data)?;
-        let hash_device = Device::open(&devices.hash)?;
-        hash_device.check_size(layout.hash_end())?;
-        let fec = match (params.fec(), &devices.fec) {
-            (None, None) => None,
-            (Some(fec), Some(path)) => {
-                let shared = devices.shared()?;
-                layout.check_overlaps(shared)?;
-                let area = layout.fec_area_on(hash_device.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
-                Device::open(path)?.check_size(area.bytes.end)?;
-                let table =
-                    TableFec { device: String::new(), blocks: area.blocks, start: area.start, roots: fec.roots };
-                Some(FecSizes { table, needed: area.bytes.end })
-            }
-            _ => return Err(Error::FecDevice),
-        };
-        Ok(Self { data, hash: layout.hash_end(), fec })
+/// Checks that the devices are there and large enough; returns where the parity lies, if there is any. Some kernels take
+/// FEC areas that are too small.
+fn check_sizes(layout: &Layout, devices: &Devices) -> Result<Option<FecArea>> {
+    let params = layout.params();
+    Device::open(&devices.data)?.check_size(params.data_bytes())?;
+    let hash = Device::open(&devices.hash)?;
+    hash.check_size(layout.hash_end())?;
+    match (params.fec(), &devices.fec) {
+        (None, None) => Ok(None),
+        (Some(_), Some(path)) => {
+            let shared = devices.shared()?;
+            layout.check_overlaps(shared)?;
+            let area = layout.fec_area_on(hash.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
+            Device::open(path)?.check_size(area.bytes.end)?;
+            Ok(Some(area))
+        }
+        _ => Err(Error::FecDevice),
     }
 }
 

@@ -49,9 +49,15 @@ pub(super) struct Cookie {
 impl Cookie {
     /// A cookie for an event to come, or `None` where there is no udev.
     pub(super) fn create() -> Option<Self> {
-        if !is_alive() {
-            return None;
-        }
+        is_alive().then(|| {
+            Self::with_semaphore().unwrap_or_else(|errno| {
+                log::warn!("cannot wait for udev: {errno}");
+                Self { number: 0, semaphore: None }
+            })
+        })
+    }
+
+    fn with_semaphore() -> nix::Result<Self> {
         for _ in 0..ATTEMPTS {
             let mut random = [0; 2];
             // Without random numbers any will do: a number that is taken is not used.
@@ -64,22 +70,16 @@ impl Cookie {
                 Ok(semaphore) => {
                     let cookie = Self { number, semaphore: Some(semaphore) };
                     // New semaphores are zero; the rules count one down.
-                    return match cookie.change(1) {
-                        Ok(()) => Some(cookie),
-                        Err(errno) => {
-                            log::warn!("cannot wait for udev: {errno}");
-                            Some(Self { number: 0, semaphore: None })
-                        }
-                    };
+                    let mut one_up = libc::sembuf { sem_num: 0, sem_op: 1, sem_flg: 0 };
+                    // SAFETY: one operation, which outlives the call.
+                    Errno::result(unsafe { libc::semop(semaphore, &raw mut one_up, 1) })?;
+                    return Ok(cookie);
                 }
                 Err(Errno::EEXIST) => (),
-                Err(errno) => {
-                    log::warn!("cannot wait for udev: {errno}");
-                    break;
-                }
+                Err(errno) => return Err(errno),
             }
         }
-        Some(Self { number: 0, semaphore: None })
+        Err(Errno::EEXIST)
     }
 
     /// What an ioctl hands to the kernel in `event_nr`: the cookie's number, and what the rules are to know. The nodes
@@ -118,13 +118,6 @@ impl Cookie {
             }
             sleep(POLL);
         }
-    }
-
-    fn change(&self, by: libc::c_short) -> nix::Result<()> {
-        let Some(semaphore) = self.semaphore else { return Ok(()) };
-        let mut operation = libc::sembuf { sem_num: 0, sem_op: by, sem_flg: 0 };
-        // SAFETY: one operation, which outlives the call.
-        Errno::result(unsafe { libc::semop(semaphore, &raw mut operation, 1) }).map(drop)
     }
 }
 
