@@ -204,9 +204,9 @@ impl Params {
         })
     }
 
-    /// The hasher for these parameters.
-    pub fn hasher(&self) -> BlockHasher {
-        BlockHasher::new(self.algorithm, self.hash_type, self.salt.clone())
+    /// The hasher for blocks of `block_size`: the data blocks' or the hash blocks'.
+    pub fn hasher(&self, block_size: BlockSize) -> BlockHasher {
+        BlockHasher::new(self.algorithm, self.hash_type, self.salt.clone(), block_size)
     }
 }
 

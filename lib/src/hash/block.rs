@@ -1,25 +1,46 @@
 //! Salted hashing of blocks. [`BlockHasher::hash_blocks`] is the one way in which data and hash blocks are hashed.
 
+use std::sync::OnceLock;
+
 use blake2::{Blake2b, Blake2s};
 use digest::Digest;
 use digest::consts::{U16, U20, U28, U32, U48, U64};
 
+use super::backend::{Backend, InLanes};
+use super::lanes::salted::Pair;
 use super::{Function, HashAlgorithm, HashType};
 use crate::params::Salt;
 use crate::units::BlockSize;
 
-/// Hashes blocks with a salt, as a hash type says: `H(salt || block)` for type 1, `H(block || salt)` for type 0.
+/// Hashes blocks of one size with a salt, as a hash type says: `H(salt || block)` for type 1, `H(block || salt)` for
+/// type 0.
 #[derive(Clone, Debug)]
 pub struct BlockHasher {
     algorithm: HashAlgorithm,
     hash_type: HashType,
     salt: Salt,
+    block_size: BlockSize,
+    /// The fastest first; each takes what the one before it leaves.
+    backends: Vec<Backend>,
+    in_lanes: Option<InLanes>,
+    zero_digest: OnceLock<Vec<u8>>,
 }
 
 impl BlockHasher {
-    /// A hasher for one image.
-    pub fn new(algorithm: HashAlgorithm, hash_type: HashType, salt: Salt) -> Self {
-        Self { algorithm, hash_type, salt }
+    /// A hasher with the fastest backend for the algorithm that there is on this processor.
+    pub fn new(algorithm: HashAlgorithm, hash_type: HashType, salt: Salt, block_size: BlockSize) -> Self {
+        let (before, after) = around(hash_type, &salt);
+        let in_lanes = InLanes::new(algorithm.function(), before, block_size.as_usize(), after);
+        let backends = Backend::available(algorithm);
+        Self { algorithm, hash_type, salt, block_size, backends, in_lanes, zero_digest: OnceLock::new() }
+    }
+
+    /// The same with one backend for all blocks but those that are too few for it.
+    #[must_use]
+    pub fn with_backend(mut self, backend: Backend) -> Self {
+        self.backends.retain(|other| other.name() == "portable");
+        self.backends.insert(0, backend);
+        self
     }
 
     /// The length of the digests in bytes.
@@ -27,32 +48,71 @@ impl BlockHasher {
         self.algorithm.digest_size()
     }
 
+    /// The size of the blocks.
+    pub fn block_size(&self) -> BlockSize {
+        self.block_size
+    }
+
+    /// The digest of a block of zeros, which is computed only once.
+    pub fn zero_digest(&self) -> &[u8] {
+        self.zero_digest.get_or_init(|| self.digest(&vec![0; self.block_size.as_usize()]))
+    }
+
+    /// The digest of one block.
+    ///
+    /// # Panics
+    /// If it is not of the blocks' size.
+    pub fn digest(&self, block: &[u8]) -> Vec<u8> {
+        assert_eq!(block.len(), self.block_size.as_usize(), "one block");
+        let mut digest = vec![0; self.digest_size()];
+        self.hash_pairs(&mut [(block, &mut digest)]);
+        digest
+    }
+
     /// Hashes adjacent blocks: the digest of block `i` of `blocks` goes to `digests[i * stride..]`. The bytes between
     /// the end of a digest and the next multiple of `stride` are left alone.
     ///
     /// # Panics
     /// If `blocks` is not a whole number of blocks, `stride` is less than the digest's size, or `digests` is too short.
-    pub fn hash_blocks(&self, blocks: &[u8], block_size: BlockSize, digests: &mut [u8], stride: usize) {
-        let size = self.digest_size();
-        assert!(blocks.len().is_multiple_of(block_size.as_usize()), "whole blocks only");
+    pub fn hash_blocks(&self, blocks: &[u8], digests: &mut [u8], stride: usize) {
+        let (block_size, size) = (self.block_size.as_usize(), self.digest_size());
+        assert!(blocks.len().is_multiple_of(block_size), "whole blocks only");
         assert!(stride >= size, "digests must not overlap");
-        let count = blocks.len() / block_size.as_usize();
+        let count = blocks.len() / block_size;
         assert!(count == 0 || digests.len() >= (count - 1) * stride + size, "room for every digest");
-        let pairs = blocks.chunks_exact(block_size.as_usize()).zip(digests.chunks_mut(stride));
-        self.dispatch(pairs.map(|(block, digest)| (block, &mut digest[..size])));
+        let mut pairs = Vec::with_capacity(count);
+        for (block, digest) in blocks.chunks_exact(block_size).zip(digests.chunks_mut(stride)) {
+            let digest = &mut digest[..size];
+            if is_zero(block) {
+                digest.copy_from_slice(self.zero_digest());
+            } else {
+                pairs.push((block, digest));
+            }
+        }
+        self.hash_pairs(&mut pairs);
     }
 
-    /// Picks the hash function once for all of `pairs` (a block, and room for exactly its digest).
-    fn dispatch<'a>(&self, pairs: impl Iterator<Item = (&'a [u8], &'a mut [u8])>) {
+    fn hash_pairs(&self, pairs: &mut [Pair<'_>]) {
+        match &self.in_lanes {
+            Some(in_lanes) => {
+                let left = self.backends.iter().fold(pairs, |left, &backend| in_lanes.hash(backend, left));
+                debug_assert!(left.is_empty(), "the portable backend takes all there are");
+            }
+            None => self.dispatch(pairs),
+        }
+    }
+
+    /// Picks the hash function once for all pairs.
+    fn dispatch(&self, pairs: &mut [Pair<'_>]) {
         match self.algorithm.function() {
+            Function::Sha1
+            | Function::Sha224
+            | Function::Sha256
+            | Function::Sha384
+            | Function::Sha512
+            | Function::Sha512_224
+            | Function::Sha512_256 => unreachable!("there are lanes for them"),
             Function::Md5 => self.run::<md5::Md5>(pairs),
-            Function::Sha1 => self.run::<sha1::Sha1>(pairs),
-            Function::Sha224 => self.run::<sha2::Sha224>(pairs),
-            Function::Sha256 => self.run::<sha2::Sha256>(pairs),
-            Function::Sha384 => self.run::<sha2::Sha384>(pairs),
-            Function::Sha512 => self.run::<sha2::Sha512>(pairs),
-            Function::Sha512_224 => self.run::<sha2::Sha512_224>(pairs),
-            Function::Sha512_256 => self.run::<sha2::Sha512_256>(pairs),
             Function::Sha3_224 => self.run::<sha3::Sha3_224>(pairs),
             Function::Sha3_256 => self.run::<sha3::Sha3_256>(pairs),
             Function::Sha3_384 => self.run::<sha3::Sha3_384>(pairs),
@@ -73,11 +133,8 @@ impl BlockHasher {
         }
     }
 
-    fn run<'a, D: Digest + Clone>(&self, pairs: impl Iterator<Item = (&'a [u8], &'a mut [u8])>) {
-        let (before, after) = match self.hash_type {
-            HashType::Normal => (self.salt.as_bytes(), &[][..]),
-            HashType::ChromeOs => (&[][..], self.salt.as_bytes()),
-        };
+    fn run<D: Digest + Clone>(&self, pairs: &mut [Pair<'_>]) {
+        let (before, after) = around(self.hash_type, &self.salt);
         // The state after the leading salt is the same for every block.
         let salted = D::new_with_prefix(before);
         for (block, digest) in pairs {
@@ -89,56 +146,165 @@ impl BlockHasher {
     }
 }
 
+/// What is hashed before and after each block.
+fn around(hash_type: HashType, salt: &Salt) -> (&[u8], &[u8]) {
+    match hash_type {
+        HashType::Normal => (salt.as_bytes(), &[]),
+        HashType::ChromeOs => (&[], salt.as_bytes()),
+    }
+}
+
+/// Whether all bytes of a block are zero. Blocks that are not mostly say so with their first bytes.
+fn is_zero(block: &[u8]) -> bool {
+    let (pieces, rest) = block.as_chunks::<64>();
+    pieces.iter().all(|piece| *piece == [0; 64]) && rest.iter().all(|&byte| byte == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Digests of the empty-salt, 512-byte block of zeros would prove little; these are of bytes 0, 1, .. 250, 0, ..
+    /// Digests of zeros would prove little; these are of bytes 0, 1, .. 250, 0, ..
     fn painted(len: usize) -> Vec<u8> {
         (0..len).map(|offset| u8::try_from(offset % 251).expect("below 251")).collect()
     }
 
-    fn hasher(name: &str, hash_type: HashType, salt: &[u8]) -> BlockHasher {
+    fn hasher(name: &str, hash_type: HashType, salt: &[u8], block_size: u64) -> BlockHasher {
         let algorithm = HashAlgorithm::from_name(name).expect("known");
-        BlockHasher::new(algorithm, hash_type, Salt::new(salt).expect("short enough"))
+        let salt = Salt::new(salt).expect("short enough");
+        BlockHasher::new(algorithm, hash_type, salt, BlockSize::new(block_size).expect("valid"))
     }
 
     #[test]
     fn declared_digest_sizes_are_the_functions_own() {
-        let block_size = BlockSize::new(512).expect("valid");
         for algorithm in HashAlgorithm::all() {
-            let hasher = BlockHasher::new(algorithm, HashType::Normal, Salt::default());
+            let hasher = hasher(algorithm.name(), HashType::Normal, &[], 512);
             let mut digest = vec![0; algorithm.digest_size()];
             // `copy_from_slice` inside panics when the table's size is not the function's.
-            hasher.hash_blocks(&painted(512), block_size, &mut digest, algorithm.digest_size());
+            hasher.hash_blocks(&painted(512), &mut digest, algorithm.digest_size());
             assert!(digest.iter().any(|&byte| byte != 0));
         }
     }
 
     #[test]
     fn salt_goes_before_the_block_in_type_1_and_after_it_in_type_0() {
-        let block = painted(1024);
-        let salt = [0xA5; 33];
-        let mut normal = [0; 32];
-        hasher("sha256", HashType::Normal, &salt).hash_blocks(&block, BlockSize::new(1024).unwrap(), &mut normal, 32);
-        assert_eq!(normal[..], sha2::Sha256::digest([&salt[..], &block].concat())[..]);
-        let mut chrome = [0; 32];
-        hasher("sha256", HashType::ChromeOs, &salt).hash_blocks(&block, BlockSize::new(1024).unwrap(), &mut chrome, 32);
-        assert_eq!(chrome[..], sha2::Sha256::digest([&block[..], &salt].concat())[..]);
+        // In lanes, and by itself.
+        for (name, digest) in [
+            ("sha256", (|message: &[u8]| sha2::Sha256::digest(message).to_vec()) as fn(&[u8]) -> Vec<u8>),
+            ("sha3-256", |message| sha3::Sha3_256::digest(message).to_vec()),
+        ] {
+            let block = painted(1024);
+            let salt = [0xA5; 33];
+            let mut normal = [0; 32];
+            hasher(name, HashType::Normal, &salt, 1024).hash_blocks(&block, &mut normal, 32);
+            assert_eq!(normal[..], digest(&[&salt[..], &block].concat()));
+            let mut chrome = [0; 32];
+            hasher(name, HashType::ChromeOs, &salt, 1024).hash_blocks(&block, &mut chrome, 32);
+            assert_eq!(chrome[..], digest(&[&block[..], &salt].concat()));
+        }
     }
 
     #[test]
-    fn any_number_of_blocks_gives_the_digests_of_each_and_leaves_the_gaps_alone() {
-        let block_size = BlockSize::new(512).unwrap();
-        for count in [0, 1, 2, 3, 7, 31, 64] {
-            let blocks = painted(512 * count);
-            let hasher = hasher("sha1", HashType::Normal, b"salt");
-            let mut digests = vec![0xEE; 32 * count];
-            hasher.hash_blocks(&blocks, block_size, &mut digests, 32);
-            for index in 0..count {
-                let alone = sha1::Sha1::digest([b"salt", &blocks[index * 512..][..512]].concat());
-                assert_eq!(digests[index * 32..][..20], alone[..]);
-                assert_eq!(digests[index * 32 + 20..][..12], [0xEE; 12]);
+    fn blocks_of_zeros_are_like_any_other() {
+        for name in ["sha256", "sha512", "sha1", "blake2b-256"] {
+            let hasher = hasher(name, HashType::Normal, b"salt", 512);
+            // All zeros, then all but the last byte, then all but the first.
+            let mut blocks = vec![0; 5 * 512];
+            blocks[2 * 512 - 1] = 1;
+            blocks[2 * 512] = 1;
+            let size = hasher.digest_size();
+            let mut digests = vec![0; 5 * size];
+            hasher.hash_blocks(&blocks, &mut digests, size);
+            for (block, digest) in blocks.chunks(512).zip(digests.chunks(size)) {
+                let mut alone = vec![0; size];
+                hasher.hash_pairs(&mut [(block, &mut alone)]);
+                assert_eq!(digest, alone, "{name}");
+            }
+            assert_eq!(&digests[..size], hasher.zero_digest());
+            assert_ne!(&digests[size..2 * size], hasher.zero_digest());
+            assert_ne!(&digests[2 * size..3 * size], hasher.zero_digest());
+        }
+    }
+
+    /// Every backend gives what the hash function's own crate gives, for every number of blocks in a group and left over,
+    /// and every way in which a salt lies across chunks; and leaves the gaps between digests alone.
+    fn check_backends<D: Digest>(name: &str) {
+        // Fewer than a chunk, so that the block is shifted; such that the padding needs one more; whole chunks; the most.
+        let salts = [0, 1, 8, 32, 47, 48, 55, 56, 63, 64, 65, 111, 112, 119, 120, 127, 128, 129, 192, 255, 256];
+        let algorithm = HashAlgorithm::from_name(name).expect("known");
+        let blocks = painted(512 * 49);
+        for salt in salts.map(|len| painted(len + 3)[3..].to_vec()) {
+            for hash_type in [HashType::Normal, HashType::ChromeOs] {
+                let expected: Vec<_> = blocks
+                    .chunks(512)
+                    .map(|block| {
+                        let (before, after): (&[u8], &[u8]) =
+                            if hash_type == HashType::Normal { (&salt, &[]) } else { (&[], &salt) };
+                        D::new().chain_update(before).chain_update(block).chain_update(after).finalize()
+                    })
+                    .collect();
+                for backend in Backend::available(algorithm) {
+                    let hasher = hasher(name, hash_type, &salt, 512).with_backend(backend);
+                    for count in (0..=33).chain([49]) {
+                        let mut digests = vec![0xEE; 72 * count];
+                        hasher.hash_blocks(&blocks[..512 * count], &mut digests, 72);
+                        for (digest, expected) in digests.chunks(72).zip(&expected) {
+                            let (digest, gap) = digest.split_at(algorithm.digest_size());
+                            assert_eq!(
+                                digest,
+                                &expected[..],
+                                "{name} {backend:?} {hash_type:?} {count} {}",
+                                salt.len()
+                            );
+                            assert!(gap.iter().all(|&byte| byte == 0xEE));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_backend_gives_the_digests_of_the_hash_function() {
+        check_backends::<sha1::Sha1>("sha1");
+        check_backends::<sha2::Sha224>("sha224");
+        check_backends::<sha2::Sha256>("sha256");
+        check_backends::<sha2::Sha384>("sha384");
+        check_backends::<sha2::Sha512>("sha512");
+        check_backends::<sha2::Sha512_224>("sha512-224");
+        check_backends::<sha2::Sha512_256>("sha512-256");
+        for name in ["sha1", "sha256", "sha512"] {
+            let there: Vec<_> = Backend::available(HashAlgorithm::from_name(name).unwrap())
+                .iter()
+                .map(|backend| backend.name())
+                .collect();
+            for backend in ["avx512", "sha_ni", "avx2"].iter().filter(|backend| !there.contains(backend)) {
+                println!(
+                    "skipped: {name} by {backend}, which this processor, this build or the algorithm does not have"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_block_size_is_hashed_whole() {
+        for name in ["sha1", "sha256", "sha512"] {
+            for block_size in (9..=19).map(|log2| 1 << log2) {
+                let hasher = hasher(name, HashType::Normal, b"salt", block_size);
+                let blocks = painted(hasher.block_size().as_usize() * 5);
+                let mut digests = vec![0; 64 * 5];
+                for backend in Backend::available(hasher.algorithm) {
+                    hasher.clone().with_backend(backend).hash_blocks(&blocks, &mut digests, 64);
+                    for (block, digest) in blocks.chunks(hasher.block_size().as_usize()).zip(digests.chunks(64)) {
+                        let message = [b"salt", block].concat();
+                        let expected = match name {
+                            "sha1" => sha1::Sha1::digest(message).to_vec(),
+                            "sha256" => sha2::Sha256::digest(message).to_vec(),
+                            _ => sha2::Sha512::digest(message).to_vec(),
+                        };
+                        assert_eq!(digest[..expected.len()], expected, "{name} {backend:?} {block_size}");
+                    }
+                }
             }
         }
     }

@@ -4,8 +4,11 @@
 //! kernel's crypto API (`rmd160`), which goes into tables. Both are accepted everywhere; what was read from a superblock
 //! is written back in the same spelling.
 
+mod backend;
 mod block;
+mod lanes;
 
+pub use backend::Backend;
 pub use block::BlockHasher;
 
 use std::fmt;

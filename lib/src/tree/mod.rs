@@ -60,8 +60,8 @@ impl<'a> LevelHasher<'a> {
     fn new(layout: &Layout, source: Source<'a>) -> Self {
         let at_a_time = (READ_BYTES / source.block_size.as_usize()).max(1) * source.block_size.as_usize();
         Self {
+            hasher: layout.params().hasher(source.block_size),
             source,
-            hasher: layout.params().hasher(),
             fan_out: layout.fan_out(),
             stride: layout.digest_stride(),
             buffer: vec![0; at_a_time],
@@ -84,7 +84,7 @@ impl<'a> LevelHasher<'a> {
             let count = usize::try_from(end - next).map_or(usize::MAX, |left| left.min(self.buffer.len() / size));
             let blocks = &mut self.buffer[..count * size];
             self.source.device.read_at(blocks, self.source.position(next))?;
-            self.hasher.hash_blocks(blocks, self.source.block_size, digests, self.stride);
+            self.hasher.hash_blocks(blocks, digests, self.stride);
             next += count as u64;
             digests = digests.get_mut(count * self.stride..).unwrap_or_default();
         }
@@ -97,9 +97,5 @@ fn root_hash(layout: &Layout, data: &Device, hash: &Device) -> Result<RootHash> 
     let source = Source::of_level(layout, layout.levels().len(), data, hash);
     let mut block = vec![0; source.block_size.as_usize()];
     source.device.read_at(&mut block, source.start)?;
-    let hasher = layout.params().hasher();
-    let mut digest = vec![0; hasher.digest_size()];
-    let stride = digest.len();
-    hasher.hash_blocks(&block, source.block_size, &mut digest, stride);
-    Ok(RootHash::new(digest))
+    Ok(RootHash::new(layout.params().hasher(source.block_size).digest(&block)))
 }

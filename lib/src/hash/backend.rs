@@ -1,0 +1,128 @@
+//! The ways to hash many blocks that there are on this processor.
+
+use super::lanes::initial;
+use super::lanes::portable::Portable;
+use super::lanes::salted::{Pair, Salted};
+use super::lanes::{Sha1, Sha256, Sha512};
+#[cfg(target_arch = "x86_64")]
+use super::lanes::{avx2::Avx2, avx512::Avx512, sha_ni::ShaNi};
+use super::{Function, HashAlgorithm};
+
+/// A way to hash many blocks that this processor can run. The digests are the same with each.
+#[derive(Clone, Copy, Debug)]
+pub struct Backend(Kind);
+
+/// The tokens prove that the processor can run them.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    ShaNi(ShaNi),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    Portable,
+}
+
+/// The only backend that this build knows besides the portable one, if it was built so.
+const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
+    Some("avx512")
+} else if cfg!(dmverity_backend = "sha_ni") {
+    Some("sha_ni")
+} else if cfg!(dmverity_backend = "avx2") {
+    Some("avx2")
+} else if cfg!(dmverity_backend = "portable") {
+    Some("portable")
+} else {
+    None
+};
+
+impl Backend {
+    /// The backends that this processor can run and that hash with `algorithm`, the fastest first. The last one is
+    /// `portable`, which is there always, and the only one for algorithms that are neither SHA-1 nor SHA-2.
+    ///
+    /// A build with `--cfg dmverity_backend="NAME"` knows only the one of that name and `portable`.
+    pub fn available(algorithm: HashAlgorithm) -> Vec<Self> {
+        let mut kinds = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        match algorithm.function() {
+            Function::Sha256 | Function::Sha224 => {
+                kinds.extend(Avx512::new().map(Kind::Avx512));
+                kinds.extend(ShaNi::new().map(Kind::ShaNi));
+                kinds.extend(Avx2::new().map(Kind::Avx2));
+            }
+            Function::Sha1 | Function::Sha512 | Function::Sha384 | Function::Sha512_256 | Function::Sha512_224 => {
+                kinds.extend(Avx512::new().map(Kind::Avx512));
+                kinds.extend(Avx2::new().map(Kind::Avx2));
+            }
+            _ => (),
+        }
+        kinds.push(Kind::Portable);
+        let backends = kinds.into_iter().map(Self);
+        backends.filter(|backend| FORCED.is_none_or(|name| [name, "portable"].contains(&backend.name()))).collect()
+    }
+
+    /// `avx512`, `sha_ni`, `avx2` or `portable`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::ShaNi(_) => "sha_ni",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+            Kind::Portable => "portable",
+        }
+    }
+}
+
+/// A hash function that there are lanes for, with what it needs for salted blocks of one size.
+#[derive(Clone, Debug)]
+pub(super) enum InLanes {
+    Sha1(Salted<Sha1>),
+    Sha256(Salted<Sha256>),
+    Sha512(Salted<Sha512>),
+}
+
+impl InLanes {
+    /// Prepares for blocks of `block_size` bytes with a salt before or after each; `None` for other functions.
+    pub(super) fn new(function: Function, before: &[u8], block_size: usize, after: &[u8]) -> Option<Self> {
+        let sha256 = |initial| Self::Sha256(Salted::new(initial, before, block_size, after));
+        let sha512 = |initial| Self::Sha512(Salted::new(initial, before, block_size, after));
+        Some(match function {
+            Function::Sha1 => Self::Sha1(Salted::new(&initial::SHA1, before, block_size, after)),
+            Function::Sha224 => sha256(&initial::SHA224),
+            Function::Sha256 => sha256(&initial::SHA256),
+            Function::Sha384 => sha512(&initial::SHA384),
+            Function::Sha512 => sha512(&initial::SHA512),
+            Function::Sha512_224 => sha512(&initial::SHA512_224),
+            Function::Sha512_256 => sha512(&initial::SHA512_256),
+            _ => return None,
+        })
+    }
+
+    /// Hashes pairs, and returns those that are too few for `backend`: a wide one leaves the tail to the next.
+    pub(super) fn hash<'a, 'p>(&self, backend: Backend, pairs: &'p mut [Pair<'a>]) -> &'p mut [Pair<'a>] {
+        match (self, backend.0) {
+            (Self::Sha1(salted), Kind::Portable) => salted.hash(Portable, pairs),
+            (Self::Sha256(salted), Kind::Portable) => salted.hash(Portable, pairs),
+            (Self::Sha512(salted), Kind::Portable) => salted.hash(Portable, pairs),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Sha1(salted), Kind::Avx512(avx512)) => salted.hash::<16>(avx512, pairs),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Sha256(salted), Kind::Avx512(avx512)) => salted.hash::<16>(avx512, pairs),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Sha512(salted), Kind::Avx512(avx512)) => salted.hash::<8>(avx512, pairs),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Sha256(salted), Kind::ShaNi(sha_ni)) => salted.hash::<4>(sha_ni, pairs),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Sha1(_) | Self::Sha512(_), Kind::ShaNi(_)) => pairs,
+            #[cfg(target_arch = "x86_64")]
+            (Self::Sha1(salted), Kind::Avx2(avx2)) => salted.hash::<8>(avx2, pairs),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Sha256(salted), Kind::Avx2(avx2)) => salted.hash::<8>(avx2, pairs),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Sha512(salted), Kind::Avx2(avx2)) => salted.hash::<4>(avx2, pairs),
+        }
+    }
+}
