@@ -1,13 +1,14 @@
 //! The command line, parsed and checked as far as that goes without looking at any device.
 
 use std::ffi::{OsStr, OsString};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use dmverity::{BlockSize, Fec, HashAlgorithm, HashType, Params, ParamsBuilder, Salt};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::options::{self, ACTIONS, Action, ActionInfo, OPTIONS};
 use crate::output;
 
@@ -216,6 +217,18 @@ impl Arguments {
             builder = builder.no_superblock();
         }
         Ok(builder.hash_offset(self.hash_offset()?))
+    }
+
+    /// How many threads are to hash, if that was said.
+    pub(crate) fn threads(&self) -> Result<Option<NonZero<usize>>> {
+        /// Nobody has more processors, and each needs memory.
+        const MOST: u64 = 1024;
+        let Some(number) = self.number_option("threads")? else { return Ok(None) };
+        match usize::try_from(number).ok().and_then(NonZero::new) {
+            Some(threads) if number <= MOST => Ok(Some(threads)),
+            _ => Err(Failure::new(Exit::Parameters, "Invalid number of threads.")
+                .hint(format!("--threads is a number from 1 to {MOST}, not {number}."))),
+        }
     }
 
     /// Where the hash area starts.

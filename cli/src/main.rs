@@ -6,6 +6,7 @@
 mod arguments;
 mod commands;
 mod failure;
+mod interruption;
 mod options;
 mod output;
 mod refusal;
@@ -60,5 +61,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         Action::Status => commands::status::run(arguments),
         Action::Dump => commands::dump::run(arguments),
         Action::Features => commands::features::run(arguments),
+        Action::Benchmark => commands::benchmark::run(arguments),
     }
 }

@@ -12,6 +12,7 @@ pub(crate) enum Action {
     Status,
     Dump,
     Features,
+    Benchmark,
 }
 
 /// How an action is called.
@@ -84,6 +85,14 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         needed: 0,
         help: "show what this kernel's dm-verity accepts",
     },
+    ActionInfo {
+        action: Action::Benchmark,
+        name: "benchmark",
+        alias: None,
+        arguments: "",
+        needed: 0,
+        help: "show how fast this machine hashes",
+    },
 ];
 
 /// One option.
@@ -148,6 +157,12 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("root-hash-signature", "path", "Path to root hash signature file", OPEN),
     OptionInfo { name: "salt", short: Some('s'), value: Some("hex string"), help: "Salt", actions: &[] },
     flag("shared", "Share data device with another verity segment", OPEN),
+    with_value(
+        "threads",
+        "number",
+        "Threads that hash (default: one for each processor)",
+        &[Action::Format, Action::Verify, Action::Benchmark],
+    ),
     flag("use-tasklets", "Use kernel tasklets for performance", OPEN),
     with_value("uuid", "string", "UUID for device to use", &[]),
     short_flag("verbose", 'v', "Shows more detailed error messages"),

@@ -200,6 +200,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The work was stopped by its caller.
+    #[error("cancelled")]
+    Cancelled,
     /// A mapping's name that device-mapper cannot hold.
     #[error("mapping name {name:?}: {what}")]
     MappingName {

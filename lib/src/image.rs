@@ -10,6 +10,7 @@ use crate::layout::{Layout, SharedDevices};
 use crate::params::{Fec, Params, ParamsBuilder, RootHash};
 use crate::superblock::{SUPERBLOCK_SIZE, Superblock};
 use crate::tree::{self, Verification};
+use crate::work::Work;
 
 /// What [`format()`] made.
 #[derive(Clone, Debug)]
@@ -70,8 +71,8 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 /// # Errors
 /// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`]; [`Error::Open`] and
 /// [`Error::NotDevice`] for a device that cannot be used; [`Error::DeviceTooSmall`] for a hash device that is too small;
-/// [`Error::Io`]. After an error during writing, a file that was created is removed again.
-pub fn format(devices: &Devices, builder: ParamsBuilder) -> Result<Formatted> {
+/// [`Error::Io`]; [`Error::Cancelled`]. After an error during writing, a file that was created is removed again.
+pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
     let data = Device::open(&devices.data)?;
     let whole_device = builder.covers_whole_device();
     let params = builder.build(data.path(), data.bytes())?;
@@ -82,7 +83,7 @@ pub fn format(devices: &Devices, builder: ParamsBuilder) -> Result<Formatted> {
     }
     let created = identify_if_there(&devices.hash)?.is_none();
     let hash = if created { Device::create(&devices.hash)? } else { Device::open_writable(&devices.hash)? };
-    let root_hash = match write(&layout, &data, hash) {
+    let root_hash = match write(&layout, &data, hash, work) {
         Ok(root_hash) => root_hash,
         Err(error) => {
             if created && let Err(left) = std::fs::remove_file(&devices.hash) {
@@ -95,11 +96,13 @@ pub fn format(devices: &Devices, builder: ParamsBuilder) -> Result<Formatted> {
     Ok(Formatted { layout, root_hash, uncovered_bytes })
 }
 
-fn write(layout: &Layout, data: &Device, mut hash: Device) -> Result<RootHash> {
+fn write(layout: &Layout, data: &Device, mut hash: Device, work: &Work<'_>) -> Result<RootHash> {
     let params = layout.params();
     hash.extend_to(layout.hash_end())?;
     invalidate_superblock(layout, &hash)?;
-    let root_hash = tree::create(layout, data, &hash)?;
+    let root_hash = tree::create(layout, data, &hash, work)?;
+    // From here on there is nothing to wait for but the device.
+    work.check()?;
     hash.sync()?;
     if let Some(superblock) = params.superblock() {
         hash.write_at(&superblock.to_bytes(), params.hash_offset())?;
@@ -151,8 +154,8 @@ pub fn load(hash: &Path, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
 ///
 /// # Errors
 /// [`Error::DeviceTooSmall`] for a device that ends before its area; [`Error::FecUnsupported`]; [`Error::Open`],
-/// [`Error::NotDevice`] and [`Error::Io`].
-pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash) -> Result<Verification> {
+/// [`Error::NotDevice`] and [`Error::Io`]; [`Error::Cancelled`].
+pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash, work: &Work<'_>) -> Result<Verification> {
     let layout = Layout::new(params)?;
     let data = Device::open(&devices.data)?;
     let hash = Device::open(&devices.hash)?;
@@ -164,7 +167,7 @@ pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash) -> Resul
     if layout.hash_blocks() > 0 {
         hash.check_size(layout.hash_end())?;
     }
-    tree::verify(&layout, root_hash, &data, &hash)
+    tree::verify(&layout, root_hash, &data, &hash, work)
 }
 
 /// The size of a device or file in bytes.

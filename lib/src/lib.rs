@@ -5,7 +5,7 @@
 //! a device-mapper mapping made by [`dm::activate`].
 //!
 //! ```
-//! use dmverity::{BlockSize, Devices, HashAlgorithm, Params, Salt};
+//! use dmverity::{BlockSize, Devices, HashAlgorithm, Params, Salt, Work};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = std::env::temp_dir().join(format!("dmverity-doc-{}", std::process::id()));
@@ -17,13 +17,13 @@
 //!     .algorithm(HashAlgorithm::from_name("sha512")?)
 //!     .data_block_size(BlockSize::new(1024)?)
 //!     .salt(Salt::random()?);
-//! let formatted = dmverity::format(&devices, builder)?;
+//! let formatted = dmverity::format(&devices, builder, &Work::default())?;
 //! println!("root hash: {}", formatted.root_hash);
 //!
 //! // Everything but the root hash is in the superblock.
 //! let params = dmverity::load(&devices.hash, 0, None)?;
 //! assert_eq!(params.data_blocks(), 40);
-//! assert!(dmverity::verify(&devices, &params, &formatted.root_hash)?.is_good());
+//! assert!(dmverity::verify(&devices, &params, &formatted.root_hash, &Work::default())?.is_good());
 //! # std::fs::remove_dir_all(&directory)?;
 //! # Ok(())
 //! # }
@@ -33,7 +33,7 @@
 //!
 //! - Nothing is written before everything is checked, and the superblock is written last: an interrupted [`format()`]
 //!   leaves nothing that loads.
-//! - Memory does not grow with the image.
+//! - Memory does not grow with the image, nor do results depend on the number of threads.
 //! - What is written is byte for byte what cryptsetup's `veritysetup` writes for the same parameters.
 //! - No version of a kernel or of a device-mapper target is ever compared: the kernel is asked, and answers.
 //!
@@ -63,6 +63,7 @@ mod sysfs;
 pub mod table;
 mod tree;
 pub mod units;
+mod work;
 
 pub use error::{Error, Result};
 pub use hash::{HashAlgorithm, HashType};
@@ -74,3 +75,4 @@ pub use superblock::Superblock;
 pub use sysfs::Holder;
 pub use tree::{Failure, Verification};
 pub use units::BlockSize;
+pub use work::{Progress, Work};

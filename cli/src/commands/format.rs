@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Spelling, header};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, system_words};
-use crate::output;
+use crate::{interruption, output};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (data, hash) = (arguments.path(0), arguments.path(1));
@@ -25,7 +25,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         builder = builder.uuid(uuid.value);
     }
     let root_hash_file = arguments.path_option("root-hash-file").as_deref().map(RootHashFile::check).transpose()?;
-    let formatted = dmverity::format(&arguments.devices(data, hash), builder)?;
+    let formatted = interruption::watched(arguments.threads()?, |work| {
+        dmverity::format(&arguments.devices(data, hash), builder, work)
+    })?;
 
     let params = formatted.layout.params();
     if let Some(page_size) = dmverity::page_size().filter(|&page_size| params.data_block_size().bytes() > page_size) {

@@ -1,5 +1,6 @@
 //! The actions, one file each, and what several of them share.
 
+pub(crate) mod benchmark;
 pub(crate) mod close;
 pub(crate) mod dump;
 pub(crate) mod features;

@@ -1,15 +1,18 @@
 //! `verify`: check an image in userspace.
 
-use dmverity::{Error, Failure as Fault, Verification};
+use dmverity::{Error, Failure as Fault, Verification, Work};
 
 use super::image_to_check;
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, sizes};
+use crate::interruption;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (data, hash) = (arguments.path(0), arguments.path(1));
     let (params, root_hash) = image_to_check(arguments, data, hash, 2)?;
-    match dmverity::verify(&arguments.devices(data, hash), &params, &root_hash) {
+    let devices = arguments.devices(data, hash);
+    let verify = |work: &Work<'_>| dmverity::verify(&devices, &params, &root_hash, work);
+    match interruption::watched(arguments.threads()?, verify) {
         Ok(found) if found.is_good() => Ok(()),
         Ok(found) => Err(failure(&found)),
         // A device that ends too early is a failed verification, but not of the data's making.

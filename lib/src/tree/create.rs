@@ -1,31 +1,92 @@
 //! Writing the hash tree.
 
-use super::{LevelHasher, Source, root_hash};
+use super::pieces::{Content, UNIFORM_BYTES};
+use super::{LevelHasher, all_of, as_usize, root_hash};
 use crate::error::Result;
 use crate::io::Device;
 use crate::layout::Layout;
 use crate::params::RootHash;
+use crate::work::Work;
 
-/// How many bytes of hash blocks are written at a time, where blocks are smaller.
+/// How many bytes are written at a time.
 const WRITE_BYTES: usize = 1 << 20;
 
 /// Writes every level of the tree over `data` to `hash` and returns the root hash. Both devices must hold their areas.
-pub(crate) fn create(layout: &Layout, data: &Device, hash: &Device) -> Result<RootHash> {
-    let size = layout.params().hash_block_size().as_usize();
-    let mut blocks = vec![0; (WRITE_BYTES / size).max(1) * size];
+pub(crate) fn create(layout: &Layout, data: &Device, hash: &Device, work: &Work<'_>) -> Result<RootHash> {
+    let size = layout.params().hash_block_size();
+    let mut progress = all_of(layout);
+    let mut uniform_digest = None;
+    data.will_be_read_in_order();
     for (index, level) in layout.levels().iter().enumerate() {
-        let mut hasher = LevelHasher::new(layout, Source::of_level(layout, index, data, hash));
-        let mut next = 0;
-        while next < level.blocks {
-            let mut written = 0;
-            for (block, index) in blocks.chunks_exact_mut(size).zip(next..level.blocks) {
-                hasher.hash_block(index, block)?;
-                written += 1;
+        let hasher = LevelHasher::new(layout, index, (data, hash), uniform_digest, work);
+        let uniform = hasher.uniform_hash_block();
+        let mut writer = Writer::new(hash, level.first_block * size.bytes(), &uniform);
+        hasher.run(
+            Some(data.holes()),
+            &mut progress,
+            |piece, reader| {
+                if piece.content == Content::Uniform && hasher.is_whole(&piece.blocks) {
+                    let output = hasher.output(&piece.blocks);
+                    return Ok(Output::Uniform(as_usize(output.end - output.start)));
+                }
+                hasher.hash(piece, reader).map(Output::Bytes)
+            },
+            |output| writer.add(output),
+        )?;
+        writer.flush()?;
+        uniform_digest = Some(layout.params().hasher(size).digest(&uniform));
+    }
+    root_hash(layout, data, hash, work)
+}
+
+/// What comes of a piece.
+enum Output {
+    /// Bytes of the level.
+    Bytes(Vec<u8>),
+    /// This many bytes of hash blocks that are all over a hole.
+    Uniform(usize),
+}
+
+/// Writes a level from the front to the back.
+struct Writer<'a> {
+    device: &'a Device,
+    position: u64,
+    pending: Vec<u8>,
+    uniform: &'a [u8],
+    /// As many uniform hash blocks as are ever asked for at a time, from the first time on.
+    uniform_blocks: Vec<u8>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(device: &'a Device, position: u64, uniform: &'a [u8]) -> Self {
+        Self { device, position, pending: Vec::new(), uniform, uniform_blocks: Vec::new() }
+    }
+
+    fn add(&mut self, output: Output) -> Result<()> {
+        match output {
+            Output::Bytes(bytes) => {
+                self.pending.extend_from_slice(&bytes);
+                if self.pending.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
             }
-            let position = (level.first_block + next) * size as u64;
-            hash.write_at(&blocks[..written * size], position)?;
-            next += written as u64;
+            Output::Uniform(len) => {
+                self.flush()?;
+                if self.uniform_blocks.is_empty() {
+                    let count = (UNIFORM_BYTES / self.uniform.len()).max(1);
+                    self.uniform_blocks = self.uniform.repeat(count);
+                }
+                self.device.write_at(&self.uniform_blocks[..len], self.position)?;
+                self.position += len as u64;
+                Ok(())
+            }
         }
     }
-    root_hash(layout, data, hash)
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.pending.is_empty() {
+            self.device.write_at(&self.pending, self.position)?;
+            self.position += self.pending.len() as u64;
+            self.pending.clear();
+        }
+        Ok(())
+    }
 }

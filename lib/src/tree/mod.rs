@@ -1,22 +1,30 @@
-//! The hash tree: created in [`create`], checked in [`verify`]. Both walk it level by level from the data upwards with
-//! the same [`Source`]: the data area for level 0, else the level below. Memory is bounded whatever the image.
+//! The hash tree: created in [`create`], checked in [`verify`]. Both go level by level from the data upwards with the same
+//! [`LevelHasher`], whose [`Source`] is the data area for level 0, else the level below. A level is cut into [`pieces`],
+//! which threads hash as they come ([`in_order`]); what is made of them keeps their order. Memory is bounded whatever
+//! the image.
 
 mod create;
+mod in_order;
+mod permits;
+mod pieces;
 mod verify;
 
 pub(crate) use create::create;
 pub(crate) use verify::verify;
 pub use verify::{Failure, Verification};
 
+use std::ops::Range;
+
 use crate::error::Result;
 use crate::hash::BlockHasher;
-use crate::io::Device;
+use crate::io::{Device, Holes, Reader};
 use crate::layout::Layout;
 use crate::params::RootHash;
 use crate::units::BlockSize;
-
-/// How many bytes are read at a time, where blocks are smaller.
-const READ_BYTES: usize = 1 << 20;
+use crate::work::{Progress, Work};
+use in_order::in_order;
+use permits::Permits;
+use pieces::{Content, Piece, Pieces};
 
 /// Blocks whose digests make up one level.
 struct Source<'a> {
@@ -25,18 +33,33 @@ struct Source<'a> {
     start: u64,
     block_size: BlockSize,
     blocks: u64,
+    /// How many bytes of data lie below each block.
+    span: u64,
+    /// How many bytes of data there are.
+    data_bytes: u64,
 }
 
 impl<'a> Source<'a> {
     /// What level `index` holds the digests of.
     fn of_level(layout: &Layout, index: usize, data: &'a Device, hash: &'a Device) -> Self {
         let params = layout.params();
+        let data_block = params.data_block_size();
+        let data_bytes = params.data_bytes();
         match index.checked_sub(1) {
-            None => Self { device: data, start: 0, block_size: params.data_block_size(), blocks: params.data_blocks() },
+            None => Self {
+                device: data,
+                start: 0,
+                block_size: data_block,
+                blocks: params.data_blocks(),
+                span: data_block.bytes(),
+                data_bytes,
+            },
             Some(below) => {
                 let level = layout.levels()[below];
                 let block_size = params.hash_block_size();
-                Self { device: hash, start: level.first_block * block_size.bytes(), block_size, blocks: level.blocks }
+                let start = level.first_block * block_size.bytes();
+                let span = (0..index).fold(data_block.bytes(), |span, _| span.saturating_mul(layout.fan_out()));
+                Self { device: hash, start, block_size, blocks: level.blocks, span, data_bytes }
             }
         }
     }
@@ -45,57 +68,167 @@ impl<'a> Source<'a> {
     fn position(&self, index: u64) -> u64 {
         self.start + index * self.block_size.bytes()
     }
+
+    /// The byte on the device behind the last block.
+    fn end(&self) -> u64 {
+        self.position(self.blocks)
+    }
 }
 
-/// Computes the hash blocks of one level, one after the other.
+/// Computes the hash blocks of one level.
 struct LevelHasher<'a> {
     source: Source<'a>,
     hasher: BlockHasher,
     fan_out: u64,
     stride: usize,
-    buffer: Vec<u8>,
+    hash_block: usize,
+    /// The bytes of the level itself.
+    bytes: u64,
+    /// The digest of blocks that lie over nothing but a hole.
+    uniform_digest: Vec<u8>,
+    work: &'a Work<'a>,
+    permits: Permits,
 }
 
 impl<'a> LevelHasher<'a> {
-    fn new(layout: &Layout, source: Source<'a>) -> Self {
-        let at_a_time = (READ_BYTES / source.block_size.as_usize()).max(1) * source.block_size.as_usize();
+    /// For level `index`. `uniform_digest` is the digest of the source's blocks that lie over nothing but a hole; blocks
+    /// of data are zeros then.
+    fn new(
+        layout: &Layout,
+        index: usize,
+        (data, hash): (&'a Device, &'a Device),
+        uniform_digest: Option<Vec<u8>>,
+        work: &'a Work<'a>,
+    ) -> Self {
+        let source = Source::of_level(layout, index, data, hash);
+        let hasher = layout.params().hasher(source.block_size);
+        let hash_block = layout.params().hash_block_size();
         Self {
-            hasher: layout.params().hasher(source.block_size),
+            uniform_digest: uniform_digest.unwrap_or_else(|| hasher.zero_digest().to_vec()),
             source,
+            hasher,
             fan_out: layout.fan_out(),
             stride: layout.digest_stride(),
-            buffer: vec![0; at_a_time],
+            hash_block: hash_block.as_usize(),
+            bytes: layout.levels()[index].blocks * hash_block.bytes(),
+            work,
+            permits: Permits::new(work.hashing_threads()),
         }
     }
 
-    /// How many blocks hash block `index` of the level holds the digests of.
-    fn children(&self, index: u64) -> u64 {
-        self.fan_out.min(self.source.blocks - index * self.fan_out)
+    /// Has each piece of the source looked at by `examine`, by several threads at once; what it makes of them goes to
+    /// `deliver` in order, and is done then for `progress`. With `holes` these are the holes of the data.
+    fn run<T: Send>(
+        &self,
+        holes: Option<Holes<'_>>,
+        progress: &mut Progress,
+        examine: impl Fn(&Piece, &mut Reader) -> Result<T> + Sync,
+        mut deliver: impl FnMut(T) -> Result<()> + Send,
+    ) -> Result<()> {
+        let mut pieces = Pieces::new(&self.source, (self.fan_out, self.hash_block as u64), holes);
+        let workers = pieces.workers(self.permits.count());
+        let next = || {
+            self.work.check()?;
+            Ok(pieces.next())
+        };
+        let reader = || Reader::new(pieces::longest_read(self.source.block_size));
+        let examine = |reader: &mut Reader, piece: Piece| {
+            let bytes = (piece.blocks.end - piece.blocks.start) * self.source.block_size.bytes();
+            Ok((bytes, examine(&piece, reader)?))
+        };
+        in_order(workers, next, reader, examine, |(bytes, result)| {
+            deliver(result)?;
+            progress.done += bytes;
+            self.work.report(*progress);
+            Ok(())
+        })
     }
 
-    /// Fills `block` with what hash block `index` of the level has to be.
-    fn hash_block(&mut self, index: u64, block: &mut [u8]) -> Result<()> {
-        block.fill(0);
-        let mut next = index * self.fan_out;
-        let mut digests = block;
-        let end = next + self.children(index);
-        while next < end {
-            let size = self.source.block_size.as_usize();
-            let count = usize::try_from(end - next).map_or(usize::MAX, |left| left.min(self.buffer.len() / size));
-            let blocks = &mut self.buffer[..count * size];
-            self.source.device.read_at(blocks, self.source.position(next))?;
-            self.hasher.hash_blocks(blocks, digests, self.stride);
-            next += count as u64;
-            digests = digests.get_mut(count * self.stride..).unwrap_or_default();
+    /// Which bytes of the level come of these blocks of the source. Behind the last digest of a hash block, what is
+    /// spare belongs to that digest.
+    fn output(&self, blocks: &Range<u64>) -> Range<u64> {
+        let position = |block: u64| {
+            if block == self.source.blocks {
+                self.bytes
+            } else {
+                block / self.fan_out * self.hash_block as u64 + block % self.fan_out * self.stride as u64
+            }
+        };
+        position(blocks.start)..position(blocks.end)
+    }
+
+    /// Whether what comes of these blocks are whole hash blocks, full of digests.
+    fn is_whole(&self, blocks: &Range<u64>) -> bool {
+        blocks.start.is_multiple_of(self.fan_out) && blocks.end.is_multiple_of(self.fan_out)
+    }
+
+    /// A hash block full of the digest of blocks over a hole.
+    fn uniform_hash_block(&self) -> Vec<u8> {
+        let mut block = vec![0; self.hash_block];
+        for digest in block.chunks_mut(self.stride).take(as_usize(self.fan_out)) {
+            digest[..self.uniform_digest.len()].copy_from_slice(&self.uniform_digest);
         }
-        Ok(())
+        block
+    }
+
+    /// The bytes of the level that come of a piece.
+    fn hash(&self, piece: &Piece, reader: &mut Reader) -> Result<Vec<u8>> {
+        let output = self.output(&piece.blocks);
+        let mut bytes = vec![0; as_usize(output.end - output.start)];
+        match piece.content {
+            Content::Uniform => self.for_each_hash_block(&piece.blocks, &mut bytes, |blocks, digests| {
+                for digest in digests.chunks_mut(self.stride).take(as_usize(blocks.end - blocks.start)) {
+                    digest[..self.uniform_digest.len()].copy_from_slice(&self.uniform_digest);
+                }
+            }),
+            Content::Data { cold } => {
+                let size = self.source.block_size.as_usize();
+                let len = as_usize(piece.blocks.end - piece.blocks.start) * size;
+                let data = reader.read(self.source.device, self.source.position(piece.blocks.start), len, cold)?;
+                let _permit = self.permits.take();
+                self.for_each_hash_block(&piece.blocks, &mut bytes, |blocks, digests| {
+                    let from = as_usize(blocks.start - piece.blocks.start) * size;
+                    let len = as_usize(blocks.end - blocks.start) * size;
+                    self.hasher.hash_blocks(&data[from..from + len], digests, self.stride);
+                });
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Calls `each` with those of `blocks` whose digests lie in one hash block, and the part of `bytes` from their first
+    /// digest to the end of what is theirs. `bytes` is what comes of all of `blocks`.
+    fn for_each_hash_block(&self, blocks: &Range<u64>, bytes: &mut [u8], mut each: impl FnMut(Range<u64>, &mut [u8])) {
+        let mut rest = bytes;
+        let mut start = blocks.start;
+        while start < blocks.end {
+            let end = blocks.end.min((start / self.fan_out + 1) * self.fan_out);
+            let output = self.output(&(start..end));
+            let (digests, after) = rest.split_at_mut(as_usize(output.end - output.start));
+            each(start..end, digests);
+            (rest, start) = (after, end);
+        }
     }
 }
 
-/// The digest of the top hash block, or of the only data block where there is no level.
-fn root_hash(layout: &Layout, data: &Device, hash: &Device) -> Result<RootHash> {
+/// Lengths that a piece has fit the memory it is in.
+fn as_usize(len: u64) -> usize {
+    usize::try_from(len).expect("pieces are small")
+}
+
+/// All the bytes there are to be hashed.
+fn all_of(layout: &Layout) -> Progress {
+    let params = layout.params();
+    Progress { done: 0, total: params.data_bytes() + layout.hash_blocks() * params.hash_block_size().bytes() }
+}
+
+/// The digest of the top hash block, or of the only data block where there is no level: the last step.
+fn root_hash(layout: &Layout, data: &Device, hash: &Device, work: &Work<'_>) -> Result<RootHash> {
     let source = Source::of_level(layout, layout.levels().len(), data, hash);
     let mut block = vec![0; source.block_size.as_usize()];
     source.device.read_at(&mut block, source.start)?;
-    Ok(RootHash::new(layout.params().hasher(source.block_size).digest(&block)))
+    let digest = layout.params().hasher(source.block_size).digest(&block);
+    let total = all_of(layout).total;
+    work.report(Progress { done: total, total });
+    Ok(RootHash::new(digest))
 }

@@ -1,10 +1,13 @@
 //! Checking data against a hash tree, and the tree against itself and a root hash.
 
-use super::{LevelHasher, Source, root_hash};
+use std::ops::Range;
+
+use super::{LevelHasher, all_of, as_usize, root_hash};
 use crate::error::Result;
 use crate::io::Device;
 use crate::layout::Layout;
 use crate::params::RootHash;
+use crate::work::Work;
 
 /// One thing that is wrong with an image. Positions are byte offsets on the device they name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,53 +67,82 @@ impl Verification {
         }
         self.failures += 1;
     }
+
+    /// Adds what was found behind everything that was found here.
+    fn append(&mut self, behind: Self) {
+        let room = Self::KEPT - self.first.len();
+        self.first.extend(behind.first.into_iter().take(room));
+        self.failures += behind.failures;
+    }
 }
 
 /// Checks every data block and every hash block. Both devices must hold their areas.
-pub(crate) fn verify(layout: &Layout, expected: &RootHash, data: &Device, hash: &Device) -> Result<Verification> {
+pub(crate) fn verify(
+    layout: &Layout,
+    expected: &RootHash,
+    data: &Device,
+    hash: &Device,
+    work: &Work<'_>,
+) -> Result<Verification> {
     let mut found = Verification::default();
-    let size = layout.params().hash_block_size().as_usize();
-    let (mut stored, mut computed) = (vec![0; size], vec![0; size]);
+    let mut progress = all_of(layout);
+    data.will_be_read_in_order();
+    hash.will_be_read_in_order();
     for (index, level) in layout.levels().iter().enumerate() {
-        let mut hasher = LevelHasher::new(layout, Source::of_level(layout, index, data, hash));
-        for block in 0..level.blocks {
-            let position = (level.first_block + block) * size as u64;
-            hash.read_at(&mut stored, position)?;
-            hasher.hash_block(block, &mut computed)?;
-            if stored != computed {
-                compare(&hasher, index, block, (&stored, &computed), position, &mut found);
-            }
-        }
+        let hasher = LevelHasher::new(layout, index, (data, hash), None, work);
+        let level_start = level.first_block * layout.params().hash_block_size().bytes();
+        // Only data have holes that nobody has to read: hash blocks are what is checked.
+        let holes = (index == 0).then(|| data.holes());
+        hasher.run(
+            holes,
+            &mut progress,
+            |piece, reader| {
+                let computed = hasher.hash(piece, reader)?;
+                let mut stored = vec![0; computed.len()];
+                let start = hasher.output(&piece.blocks).start;
+                hash.read_at(&mut stored, level_start + start)?;
+                let mut found = Verification::default();
+                if stored != computed {
+                    compare(&hasher, index, &piece.blocks, level_start, (&stored, &computed), &mut found);
+                }
+                Ok(found)
+            },
+            |behind| {
+                found.append(behind);
+                Ok(())
+            },
+        )?;
     }
-    found.root_hash_matches = root_hash(layout, data, hash)? == *expected;
+    found.root_hash_matches = root_hash(layout, data, hash, work)? == *expected;
     Ok(found)
 }
 
-/// Finds out where hash block `block` at `position` differs from what it has to be, in the order of its bytes.
+/// Finds out where what comes of `blocks` of the source differs from what it has to be, in the order of its bytes.
+/// `level_start` is the byte on the hash device where the level starts.
 fn compare(
     hasher: &LevelHasher<'_>,
     level: usize,
-    block: u64,
+    blocks: &Range<u64>,
+    level_start: u64,
     (stored, computed): (&[u8], &[u8]),
-    position: u64,
     found: &mut Verification,
 ) {
     let digest_size = hasher.hasher.digest_size();
-    let mut spare_from = 0;
-    let first_child = block * hasher.fan_out;
-    for child in 0..hasher.children(block) {
-        let start = spare_from;
-        if stored[start..start + digest_size] != computed[start..start + digest_size] {
-            let position = hasher.source.position(first_child + child);
+    let first = hasher.output(blocks).start;
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
+    for block in blocks.clone() {
+        let output = hasher.output(&(block..block + 1));
+        let digest = as_usize(output.start - first)..as_usize(output.start - first) + digest_size;
+        if stored[digest.clone()] != computed[digest.clone()] {
+            let position = hasher.source.position(block);
             found.add(if level == 0 { Failure::DataBlock { position } } else { Failure::HashBlock { position } });
         }
-        let padding = start + digest_size..start + hasher.stride;
-        if stored[padding.clone()].iter().any(|&byte| byte != 0) {
-            found.add(Failure::SpareArea { position: position + padding.start as u64 });
+        // What follows a digest up to the next one, and up to the end of the hash block, has to be zero.
+        let next_digest = digest.start + hasher.stride;
+        for spare in [digest.end..next_digest, next_digest..as_usize(output.end - first)] {
+            if !is_zero(&stored[spare.clone()]) {
+                found.add(Failure::SpareArea { position: level_start + first + spare.start as u64 });
+            }
         }
-        spare_from = start + hasher.stride;
-    }
-    if stored[spare_from..].iter().any(|&byte| byte != 0) {
-        found.add(Failure::SpareArea { position: position + spare_from as u64 });
     }
 }

@@ -1,17 +1,27 @@
 //! Files and block devices: what they are, how large, positioned reads and writes. The only module of the hash tree
 //! side that opens anything.
 
+mod holes;
+mod reader;
+mod residency;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::stat::{major, minor};
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::{Error, Result};
 use crate::sysfs;
+
+pub(crate) use holes::Holes;
+pub(crate) use reader::Reader;
+use residency::Residency;
 
 /// An open image: a regular file or a block device.
 #[derive(Debug)]
@@ -20,6 +30,10 @@ pub(crate) struct Device {
     path: PathBuf,
     identity: Identity,
     bytes: u64,
+    /// The same opened to be read around the page cache, once that was asked for; `None` where it cannot be.
+    direct: OnceLock<Option<File>>,
+    /// `None` where the system does not tell what is in the page cache.
+    residency: OnceLock<Option<Residency>>,
 }
 
 /// What makes two paths the same device.
@@ -64,7 +78,7 @@ impl Device {
         let identity = identity_of(&metadata).ok_or_else(|| Error::NotDevice { path: path.to_owned() })?;
         // The end of a block device is its size; its metadata do not have it.
         let bytes = file.seek(SeekFrom::End(0)).map_err(open_error)?;
-        Ok(Self { file, path: path.to_owned(), identity, bytes })
+        Ok(Self { file, path: path.to_owned(), identity, bytes, direct: OnceLock::new(), residency: OnceLock::new() })
     }
 
     /// The path it was opened by.
@@ -80,6 +94,46 @@ impl Device {
     /// Fills `buffer` from byte `offset` on.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+    }
+
+    /// Reads around the page cache, as much as that can be done, and returns how many bytes it was: fewer than
+    /// `buffer` has room for at the end of a file, and where the file system or device does not take it.
+    fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {
+        let Some(file) = self.direct.get_or_init(|| self.open_direct()) else { return 0 };
+        let mut read = 0;
+        while let Ok(more @ 1..) = file.read_at(&mut buffer[read..], offset + read as u64) {
+            read += more;
+            if read == buffer.len() || !(read as u64).is_multiple_of(reader::DIRECT_ALIGNMENT) {
+                break;
+            }
+        }
+        read
+    }
+
+    /// The same device once more: reading around the page cache is a matter of how a device was opened.
+    fn open_direct(&self) -> Option<File> {
+        let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_DIRECT).open(&self.path).ok()?;
+        // The path may have come to mean something else.
+        (identity_of(&file.metadata().ok()?)? == self.identity).then_some(file)
+    }
+
+    /// Whether most of a stretch is not in the page cache, so that reading around it is faster.
+    pub(crate) fn is_cold(&self, offset: u64, len: u64) -> bool {
+        self.residency
+            .get_or_init(|| Residency::new(&self.file, self.bytes))
+            .as_ref()
+            .is_some_and(|residency| residency.is_cold(offset, len))
+    }
+
+    /// Says that it will be read from the front to the back, so that the kernel reads ahead.
+    pub(crate) fn will_be_read_in_order(&self) {
+        // Only a hint: where it is refused all is read all the same.
+        let _ = posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
+    }
+
+    /// Its holes.
+    pub(crate) fn holes(&self) -> Holes<'_> {
+        Holes::new(matches!(self.identity, Identity::File(..)).then_some(&self.file))
     }
 
     /// Writes all of `bytes` from byte `offset` on.

@@ -1,0 +1,68 @@
+//! `benchmark`: show how fast this machine hashes blocks, with every backend it has.
+
+use std::fmt::Write;
+use std::num::NonZero;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dmverity::HashAlgorithm;
+use dmverity::hash::{Backend, BlockHasher};
+
+use crate::arguments::Arguments;
+use crate::failure::Result;
+use crate::output;
+
+/// For how long each is measured.
+const DURATION: Duration = Duration::from_millis(200);
+
+/// What is hashed again and again, by each thread: what is read at a time, and fits a processor's cache.
+const BYTES: usize = 512 << 10;
+const MIB: f64 = 0.5;
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let threads = arguments.threads()?.map_or(1, NonZero::get);
+    let asked_for = arguments.text_option("hash").map(|name| HashAlgorithm::from_name(&name)).transpose()?;
+    let size = arguments.params()?.build(Path::new("memory"), BYTES as u64)?.data_block_size();
+    let title = format!("Hashing blocks of {size} bytes in memory, threads: {threads}\n");
+    output::print(&format!("{title}{:<16}{:<16}{:>10}\n", "Algorithm", "Backend", "MiB/s"))?;
+    let mut seen = Vec::new();
+    for algorithm in asked_for.map_or_else(|| HashAlgorithm::all().collect(), |algorithm| vec![algorithm]) {
+        // Other spellings are no other algorithms.
+        if seen.contains(&algorithm) {
+            continue;
+        }
+        seen.push(algorithm);
+        for backend in Backend::available(algorithm) {
+            let params = arguments.params()?.algorithm(algorithm).build(Path::new("memory"), BYTES as u64)?;
+            let speed = measure(&params.hasher(size).with_backend(backend), threads);
+            let mut line = String::new();
+            writeln!(line, "{:<16}{:<16}{speed:>10.1}", algorithm.name(), backend.name())
+                .expect("a String takes everything");
+            output::print(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// MiB per second, by all threads together.
+fn measure(hasher: &BlockHasher, threads: usize) -> f64 {
+    thread::scope(|scope| {
+        let measuring: Vec<_> = (0..threads).map(|_| scope.spawn(|| measure_one(hasher))).collect();
+        measuring.into_iter().map(|thread| thread.join().expect("hashing does not panic")).sum()
+    })
+}
+
+fn measure_one(hasher: &BlockHasher) -> f64 {
+    // Not zeros, which are not hashed.
+    let blocks = vec![0x5A; BYTES];
+    let stride = hasher.digest_size();
+    let mut digests = vec![0; BYTES / hasher.block_size().as_usize() * stride];
+    let start = Instant::now();
+    let mut rounds = 0_u32;
+    while start.elapsed() < DURATION {
+        hasher.hash_blocks(&blocks, &mut digests, stride);
+        rounds += 1;
+    }
+    f64::from(rounds) * MIB / start.elapsed().as_secs_f64()
+}

@@ -1,0 +1,45 @@
+//! Long work that a signal interrupts: it stops, cleans up, and then the command ends as the signal would have ended it.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use dmverity::{Error, Work};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::low_level::emulate_default_handler;
+
+/// Runs `work`; does not return if a signal has cancelled it.
+///
+/// # Errors
+/// Those of `work`.
+pub(crate) fn watched<T>(
+    threads: Option<NonZero<usize>>,
+    work: impl FnOnce(&Work<'_>) -> dmverity::Result<T>,
+) -> dmverity::Result<T> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let caught = Arc::new(AtomicUsize::new(0));
+    for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal)) {
+        // A second signal does not wait for the first one's consequences. Where one cannot be caught it ends the command
+        // as ever, and leaves a file without superblock.
+        let _ = flag::register_conditional_default(signal, Arc::clone(&cancel));
+        let _ = flag::register_usize(signal, Arc::clone(&caught), signal.unsigned_abs() as usize);
+        let _ = flag::register(signal, Arc::clone(&cancel));
+    }
+    let how = Work::default().cancel(&cancel);
+    let result = work(&threads.map_or(how, |threads| how.threads(threads)));
+    if matches!(result, Err(Error::Cancelled)) {
+        let signal = i32::try_from(caught.load(Ordering::SeqCst)).unwrap_or(SIGTERM);
+        // It fails for signals that nobody can catch.
+        let _ = emulate_default_handler(signal);
+    }
+    result
+}
+
+/// Whether whoever started the command wants it to go on in spite of a signal, as `nohup` does.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask & 1 << (signal - 1) != 0
+}

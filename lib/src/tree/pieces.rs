@@ -1,0 +1,132 @@
+//! How the work on one level is cut: pieces of adjacent source blocks, which are read as data or known to be zeros.
+
+use std::ops::Range;
+
+use super::{Source, as_usize};
+use crate::io::Holes;
+use crate::units::BlockSize;
+
+/// How many bytes are read at a time, where blocks are smaller: what fits a processor's second cache beside everything
+/// else, so that hashing finds it there.
+const WARM_BYTES: u64 = 256 << 10;
+
+/// The same when the page cache is left aside: devices are faster with long reads.
+const COLD_BYTES: u64 = 1 << 20;
+
+/// How much is looked at together to find out whether it is in the page cache.
+const COLD_WINDOW: u64 = 16 << 20;
+
+/// How many bytes of hash blocks a piece without data makes at most: those are not read, and go fast.
+pub(super) const UNIFORM_BYTES: usize = 1 << 20;
+
+/// How many more reads than hashing threads are in flight when the page cache is left aside.
+const COLD_READERS: usize = 3;
+
+/// The most that is read for a piece of blocks of this size.
+pub(super) fn longest_read(block_size: BlockSize) -> usize {
+    as_usize(COLD_BYTES.max(block_size.bytes()))
+}
+
+/// A piece of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Which blocks of the source.
+    pub(super) blocks: Range<u64>,
+    pub(super) content: Content,
+}
+
+/// What is in the blocks of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Whatever reading them gives.
+    Data {
+        /// Whether they are better read around the page cache.
+        cold: bool,
+    },
+    /// The same in each: the data below them are one hole.
+    Uniform,
+}
+
+/// The pieces of one level, from the front to the back.
+pub(super) struct Pieces<'a> {
+    source: &'a Source<'a>,
+    fan_out: u64,
+    hash_block_size: u64,
+    next: u64,
+    holes: Option<Holes<'a>>,
+    /// What the last look into the page cache was about, in bytes of the source, and what it found.
+    looked_at: Range<u64>,
+    cold: bool,
+}
+
+impl<'a> Pieces<'a> {
+    /// Without `holes` all blocks are read.
+    pub(super) fn new(
+        source: &'a Source<'a>,
+        (fan_out, hash_block_size): (u64, u64),
+        holes: Option<Holes<'a>>,
+    ) -> Self {
+        Self { source, fan_out, hash_block_size, next: 0, holes, looked_at: 0..0, cold: false }
+    }
+
+    /// How many workers it is worth to start, of whom `threads` may hash at a time: no more than there are pieces, and
+    /// some more to read where reads have to wait for the device.
+    pub(super) fn workers(&self, threads: usize) -> usize {
+        let Source { device, start, .. } = *self.source;
+        let bytes = self.source.end() - start;
+        let mut windows = (start..self.source.end()).step_by(as_usize((bytes / 16).max(COLD_WINDOW)));
+        let cold = windows.any(|window| device.is_cold(window, COLD_WINDOW));
+        let (workers, at_a_time) = if cold { (threads + COLD_READERS, COLD_BYTES) } else { (threads, WARM_BYTES) };
+        usize::try_from(bytes.div_ceil(at_a_time)).map_or(workers, |pieces| workers.min(pieces))
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) fn next(&mut self) -> Option<Piece> {
+        let left = self.source.blocks - self.next;
+        if left == 0 {
+            return None;
+        }
+        let (count, content) = match self.uniform_blocks() {
+            0 => self.data_blocks(),
+            count => (count, Content::Uniform),
+        };
+        let end = self.next + count.min(left);
+        let piece = Piece { blocks: self.next..end, content };
+        self.next = end;
+        Some(piece)
+    }
+
+    /// How many blocks from the next one on are over nothing but a hole. Whole hash blocks of them, if there are enough.
+    fn uniform_blocks(&mut self) -> u64 {
+        let Some(holes) = &mut self.holes else { return 0 };
+        let start = self.next.saturating_mul(self.source.span);
+        let end = holes.end_of_hole_at(start).min(self.source.data_bytes);
+        let blocks = end.saturating_sub(start) / self.source.span;
+        if blocks >= self.fan_out && self.next.is_multiple_of(self.fan_out) {
+            let most = (UNIFORM_BYTES as u64 / self.hash_block_size).max(1) * self.fan_out;
+            (blocks - blocks % self.fan_out).min(most)
+        } else {
+            // Up to where whole hash blocks start, and not so few that each is a piece of its own.
+            let to_boundary = self.fan_out - self.next % self.fan_out;
+            if blocks >= to_boundary || blocks * self.source.block_size.bytes() >= WARM_BYTES {
+                blocks.min(to_boundary)
+            } else {
+                0
+            }
+        }
+    }
+
+    /// How many blocks to read, and how.
+    fn data_blocks(&mut self) -> (u64, Content) {
+        let block_size = self.source.block_size.bytes();
+        let position = self.source.position(self.next);
+        if !self.looked_at.contains(&position) {
+            self.looked_at = position..position + COLD_WINDOW;
+            self.cold = self.source.device.is_cold(position, COLD_WINDOW.min(self.source.end() - position));
+        }
+        let most = if self.cold { COLD_BYTES } else { WARM_BYTES };
+        let at_a_time = (most / block_size).max(1);
+        // The first piece may be shorter, so that the others start at multiples of their length.
+        (at_a_time - self.next % at_a_time, Content::Data { cold: self.cold })
+    }
+}
