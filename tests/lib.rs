@@ -38,14 +38,26 @@ pub fn veritysetup() -> PathBuf {
     static_binary().unwrap_or_else(|error| panic!("{error:#}"))
 }
 
+/// The static `veritysetup` that can hash in one way only, whatever the processor offers: `make bench` builds them.
+pub fn forced_binary(backend: &str) -> Result<PathBuf> {
+    up_to_date(workspace().join(format!("target/bench/veritysetup-{backend}")), "make bench")
+}
+
 /// The tool we agree with: `REFERENCE`, or Debian's own.
+pub fn find_reference() -> Result<PathBuf> {
+    let path = env::var_os("REFERENCE").map_or_else(|| PathBuf::from("/usr/sbin/veritysetup"), PathBuf::from);
+    if !path.exists() {
+        bail!("{} is missing: install Debian's package cryptsetup-bin", path.display());
+    }
+    Ok(path)
+}
+
+/// The same, for tests that cannot go on without it.
 ///
 /// # Panics
 /// If it is not installed.
 pub fn reference() -> PathBuf {
-    let path = env::var_os("REFERENCE").map_or_else(|| PathBuf::from("/usr/sbin/veritysetup"), PathBuf::from);
-    assert!(path.exists(), "{} is missing: install Debian's package cryptsetup-bin", path.display());
-    path
+    find_reference().unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 fn find_static_binary() -> Result<PathBuf> {
@@ -55,14 +67,18 @@ fn find_static_binary() -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    let path = workspace().join("target/static/veritysetup");
+    up_to_date(workspace().join("target/static/veritysetup"), "make static")
+}
+
+/// The binary, unless it is missing or older than its source, and then what makes it.
+fn up_to_date(path: PathBuf, made_by: &str) -> Result<PathBuf> {
     if !path.is_file() {
-        bail!("{} is missing: run `make static` first", path.display());
+        bail!("{} is missing: run `{made_by}` first", path.display());
     }
     let built = fs::metadata(&path)?.modified()?;
     for package in ["lib", "cli"] {
         if let Some(newer) = newer_source(&workspace().join(package), built)? {
-            bail!("{} is newer than {}: run `make static` first", newer.display(), path.display());
+            bail!("{} is newer than {}: run `{made_by}` first", newer.display(), path.display());
         }
     }
     Ok(path)

@@ -3,6 +3,8 @@
 //! They take turns, in the order A B B A and so on, so that whatever drifts meanwhile falls on both. In the two turns of
 //! a round both read the same blocks, chosen at random, past the page cache, on one processor.
 
+mod random;
+
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error, Result, Seek as _, SeekFrom};
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
+
+use random::next;
 
 const USAGE: &str = "usage: read-latency CPU ROUNDS READS-IN-A-TURN SEED DEVICE-A DEVICE-B";
 
@@ -170,12 +174,4 @@ fn counters() -> Result<[u64; COUNTERS.len()]> {
         *value = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).sum();
     }
     Ok(values)
-}
-
-/// The next number of a fixed sequence (`SplitMix64`).
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

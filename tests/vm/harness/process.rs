@@ -20,12 +20,14 @@ fn package(program: &str) -> &str {
         "dmsetup" => "dmsetup",
         "blockdev" | "ipcrm" | "setpriv" => "util-linux",
         "losetup" => "mount",
-        "cat" | "cut" | "dd" | "id" | "rm" | "sha256sum" | "stat" | "tr" | "uname" => "coreutils",
+        "cat" | "cut" | "date" | "dd" | "id" | "rm" | "sha256sum" | "stat" | "tr" | "uname" => "coreutils",
         "keyctl" => "keyutils",
         "openssl" => "openssl",
         "lz4" => "lz4",
         "zstd" => "zstd",
         "udevadm" => "udev",
+        "fincore" => "util-linux-extra",
+        "perf" => "linux-perf",
         "mke2fs" => "e2fsprogs",
         "mksquashfs" => "squashfs-tools",
         other => other,
@@ -64,10 +66,15 @@ fn missing(program: &str) -> anyhow::Error {
 
 /// A command for a program found by [`find`].
 pub fn command(program: &str) -> Result<Command> {
-    let mut command = Command::new(find(program)?);
+    Ok(command_at(&find(program)?))
+}
+
+/// A command for a program that lies there.
+pub fn command_at(path: &Path) -> Command {
+    let mut command = Command::new(path);
     // Error texts are shown and partly compared; locales would change them.
     command.env("LC_ALL", "C").stdin(Stdio::null());
-    Ok(command)
+    command
 }
 
 /// Runs the command to its end and returns its standard output; a failure carries what it said.
