@@ -5,12 +5,17 @@ TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 STATIC := target/static/veritysetup
 
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
-STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
+STATIC_VARIABLE := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS
+STATIC_FLAGS := -C target-feature=+crt-static
+STATIC_ENV := $(STATIC_VARIABLE)="$(STATIC_FLAGS)"
 
-.PHONY: help demo test check build static vm-shell compat bench-tasklet vectors fmt clean
+SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
+
+.PHONY: help demo test check build static bench-binaries vm-shell compat bench bench-instructions bench-tasklet vectors \
+	fmt clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ## Format, verify, open and read a real image, on a real kernel
 	tests/setup.sh build demo
@@ -44,6 +49,24 @@ compat: ## Run cryptsetup's own tests on ours: make compat COMPAT_SUITE=trixie K
 	tests/setup.sh build test
 	$(MAKE) static
 	$(CARGO) run --locked -p dmverity-tests --bin vm -- compat --kernel $(or $(KERNEL),6.1) $(if $(filter udev,$(NODES)),--udev)
+
+bench: bench-binaries ## Measure the speed next to the reference: make bench OPTIONS="--rows verify --size 64"
+	$(SPEED) $(OPTIONS)
+
+bench-instructions: bench-binaries ## Count instructions, and what changed: make bench-instructions OPTIONS=--record
+	$(SPEED) --instructions $(OPTIONS)
+
+# A binary for each way to hash that this processor has. Each is built in a folder of its own: other flags in the same
+# one would build everything again every time.
+bench-binaries:
+	tests/setup.sh build bench
+	$(MAKE) static
+	set -e; backends=$$($(SPEED) --backends); for backend in $$backends; do \
+		CARGO_TARGET_DIR=target/bench/$$backend \
+			$(STATIC_VARIABLE)="$(STATIC_FLAGS) --cfg dmverity_backend=\"$$backend\"" \
+			$(CARGO) build --release --locked -p veritysetup --target $(TARGET); \
+		cp target/bench/$$backend/$(TARGET)/release/veritysetup target/bench/veritysetup-$$backend; \
+	done
 
 bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KERNELS="6.1 7"
 	tests/setup.sh build bench

@@ -12,6 +12,9 @@ machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils"
 # the programs that another project's tests call in the machine.
 test="$machines e2fsprogs squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux"
 demo="$machines squashfs-tools"
+# The reference tool comes with what the machines need. What counts instructions (perf, of linux-perf, does it as well
+# where there is one), and what tells how much of a file is in the page cache.
+bench="$machines valgrind util-linux-extra"
 
 packages=
 for group in "$@"; do
@@ -19,7 +22,7 @@ for group in "$@"; do
     build) packages="$packages $build" ;;
     test) packages="$packages $test" ;;
     demo) packages="$packages $demo" ;;
-    bench) packages="$packages $machines" ;;
+    bench) packages="$packages $bench" ;;
     *)
         echo "usage: tests/setup.sh build|test|demo|bench..." >&2
         exit 2

@@ -1,0 +1,234 @@
+//! `speed`: how fast this command is next to the reference, and how many instructions it takes.
+//!
+//! Whole commands are timed, from their start to their end; the table has medians, what they were taken from goes to
+//! standard error. It never fails on a time, but it does where the two tools make different bytes.
+
+#[path = "speed/backends.rs"]
+mod backends;
+#[path = "speed/data.rs"]
+mod data;
+#[path = "speed/instructions.rs"]
+mod instructions;
+#[path = "speed/machine.rs"]
+mod machine;
+#[path = "speed/measure.rs"]
+mod measure;
+mod random;
+#[path = "speed/rows.rs"]
+mod rows;
+#[path = "speed/run.rs"]
+mod run;
+#[path = "speed/table.rs"]
+mod table;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{self, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use dmverity_tests::vm::{paths, process};
+use dmverity_tests::{find_reference, static_binary, workspace};
+use regex_lite::Regex;
+
+use backends::Backend;
+use measure::{Bench, Forced};
+
+const USAGE: &str = "\
+How fast this command is next to the reference, as a table: `make bench`.
+
+  speed [--pairs N] [--rows PATTERN] [--size MIB] [--directory DIRECTORY]
+      N runs of each tool for a row, 5 unless told (figures of fewer are for a try); only the rows whose text the
+      pattern, a regular expression, is found in; files of another size than 1024 MiB, a multiple of 16; the data in a
+      directory below this one, and not below target/
+  speed --instructions [--record] [--directory DIRECTORY]
+      only counts the instructions of a fixed job, next to those in tests/bench/instructions.txt; with --record writes
+      them there. Without --rows they are also counted after the table.
+  speed --backends
+      the ways to hash that this processor has: `make bench` builds a binary for each
+
+REFERENCE names another reference than /usr/sbin/veritysetup, DMVERITY_STATIC_BIN another binary of ours.
+";
+
+/// Fewer pairs are not to be published.
+const PAIRS: usize = 5;
+const MIB: u64 = 1024;
+
+struct Options {
+    pairs: usize,
+    rows: Option<Regex>,
+    mib: u64,
+    directory: Option<PathBuf>,
+    instructions: bool,
+    record: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    // Before anything else needs memory.
+    let result = match arguments.split_first() {
+        Some((first, rest)) if first == run::MEASURED => run::measured(rest),
+        _ => command(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("speed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(arguments: Vec<OsString>) -> Result<()> {
+    let arguments = arguments
+        .into_iter()
+        .map(|argument| argument.into_string().map_err(|argument| anyhow!("{} is not UTF-8", argument.display())));
+    let arguments = arguments.collect::<Result<Vec<String>>>()?;
+    match arguments.first().map(String::as_str) {
+        Some("--help" | "-h") => print!("{USAGE}"),
+        Some("--backends") => {
+            for backend in backends::available(&machine::cpuinfo()?) {
+                println!("{}", backend.name);
+            }
+        }
+        _ => bench(&options(arguments.into_iter())?)?,
+    }
+    Ok(())
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
+    let mut options =
+        Options { pairs: PAIRS, rows: None, mib: MIB, directory: None, instructions: false, record: false };
+    while let Some(option) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| anyhow!("{option} needs a value"));
+        match option.as_str() {
+            "--instructions" => options.instructions = true,
+            "--record" => options.record = true,
+            "--pairs" => {
+                options.pairs = value()?.parse().ok().filter(|pairs| *pairs > 0).context("--pairs takes a number")?;
+            }
+            "--size" => {
+                let mib = value()?.parse::<u64>().ok();
+                // A piece of the scattered data is a sixteenth.
+                let mib = mib.filter(|mib| *mib > 0 && mib.is_multiple_of(rows::PIECES) && *mib <= 1 << 20);
+                options.mib = mib.context("--size takes a multiple of 16, in MiB")?;
+            }
+            "--rows" => options.rows = Some(Regex::new(&value()?).context("--rows takes a regular expression")?),
+            "--directory" => options.directory = Some(value()?.into()),
+            _ => bail!("{option:?} is not an option\n\n{USAGE}"),
+        }
+    }
+    if options.record && !options.instructions {
+        bail!("--record belongs to --instructions");
+    }
+    if options.instructions && options.rows.is_some() {
+        bail!("--instructions has no rows");
+    }
+    Ok(options)
+}
+
+fn bench(options: &Options) -> Result<()> {
+    let cpuinfo = machine::cpuinfo()?;
+    let backends: Vec<&'static Backend> = backends::available(&cpuinfo).collect();
+    let mut rows = rows::rows(options.mib, &backends);
+    if let Some(pattern) = &options.rows {
+        let all: Vec<String> = rows.iter().map(|row| format!("  {}", row.what)).collect();
+        rows = rows::select(rows, pattern);
+        if rows.is_empty() {
+            bail!("no row matches; there are\n{}", all.join("\n"));
+        }
+    }
+    let count = options.instructions || options.rows.is_none();
+    let measure = !options.instructions;
+
+    // All that is needed is looked for at once: before anything takes long, and before anyone edits the source.
+    let programs = [("fincore", measure), ("valgrind", count)];
+    process::require(&programs.iter().filter(|(_, needed)| *needed).map(|(program, _)| *program).collect::<Vec<_>>())?;
+    let mut forced: Vec<Forced> = Vec::new();
+    for backend in backends {
+        if count || rows.iter().any(|row| row.backend() == Some(backend)) {
+            forced.push((backend, dmverity_tests::forced_binary(backend.name)?));
+        }
+    }
+    // They are run in another directory.
+    let (reference, ours) = (path::absolute(find_reference()?)?, path::absolute(static_binary()?)?);
+
+    let directory = directory(options)?;
+    run::clean_up_on_signals(directory.path().to_owned())?;
+    let bench = Bench {
+        directory: directory.path().to_owned(),
+        reference,
+        ours,
+        forced,
+        pairs: options.pairs,
+        mib: options.mib,
+    };
+    if measure {
+        print_table(&bench, &rows)?;
+        for backend in &backends::BACKENDS {
+            let lacks = backend.lacks(&cpuinfo);
+            if !lacks.is_empty() {
+                println!("This processor lacks {}: no rows for {}.", lacks.join(" and "), backend.name);
+            }
+        }
+    }
+    if count {
+        instructions::count(&bench.directory, &bench.forced, options.record)?;
+    }
+    directory.close().context("the data cannot be removed")
+}
+
+/// A directory for the data, removed when it is dropped.
+fn directory(options: &Options) -> Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let parent = if let Some(parent) = &options.directory {
+        builder.prefix("speed-");
+        parent.clone()
+    } else {
+        let parent = workspace().join("target/bench");
+        // What a killed run left behind.
+        paths::sweep(&parent)?;
+        parent
+    };
+    let name = paths::temporary("data");
+    if options.directory.is_none() {
+        builder.prefix(&name).rand_bytes(0);
+    }
+    let parent = fs::canonicalize(&parent).with_context(|| format!("no directory {}", parent.display()))?;
+    builder.tempdir_in(&parent).with_context(|| format!("cannot make a directory in {}", parent.display()))
+}
+
+/// Measures the rows up to one that fails; the table comes at the end in one piece.
+fn print_table(bench: &Bench, rows: &[rows::Row]) -> Result<()> {
+    let about = machine::describe(&bench.reference)?;
+    let before = machine::load()?;
+    let mut lines = Vec::new();
+    let mut notes = Vec::new();
+    let mut failed = Ok(());
+    for row in rows {
+        match bench.row(row) {
+            Ok(outcome) => {
+                lines.extend(outcome.line);
+                notes.extend(outcome.notes);
+            }
+            Err(error) => {
+                failed = Err(error);
+                break;
+            }
+        }
+    }
+    println!("{about}; load average {before} at the start, {} at the end; {} pairs.", machine::load()?, bench.pairs);
+    println!("\n{}", table::HEADING);
+    for line in &lines {
+        println!("{}", line.markdown());
+    }
+    println!();
+    if let Some(peak) = lines.iter().map(|line| line.peak_kib).max() {
+        println!("Ours needed {} MiB of memory at most; less than about 3 cannot be told.", table::mib(peak));
+    }
+    for note in notes {
+        println!("{note}");
+    }
+    failed
+}

@@ -1,0 +1,58 @@
+//! The ways to hash that a build can be held to, and which of them this processor has.
+
+/// A way to hash.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Backend {
+    /// As `--cfg dmverity_backend="NAME"` has it.
+    pub(crate) name: &'static str,
+    /// What the processor has to have, as `/proc/cpuinfo` has it.
+    flags: &'static [&'static str],
+    /// Whether valgrind knows the instructions.
+    pub(crate) valgrind: bool,
+}
+
+/// All, the fastest first.
+pub(crate) const BACKENDS: [Backend; 4] = [
+    Backend { name: "avx512", flags: &["avx512f", "avx512bw"], valgrind: false },
+    Backend { name: "sha_ni", flags: &["sha_ni"], valgrind: false },
+    Backend { name: "avx2", flags: &["avx2"], valgrind: true },
+    Backend { name: "portable", flags: &[], valgrind: true },
+];
+
+impl Backend {
+    /// Which of its flags the processor lacks, by the text of `/proc/cpuinfo`.
+    pub(crate) fn lacks(&self, cpuinfo: &str) -> Vec<&'static str> {
+        let line = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")?.split_once(':'));
+        let has: Vec<&str> = line.map_or("", |(_, flags)| flags).split_whitespace().collect();
+        self.flags.iter().copied().filter(|flag| !has.contains(flag)).collect()
+    }
+}
+
+/// Those that this processor has.
+pub(crate) fn available(cpuinfo: &str) -> impl Iterator<Item = &'static Backend> {
+    BACKENDS.iter().filter(|backend| backend.lacks(cpuinfo).is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(cpuinfo: &str) -> Vec<&'static str> {
+        available(cpuinfo).map(|backend| backend.name).collect()
+    }
+
+    #[test]
+    fn flags_are_whole_words() {
+        assert_eq!(
+            names("processor\t: 0\nflags\t\t: fpu sha_ni avx2 avx512f avx512bw\n"),
+            ["avx512", "sha_ni", "avx2", "portable"]
+        );
+        assert_eq!(names("flags\t\t: fpu avx512f avx512bw_x xsha_ni avx2\n"), ["avx2", "portable"]);
+    }
+
+    #[test]
+    fn every_processor_has_the_portable_one() {
+        assert_eq!(names("Features\t: sha2\n"), ["portable"]);
+        assert_eq!(BACKENDS[0].lacks("flags : avx512f"), ["avx512bw"]);
+    }
+}

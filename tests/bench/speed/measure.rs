@@ -1,0 +1,261 @@
+//! Measures one row: the two tools take turns, in the order A B B A and so on, so that whatever drifts meanwhile falls on
+//! both.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::backends::Backend;
+use crate::data;
+use crate::rows::{Action, Both, HOLE, Input, Job, PIECES, Row, SCATTERED, size};
+use crate::run::{Run, run};
+use crate::table::{Line, median, mib, seconds};
+
+/// How often each tool does the `dump`.
+const START_UPS: usize = 200;
+pub(crate) const UUID: &str = "--uuid=00000000-0000-4000-8000-000000000001";
+const DATA: &str = "data";
+const SCATTERED_DATA: &str = "scattered";
+/// The hash files of the reference and of ours.
+const TREES: [&str; 2] = ["hash-of-reference", "hash-of-ours"];
+
+/// What measuring needs.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// Where the data is.
+    pub(crate) directory: PathBuf,
+    pub(crate) reference: PathBuf,
+    /// The binary that is released.
+    pub(crate) ours: PathBuf,
+    /// Those that are held to one way to hash.
+    pub(crate) forced: Vec<Forced>,
+    pub(crate) pairs: usize,
+    /// The size of most files.
+    pub(crate) mib: u64,
+}
+
+/// A way to hash, and the binary that is held to it.
+pub(crate) type Forced = (&'static Backend, PathBuf);
+
+/// What came of a row.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// None if it cannot be measured here.
+    pub(crate) line: Option<Line>,
+    /// What else there is to know.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Bench {
+    pub(crate) fn row(&self, row: &Row) -> Result<Outcome> {
+        let outcome = match &row.job {
+            Job::Both(both) => self.both(&row.what, both),
+            Job::Scattered => self.scattered(&row.what),
+            Job::StartUp => self.start_up(&row.what),
+        };
+        outcome.with_context(|| row.what.clone())
+    }
+
+    fn both(&self, what: &str, job: &Both) -> Result<Outcome> {
+        let ours = match job.backend {
+            None => &self.ours,
+            Some(backend) => {
+                let forced = self.forced.iter().find(|(of, _)| *of == backend);
+                &forced.with_context(|| format!("no binary for {}", backend.name))?.1
+            }
+        };
+        let programs = [&self.reference, ours];
+        let data = self.path(DATA);
+        match job.input {
+            // A hole is not read beforehand: what has no data need not be in the page cache.
+            Input::Hole => data::write_hole(&data, self.mib * HOLE)?,
+            Input::Cached | Input::Cold => data::write_random(&data, self.mib)?,
+        }
+        let mut root = String::new();
+        if job.action == Action::Verify {
+            root = self.format(0, programs[0], DATA, job)?.1;
+        }
+
+        let mut runs = [Vec::new(), Vec::new()];
+        for pair in 0..self.pairs {
+            let mut roots = [None, None];
+            for turn in 0..2 {
+                let side = (pair + turn) % 2;
+                // The reference reads a hole as if it were data, which takes long.
+                if side == 0 && job.input == Input::Hole && !runs[0].is_empty() {
+                    continue;
+                }
+                if job.input == Input::Cold && !self.drop_cached(job.action)? {
+                    let note = format!("Left out, because files here stay in the page cache: {what}.");
+                    return Ok(Outcome { line: None, notes: vec![note] });
+                }
+                let run = match job.action {
+                    Action::Format => {
+                        let (run, root) = self.format(side, programs[side], DATA, job)?;
+                        roots[side] = Some(root);
+                        run
+                    }
+                    Action::Verify => self.verify(side, programs[side], TREES[0], &root, job)?,
+                };
+                runs[side].push(run);
+            }
+            if let [Some(of_reference), Some(of_ours)] = roots {
+                self.same(&of_reference, &of_ours)?;
+                root = of_reference;
+            }
+        }
+        if job.action == Action::Format {
+            // Each takes what the other made.
+            self.verify(1, ours, TREES[0], &root, job)?;
+            if job.input != Input::Hole {
+                self.verify(0, &self.reference, TREES[1], &root, job)?;
+            }
+        }
+        self.remove(&[DATA, TREES[0], TREES[1]])?;
+        Ok(Outcome { line: Some(line(what, ["reference", "ours"], &runs)), notes: Vec::new() })
+    }
+
+    /// Both by ours: the same amount of data alone, and with holes around it. That what ours makes of holes is what the
+    /// reference makes of them, another row shows.
+    fn scattered(&self, what: &str) -> Result<Outcome> {
+        let total = self.mib * SCATTERED;
+        data::write_random(&self.path(DATA), self.mib)?;
+        data::write_scattered(&self.path(SCATTERED_DATA), total, PIECES, self.mib / PIECES)?;
+        let job =
+            Both { action: Action::Format, input: Input::Cached, hash: "sha256", salt: "-", threads: 2, backend: None };
+        let mut runs = [Vec::new(), Vec::new()];
+        let mut writing = [Vec::new(), Vec::new()];
+        let mut sizes = [0, 0];
+        for pair in 0..self.pairs {
+            for turn in 0..2 {
+                let side = (pair + turn) % 2;
+                runs[side].push(self.format(side, &self.ours, [DATA, SCATTERED_DATA][side], &job)?.0);
+                sizes[side] = fs::metadata(self.path(TREES[side]))?.len();
+                self.remove(&[TREES[side]])?;
+                writing[side].push(data::time_to_write(&self.path("written"), sizes[side])?);
+            }
+        }
+        self.remove(&[DATA, SCATTERED_DATA])?;
+        let line = line(what, ["the data alone", "with holes"], &runs);
+        let [of_data, of_holes] = [0, 1].map(|side| median(&writing[side]));
+        let [rest_data, rest_holes] = [line.reference.saturating_sub(of_data), line.ours.saturating_sub(of_holes)];
+        let note = format!(
+            "The {} file: writing and syncing a file as large as its hash tree ({} MiB) took {} s in the same run, one as \
+             large as that of the data alone ({} MiB) {} s. The rest is {} s, and {} s for the data alone.",
+            size(total),
+            mib(sizes[1] / 1024),
+            seconds(of_holes),
+            mib(sizes[0] / 1024),
+            seconds(of_data),
+            seconds(rest_holes),
+            seconds(rest_data),
+        );
+        Ok(Outcome { line: Some(line), notes: vec![note] })
+    }
+
+    fn start_up(&self, what: &str) -> Result<Outcome> {
+        data::write_random(&self.path(DATA), 1)?;
+        data::remove(&self.path(TREES[0]))?;
+        run(&self.directory, &self.reference, &["format", DATA, TREES[0], "--salt=-", UUID])?;
+        let mut runs = [Vec::new(), Vec::new()];
+        for pair in 0..START_UPS {
+            for turn in 0..2 {
+                let side = (pair + turn) % 2;
+                runs[side].push(run(&self.directory, [&self.reference, &self.ours][side], &["dump", TREES[0]])?);
+            }
+        }
+        let [reference, ours] = [&runs[0][0].stdout, &runs[1][0].stdout];
+        if fields(reference) != fields(ours) {
+            bail!("the reference printed\n{reference}ours printed\n{ours}");
+        }
+        self.remove(&[DATA, TREES[0]])?;
+        Ok(Outcome { line: Some(line(what, ["reference", "ours"], &runs)), notes: Vec::new() })
+    }
+
+    /// Formats into the hash file of a side, which is new; with the root hash that it printed.
+    fn format(&self, side: usize, program: &Path, data: &str, job: &Both) -> Result<(Run, String)> {
+        data::remove(&self.path(TREES[side]))?;
+        let (hash, salt) = (format!("--hash={}", job.hash), format!("--salt={}", job.salt));
+        let threads = threads(job);
+        let mut arguments = vec!["format", data, TREES[side], &hash, &salt, UUID];
+        // Only ours has threads; the data alone is measured with ours in the reference's place.
+        arguments.extend((program != self.reference).then_some(threads.as_str()));
+        let run = run(&self.directory, program, &arguments)?;
+        let root =
+            run.stdout.lines().find_map(|line| line.strip_prefix("Root hash:")).map(|root| root.trim().to_owned());
+        let root = root.with_context(|| format!("no root hash in {:?}", run.stdout))?;
+        Ok((run, root))
+    }
+
+    fn verify(&self, side: usize, program: &Path, tree: &str, root: &str, job: &Both) -> Result<Run> {
+        let threads = threads(job);
+        let mut arguments = vec!["verify", DATA, tree, root];
+        arguments.extend((side == 1).then_some(threads.as_str()));
+        run(&self.directory, program, &arguments)
+    }
+
+    /// Fails unless both made the same.
+    fn same(&self, of_reference: &str, of_ours: &str) -> Result<()> {
+        if of_reference != of_ours {
+            bail!("the root hash of the reference is {of_reference}, ours is {of_ours}");
+        }
+        if fs::read(self.path(TREES[0]))? != fs::read(self.path(TREES[1]))? {
+            bail!("the hash files of the reference and of ours differ, although the root hash is the same");
+        }
+        Ok(())
+    }
+
+    fn drop_cached(&self, action: Action) -> Result<bool> {
+        let tree = action == Action::Format || data::drop_cached(&self.path(TREES[0]))?;
+        Ok(tree && data::drop_cached(&self.path(DATA))?)
+    }
+
+    fn remove(&self, names: &[&str]) -> Result<()> {
+        names.iter().try_for_each(|name| data::remove(&self.path(name)))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+/// The values that `dump` prints, without their units, which older reference tools leave out.
+fn fields(dump: &str) -> Vec<(&str, &str)> {
+    let field = |line| str::split_once(line, ':').map(|(key, value)| (key, value.split_whitespace().next()));
+    dump.lines().filter_map(field).map(|(key, value)| (key, value.unwrap_or_default())).collect()
+}
+
+fn threads(job: &Both) -> String {
+    format!("--threads={}", job.threads)
+}
+
+/// The medians; what they were taken from goes to standard error.
+fn line(what: &str, names: [&str; 2], runs: &[Vec<Run>; 2]) -> Line {
+    let of = |side: usize, part: fn(&Run) -> Duration| -> Vec<Duration> { runs[side].iter().map(part).collect() };
+    let wall = |side| median(&of(side, |run| run.wall));
+    eprintln!("{what}");
+    for (side, name) in names.into_iter().enumerate() {
+        let times = of(side, |run| run.wall);
+        let [least, most] = [times.iter().min(), times.iter().max()].map(|time| seconds(*time.expect("it ran")));
+        let cpu = seconds(median(&of(side, |run| run.cpu)));
+        eprintln!("    {name}: {} s of {least} to {most}, {cpu} s of processors", seconds(wall(side)));
+    }
+    let peak_kib = runs[1].iter().map(|run| run.peak_kib).max().unwrap_or_default();
+    Line { what: what.to_owned(), reference: wall(0), ours: wall(1), peak_kib }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_a_dump_are_compared_without_their_units() {
+        let newer = "VERITY header information for h.\nData blocks:     \t256\nData block size: \t4096 [bytes]\n";
+        let older = "VERITY header information for h\nData blocks:     \t256\nData block size: \t4096\n";
+        assert_eq!(fields(newer), fields(older));
+        assert_eq!(fields(newer), [("Data blocks", "256"), ("Data block size", "4096")]);
+        assert_ne!(fields(newer), fields(&older.replace("256", "257")));
+    }
+}

@@ -1,0 +1,173 @@
+//! What is measured, row by row, in the order of the table.
+
+use regex_lite::Regex;
+
+use crate::backends::Backend;
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// What is done, as the table has it.
+    pub(crate) what: String,
+    pub(crate) job: Job,
+}
+
+/// How a row is measured.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Both tools do the same.
+    Both(Both),
+    /// A large file that is mostly holes, by ours alone, next to a small one with as much data.
+    Scattered,
+    /// `dump` of a small image.
+    StartUp,
+}
+
+/// What both tools do.
+#[derive(Clone, Debug)]
+pub(crate) struct Both {
+    pub(crate) action: Action,
+    pub(crate) input: Input,
+    pub(crate) hash: &'static str,
+    /// For `--salt`.
+    pub(crate) salt: &'static str,
+    /// For ours; the reference has one.
+    pub(crate) threads: u8,
+    /// Ours is the build that is held to it, in place of the one that is released.
+    pub(crate) backend: Option<&'static Backend>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Format,
+    Verify,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Random bytes, all in the page cache.
+    Cached,
+    /// Random bytes, none in the page cache. Below a virtual machine its host may still have them.
+    Cold,
+    /// A hole, [`HOLE`] times as large.
+    Hole,
+}
+
+/// How much larger than the other files the hole is, and the file that is mostly holes.
+pub(crate) const HOLE: u64 = 8;
+pub(crate) const SCATTERED: u64 = 64;
+/// In how many pieces its data lies.
+pub(crate) const PIECES: u64 = 16;
+
+/// No salt, and one of 32 bytes.
+const NONE: &str = "-";
+pub(crate) const SALT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// All rows, for files of this size and these backends.
+pub(crate) fn rows(mib: u64, backends: &[&'static Backend]) -> Vec<Row> {
+    let mut jobs = Vec::new();
+    for backend in [None].into_iter().chain(backends.iter().copied().map(Some)) {
+        for action in [Action::Format, Action::Verify] {
+            for threads in [1, 2] {
+                let input = Input::Cached;
+                jobs.push(Both { action, input, hash: "sha256", salt: NONE, threads, backend });
+            }
+        }
+    }
+    let base =
+        Both { action: Action::Format, input: Input::Cached, hash: "sha256", salt: NONE, threads: 2, backend: None };
+    for (hash, salt) in [("sha256", SALT), ("sha512", NONE), ("sha1", NONE)] {
+        jobs.extend([1, 2].map(|threads| Both { hash, salt, threads, ..base }));
+    }
+    jobs.extend([Action::Format, Action::Verify].map(|action| Both { action, input: Input::Cold, ..base }));
+    jobs.push(Both { input: Input::Hole, ..base });
+
+    let mut rows: Vec<Row> = jobs.into_iter().map(|job| Row { what: job.what(mib), job: Job::Both(job) }).collect();
+    let what = format!(
+        "format, {} file with {} of data in {PIECES} pieces, sha256, 2 threads (left: not the reference, but ours, the data \
+         alone)",
+        size(mib * SCATTERED),
+        size(mib)
+    );
+    rows.push(Row { what, job: Job::Scattered });
+    rows.push(Row { what: "dump of a small image".to_owned(), job: Job::StartUp });
+    rows
+}
+
+/// Leaves the rows that the pattern is found in.
+pub(crate) fn select(rows: Vec<Row>, pattern: &Regex) -> Vec<Row> {
+    rows.into_iter().filter(|row| pattern.is_match(&row.what)).collect()
+}
+
+impl Row {
+    /// The way to hash that it is held to.
+    pub(crate) fn backend(&self) -> Option<&'static Backend> {
+        match &self.job {
+            Job::Both(both) => both.backend,
+            Job::Scattered | Job::StartUp => None,
+        }
+    }
+}
+
+impl Both {
+    fn what(&self, mib: u64) -> String {
+        let action = match self.action {
+            Action::Format => "format",
+            Action::Verify => "verify",
+        };
+        let file = match self.input {
+            Input::Cached => size(mib),
+            Input::Cold => format!("{} not in the page cache", size(mib)),
+            Input::Hole => format!("{} file that is one hole", size(mib * HOLE)),
+        };
+        let salt = if self.salt == NONE { "" } else { ", 32-byte salt" };
+        let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let backend = self.backend.map_or_else(String::new, |backend| format!(", {} only", backend.name));
+        let once = if self.input == Input::Hole { " (the reference ran once)" } else { "" };
+        format!("{action}, {file}, {}{salt}, {threads}{backend}{once}", self.hash)
+    }
+}
+
+/// A size for people.
+pub(crate) fn size(mib: u64) -> String {
+    if mib.is_multiple_of(1024) { format!("{} GiB", mib / 1024) } else { format!("{mib} MiB") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::backends::BACKENDS;
+
+    fn all() -> Vec<Row> {
+        rows(1024, &BACKENDS.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn every_row_has_a_name_of_its_own() {
+        let names: BTreeSet<String> = all().into_iter().map(|row| row.what).collect();
+        assert_eq!(names.len(), all().len());
+        assert_eq!(names.len(), 5 * 4 + 3 * 2 + 2 + 1 + 2);
+    }
+
+    #[test]
+    fn a_pattern_selects_rows() {
+        let count = |pattern: &str| select(all(), &Regex::new(pattern).unwrap()).len();
+        assert_eq!(count(""), all().len());
+        assert_eq!(count("^dump"), 1);
+        assert_eq!(count("avx2 only"), 4);
+        assert_eq!(count("nothing like it"), 0);
+    }
+
+    #[test]
+    fn the_names_tell_what_is_done() {
+        let what = |pattern: &str| select(all(), &Regex::new(pattern).unwrap()).remove(0).what;
+        assert_eq!(what("^"), "format, 1 GiB, sha256, 1 thread");
+        assert_eq!(what("salt"), "format, 1 GiB, sha256, 32-byte salt, 1 thread");
+        assert_eq!(what("verify.*cache"), "verify, 1 GiB not in the page cache, sha256, 2 threads");
+        assert_eq!(what("hole"), "format, 8 GiB file that is one hole, sha256, 2 threads (the reference ran once)");
+        assert_eq!(what("sha_ni"), "format, 1 GiB, sha256, 1 thread, sha_ni only");
+        assert_eq!([size(64), size(1536), size(65_536)], ["64 MiB", "1536 MiB", "64 GiB"]);
+    }
+}
