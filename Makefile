@@ -5,14 +5,15 @@ TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 STATIC := target/static/veritysetup
 
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
-STATIC_VARIABLE := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS
-STATIC_FLAGS := -C target-feature=+crt-static
-STATIC_ENV := $(STATIC_VARIABLE)="$(STATIC_FLAGS)"
+STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
+
+# The ways to hash: see lib/src/hash/backend.rs.
+BACKENDS := avx512 sha_ni avx2 portable
 
 SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
 
-.PHONY: help demo test check build static bench-binaries vm-shell compat bench bench-instructions bench-tasklet vectors \
-	fmt clean
+.PHONY: help demo test check build static forced vm-shell compat bench bench-instructions bench-setup bench-tasklet \
+	vectors fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,7 +25,7 @@ demo: ## Format, verify, open and read a real image, on a real kernel
 
 test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	tests/setup.sh build test
-	$(MAKE) check static
+	$(MAKE) check static forced
 	$(CARGO) test --workspace --locked
 
 check: ## Check formatting and lints
@@ -40,6 +41,19 @@ static: ## Build a statically linked release binary, for an initramfs
 	mkdir -p $(dir $(STATIC))
 	cp target/$(TARGET)/release/veritysetup $(STATIC)
 
+# The flag is for the crates of this workspace alone: cargo keeps what is built with a wrapper apart by the wrapper's path,
+# and builds everything else only once.
+forced: ## Build a binary for each way to hash that is held to it, for tests and benchmarks
+	set -e; for backend in $(BACKENDS); do \
+		wrapper=$(CURDIR)/target/forced/rustc-$$backend; \
+		mkdir -p target/forced; \
+		[ -e $$wrapper ] || { \
+			printf '#!/bin/sh\nexec "$$@" --cfg dmverity_backend=\\"%s\\"\n' $$backend >$$wrapper; chmod +x $$wrapper; }; \
+		RUSTC_WORKSPACE_WRAPPER=$$wrapper $(STATIC_ENV) \
+			$(CARGO) build --release --locked -p veritysetup --target $(TARGET); \
+		cp target/$(TARGET)/release/veritysetup target/forced/veritysetup-$$backend; \
+	done
+
 vm-shell: ## Open a shell on a real kernel: make vm-shell KERNEL=6.1
 	tests/setup.sh build test
 	$(MAKE) static
@@ -50,23 +64,14 @@ compat: ## Run cryptsetup's own tests on ours: make compat COMPAT_SUITE=trixie K
 	$(MAKE) static
 	$(CARGO) run --locked -p dmverity-tests --bin vm -- compat --kernel $(or $(KERNEL),6.1) $(if $(filter udev,$(NODES)),--udev)
 
-bench: bench-binaries ## Measure the speed next to the reference: make bench OPTIONS="--rows verify --size 64"
+bench-setup:
+	tests/setup.sh build bench
+
+bench: bench-setup static forced ## Measure the speed next to the reference: make bench OPTIONS="--rows verify --size 64"
 	$(SPEED) $(OPTIONS)
 
-bench-instructions: bench-binaries ## Count instructions, and what changed: make bench-instructions OPTIONS=--record
+bench-instructions: bench-setup static forced ## Count instructions, and what changed: make bench-instructions OPTIONS=--record
 	$(SPEED) --instructions $(OPTIONS)
-
-# A binary for each way to hash that this processor has. Each is built in a folder of its own: other flags in the same
-# one would build everything again every time.
-bench-binaries:
-	tests/setup.sh build bench
-	$(MAKE) static
-	set -e; backends=$$($(SPEED) --backends); for backend in $$backends; do \
-		CARGO_TARGET_DIR=target/bench/$$backend \
-			$(STATIC_VARIABLE)="$(STATIC_FLAGS) --cfg dmverity_backend=\"$$backend\"" \
-			$(CARGO) build --release --locked -p veritysetup --target $(TARGET); \
-		cp target/bench/$$backend/$(TARGET)/release/veritysetup target/bench/veritysetup-$$backend; \
-	done
 
 bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KERNELS="6.1 7"
 	tests/setup.sh build bench

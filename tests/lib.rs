@@ -1,6 +1,7 @@
 //! What the tests of the built command share: where the programs are, the golden vectors, and the harness that boots real
 //! kernels.
 
+pub mod backends;
 #[path = "vectors/mod.rs"]
 pub mod vectors;
 #[path = "vm/harness/mod.rs"]
@@ -36,11 +37,6 @@ pub fn static_binary() -> Result<PathBuf> {
 /// If it has not been built, or is older than its source.
 pub fn veritysetup() -> PathBuf {
     static_binary().unwrap_or_else(|error| panic!("{error:#}"))
-}
-
-/// The static `veritysetup` that can hash in one way only, whatever the processor offers: `make bench` builds them.
-pub fn forced_binary(backend: &str) -> Result<PathBuf> {
-    up_to_date(workspace().join(format!("target/bench/veritysetup-{backend}")), "make bench")
 }
 
 /// The tool we agree with: `REFERENCE`, or Debian's own.

@@ -3,8 +3,6 @@
 //! Whole commands are timed, from their start to their end; the table has medians, what they were taken from goes to
 //! standard error. It never fails on a time, but it does where the two tools make different bytes.
 
-#[path = "speed/backends.rs"]
-mod backends;
 #[path = "speed/data.rs"]
 mod data;
 #[path = "speed/instructions.rs"]
@@ -28,11 +26,11 @@ use std::path::{self, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use dmverity_tests::backends::{self, Backend};
 use dmverity_tests::vm::{paths, process};
 use dmverity_tests::{find_reference, static_binary, workspace};
 use regex_lite::Regex;
 
-use backends::Backend;
 use measure::{Bench, Forced};
 
 const USAGE: &str = "\
@@ -45,8 +43,6 @@ How fast this command is next to the reference, as a table: `make bench`.
   speed --instructions [--record] [--directory DIRECTORY]
       only counts the instructions of a fixed job, next to those in tests/bench/instructions.txt; with --record writes
       them there. Without --rows they are also counted after the table.
-  speed --backends
-      the ways to hash that this processor has: `make bench` builds a binary for each
 
 REFERENCE names another reference than /usr/sbin/veritysetup, DMVERITY_STATIC_BIN another binary of ours.
 ";
@@ -87,11 +83,6 @@ fn command(arguments: Vec<OsString>) -> Result<()> {
     let arguments = arguments.collect::<Result<Vec<String>>>()?;
     match arguments.first().map(String::as_str) {
         Some("--help" | "-h") => print!("{USAGE}"),
-        Some("--backends") => {
-            for backend in backends::available(&machine::cpuinfo()?) {
-                println!("{}", backend.name);
-            }
-        }
         _ => bench(&options(arguments.into_iter())?)?,
     }
     Ok(())
@@ -129,7 +120,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
 }
 
 fn bench(options: &Options) -> Result<()> {
-    let cpuinfo = machine::cpuinfo()?;
+    let cpuinfo = backends::cpuinfo()?;
     let backends: Vec<&'static Backend> = backends::available(&cpuinfo).collect();
     let mut rows = rows::rows(options.mib, &backends);
     if let Some(pattern) = &options.rows {
@@ -148,7 +139,7 @@ fn bench(options: &Options) -> Result<()> {
     let mut forced: Vec<Forced> = Vec::new();
     for backend in backends {
         if count || rows.iter().any(|row| row.backend() == Some(backend)) {
-            forced.push((backend, dmverity_tests::forced_binary(backend.name)?));
+            forced.push((backend, backend.binary()?));
         }
     }
     // They are run in another directory.

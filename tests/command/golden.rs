@@ -1,8 +1,9 @@
 //! Everything we print and write for the golden vectors is what the reference tool printed and wrote.
 
-use dmverity_tests::{vectors, veritysetup};
+use dmverity_tests::vectors;
 
 use crate::sandbox::Sandbox;
+use crate::ways::{THREADS, ways};
 
 /// How many of the vectors have no FEC; a file that lost some would prove less without anybody noticing.
 const WITHOUT_FEC: usize = 78;
@@ -12,9 +13,17 @@ fn format_prints_and_writes_what_the_reference_does() {
     let vectors = vectors::load().vectors;
     let vectors: Vec<_> = vectors.iter().filter(|vector| !vector.has_fec()).collect();
     assert_eq!(vectors.len(), WITHOUT_FEC);
-    for vector in vectors {
-        let sandbox = Sandbox::new();
-        assert_eq!(&vector.run(&veritysetup(), &sandbox.path("")), vector);
+    for way in ways() {
+        for vector in &vectors {
+            for threads in THREADS {
+                let sandbox = Sandbox::new();
+                let mut with_threads = (*vector).clone();
+                with_threads.args.push(format!("--threads={threads}"));
+                let mut made = with_threads.run(&way, &sandbox.path(""));
+                made.args.pop();
+                assert_eq!(&made, *vector, "{} with {threads} threads", way.display());
+            }
+        }
     }
 }
 
@@ -22,7 +31,7 @@ fn format_prints_and_writes_what_the_reference_does() {
 fn verify_accepts_each_image_and_no_other_root_hash() {
     for vector in vectors::load().vectors.iter().filter(|vector| !vector.has_fec()) {
         let sandbox = Sandbox::new();
-        let _ = vector.run(&veritysetup(), &sandbox.path(""));
+        let _ = vector.run(&dmverity_tests::veritysetup(), &sandbox.path(""));
         // With a superblock its place has to be enough, without one everything has to be said again.
         let no_superblock = vector.args.iter().any(|argument| argument == "--no-superblock");
         let options = vector.args[3..].iter().map(String::as_str);

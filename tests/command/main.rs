@@ -4,7 +4,10 @@
 mod bad_input;
 mod behaviour;
 mod golden;
+mod holes;
 mod interrupted;
 mod reference;
 mod sandbox;
 mod source;
+mod threads;
+mod ways;

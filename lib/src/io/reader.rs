@@ -39,3 +39,36 @@ impl Reader {
         Ok(&buffer[..len])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn around_the_page_cache_the_same_is_read() {
+        let file = tempfile::NamedTempFile::new_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        // Neither the end nor some of the reads are at multiples of what devices ask for.
+        let bytes: Vec<u8> = (0..=250).cycle().take((3 << 20) + 1234).collect();
+        std::fs::write(file.path(), &bytes).unwrap();
+        let device = Device::open(file.path()).unwrap();
+        let mut reader = Reader::new(1 << 20);
+        for (offset, len) in [
+            (0, 1 << 20),
+            (1 << 20, 1 << 20),
+            (3 << 20, 1234),
+            (3 << 20, 512),
+            (4096, 512),
+            (512, 4096),
+            ((3 << 20) + 512, 722),
+            (12288, 7 * 512),
+        ] {
+            for direct in [true, false] {
+                let read = reader.read(&device, offset as u64, len, direct).unwrap();
+                assert!(read == &bytes[offset..offset + len], "{offset} {len} {direct}");
+            }
+        }
+        for direct in [true, false] {
+            assert!(reader.read(&device, 3 << 20, 1235, direct).is_err(), "beyond the end");
+        }
+    }
+}

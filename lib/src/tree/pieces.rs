@@ -8,7 +8,7 @@ use crate::units::BlockSize;
 
 /// How many bytes are read at a time, where blocks are smaller: what fits a processor's second cache beside everything
 /// else, so that hashing finds it there.
-const WARM_BYTES: u64 = 256 << 10;
+const WARM_BYTES: u64 = 512 << 10;
 
 /// The same when the page cache is left aside: devices are faster with long reads.
 const COLD_BYTES: u64 = 1 << 20;

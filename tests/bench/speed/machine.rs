@@ -4,12 +4,8 @@ use std::path::Path;
 use std::{fs, thread};
 
 use anyhow::{Context as _, Result};
+use dmverity_tests::backends::cpuinfo;
 use dmverity_tests::vm::process;
-
-/// The text of `/proc/cpuinfo`.
-pub(crate) fn cpuinfo() -> Result<String> {
-    fs::read_to_string("/proc/cpuinfo").context("cannot read /proc/cpuinfo")
-}
 
 /// How busy the machine was in the last minute.
 pub(crate) fn load() -> Result<String> {

@@ -1,8 +1,7 @@
 //! What is measured, row by row, in the order of the table.
 
+use dmverity_tests::backends::Backend;
 use regex_lite::Regex;
-
-use crate::backends::Backend;
 
 /// A row of the table.
 #[derive(Debug)]
@@ -90,7 +89,7 @@ pub(crate) fn rows(mib: u64, backends: &[&'static Backend]) -> Vec<Row> {
         size(mib)
     );
     rows.push(Row { what, job: Job::Scattered });
-    rows.push(Row { what: "dump of a small image".to_owned(), job: Job::StartUp });
+    rows.push(Row { what: "dump of a small image, on one processor".to_owned(), job: Job::StartUp });
     rows
 }
 
@@ -137,8 +136,9 @@ pub(crate) fn size(mib: u64) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use dmverity_tests::backends::BACKENDS;
+
     use super::*;
-    use crate::backends::BACKENDS;
 
     fn all() -> Vec<Row> {
         rows(1024, &BACKENDS.iter().collect::<Vec<_>>())

@@ -1,18 +1,25 @@
 //! The ways to hash that a build can be held to, and which of them this processor has.
 
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::{up_to_date, workspace};
+
 /// A way to hash.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Backend {
+pub struct Backend {
     /// As `--cfg dmverity_backend="NAME"` has it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// What the processor has to have, as `/proc/cpuinfo` has it.
     flags: &'static [&'static str],
     /// Whether valgrind knows the instructions.
-    pub(crate) valgrind: bool,
+    pub valgrind: bool,
 }
 
 /// All, the fastest first.
-pub(crate) const BACKENDS: [Backend; 4] = [
+pub const BACKENDS: [Backend; 4] = [
     Backend { name: "avx512", flags: &["avx512f", "avx512bw"], valgrind: false },
     Backend { name: "sha_ni", flags: &["sha_ni"], valgrind: false },
     Backend { name: "avx2", flags: &["avx2"], valgrind: true },
@@ -20,16 +27,26 @@ pub(crate) const BACKENDS: [Backend; 4] = [
 ];
 
 impl Backend {
+    /// The static `veritysetup` that hashes in this way only, whatever the processor offers.
+    pub fn binary(&self) -> Result<PathBuf> {
+        up_to_date(workspace().join(format!("target/forced/veritysetup-{}", self.name)), "make forced")
+    }
+
     /// Which of its flags the processor lacks, by the text of `/proc/cpuinfo`.
-    pub(crate) fn lacks(&self, cpuinfo: &str) -> Vec<&'static str> {
+    pub fn lacks(&self, cpuinfo: &str) -> Vec<&'static str> {
         let line = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")?.split_once(':'));
         let has: Vec<&str> = line.map_or("", |(_, flags)| flags).split_whitespace().collect();
         self.flags.iter().copied().filter(|flag| !has.contains(flag)).collect()
     }
 }
 
+/// What `/proc/cpuinfo` has.
+pub fn cpuinfo() -> Result<String> {
+    fs::read_to_string("/proc/cpuinfo").context("cannot read /proc/cpuinfo")
+}
+
 /// Those that this processor has.
-pub(crate) fn available(cpuinfo: &str) -> impl Iterator<Item = &'static Backend> {
+pub fn available(cpuinfo: &str) -> impl Iterator<Item = &'static Backend> {
     BACKENDS.iter().filter(|backend| backend.lacks(cpuinfo).is_empty())
 }
 
