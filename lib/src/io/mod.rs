@@ -103,7 +103,7 @@ impl Device {
         let mut read = 0;
         while let Ok(more @ 1..) = file.read_at(&mut buffer[read..], offset + read as u64) {
             read += more;
-            if read == buffer.len() || !(read as u64).is_multiple_of(reader::DIRECT_ALIGNMENT) {
+            if read == buffer.len() || !read.is_multiple_of(reader::DIRECT_ALIGNMENT) {
                 break;
             }
         }

@@ -1,42 +1,74 @@
-//! Reading long stretches into one buffer, through the page cache or around it.
+//! Reading long stretches into memory that is used again, through the page cache or around it.
+
+#![allow(unsafe_code)] // Asking for large pages has no safe wrapper.
+
+use std::ptr::NonNull;
+
+use nix::sys::mman::{MmapAdvise, madvise};
 
 use super::Device;
 use crate::error::Result;
 
 /// What memory, positions and lengths are multiples of when the page cache is left aside: no device asks for more.
-pub(crate) const DIRECT_ALIGNMENT: u64 = 4096;
+pub(super) const DIRECT_ALIGNMENT: usize = 4096;
 
-/// A buffer to read into, for one thread.
-#[derive(Debug)]
+/// The size of a large page on most systems; on the others it is only a number.
+const LARGE_PAGE: usize = 2 << 20;
+
+/// Where a thread reads into.
+#[derive(Debug, Default)]
 pub(crate) struct Reader {
-    /// The part that is used starts at the first multiple of the alignment.
-    bytes: Vec<u8>,
+    /// What went through the page cache. Short, so that it stays in the processor's own cache.
+    copied: Vec<u8>,
+    /// What went around it.
+    direct: Option<LargePages>,
+}
+
+impl Reader {
+    /// Reads `len` bytes from byte `offset` on, around the page cache if `direct` says so and it can be done.
+    pub(crate) fn read(&mut self, device: &Device, offset: u64, len: usize, direct: bool) -> Result<&[u8]> {
+        if direct && offset.is_multiple_of(DIRECT_ALIGNMENT as u64) {
+            let needed = len.next_multiple_of(DIRECT_ALIGNMENT);
+            let pages = self.direct.take().filter(|pages| pages.len >= needed);
+            let buffer = self.direct.insert(pages.unwrap_or_else(|| LargePages::new(needed))).bytes();
+            let read = device.read_direct(&mut buffer[..needed], offset).min(len);
+            // What is missing: all of it where it cannot be done, or less than a block at the end of a file.
+            device.read_at(&mut buffer[read..len], offset + read as u64)?;
+            return Ok(&buffer[..len]);
+        }
+        if self.copied.len() < len {
+            self.copied = vec![0; len];
+        }
+        device.read_at(&mut self.copied[..len], offset)?;
+        Ok(&self.copied[..len])
+    }
+}
+
+/// Memory in large pages, if the system has them: a device writes to few long stretches faster than to many short ones,
+/// and takes longer requests then.
+#[derive(Debug)]
+struct LargePages {
+    memory: Vec<u8>,
+    /// The first multiple of the page size.
     start: usize,
     len: usize,
 }
 
-impl Reader {
-    /// For reads of at most `len` bytes.
-    pub(crate) fn new(len: usize) -> Self {
-        let alignment = usize::try_from(DIRECT_ALIGNMENT).expect("small");
-        let len = len.next_multiple_of(alignment);
-        let bytes = vec![0; len + alignment];
-        let start = bytes.as_ptr().align_offset(alignment);
-        Self { bytes, start, len }
+impl LargePages {
+    fn new(len: usize) -> Self {
+        let len = len.next_multiple_of(LARGE_PAGE);
+        let mut memory = vec![0; len + LARGE_PAGE];
+        let start = memory.as_ptr().align_offset(LARGE_PAGE);
+        // SAFETY: these bytes belong to `memory`, and the advice changes none of them.
+        let advised = unsafe { madvise(NonNull::from(&mut memory[start]).cast(), len, MmapAdvise::MADV_HUGEPAGE) };
+        if let Err(errno) = advised {
+            log::debug!("no large pages: {errno}");
+        }
+        Self { memory, start, len }
     }
 
-    /// Reads `len` bytes from byte `offset` on, around the page cache if `direct` says so and it can be done.
-    pub(crate) fn read(&mut self, device: &Device, offset: u64, len: usize, direct: bool) -> Result<&[u8]> {
-        let buffer = &mut self.bytes[self.start..][..self.len];
-        let aligned = len.next_multiple_of(usize::try_from(DIRECT_ALIGNMENT).expect("small"));
-        if direct && offset.is_multiple_of(DIRECT_ALIGNMENT) {
-            let read = device.read_direct(&mut buffer[..aligned], offset).min(len);
-            // What is missing: all of it where it cannot be done, or less than a block at the end of a file.
-            device.read_at(&mut buffer[read..len], offset + read as u64)?;
-        } else {
-            device.read_at(&mut buffer[..len], offset)?;
-        }
-        Ok(&buffer[..len])
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..][..self.len]
     }
 }
 
@@ -51,13 +83,14 @@ mod tests {
         let bytes: Vec<u8> = (0..=250).cycle().take((3 << 20) + 1234).collect();
         std::fs::write(file.path(), &bytes).unwrap();
         let device = Device::open(file.path()).unwrap();
-        let mut reader = Reader::new(1 << 20);
+        let mut reader = Reader::default();
         for (offset, len) in [
+            (4096, 512),
             (0, 1 << 20),
-            (1 << 20, 1 << 20),
+            (1 << 20, 2 << 20),
+            (0, 3 << 20),
             (3 << 20, 1234),
             (3 << 20, 512),
-            (4096, 512),
             (512, 4096),
             ((3 << 20) + 512, 722),
             (12288, 7 * 512),

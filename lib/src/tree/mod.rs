@@ -131,12 +131,11 @@ impl<'a> LevelHasher<'a> {
             self.work.check()?;
             Ok(pieces.next())
         };
-        let reader = || Reader::new(pieces::longest_read(self.source.block_size));
         let examine = |reader: &mut Reader, piece: Piece| {
             let bytes = (piece.blocks.end - piece.blocks.start) * self.source.block_size.bytes();
             Ok((bytes, examine(&piece, reader)?))
         };
-        in_order(workers, next, reader, examine, |(bytes, result)| {
+        in_order(workers, next, Reader::default, examine, |(bytes, result)| {
             deliver(result)?;
             progress.done += bytes;
             self.work.report(*progress);

@@ -4,14 +4,13 @@ use std::ops::Range;
 
 use super::{Source, as_usize};
 use crate::io::Holes;
-use crate::units::BlockSize;
 
 /// How many bytes are read at a time, where blocks are smaller: what fits a processor's second cache beside everything
 /// else, so that hashing finds it there.
 const WARM_BYTES: u64 = 512 << 10;
 
 /// The same when the page cache is left aside: devices are faster with long reads.
-const COLD_BYTES: u64 = 1 << 20;
+const COLD_BYTES: u64 = 2 << 20;
 
 /// How much is looked at together to find out whether it is in the page cache.
 const COLD_WINDOW: u64 = 16 << 20;
@@ -21,11 +20,6 @@ pub(super) const UNIFORM_BYTES: usize = 1 << 20;
 
 /// How many more reads than hashing threads are in flight when the page cache is left aside.
 const COLD_READERS: usize = 3;
-
-/// The most that is read for a piece of blocks of this size.
-pub(super) fn longest_read(block_size: BlockSize) -> usize {
-    as_usize(COLD_BYTES.max(block_size.bytes()))
-}
 
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq, Eq)]
