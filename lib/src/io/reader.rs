@@ -17,54 +17,51 @@ const LARGE_PAGE: usize = 2 << 20;
 
 /// Where a thread reads into.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {
-    /// What went through the page cache. Short, so that it stays in the processor's own cache.
-    copied: Vec<u8>,
-    /// What went around it.
-    direct: Option<LargePages>,
-}
+pub(crate) struct Reader(Option<Buffer>);
 
 impl Reader {
     /// Reads `len` bytes from byte `offset` on, around the page cache if `direct` says so and it can be done.
     pub(crate) fn read(&mut self, device: &Device, offset: u64, len: usize, direct: bool) -> Result<&[u8]> {
-        if direct && offset.is_multiple_of(DIRECT_ALIGNMENT as u64) {
-            let needed = len.next_multiple_of(DIRECT_ALIGNMENT);
-            let pages = self.direct.take().filter(|pages| pages.len >= needed);
-            let buffer = self.direct.insert(pages.unwrap_or_else(|| LargePages::new(needed))).bytes();
-            let read = device.read_direct(&mut buffer[..needed], offset).min(len);
-            // What is missing: all of it where it cannot be done, or less than a block at the end of a file.
-            device.read_at(&mut buffer[read..len], offset + read as u64)?;
-            return Ok(&buffer[..len]);
-        }
-        if self.copied.len() < len {
-            self.copied = vec![0; len];
-        }
-        device.read_at(&mut self.copied[..len], offset)?;
-        Ok(&self.copied[..len])
+        let direct = direct && offset.is_multiple_of(DIRECT_ALIGNMENT as u64);
+        let needed = len.next_multiple_of(DIRECT_ALIGNMENT);
+        // What goes through the page cache is short and used again, so that it stays in the processor's own cache. Memory
+        // for both at a time would be more than a thread is to have.
+        let suits = |buffer: &Buffer| buffer.len >= needed && buffer.large == (direct && needed >= LARGE_PAGE);
+        let buffer = self.0.take().filter(suits).unwrap_or_else(|| Buffer::new(needed, direct));
+        let bytes = self.0.insert(buffer).bytes();
+        let read = if direct { device.read_direct(&mut bytes[..needed], offset).min(len) } else { 0 };
+        // What is missing: all of it where it cannot be done, or less than a block at the end of a file.
+        device.read_at(&mut bytes[read..len], offset + read as u64)?;
+        Ok(&bytes[..len])
     }
 }
 
-/// Memory in large pages, if the system has them: a device writes to few long stretches faster than to many short ones,
-/// and takes longer requests then.
+/// Memory that devices can write to by themselves; in large pages, where it is for them and long: a device writes to few
+/// long stretches faster than to many short ones, and takes longer requests then.
 #[derive(Debug)]
-struct LargePages {
+struct Buffer {
     memory: Vec<u8>,
     /// The first multiple of the page size.
     start: usize,
     len: usize,
+    large: bool,
 }
 
-impl LargePages {
-    fn new(len: usize) -> Self {
-        let len = len.next_multiple_of(LARGE_PAGE);
-        let mut memory = vec![0; len + LARGE_PAGE];
-        let start = memory.as_ptr().align_offset(LARGE_PAGE);
-        // SAFETY: these bytes belong to `memory`, and the advice changes none of them.
-        let advised = unsafe { madvise(NonNull::from(&mut memory[start]).cast(), len, MmapAdvise::MADV_HUGEPAGE) };
-        if let Err(errno) = advised {
-            log::debug!("no large pages: {errno}");
+impl Buffer {
+    fn new(len: usize, direct: bool) -> Self {
+        let large = direct && len >= LARGE_PAGE;
+        let alignment = if large { LARGE_PAGE } else { DIRECT_ALIGNMENT };
+        let len = len.next_multiple_of(alignment);
+        let mut memory = vec![0; len + alignment];
+        let start = memory.as_ptr().align_offset(alignment);
+        if large {
+            // SAFETY: these bytes belong to `memory`, and the advice changes none of them.
+            let advised = unsafe { madvise(NonNull::from(&mut memory[start]).cast(), len, MmapAdvise::MADV_HUGEPAGE) };
+            if let Err(errno) = advised {
+                log::debug!("no large pages: {errno}");
+            }
         }
-        Self { memory, start, len }
+        Self { memory, start, len, large }
     }
 
     fn bytes(&mut self) -> &mut [u8] {

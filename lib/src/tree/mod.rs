@@ -125,8 +125,8 @@ impl<'a> LevelHasher<'a> {
         examine: impl Fn(&Piece, &mut Reader) -> Result<T> + Sync,
         mut deliver: impl FnMut(T) -> Result<()> + Send,
     ) -> Result<()> {
-        let mut pieces = Pieces::new(&self.source, (self.fan_out, self.hash_block as u64), holes);
-        let workers = pieces.workers(self.permits.count());
+        let mut pieces = Pieces::new(&self.source, (self.fan_out, self.hash_block as u64), holes, self.permits.count());
+        let workers = pieces.workers();
         let next = || {
             self.work.check()?;
             Ok(pieces.next())

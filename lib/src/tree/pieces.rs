@@ -9,17 +9,20 @@ use crate::io::Holes;
 /// else, so that hashing finds it there.
 const WARM_BYTES: u64 = 512 << 10;
 
-/// The same when the page cache is left aside: devices are faster with long reads.
+/// The same when the page cache is left aside by few threads: devices are faster with long reads.
 const COLD_BYTES: u64 = 2 << 20;
+
+/// How many threads few are. With more, short reads are enough to keep a device busy, and memory is what counts.
+const FEW_THREADS: usize = 8;
+
+/// How many more reads than threads are in flight when few threads leave the page cache aside.
+const COLD_READERS: usize = 3;
 
 /// How much is looked at together to find out whether it is in the page cache.
 const COLD_WINDOW: u64 = 16 << 20;
 
 /// How many bytes of hash blocks a piece without data makes at most: those are not read, and go fast.
-pub(super) const UNIFORM_BYTES: usize = 1 << 20;
-
-/// How many more reads than hashing threads are in flight when the page cache is left aside.
-const COLD_READERS: usize = 3;
+pub(super) const UNIFORM_BYTES: usize = 256 << 10;
 
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,27 +54,34 @@ pub(super) struct Pieces<'a> {
     /// What the last look into the page cache was about, in bytes of the source, and what it found.
     looked_at: Range<u64>,
     cold: bool,
+    threads: usize,
 }
 
 impl<'a> Pieces<'a> {
-    /// Without `holes` all blocks are read.
+    /// For this many threads that hash. Without `holes` all blocks are read.
     pub(super) fn new(
         source: &'a Source<'a>,
         (fan_out, hash_block_size): (u64, u64),
         holes: Option<Holes<'a>>,
+        threads: usize,
     ) -> Self {
-        Self { source, fan_out, hash_block_size, next: 0, holes, looked_at: 0..0, cold: false }
+        Self { source, fan_out, hash_block_size, next: 0, holes, looked_at: 0..0, cold: false, threads }
     }
 
-    /// How many workers it is worth to start, of whom `threads` may hash at a time: no more than there are pieces, and
-    /// some more to read where reads have to wait for the device.
-    pub(super) fn workers(&self, threads: usize) -> usize {
+    /// How many workers it is worth to start: no more than there are pieces, and some more than threads where reads have
+    /// to wait for the device.
+    pub(super) fn workers(&self) -> usize {
         let Source { device, start, .. } = *self.source;
         let bytes = self.source.end() - start;
         let mut windows = (start..self.source.end()).step_by(as_usize((bytes / 16).max(COLD_WINDOW)));
         let cold = windows.any(|window| device.is_cold(window, COLD_WINDOW));
-        let (workers, at_a_time) = if cold { (threads + COLD_READERS, COLD_BYTES) } else { (threads, WARM_BYTES) };
-        usize::try_from(bytes.div_ceil(at_a_time)).map_or(workers, |pieces| workers.min(pieces))
+        let more = if cold && self.threads <= FEW_THREADS { COLD_READERS } else { 0 };
+        let pieces = bytes.div_ceil(self.bytes_at_a_time(cold));
+        usize::try_from(pieces).map_or(usize::MAX, |pieces| pieces.min(self.threads + more))
+    }
+
+    fn bytes_at_a_time(&self, cold: bool) -> u64 {
+        if cold && self.threads <= FEW_THREADS { COLD_BYTES } else { WARM_BYTES }
     }
 
     /// The next piece; `None` at the end.
@@ -118,8 +128,7 @@ impl<'a> Pieces<'a> {
             self.looked_at = position..position + COLD_WINDOW;
             self.cold = self.source.device.is_cold(position, COLD_WINDOW.min(self.source.end() - position));
         }
-        let most = if self.cold { COLD_BYTES } else { WARM_BYTES };
-        let at_a_time = (most / block_size).max(1);
+        let at_a_time = (self.bytes_at_a_time(self.cold) / block_size).max(1);
         // The first piece may be shorter, so that the others start at multiples of their length.
         (at_a_time - self.next % at_a_time, Content::Data { cold: self.cold })
     }
