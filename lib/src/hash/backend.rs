@@ -1,6 +1,6 @@
 //! The ways to hash many blocks that there are on this processor.
 
-use super::lanes::initial;
+use super::lanes::constants;
 use super::lanes::portable::Portable;
 use super::lanes::salted::{Pair, Salted};
 use super::lanes::{Sha1, Sha256, Sha512};
@@ -43,22 +43,7 @@ impl Backend {
     ///
     /// A build with `--cfg dmverity_backend="NAME"` knows only the one of that name and `portable`.
     pub fn available(algorithm: HashAlgorithm) -> Vec<Self> {
-        let mut kinds = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        match algorithm.function() {
-            Function::Sha256 | Function::Sha224 => {
-                kinds.extend(Avx512::new().map(Kind::Avx512));
-                kinds.extend(ShaNi::new().map(Kind::ShaNi));
-                kinds.extend(Avx2::new().map(Kind::Avx2));
-            }
-            Function::Sha1 | Function::Sha512 | Function::Sha384 | Function::Sha512_256 | Function::Sha512_224 => {
-                kinds.extend(Avx512::new().map(Kind::Avx512));
-                kinds.extend(Avx2::new().map(Kind::Avx2));
-            }
-            _ => (),
-        }
-        kinds.push(Kind::Portable);
-        let backends = kinds.into_iter().map(Self);
+        let backends = with_lanes(algorithm.function()).into_iter().chain([Kind::Portable]).map(Self);
         backends.filter(|backend| FORCED.is_none_or(|name| [name, "portable"].contains(&backend.name()))).collect()
     }
 
@@ -76,6 +61,27 @@ impl Backend {
     }
 }
 
+/// What there is on this processor besides the portable backend, the fastest first.
+#[cfg(target_arch = "x86_64")]
+fn with_lanes(function: Function) -> Vec<Kind> {
+    let (avx512, avx2) = (Avx512::new().map(Kind::Avx512), Avx2::new().map(Kind::Avx2));
+    match function {
+        Function::Sha256 | Function::Sha224 => {
+            [avx512, ShaNi::new().map(Kind::ShaNi), avx2].into_iter().flatten().collect()
+        }
+        Function::Sha1 | Function::Sha512 | Function::Sha384 | Function::Sha512_256 | Function::Sha512_224 => {
+            [avx512, avx2].into_iter().flatten().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Others have what the crates of the hash functions bring.
+#[cfg(not(target_arch = "x86_64"))]
+fn with_lanes(_: Function) -> Vec<Kind> {
+    Vec::new()
+}
+
 /// A hash function that there are lanes for, with what it needs for salted blocks of one size.
 #[derive(Clone, Debug)]
 pub(super) enum InLanes {
@@ -90,13 +96,13 @@ impl InLanes {
         let sha256 = |initial| Self::Sha256(Salted::new(initial, before, block_size, after));
         let sha512 = |initial| Self::Sha512(Salted::new(initial, before, block_size, after));
         Some(match function {
-            Function::Sha1 => Self::Sha1(Salted::new(&initial::SHA1, before, block_size, after)),
-            Function::Sha224 => sha256(&initial::SHA224),
-            Function::Sha256 => sha256(&initial::SHA256),
-            Function::Sha384 => sha512(&initial::SHA384),
-            Function::Sha512 => sha512(&initial::SHA512),
-            Function::Sha512_224 => sha512(&initial::SHA512_224),
-            Function::Sha512_256 => sha512(&initial::SHA512_256),
+            Function::Sha1 => Self::Sha1(Salted::new(&constants::SHA1, before, block_size, after)),
+            Function::Sha224 => sha256(&constants::SHA224),
+            Function::Sha256 => sha256(&constants::SHA256),
+            Function::Sha384 => sha512(&constants::SHA384),
+            Function::Sha512 => sha512(&constants::SHA512),
+            Function::Sha512_224 => sha512(&constants::SHA512_224),
+            Function::Sha512_256 => sha512(&constants::SHA512_256),
             _ => return None,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Source, as_usize};
+use super::Source;
 use crate::io::Holes;
 
 /// How many bytes are read at a time, where blocks are smaller: what fits a processor's second cache beside everything
@@ -73,8 +73,10 @@ impl<'a> Pieces<'a> {
     pub(super) fn workers(&self) -> usize {
         let Source { device, start, .. } = *self.source;
         let bytes = self.source.end() - start;
-        let mut windows = (start..self.source.end()).step_by(as_usize((bytes / 16).max(COLD_WINDOW)));
-        let cold = windows.any(|window| device.is_cold(window, COLD_WINDOW));
+        // A look at some places is enough.
+        let step = (bytes / 16).max(COLD_WINDOW);
+        let mut windows = (0..16).map(|window| window * step).take_while(|&window| window < bytes);
+        let cold = windows.any(|window| device.is_cold(start + window, COLD_WINDOW.min(bytes - window)));
         let more = if cold && self.threads <= FEW_THREADS { COLD_READERS } else { 0 };
         let pieces = bytes.div_ceil(self.bytes_at_a_time(cold));
         usize::try_from(pieces).map_or(usize::MAX, |pieces| pieces.min(self.threads + more))

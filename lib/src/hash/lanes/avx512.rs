@@ -5,7 +5,7 @@
 // Their names are long and say where they are from.
 #![allow(clippy::wildcard_imports)]
 
-use super::sha2::{K32, K64};
+use super::constants::{K32, K64};
 use super::{Compress, Sha1, Sha256, Sha512, lane_pointers};
 
 /// Proof that this processor has AVX-512F and AVX-512BW.

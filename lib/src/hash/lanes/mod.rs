@@ -18,7 +18,7 @@ mod sha2;
 pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx512;
-pub(super) mod initial;
+pub(super) mod constants;
 pub(super) mod portable;
 pub(super) mod salted;
 #[cfg(target_arch = "x86_64")]

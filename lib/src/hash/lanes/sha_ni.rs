@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm_storeu_si128,
 };
 
-use super::sha2::K32;
+use super::constants::K32;
 use super::{Compress, Sha256, lane_pointers};
 
 /// How many messages take turns.
