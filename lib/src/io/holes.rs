@@ -31,6 +31,12 @@ impl<'a> Holes<'a> {
         if offset < self.data_to { offset } else { self.hole_to }
     }
 
+    /// Where the data that byte `offset` lies in end; `offset` itself in a hole.
+    pub(crate) fn end_of_data_at(&mut self, offset: u64) -> u64 {
+        self.end_of_hole_at(offset);
+        self.data_to.max(offset)
+    }
+
     fn look(&mut self, offset: u64) {
         let Some(file) = self.file else {
             (self.data_from, self.data_to, self.hole_to) = (0, u64::MAX, u64::MAX);
@@ -74,12 +80,16 @@ mod tests {
         assert_eq!(holes.end_of_hole_at(4096), 16 << 20);
         for data in [16 << 20, (17 << 20) + 1, (20 << 20) - 1] {
             assert_eq!(holes.end_of_hole_at(data), data);
+            assert_eq!(holes.end_of_data_at(data), 20 << 20);
         }
         for hole in [20 << 20, (64 << 20) - 1] {
             assert_eq!(holes.end_of_hole_at(hole), u64::MAX);
+            assert_eq!(holes.end_of_data_at(hole), hole);
         }
         // Asked again from the front.
         assert_eq!(holes.end_of_hole_at(0), 16 << 20);
+        assert_eq!(holes.end_of_data_at(0), 0);
         assert_eq!(Holes::new(None).end_of_hole_at(5), 5);
+        assert_eq!(Holes::new(None).end_of_data_at(5), u64::MAX);
     }
 }

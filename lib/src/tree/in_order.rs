@@ -133,8 +133,11 @@ impl<P, T, N: FnMut() -> Result<Option<P>>, D: FnMut(T) -> Result<()>> Queue<N, 
                 if let Err(error) = delivered {
                     state.error = Some(error);
                     state.ended = true;
+                    self.room.notify_all();
+                } else {
+                    // There is room for one more.
+                    self.room.notify_one();
                 }
-                self.room.notify_all();
             }
             drop(deliver);
             let state = self.lock();

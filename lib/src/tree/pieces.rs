@@ -22,7 +22,7 @@ const COLD_READERS: usize = 3;
 const COLD_WINDOW: u64 = 16 << 20;
 
 /// How many bytes of hash blocks a piece without data makes at most: those are not read, and go fast.
-pub(super) const UNIFORM_BYTES: usize = 256 << 10;
+pub(super) const UNIFORM_BYTES: usize = 512 << 10;
 
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,16 +70,28 @@ impl<'a> Pieces<'a> {
 
     /// How many workers it is worth to start: no more than there are pieces, and some more than threads where reads have
     /// to wait for the device.
-    pub(super) fn workers(&self) -> usize {
-        let Source { device, start, .. } = *self.source;
-        let bytes = self.source.end() - start;
+    pub(super) fn workers(&mut self) -> usize {
         // A look at some places is enough.
-        let step = (bytes / 16).max(COLD_WINDOW);
-        let mut windows = (0..16).map(|window| window * step).take_while(|&window| window < bytes);
-        let cold = windows.any(|window| device.is_cold(start + window, COLD_WINDOW.min(bytes - window)));
+        let step = (self.source.blocks / 16).max(1);
+        let cold = (0..16).map(|place| place * step).any(|block| block < self.source.blocks && self.look(block).1);
         let more = if cold && self.threads <= FEW_THREADS { COLD_READERS } else { 0 };
+        let bytes = self.source.end() - self.source.start;
         let pieces = bytes.div_ceil(self.bytes_at_a_time(cold));
         usize::try_from(pieces).map_or(usize::MAX, |pieces| pieces.min(self.threads + more))
+    }
+
+    /// Looks whether what is to be read from a block on is in the page cache: which bytes of the device it was about, and
+    /// whether they are not.
+    fn look(&mut self, block: u64) -> (Range<u64>, bool) {
+        let position = self.source.position(block);
+        let block_size = self.source.block_size.bytes();
+        // Nothing of a hole is in the page cache, and nothing of it is read.
+        let data = self.holes.as_mut().map_or(u64::MAX, |holes| {
+            let start = block.saturating_mul(self.source.span);
+            (holes.end_of_data_at(start) - start).div_ceil(self.source.span).saturating_mul(block_size)
+        });
+        let len = COLD_WINDOW.min(self.source.end() - position).min(data);
+        (position..position + len.max(block_size), len > 0 && self.source.device.is_cold(position, len))
     }
 
     fn bytes_at_a_time(&self, cold: bool) -> u64 {
@@ -125,10 +137,8 @@ impl<'a> Pieces<'a> {
     /// How many blocks to read, and how.
     fn data_blocks(&mut self) -> (u64, Content) {
         let block_size = self.source.block_size.bytes();
-        let position = self.source.position(self.next);
-        if !self.looked_at.contains(&position) {
-            self.looked_at = position..position + COLD_WINDOW;
-            self.cold = self.source.device.is_cold(position, COLD_WINDOW.min(self.source.end() - position));
+        if !self.looked_at.contains(&self.source.position(self.next)) {
+            (self.looked_at, self.cold) = self.look(self.next);
         }
         let at_a_time = (self.bytes_at_a_time(self.cold) / block_size).max(1);
         // The first piece may be shorter, so that the others start at multiples of their length.
