@@ -145,3 +145,70 @@ impl<'a> Pieces<'a> {
         (at_a_time - self.next % at_a_time, Content::Data { cold: self.cold })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+    use crate::io::Device;
+    use crate::units::BlockSize;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn pieces_cover_everything_once_and_what_is_uniform_is_a_hole() {
+        let file = tempfile::NamedTempFile::new_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let bytes = 200 * MIB + 3 * 4096;
+        file.as_file().set_len(bytes).unwrap();
+        let data = [(5 * MIB, 3 * MIB), (100 * MIB + 12345, 100), (150 * MIB, 9 * MIB)];
+        for (offset, len) in data {
+            file.as_file().write_all_at(&vec![1; usize::try_from(len).unwrap()], offset).unwrap();
+        }
+        let device = Device::open(file.path()).unwrap();
+        for (block_size, fan_out, hash_block_size) in [(4096, 128, 4096), (512, 8, 512), (524_288, 16_384, 524_288)] {
+            let block_size = BlockSize::new(block_size).unwrap();
+            let blocks = block_size.whole_blocks_in(bytes);
+            let span = block_size.bytes();
+            let source = Source { device: &device, start: 0, block_size, blocks, span, data_bytes: blocks * span };
+            let mut pieces = Pieces::new(&source, (fan_out, hash_block_size), Some(device.holes()), 2);
+            assert!((1..=2 + COLD_READERS).contains(&pieces.workers()));
+            let (mut next, mut read) = (0, 0);
+            while let Some(Piece { blocks, content }) = pieces.next() {
+                assert!(blocks.start == next && blocks.end > next, "{blocks:?} after {next}");
+                next = blocks.end;
+                let (start, end) = (blocks.start * span, blocks.end * span);
+                if let Content::Data { .. } = content {
+                    read += end - start;
+                    assert!(end - start <= COLD_BYTES.max(span), "{blocks:?}");
+                } else {
+                    let is_hole = data.iter().all(|(offset, len)| offset + len <= start || end <= *offset);
+                    assert!(is_hole, "{blocks:?} are not a hole");
+                    assert!((end - start) / span <= UNIFORM_BYTES as u64 / hash_block_size * fan_out);
+                }
+            }
+            assert_eq!(next, blocks);
+            // The data, and what is read with them.
+            assert!((12 * MIB..=30 * MIB).contains(&read), "{read}");
+            assert_eq!(pieces.next(), None);
+        }
+    }
+
+    #[test]
+    fn without_holes_everything_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(3 * MIB + 100).unwrap();
+        let device = Device::open(file.path()).unwrap();
+        let block_size = BlockSize::new(1024).unwrap();
+        let source =
+            Source { device: &device, start: 512, block_size, blocks: 3000, span: 1024, data_bytes: 3_072_000 };
+        let mut pieces = Pieces::new(&source, (32, 1024), None, 1);
+        let mut next = 0;
+        while let Some(piece) = pieces.next() {
+            assert!(matches!(piece.content, Content::Data { .. }));
+            assert_eq!(piece.blocks.start, next);
+            next = piece.blocks.end;
+        }
+        assert_eq!(next, 3000);
+    }
+}

@@ -6,7 +6,7 @@
 #![allow(clippy::wildcard_imports)]
 
 use super::constants::{K32, K64};
-use super::{Compress, Sha1, Sha256, Sha512, lane_pointers};
+use super::{Compress, Family, Sha1, Sha256, Sha512, lane_pointers};
 
 /// Proof that this processor has AVX2.
 #[derive(Clone, Copy, Debug)]
@@ -19,29 +19,9 @@ impl Avx2 {
     }
 }
 
-impl Compress<Sha256, 8> for Avx2 {
-    fn compress(self, state: &mut [[u32; 8]; 8], messages: &[&[u8]; 8]) {
-        let (pointers, chunks) = lane_pointers::<Sha256, 8>(messages);
-        // SAFETY: `self` proves the features, and `lane_pointers` that each message has this many chunks.
-        unsafe { sha256(state, &pointers, chunks) }
-    }
-}
-
-impl Compress<Sha1, 8> for Avx2 {
-    fn compress(self, state: &mut [[u32; 8]; 8], messages: &[&[u8]; 8]) {
-        let (pointers, chunks) = lane_pointers::<Sha1, 8>(messages);
-        // SAFETY: as above.
-        unsafe { sha1(state, &pointers, chunks) }
-    }
-}
-
-impl Compress<Sha512, 4> for Avx2 {
-    fn compress(self, state: &mut [[u64; 4]; 8], messages: &[&[u8]; 4]) {
-        let (pointers, chunks) = lane_pointers::<Sha512, 4>(messages);
-        // SAFETY: as above.
-        unsafe { sha512(state, &pointers, chunks) }
-    }
-}
+compress_with!(Avx2: Sha256, 8, sha256);
+compress_with!(Avx2: Sha1, 8, sha1);
+compress_with!(Avx2: Sha512, 4, sha512);
 
 sha2_compress!(
     sha256, "avx2", words32, u32, 8, K32,

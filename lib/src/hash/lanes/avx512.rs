@@ -6,7 +6,7 @@
 #![allow(clippy::wildcard_imports)]
 
 use super::constants::{K32, K64};
-use super::{Compress, Sha1, Sha256, Sha512, lane_pointers};
+use super::{Compress, Family, Sha1, Sha256, Sha512, lane_pointers};
 
 /// Proof that this processor has AVX-512F and AVX-512BW.
 #[derive(Clone, Copy, Debug)]
@@ -19,29 +19,9 @@ impl Avx512 {
     }
 }
 
-impl Compress<Sha256, 16> for Avx512 {
-    fn compress(self, state: &mut [[u32; 16]; 8], messages: &[&[u8]; 16]) {
-        let (pointers, chunks) = lane_pointers::<Sha256, 16>(messages);
-        // SAFETY: `self` proves the features, and `lane_pointers` that each message has this many chunks.
-        unsafe { sha256(state, &pointers, chunks) }
-    }
-}
-
-impl Compress<Sha1, 16> for Avx512 {
-    fn compress(self, state: &mut [[u32; 16]; 8], messages: &[&[u8]; 16]) {
-        let (pointers, chunks) = lane_pointers::<Sha1, 16>(messages);
-        // SAFETY: as above.
-        unsafe { sha1(state, &pointers, chunks) }
-    }
-}
-
-impl Compress<Sha512, 8> for Avx512 {
-    fn compress(self, state: &mut [[u64; 8]; 8], messages: &[&[u8]; 8]) {
-        let (pointers, chunks) = lane_pointers::<Sha512, 8>(messages);
-        // SAFETY: as above.
-        unsafe { sha512(state, &pointers, chunks) }
-    }
-}
+compress_with!(Avx512: Sha256, 16, sha256);
+compress_with!(Avx512: Sha1, 16, sha1);
+compress_with!(Avx512: Sha512, 8, sha512);
 
 sha2_compress!(
     sha256, "avx512f,avx512bw", words32, u32, 16, K32,

@@ -30,3 +30,16 @@ macro_rules! vector_operations {
         )*
     };
 }
+
+/// Makes a token compress messages of a family in lanes with a function that needs the processor's features.
+macro_rules! compress_with {
+    ($token:ty: $family:ty, $lanes:literal, $function:ident) => {
+        impl Compress<$family, $lanes> for $token {
+            fn compress(self, state: &mut [[<$family as Family>::Word; $lanes]; 8], messages: &[&[u8]; $lanes]) {
+                let (pointers, chunks) = lane_pointers::<$family, $lanes>(messages);
+                // SAFETY: the token proves the features, and `lane_pointers` that each message has this many chunks.
+                unsafe { $function(state, &pointers, chunks) }
+            }
+        }
+    };
+}

@@ -31,10 +31,8 @@ use std::array;
 pub(super) trait Family {
     /// What states and chunks are made of.
     type Word: Word;
-    /// The bytes of a chunk.
+    /// The bytes of a chunk; an eighth of them are the message's length in its padding.
     const CHUNK: usize;
-    /// The bytes of the message's length in its padding.
-    const LENGTH: usize;
 }
 
 /// SHA-1. Its states have five words; the other three are not used.
@@ -44,7 +42,6 @@ pub(super) struct Sha1;
 impl Family for Sha1 {
     type Word = u32;
     const CHUNK: usize = 64;
-    const LENGTH: usize = 8;
 }
 
 /// SHA-256 and SHA-224.
@@ -54,7 +51,6 @@ pub(super) struct Sha256;
 impl Family for Sha256 {
     type Word = u32;
     const CHUNK: usize = 64;
-    const LENGTH: usize = 8;
 }
 
 /// SHA-512 and those that cut it short.
@@ -64,7 +60,6 @@ pub(super) struct Sha512;
 impl Family for Sha512 {
     type Word = u64;
     const CHUNK: usize = 128;
-    const LENGTH: usize = 16;
 }
 
 /// A big-endian word of 32 or 64 bits.

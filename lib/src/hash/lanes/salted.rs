@@ -32,7 +32,7 @@ impl<F: Family> Salted<F> {
         let mut state = initial.map(|word| [word]);
         Portable.compress(&mut state, &[&before[..whole]]);
         let len = before.len() + block_size + after.len();
-        let padded = (len + 1 + F::LENGTH).next_multiple_of(F::CHUNK);
+        let padded = (len + 1 + F::CHUNK / 8).next_multiple_of(F::CHUNK);
         let mut ending = after.to_vec();
         ending.push(0x80);
         ending.resize(after.len() + padded - len, 0);

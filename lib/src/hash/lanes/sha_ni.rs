@@ -10,7 +10,7 @@ use std::arch::x86_64::{
 };
 
 use super::constants::K32;
-use super::{Compress, Sha256, lane_pointers};
+use super::{Compress, Family, Sha256, lane_pointers};
 
 /// How many messages take turns.
 const LANES: usize = 4;
@@ -28,13 +28,7 @@ impl ShaNi {
     }
 }
 
-impl Compress<Sha256, LANES> for ShaNi {
-    fn compress(self, state: &mut [[u32; LANES]; 8], messages: &[&[u8]; LANES]) {
-        let (pointers, chunks) = lane_pointers::<Sha256, LANES>(messages);
-        // SAFETY: `self` proves the features, and `lane_pointers` that each message has this many chunks.
-        unsafe { sha256(state, &pointers, chunks) }
-    }
-}
+compress_with!(ShaNi: Sha256, 4, sha256);
 
 /// # Safety
 /// Each of `messages` points to `chunks` chunks that can be read.
