@@ -14,7 +14,9 @@ test="$machines e2fsprogs squashfs-tools openssl lz4 zstd strace bash coreutils 
 demo="$machines squashfs-tools"
 # The reference tool comes with what the machines need. What counts instructions (perf, of linux-perf, does it as well
 # where there is one), and what tells how much of a file is in the page cache.
-bench="$machines valgrind util-linux-extra"
+bench="$machines valgrind"
+# Older systems have it in util-linux.
+command -v fincore >/dev/null || bench="$bench util-linux-extra"
 
 packages=
 for group in "$@"; do
