@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-
-use crate::data;
-use crate::rows::{Action, Both, HOLE, Input, Job, PIECES, Row, SCATTERED, size};
 use dmverity_tests::backends::Backend;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
+use crate::data;
+use crate::rows::{Action, Both, HOLE, Input, Job, PIECES, Row, SCATTERED, size};
 use crate::run::{Run, run};
 use crate::table::{Line, median, mib, seconds};
 
