@@ -12,8 +12,8 @@ BACKENDS := avx512 sha_ni avx2 portable
 
 SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
 
-.PHONY: help demo test check build static forced vm-shell compat bench bench-instructions bench-setup bench-tasklet \
-	vectors fmt clean
+.PHONY: help demo test check build static forced vm-shell compat bench bench-instructions bench-tasklet vectors \
+	fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -64,13 +64,14 @@ compat: ## Run cryptsetup's own tests on ours: make compat COMPAT_SUITE=trixie K
 	$(MAKE) static
 	$(CARGO) run --locked -p dmverity-tests --bin vm -- compat --kernel $(or $(KERNEL),6.1) $(if $(filter udev,$(NODES)),--udev)
 
-bench-setup:
+bench: ## Measure the speed next to the reference: make bench OPTIONS="--rows verify --size 64"
 	tests/setup.sh build bench
-
-bench: bench-setup static forced ## Measure the speed next to the reference: make bench OPTIONS="--rows verify --size 64"
+	$(MAKE) static forced
 	$(SPEED) $(OPTIONS)
 
-bench-instructions: bench-setup static forced ## Count instructions, and what changed: make bench-instructions OPTIONS=--record
+bench-instructions: ## Count instructions, and what changed: make bench-instructions OPTIONS=--record
+	tests/setup.sh build bench
+	$(MAKE) static forced
 	$(SPEED) --instructions $(OPTIONS)
 
 bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KERNELS="6.1 7"
