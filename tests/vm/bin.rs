@@ -98,7 +98,7 @@ impl Options {
     fn guest(&self, job: &Job<'_>) -> Result<Guest> {
         let kernel = self.kernel.context("--kernel is missing")?;
         let nodes = if self.udev { Nodes::Udev } else { Nodes::Bare };
-        let mut guest = Guest::prepare(kernel, nodes, &format!("vm-{}-{}", kernel.name, nodes.name()), job)?;
+        let mut guest = Guest::prepare(kernel, nodes, 1, &format!("vm-{}-{}", kernel.name, nodes.name()), job)?;
         guest.processors = self.processors.unwrap_or(guest.processors);
         Ok(guest)
     }

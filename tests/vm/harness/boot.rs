@@ -18,8 +18,8 @@ use super::protocol::{self, Event, Parser};
 use super::qemu::{self, Machine};
 use super::{builtin, compat, hosttools, images, modules, paths, process, signatures};
 
-/// From the machine's start to its first report; usually it takes a tenth of this.
-const BOOT_LIMIT: Duration = Duration::from_secs(120);
+/// From the machine's start to its first report; usually it takes a twentieth of this.
+const BOOT_LIMIT: Duration = Duration::from_secs(180);
 
 /// What the guest may take on top of a case's own limit: to end it, look for leftovers and clean up.
 pub const SPARE: Duration = Duration::from_secs(60);
@@ -60,8 +60,9 @@ impl Drop for Guest {
 }
 
 impl Guest {
-    /// Fetches what is missing and packs the guest; `label` names its files in the cache.
-    pub fn prepare(kernel: &'static Kernel, nodes: Nodes, label: &str, job: &Job<'_>) -> Result<Self> {
+    /// Fetches what is missing and packs the guest, which is the `attempt`th for its job; `label` names its files in the
+    /// cache.
+    pub fn prepare(kernel: &'static Kernel, nodes: Nodes, attempt: u32, label: &str, job: &Job<'_>) -> Result<Self> {
         let mut needed =
             vec!["qemu-system-x86_64", "depmod", "ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl", "setpriv"];
         if nodes == Nodes::Udev {
@@ -130,7 +131,12 @@ impl Guest {
         for (host, guest) in files {
             archive.copy(&guest, &host)?;
         }
-        let config = format!("mode={mode}\nword={}\nkernel={}\nnodes={}\n", guest.word, kernel.name, nodes.name());
+        let config = format!(
+            "mode={mode}\nword={}\nkernel={}\nnodes={}\nattempt={attempt}\n",
+            guest.word,
+            kernel.name,
+            nodes.name()
+        );
         archive.put("/vm/config", config.as_bytes(), false)?;
         archive.finish()?;
         Ok(guest)

@@ -44,10 +44,20 @@ impl Console {
 
     /// The trouble printed since the last call, if any, with the lines that follow it.
     pub fn trouble(&mut self) -> Option<String> {
+        let (trouble, seen) = self.unseen_trouble();
+        self.seen = seen;
+        trouble
+    }
+
+    /// Whether trouble was printed since the last call of [`trouble`](Self::trouble).
+    pub fn is_in_trouble(&self) -> bool {
+        self.unseen_trouble().0.is_some()
+    }
+
+    fn unseen_trouble(&self) -> (Option<String>, usize) {
         let bytes = fs::read(&self.path).unwrap_or_default();
         let new = String::from_utf8_lossy(bytes.get(self.seen..).unwrap_or_default()).replace('\r', "");
-        self.seen = bytes.len();
-        trouble(&new)
+        (trouble(&new), bytes.len())
     }
 }
 

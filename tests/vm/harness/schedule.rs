@@ -17,6 +17,10 @@ use super::protocol::{End, Event};
 /// Machines at the same time: each has two processors of its own to emulate.
 const MACHINES: usize = 2;
 
+/// How many machines a boot may lose but for one. Emulation fails at random, most of all under load: kernels have hung or
+/// crashed in it before anything of ours ran. A failure that comes of a case comes again.
+const ATTEMPTS: u32 = 3;
+
 /// How a case came out: passed, or what to show.
 pub type Outcome = Result<(), String>;
 
@@ -50,19 +54,25 @@ fn pop(queue: &Mutex<VecDeque<Boot>>) -> Option<Boot> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-/// Runs one machine.
+/// Runs the cases in one machine. If it is lost, those without an outcome have another one.
 fn run(boot: Boot) {
     let (cases, senders): (Vec<Case>, Vec<Sender<Outcome>>) = boot.cases.into_iter().unzip();
     let logs = paths::logs().join(&boot.label);
     // Outputs of cases that ran in an earlier boot of this label would be taken for this one's.
     let _ = fs::remove_dir_all(&logs);
-    let log = logs.join("console.log");
     let mut run = Run { cases, senders, logs, reported: 0, held: None };
-    let guest = Guest::prepare(boot.kernel, boot.nodes, &boot.label, &Job::Cases(&run.cases));
-    let session = guest.and_then(|guest| guest.start(&log));
-    match session {
-        Ok(session) => run.follow(session),
-        Err(error) => run.fail_rest(&format!("the machine could not be started: {error:#}")),
+    for attempt in 1..=ATTEMPTS {
+        let log = run.logs.join(format!("console-{attempt}.log"));
+        let job = Job::Cases(&run.cases[run.reported..]);
+        let guest = Guest::prepare(boot.kernel, boot.nodes, attempt, &boot.label, &job);
+        let lost = match guest.and_then(|guest| guest.start(&log)) {
+            Ok(mut session) => match run.follow(&mut session) {
+                Ok(()) => return,
+                Err(reason) => run.lose(&mut session, &reason, attempt == ATTEMPTS),
+            },
+            Err(error) => return run.fail_rest(&format!("the machine could not be started: {error:#}")),
+        };
+        eprintln!("vm: machine {attempt} of {} was lost, another one is started: {lost}", boot.label);
     }
 }
 
@@ -79,20 +89,21 @@ struct Run {
 }
 
 impl Run {
-    fn follow(&mut self, mut session: Session) {
+    /// Has all cases reported, or says why the machine is of no use any more.
+    fn follow(&mut self, session: &mut Session) -> Result<(), String> {
         let mut output = Vec::new();
         let mut running = false;
         loop {
             match session.event() {
                 Ok(Event::Output(bytes)) => output.extend(bytes),
                 Ok(Event::Begin(name)) => {
-                    let trouble = session.console.trouble();
-                    if let Some(trouble) = trouble.as_ref().filter(|_| self.held.is_none()) {
-                        return self.fail_rest(&format!("the kernel was in trouble before any case:\n{trouble}"));
+                    if self.held.is_some() {
+                        self.settle(session.console.trouble());
+                    } else if session.console.is_in_trouble() {
+                        return Err("the kernel was in trouble before any case".to_owned());
                     }
-                    self.settle(trouble);
                     let Some(case) = self.cases.get(self.reported).filter(|case| case.name == name) else {
-                        return self.fail_rest(&format!("the guest began {name:?}, which is not its turn"));
+                        return Err(format!("the guest began {name:?}, which is not its turn"));
                     };
                     session.deadline = Instant::now() + case.timeout + SPARE;
                     output.clear();
@@ -103,7 +114,7 @@ impl Run {
                     session.deadline = Instant::now() + SPARE;
                     let text = String::from_utf8_lossy(&output).into_owned();
                     let Some(case) = self.cases.get(self.reported).filter(|case| case.name == end.name) else {
-                        return self.fail_rest(&format!("the guest ended {:?}, which is not its turn", end.name));
+                        return Err(format!("the guest ended {:?}, which is not its turn", end.name));
                     };
                     // Kept for people; the report below does not depend on it.
                     let _ = fs::write(self.logs.join(format!("{}.log", case.name)), &text);
@@ -116,38 +127,48 @@ impl Run {
                     let hangs = Instant::now() >= session.deadline;
                     let hangs = hangs.then(|| format!("it does not go off:\n{}", session.console.tail()));
                     self.settle(session.console.trouble().or(hangs));
-                    return self.fail_rest("the machine went off before this case's turn");
+                    self.fail_rest("the machine went off before this case's turn");
+                    return Ok(());
                 }
-                Ok(other) => {
-                    return self.give_up(&mut session, running, &format!("the guest reported {other:?}"));
+                Ok(other) => return Err(format!("the guest reported {other:?}")),
+                Err(_) if running && self.ended_as_wanted(session) => {
+                    self.report(Ok(()));
+                    return Ok(());
                 }
-                Err(reason) => return self.give_up(&mut session, running, &reason),
+                Err(reason) => return Err(reason),
             }
         }
     }
 
-    /// The machine has ended or is of no use: this is what was wanted, or the end of all cases that are left.
-    fn give_up(&mut self, session: &mut Session, running: bool, reason: &str) {
+    /// Whether the machine's end is what the running case is about.
+    fn ended_as_wanted(&self, session: &Session) -> bool {
         let console = session.console.text();
-        let wanted = running.then(|| self.cases.get(self.reported)).flatten().map(|case| case.finish.clone());
-        match wanted {
-            Some(Finish::Panics(expect)) if console.contains("Kernel panic") && expect.is_match(&console) => {
-                self.report(Ok(()));
+        match self.cases.get(self.reported).map(|case| &case.finish) {
+            Some(Finish::Panics(expect)) => console.contains("Kernel panic") && expect.is_match(&console),
+            Some(Finish::Reboots(expect)) => {
+                console.contains("reboot: Restarting system")
+                    && !session.console.is_in_trouble()
+                    && expect.as_ref().is_none_or(|expect| expect.is_match(&console))
             }
-            Some(Finish::Reboots(expect))
-                if console.contains("reboot: Restarting system")
-                    && session.console.trouble().is_none()
-                    && expect.as_ref().is_none_or(|expect| expect.is_match(&console)) =>
-            {
-                self.report(Ok(()));
-            }
-            _ => {
-                let trouble = session.console.trouble();
-                let shown = trouble.clone().unwrap_or_else(|| session.console.tail());
-                self.settle(trouble);
-                self.fail_rest(&format!("{reason}; its console:\n{shown}"));
-            }
+            _ => false,
         }
+    }
+
+    /// The machine is lost: says how, for people. The case during whose time that happened and those after it have no
+    /// outcome, unless this was the `last` machine.
+    fn lose(&mut self, session: &mut Session, reason: &str, last: bool) -> String {
+        let trouble = session.console.trouble();
+        let shown = trouble.clone().unwrap_or_else(|| session.console.tail());
+        let reason = format!("{reason}; its console:\n{shown}");
+        if last {
+            self.settle(trouble);
+            self.fail_rest(&reason);
+        } else if trouble.is_some() {
+            self.held = None;
+        } else {
+            self.settle(None);
+        }
+        reason
     }
 
     /// Reports the outcome that was held back, unless the kernel has complained meanwhile.
