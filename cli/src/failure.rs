@@ -112,9 +112,6 @@ impl From<&Error> for Failure {
                 .hint(format!("--fec-roots is a number from 2 to 24, not {found}.")),
             Error::FecBlockSizes { data, hash } => parameters("Block sizes must match for FEC.")
                 .hint(format!("the data block size is {data} bytes, the hash block size {hash}.")),
-            Error::FecUnsupported => {
-                parameters("Forward error correction (FEC) is not supported yet.").hint("leave out the --fec- options.")
-            }
             Error::Overlap { first, first_end, second, second_start } => {
                 parameters(&format!("{} area overlaps with {second} area.", capitalised(*first))).hint(format!(
                     "the {first} area ends at byte {first_end}, the {second} area starts at byte {second_start}."

@@ -56,6 +56,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     match arguments.action {
         Action::Format => commands::format::run(arguments),
         Action::Verify => commands::verify::run(arguments),
+        Action::Repair => commands::repair::run(arguments),
         Action::Open => commands::open::run(arguments),
         Action::Close => commands::close::run(arguments),
         Action::Status => commands::status::run(arguments),

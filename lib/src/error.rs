@@ -99,9 +99,6 @@ pub enum Error {
         /// Hash block size in bytes.
         hash: u32,
     },
-    /// FEC was asked for, and this version has none yet.
-    #[error("forward error correction is not supported yet")]
-    FecUnsupported,
     /// FEC parameters without a FEC device, or a FEC device without parameters.
     #[error("FEC needs both its parameters and a device for an area of whole blocks")]
     FecDevice,

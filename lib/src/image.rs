@@ -5,18 +5,21 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::fec::{self, Repair, RepairMode};
 use crate::io::{Device, Identity, identify};
-use crate::layout::{Layout, SharedDevices};
+use crate::layout::{FecArea, Layout, SharedDevices};
 use crate::params::{Fec, Params, ParamsBuilder, RootHash};
 use crate::superblock::{SUPERBLOCK_SIZE, Superblock};
 use crate::tree::{self, Verification};
-use crate::work::Work;
+use crate::work::{Progress, Work};
 
 /// What [`format()`] made.
 #[derive(Clone, Debug)]
 pub struct Formatted {
     /// The parameters with the number of data blocks settled, and where everything was put.
     pub layout: Layout,
+    /// Where the parity was put, if there is any.
+    pub fec_area: Option<FecArea>,
     /// The root hash.
     pub root_hash: RootHash,
     /// Bytes at the end of the data device that no whole block covers: nothing protects them. Zero when the number of
@@ -62,45 +65,114 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
     }
 }
 
-/// Computes the hash tree over the data device and writes it, with its superblock, to the hash device. A hash file that
-/// does not exist is created, one that is too short is extended; what lies outside the hash area stays as it is.
+/// Computes the hash tree over the data device and writes it, with its superblock, to the hash device, and the parity of
+/// both to the FEC device, if there is one. A hash or FEC file that does not exist is created, one that is too short is
+/// extended; what lies outside the hash and FEC areas stays as it is.
 ///
 /// Everything is checked before anything is written. From the first write to the last, the hash device holds no valid
 /// superblock: an interrupted format leaves nothing that loads. When it returns, all is on stable storage.
 ///
 /// # Errors
-/// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`]; [`Error::Open`] and
-/// [`Error::NotDevice`] for a device that cannot be used; [`Error::DeviceTooSmall`] for a hash device that is too small;
-/// [`Error::Io`]; [`Error::Cancelled`]. After an error during writing, a file that was created is removed again.
+/// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`]; [`Error::FecDevice`] for FEC without
+/// a device or the other way round; [`Error::Open`] and [`Error::NotDevice`] for a device that cannot be used;
+/// [`Error::DeviceTooSmall`] for a hash or FEC device that is too small; [`Error::Io`]; [`Error::Cancelled`]. After an
+/// error during writing, files that were created are removed again.
 pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
     let data = Device::open(&devices.data)?;
     let whole_device = builder.covers_whole_device();
     let params = builder.build(data.path(), data.bytes())?;
     let layout = Layout::new(&params)?;
-    layout.check_overlaps(devices.shared()?)?;
-    if params.fec().is_some() {
-        return Err(Error::FecUnsupported);
+    if params.fec().is_some() != devices.fec.is_some() {
+        return Err(Error::FecDevice);
     }
-    let created = identify_if_there(&devices.hash)?.is_none();
-    let hash = if created { Device::create(&devices.hash)? } else { Device::open_writable(&devices.hash)? };
-    let root_hash = match write(&layout, &data, hash, work) {
-        Ok(root_hash) => root_hash,
-        Err(error) => {
-            if created && let Err(left) = std::fs::remove_file(&devices.hash) {
-                log::warn!("cannot remove the unfinished {}: {left}", devices.hash.display());
-            }
-            return Err(error);
-        }
+    let shared = devices.shared()?;
+    let hash = open_if_there(&devices.hash)?;
+    let fec = devices.fec.as_deref().map_or(Ok(None), open_if_there)?;
+    let hash_bytes = hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
+    let fec_area = layout.fec_area_on(hash_bytes, shared.hash_and_fec);
+    layout.check_overlaps(shared, fec_area.as_ref())?;
+    for (device, needed) in [(&hash, layout.hash_end()), (&fec, fec_area.as_ref().map_or(0, |area| area.bytes.end))] {
+        device.as_ref().map_or(Ok(()), |device| device.check_extensible_to(needed))?;
+    }
+
+    let mut created = Created(Vec::new());
+    let hash = hash.map_or_else(|| created.create(&devices.hash), Ok)?;
+    let fec = match (&devices.fec, fec) {
+        (_, Some(device)) => Some(device),
+        // It may be the hash device, which has been created just now.
+        (Some(path), None) if path == &devices.hash => Some(Device::open_writable(path)?),
+        (Some(path), None) => Some(created.create(path)?),
+        (None, None) => None,
     };
+    let root_hash = write(&layout, &data, hash, fec.zip(fec_area.clone()), work)?;
+    created.keep();
     let uncovered_bytes = if whole_device { data.bytes() - params.data_bytes() } else { 0 };
-    Ok(Formatted { layout, root_hash, uncovered_bytes })
+    Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes })
 }
 
-fn write(layout: &Layout, data: &Device, mut hash: Device, work: &Work<'_>) -> Result<RootHash> {
+fn open_if_there(path: &Path) -> Result<Option<Device>> {
+    if identify_if_there(path)?.is_some() { Device::open_writable(path).map(Some) } else { Ok(None) }
+}
+
+/// Files that were created, and go again unless they are kept.
+struct Created(Vec<PathBuf>);
+
+impl Created {
+    fn create(&mut self, path: &Path) -> Result<Device> {
+        let device = Device::create(path)?;
+        self.0.push(path.to_owned());
+        Ok(device)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            if let Err(left) = std::fs::remove_file(path) {
+                log::warn!("cannot remove the unfinished {}: {left}", path.display());
+            }
+        }
+    }
+}
+
+fn write(
+    layout: &Layout,
+    data: &Device,
+    mut hash: Device,
+    mut fec: Option<(Device, FecArea)>,
+    work: &Work<'_>,
+) -> Result<RootHash> {
     let params = layout.params();
+    let fec_total = fec.as_ref().map_or(0, |(_, area)| fec::total(layout, area));
+    let mut progress = Progress { done: 0, total: tree::total(layout) + fec_total };
     hash.extend_to(layout.hash_end())?;
+    if let Some((device, area)) = &mut fec {
+        device.extend_to(area.bytes.end)?;
+    }
     invalidate_superblock(layout, &hash)?;
-    let root_hash = tree::create(layout, data, &hash, work)?;
+    let devices = (data, &hash);
+    let root_hash = match &fec {
+        None => tree::create(layout, devices, None, &mut progress, work)?,
+        Some((device, area)) => {
+            let image = fec::Image { layout, area, data, hash: &hash, fec: device };
+            let root_hash = if let Some(mut begun) = fec::begin(&image, &mut progress, work)? {
+                let level = begun.take_level();
+                let root_hash = tree::create(layout, devices, Some(&level), &mut progress, work)?;
+                begun.finish(&image, work)?;
+                root_hash
+            } else {
+                let root_hash = tree::create(layout, devices, None, &mut progress, work)?;
+                fec::encode(&image, &mut progress, work)?;
+                root_hash
+            };
+            device.sync()?;
+            root_hash
+        }
+    };
     // From here on there is nothing to wait for but the device.
     work.check()?;
     hash.sync()?;
@@ -149,25 +221,71 @@ pub fn load(hash: &Path, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
     Ok(params)
 }
 
-/// Checks all data and hash blocks of an image against its root hash. What is wrong with the image is in the
-/// [`Verification`]; an error means that it could not be checked.
+/// Checks all data and hash blocks of an image against its root hash; FEC is not looked at. What is wrong with the image
+/// is in the [`Verification`]; an error means that it could not be checked.
 ///
 /// # Errors
-/// [`Error::DeviceTooSmall`] for a device that ends before its area; [`Error::FecUnsupported`]; [`Error::Open`],
-/// [`Error::NotDevice`] and [`Error::Io`]; [`Error::Cancelled`].
+/// [`Error::DeviceTooSmall`] for a device that ends before its area; [`Error::Open`], [`Error::NotDevice`] and
+/// [`Error::Io`]; [`Error::Cancelled`].
 pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash, work: &Work<'_>) -> Result<Verification> {
     let layout = Layout::new(params)?;
     let data = Device::open(&devices.data)?;
     let hash = Device::open(&devices.hash)?;
-    if params.fec().is_some() {
-        return Err(Error::FecUnsupported);
-    }
-    data.check_size(params.data_bytes())?;
+    check_image_sizes(&layout, &data, &hash)?;
+    let mut progress = Progress { done: 0, total: tree::total(&layout) };
+    tree::verify(&layout, root_hash, (&data, &hash), Verification::KEPT, &mut progress, work)
+}
+
+/// Finds out what is wrong with an image that has FEC, and, with [`RepairMode::Write`], puts it right.
+///
+/// The hash tree says which blocks are wrong, and FEC what they have to be. What it says is proven by the tree and the root
+/// hash before it counts. If that cannot be done for all blocks of data and tree, nothing is written at all. Parity is
+/// written anew where it is wrong. Bytes that FEC covers behind the tree are never written: nothing proves them.
+///
+/// Each block that is written is right by itself. A repair that was interrupted can be done again.
+///
+/// # Errors
+/// Those of [`verify`]; [`Error::FecDevice`] without FEC; [`Error::Overlap`] if the FEC area lies where something else
+/// is; [`Error::Open`] also for devices that cannot be written to.
+pub fn repair(
+    devices: &Devices,
+    params: &Params,
+    root_hash: &RootHash,
+    mode: RepairMode,
+    work: &Work<'_>,
+) -> Result<Repair> {
+    let layout = Layout::new(params)?;
+    let path = devices.fec.as_deref().ok_or(Error::FecDevice)?;
+    let open = if mode == RepairMode::Write { Device::open_writable } else { Device::open };
+    let (data, hash, fec) = (open(&devices.data)?, open(&devices.hash)?, open(path)?);
+    check_image_sizes(&layout, &data, &hash)?;
+    let shared = devices.shared()?;
+    let area = layout.fec_area_on(hash.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
+    layout.check_overlaps(shared, Some(&area))?;
+    fec.check_size(area.bytes.end)?;
+    let mut progress = Progress { done: 0, total: tree::total(&layout) + fec::total(&layout, &area) };
+    let found = tree::verify(&layout, root_hash, (&data, &hash), fec::MOST_FAILURES, &mut progress, work)?;
+    let image = fec::Image { layout: &layout, area: &area, data: &data, hash: &hash, fec: &fec };
+    fec::repair(&image, root_hash, found, mode, &mut progress, work)
+}
+
+fn check_image_sizes(layout: &Layout, data: &Device, hash: &Device) -> Result<()> {
+    data.check_size(layout.params().data_bytes())?;
     // Where there is no tree, nothing behind the superblock is read, and some tools leave nothing there.
     if layout.hash_blocks() > 0 {
         hash.check_size(layout.hash_end())?;
     }
-    tree::verify(&layout, root_hash, &data, &hash, work)
+    Ok(())
+}
+
+/// Where the FEC area of an existing image lies, and what it covers; `None` without FEC.
+///
+/// # Errors
+/// [`Error::Open`] and [`Error::NotDevice`].
+pub fn fec_area(hash: &Path, fec: &Path, layout: &Layout) -> Result<Option<FecArea>> {
+    let device = Device::open(hash)?;
+    let on_hash_device = identify(hash)? == identify(fec)?;
+    Ok(layout.fec_area_on(device.bytes(), on_hash_device))
 }
 
 /// The size of a device or file in bytes.
@@ -185,7 +303,6 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::work::Progress;
 
     const BYTES: usize = 9 << 20;
 

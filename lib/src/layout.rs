@@ -130,48 +130,40 @@ impl Layout {
         start..self.hash_end()
     }
 
-    /// The bytes of the FEC device that hold the parity of data and tree; `None` without FEC. What follows the tree on
-    /// the hash device is covered too and makes the area longer.
-    pub fn fec_area(&self) -> Option<Range<u64>> {
-        self.fec_area_over(self.params.data_blocks() + self.hash_blocks)
-    }
-
-    /// The FEC area for a hash device of `hash_bytes` bytes, which may also hold the FEC area: what is covered ends with
-    /// the device, or where the FEC area starts. `None` without FEC, or when its offset is no multiple of the block size,
-    /// which a table cannot express.
+    /// The FEC area for a hash device of `hash_bytes` bytes: what is covered ends with that device, or where the FEC area
+    /// starts if it lies there too. `None` without FEC.
     pub fn fec_area_on(&self, hash_bytes: u64, fec_on_hash_device: bool) -> Option<FecArea> {
         let fec = self.params.fec()?;
         let block = self.params.hash_block_size();
-        let end = if fec_on_hash_device { hash_bytes.min(fec.offset) } else { hash_bytes };
+        let end = if fec_on_hash_device { fec.offset } else { hash_bytes };
         let covered = block.whole_blocks_in(end).saturating_sub(self.first_hash_block).max(self.hash_blocks);
         let blocks = self.params.data_blocks().saturating_add(covered);
-        let start = block.whole_blocks_in(fec.offset);
-        let is_aligned = fec.offset.is_multiple_of(block.bytes());
-        is_aligned.then_some(FecArea { blocks, start, bytes: self.fec_area_over(blocks)? })
-    }
-
-    fn fec_area_over(&self, blocks: u64) -> Option<Range<u64>> {
-        let fec = self.params.fec()?;
         let roots = u64::from(fec.roots);
         let rounds = blocks.div_ceil(FEC_CODEWORD - roots);
-        let bytes = rounds.saturating_mul(roots).saturating_mul(self.params.hash_block_size().bytes());
-        Some(fec.offset..fec.offset.saturating_add(bytes))
+        let bytes = rounds.saturating_mul(roots).saturating_mul(block.bytes());
+        let start = fec.offset.is_multiple_of(block.bytes()).then_some(fec.offset / block.bytes());
+        let bytes = fec.offset..fec.offset.saturating_add(bytes);
+        Some(FecArea { blocks, rounds, start, bytes, on_hash_device: fec_on_hash_device })
     }
 
-    /// Checks that areas which share a device do not overlap.
+    /// Checks that areas which share a device do not overlap, and that the FEC area ends where a device can. On the hash
+    /// device the FEC area lies behind the tree.
     ///
     /// # Errors
-    /// [`Error::Overlap`].
-    pub fn check_overlaps(&self, shared: SharedDevices) -> Result<()> {
+    /// [`Error::Overlap`], [`Error::Offset`].
+    pub fn check_overlaps(&self, shared: SharedDevices, fec: Option<&FecArea>) -> Result<()> {
         let data = (Area::Data, 0..self.params.data_bytes());
         let hash = (Area::Hash, self.hash_area());
         if shared.data_and_hash {
             check_apart(&data, &hash)?;
         }
-        if let Some(fec) = self.fec_area() {
-            let fec = (Area::Fec, fec);
+        if let Some(area) = fec {
+            if area.bytes.end > MAX_DEVICE_BYTES {
+                return Err(Error::Offset { area: Area::Fec, found: area.bytes.start });
+            }
+            let fec = (Area::Fec, area.bytes.clone());
             if shared.hash_and_fec {
-                check_apart(&hash, &fec)?;
+                check_apart(&(Area::Hash, 0..hash.1.end), &fec)?;
             }
             if shared.data_and_fec {
                 check_apart(&data, &fec)?;
@@ -186,10 +178,15 @@ impl Layout {
 pub struct FecArea {
     /// How many blocks it covers: the data, the tree and what follows the tree.
     pub blocks: u64,
-    /// Its first block on the FEC device.
-    pub start: u64,
+    /// How many blocks of each of the 255 - roots pieces that codewords take their data from.
+    pub rounds: u64,
+    /// Its first block on the FEC device; `None` where its offset is no multiple of the block size, which a table cannot
+    /// express.
+    pub start: Option<u64>,
     /// Its bytes on the FEC device.
     pub bytes: Range<u64>,
+    /// Whether the FEC device is the hash device.
+    pub on_hash_device: bool,
 }
 
 /// Which areas lie on the same device.
@@ -285,8 +282,10 @@ mod tests {
 
     #[test]
     fn areas_of_one_device_must_not_overlap() {
-        let overlap = |builder: ParamsBuilder, shared| {
-            layout(builder, 300).unwrap().check_overlaps(shared).map_err(|error| error.to_string())
+        let overlap = |builder: ParamsBuilder, shared: SharedDevices| {
+            let layout = layout(builder, 300).unwrap();
+            let area = layout.fec_area_on(1 << 20, shared.hash_and_fec);
+            layout.check_overlaps(shared, area.as_ref()).map_err(|error| error.to_string())
         };
         let data_and_hash = SharedDevices { data_and_hash: true, ..SharedDevices::default() };
         assert!(overlap(Params::builder(), SharedDevices::default()).is_ok());
@@ -305,6 +304,8 @@ mod tests {
         let data_and_fec = SharedDevices { data_and_fec: true, ..SharedDevices::default() };
         assert!(overlap(fec(4096), hash_and_fec).unwrap_err().starts_with("hash area"));
         assert!(overlap(fec(4096 * 5), hash_and_fec).is_ok());
+        // Before the tree it would cover what lies behind itself.
+        assert!(overlap(fec(0).hash_offset(1 << 20), hash_and_fec).unwrap_err().starts_with("hash area"));
         assert!(overlap(fec(0), data_and_fec).unwrap_err().starts_with("data area"));
         assert!(overlap(fec(1_228_800), data_and_fec).is_ok());
     }
@@ -315,14 +316,16 @@ mod tests {
             let layout = layout(Params::builder().fec(Fec::new(roots, offset).unwrap()), 256).unwrap();
             layout.fec_area_on(hash_bytes, fec_on_hash_device)
         };
-        let found = |blocks, start, bytes| Some(FecArea { blocks, start, bytes });
+        let found = |blocks, start, bytes| Some(FecArea { blocks, rounds: 2, start, bytes, on_hash_device: false });
         // 256 data blocks and a tree of 3 behind the superblock's: two rounds of 253 blocks.
-        assert_eq!(area(2, 0, 16384, false), found(259, 0, 0..16384));
-        assert_eq!(area(24, 4096, 16384, false), found(259, 1, 4096..4096 + 2 * 24 * 4096));
+        assert_eq!(area(2, 0, 16384, false), found(259, Some(0), 0..16384));
+        assert_eq!(area(24, 4096, 16384, false), found(259, Some(1), 4096..4096 + 2 * 24 * 4096));
         // A block that is not whole is not covered; on the hash device FEC ends what it covers.
-        assert_eq!(area(2, 0, 16384 + 4096 + 4095, false), found(260, 0, 0..16384));
-        assert_eq!(area(2, 32768, 1 << 20, true), found(263, 8, 32768..32768 + 16384));
+        assert_eq!(area(2, 0, 16384 + 4096 + 4095, false), found(260, Some(0), 0..16384));
+        let on_hash_device =
+            found(263, Some(8), 32768..32768 + 16384).map(|area| FecArea { on_hash_device: true, ..area });
+        assert_eq!(area(2, 32768, 1 << 20, true), on_hash_device);
         // Tables count in blocks.
-        assert_eq!(area(2, 512, 16384, false), None);
+        assert_eq!(area(2, 512, 16384, false), found(259, None, 512..512 + 16384));
     }
 }

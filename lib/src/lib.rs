@@ -29,6 +29,31 @@
 //! # }
 //! ```
 //!
+//! With FEC ([`ParamsBuilder::fec`], [`Devices::fec`]) `format` also writes parity, and [`repair()`] puts right with it what
+//! is damaged later:
+//!
+//! ```
+//! use dmverity::{Devices, Fec, Params, RepairMode, Work};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = std::env::temp_dir().join(format!("dmverity-fec-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&directory)?;
+//! # let (data, hash, fec) = (directory.join("data.img"), directory.join("hash.img"), directory.join("fec.img"));
+//! # std::fs::write(&data, [7; 40960])?;
+//! let devices = Devices { fec: Some(fec), ..Devices::new(&data, &hash) };
+//! let builder = Params::builder().fec(Fec::new(4, 0)?);
+//! let formatted = dmverity::format(&devices, builder, &Work::default())?;
+//! # std::fs::write(&data, [&[8; 100][..], &[7; 40860]].concat())?;
+//!
+//! let (params, root_hash) = (formatted.layout.params(), &formatted.root_hash);
+//! let repair = dmverity::repair(&devices, params, root_hash, RepairMode::Write, &Work::default())?;
+//! assert_eq!(repair.blocks().len(), 1);
+//! assert!(dmverity::verify(&devices, params, root_hash, &Work::default())?.is_good());
+//! # std::fs::remove_dir_all(&directory)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What has to hold
 //!
 //! - Nothing is written before everything is checked, and the superblock is written last: an interrupted [`format()`]
@@ -51,8 +76,10 @@
 
 pub mod dm;
 pub mod error;
+mod fec;
 pub mod hash;
 mod image;
+mod in_order;
 mod io;
 mod keyring;
 pub mod layout;
@@ -66,10 +93,11 @@ pub mod units;
 mod work;
 
 pub use error::{Error, Result};
+pub use fec::{Repair, RepairMode, WrongBlock};
 pub use hash::{HashAlgorithm, HashType};
-pub use image::{Devices, Formatted, device_size, format, load, verify};
+pub use image::{Devices, Formatted, device_size, fec_area, format, load, repair, verify};
 pub use io::page_size;
-pub use layout::Layout;
+pub use layout::{FecArea, Layout};
 pub use params::{Fec, Params, ParamsBuilder, RootHash, Salt};
 pub use superblock::Superblock;
 pub use sysfs::Holder;

@@ -10,14 +10,15 @@ use crate::error::{Error, Result};
 /// How far work has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes of data and hash tree that are hashed, or known to be zeros that need not be.
+    /// Bytes of data and hash tree that are hashed, or known to be zeros that need not be; and, with FEC, bytes that are
+    /// encoded.
     pub done: u64,
-    /// All bytes of data and hash tree.
+    /// All bytes of data and hash tree, and, with FEC, all that it covers.
     pub total: u64,
 }
 
-/// How [`format()`](crate::format()) and [`verify`](crate::verify) do their work. What they find or write does not depend
-/// on it.
+/// How [`format()`](crate::format()), [`verify`](crate::verify) and [`repair()`](crate::repair()) do their work. What they
+/// find or write does not depend on it.
 ///
 /// The default is one thread for each processor that this process may use, telling nobody, stopped by nothing.
 #[derive(Clone, Copy, Default)]

@@ -175,6 +175,7 @@ fn forward_error_correction_options() {
             "Block sizes must match for FEC.\nhint: the data block size is 4096 bytes, the hash block size 512.\n",
         );
         format("--fec-device=f --fec-offset=100", "Unsupported VERITY FEC offset.\n");
+        format("--fec-device=f --fec-offset=9223372036854775296", "Unsupported VERITY FEC offset.\n");
         format(
             &format!("--fec-device={hash_device} --fec-offset=4096"),
             "Hash area overlaps with FEC area.\n\
@@ -185,15 +186,21 @@ fn forward_error_correction_options() {
             "Data area overlaps with FEC area.\n\
              hint: the data area ends at byte 1228800, the FEC area starts at byte 0.\n",
         );
-        let unsupported = "Forward error correction (FEC) is not supported yet.\nhint: leave out the --fec- options.\n";
-        format("--fec-device=f", unsupported);
-        format("--fec-device=f --fec-roots=24 --fec-offset=4096", unsupported);
+        let format = |options: &str, stderr: &str| {
+            refused(&sandbox, &format!("format d {hash_device} {options}"), 4, stderr);
+        };
+        format("--fec-device=nosuch/f", "Device nosuch/f does not exist or access denied.\n");
+        format(
+            "--fec-device=/dev/null",
+            "Device /dev/null is not compatible.\nhint: a block device or a regular file is needed.\n",
+        );
     }
-    let unsupported = "Forward error correction (FEC) is not supported yet.\nhint: leave out the --fec- options.\n";
-    refused(&sandbox, &format!("verify d h {ROOT_HASH} --fec-device=f"), 1, unsupported);
-    refused(&sandbox, "dump h --fec-device=f", 1, unsupported);
+}
 
-    // Open leaves the correcting to the kernel, but not the checking: some kernels take FEC areas that are too small.
+/// Open leaves the correcting to the kernel, but not the checking: some kernels take FEC areas that are too small.
+#[test]
+fn forward_error_correction_devices_of_open() {
+    let sandbox = image();
     let open = |options: &str, code, stderr: &str| {
         refused(&sandbox, &format!("open d v0 h {ROOT_HASH} {options}"), code, stderr);
     };
@@ -217,6 +224,72 @@ fn forward_error_correction_options() {
         1,
         "Hash area overlaps with FEC area.\nhint: the hash area ends at byte 20480, the FEC area starts at byte 8192.\n",
     );
+}
+
+#[test]
+fn forward_error_correction_devices_that_are_no_use() {
+    let sandbox = image();
+    let missing = "Device f does not exist or access denied.\n";
+    let not_compatible = "Device dir is not compatible.\nhint: a block device or a regular file is needed.\n";
+    std::fs::create_dir(sandbox.path("dir")).unwrap();
+    refused(&sandbox, "dump h --fec-device=f", 4, missing);
+    refused(&sandbox, "dump h --fec-device=dir", 4, not_compatible);
+    let strict = format!("verify --strict d h {ROOT_HASH}");
+    let repair = format!("repair d h {ROOT_HASH}");
+    let dry_run = format!("{repair} --dry-run");
+    for command in [&strict, &repair, &dry_run] {
+        refused(&sandbox, &format!("{command} --fec-device=f"), 4, missing);
+        refused(&sandbox, &format!("{command} --fec-device=dir"), 4, not_compatible);
+    }
+    sandbox.write("f", &[0; 16383]);
+    for command in [&strict, &repair, &dry_run] {
+        let refused = |options: &str, stderr: &str| refused(&sandbox, &format!("{command} {options}"), 1, stderr);
+        refused("--fec-device=f", "Device f is too small.\nhint: it has 16383 bytes, 16384 are needed.\n");
+        refused(
+            "--fec-device=f --fec-roots=24 --fec-offset=4096",
+            "Device f is too small.\nhint: it has 16383 bytes, 200704 are needed.\n",
+        );
+        refused("--fec-device=f --fec-offset=100", "Unsupported VERITY FEC offset.\n");
+        refused(
+            "--fec-device=f --fec-roots=25",
+            "Invalid number of parity bytes.\nhint: --fec-roots is a number from 2 to 24, not 25.\n",
+        );
+        refused(
+            "--fec-device=h --fec-offset=8192",
+            "Hash area overlaps with FEC area.\n\
+             hint: the hash area ends at byte 20480, the FEC area starts at byte 8192.\n",
+        );
+        refused(
+            "--fec-device=d",
+            "Data area overlaps with FEC area.\n\
+             hint: the data area ends at byte 1228800, the FEC area starts at byte 0.\n",
+        );
+    }
+    // Where all is well nobody looks, unless told to.
+    let verify = format!("verify d h {ROOT_HASH} --fec-device=nosuch");
+    assert_eq!(sandbox.run(&verify.split(' ').collect::<Vec<_>>()).code, Some(0));
+    sandbox.flip("d", 5000);
+    refused(
+        &sandbox,
+        &verify,
+        4,
+        "Verification failed at position 4096.\nVerification of data area failed.\n\
+         Device nosuch does not exist or access denied.\n",
+    );
+
+    misused(&sandbox, &repair, "veritysetup: repair: requires option --fec-device\n");
+    let no_root_hash = "Command requires <root_hash> or --root-hash-file option as argument.\n";
+    refused(&sandbox, "repair d h --fec-device=f", 1, no_root_hash);
+    let hint = "hint: a root hash by sha256 has 64 hexadecimal digits, not 2.\n";
+    let invalid = format!("Invalid root hash string specified.\n{hint}");
+    refused(&sandbox, "repair d h 00 --fec-device=f", 1, &invalid);
+    for command in ["repair nosuch h", "repair d nosuch"] {
+        let command = format!("{command} {ROOT_HASH} --fec-device=f");
+        refused(&sandbox, &command, 4, "Device nosuch does not exist or access denied.\n");
+    }
+    sandbox.write("short", &painted(1_000_000));
+    let message = "Device short is too small.\nhint: it has 1000000 bytes, 1228800 are needed.\n";
+    refused(&sandbox, &format!("repair short h {ROOT_HASH} --fec-device=f"), 1, message);
 }
 
 #[test]
@@ -377,6 +450,11 @@ fn command_lines_that_mean_nothing() {
     );
     misused(
         &sandbox,
+        "repair d",
+        "veritysetup: repair: requires <data_device> <hash_device> [<root_hash>] as arguments\n",
+    );
+    misused(
+        &sandbox,
         "open d v0",
         "veritysetup: open: requires <data_device> <name> <hash_device> [<root_hash>] as arguments\n",
     );
@@ -400,7 +478,7 @@ fn command_lines_that_mean_nothing() {
 #[test]
 fn options_with_actions_that_do_not_take_them() {
     let sandbox = image();
-    let root_hash_actions = ["format", "open", "verify"];
+    let root_hash_actions = ["format", "open", "verify", "repair"];
     let allowed: &[(&str, &[&str])] = &[
         ("root-hash-file=x", &root_hash_actions),
         ("root-hash-signature=x", &["open"]),
@@ -412,11 +490,22 @@ fn options_with_actions_that_do_not_take_them() {
         ("use-tasklets", &["open"]),
         ("shared", &["open"]),
         ("no-fallback", &["open"]),
+        ("strict", &["verify"]),
+        ("dry-run", &["repair"]),
         ("json", &["features"]),
         ("deferred", &["close"]),
         ("cancel-deferred", &["close"]),
     ];
-    let commands = ["format d new", "verify d h 00", "open d v0 h 00", "close v0", "status v0", "dump h", "features"];
+    let commands = [
+        "format d new",
+        "verify d h 00",
+        "repair d h 00",
+        "open d v0 h 00",
+        "close v0",
+        "status v0",
+        "dump h",
+        "features",
+    ];
     for (option, actions) in allowed {
         for command in commands {
             let action = command.split(' ').next().unwrap();

@@ -31,3 +31,9 @@ if show dd if=/dev/mapper/demo of=/dev/null bs=4096 skip=4 count=1; then
 fi
 show veritysetup status demo
 show veritysetup close demo
+
+echo
+echo "=== ... unless the kernel corrects it with the parity"
+show veritysetup open tampered.img demo hash.img --fec-device=fec.img --root-hash-file=root-hash
+show cmp data.img /dev/mapper/demo
+show veritysetup close demo

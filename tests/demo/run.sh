@@ -29,8 +29,8 @@ mksquashfs files data.img -quiet -no-progress -all-root >/dev/null
 show ls -l data.img
 
 echo
-echo "=== Format it: the hash tree goes into a file of its own"
-show veritysetup format data.img hash.img --root-hash-file=root-hash
+echo "=== Format it: the hash tree and the parity go into files of their own"
+show veritysetup format data.img hash.img --fec-device=fec.img --root-hash-file=root-hash
 
 echo
 echo "=== Verify it, and look at the superblock"
@@ -53,11 +53,18 @@ if show veritysetup verify tampered.img hash.img --root-hash-file=root-hash; the
 fi
 
 echo
+echo "=== With the parity another copy is put right again"
+cp tampered.img repaired.img
+show veritysetup repair repaired.img hash.img --fec-device=fec.img --root-hash-file=root-hash
+show cmp repaired.img data.img
+
+echo
 echo "=== The same on a real kernel (Linux 6.1, in a virtual machine)"
 cd - >/dev/null
 cargo run --quiet --locked -p dmverity-tests --bin vm -- run --kernel 6.1 --script "$work/guest.sh" \
     --file "$work/data.img:/root/data.img" --file "$work/hash.img:/root/hash.img" \
-    --file "$work/sums:/root/sums" --file "$work/root-hash:/root/root-hash" --file "$work/tampered.img:/root/tampered.img"
+    --file "$work/sums:/root/sums" --file "$work/root-hash:/root/root-hash" --file "$work/tampered.img:/root/tampered.img" \
+    --file "$work/fec.img:/root/fec.img"
 
 echo
-echo "=== Done: the image was verified, mounted and read; the tampered copies were refused."
+echo "=== Done: the image was verified, mounted and read; the tampered copies were refused, or corrected."

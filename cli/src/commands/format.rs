@@ -25,9 +25,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         builder = builder.uuid(uuid.value);
     }
     let root_hash_file = arguments.path_option("root-hash-file").as_deref().map(RootHashFile::check).transpose()?;
-    let formatted = interruption::watched(arguments.threads()?, |work| {
-        dmverity::format(&arguments.devices(data, hash), builder, work)
-    })?;
+    let devices = arguments.devices(data, hash);
+    let formatted = interruption::watched(arguments.threads()?, |work| dmverity::format(&devices, builder, work))?;
 
     let params = formatted.layout.params();
     if let Some(page_size) = dmverity::page_size().filter(|&page_size| params.data_block_size().bytes() > page_size) {
@@ -40,7 +39,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         uuid: uuid.map(|uuid| uuid.text).unwrap_or_default(),
         algorithm: arguments.text_option("hash").unwrap_or_else(|| params.algorithm().to_string()),
     };
-    output::print(&header(hash, &spelling, &formatted.layout, Some(&formatted.root_hash)))?;
+    let fec_area = formatted.fec_area.as_ref();
+    output::print(&header(hash, &spelling, &formatted.layout, fec_area, Some(&formatted.root_hash)))?;
     match root_hash_file {
         None => Ok(()),
         Some(file) => file.write(&formatted.root_hash.to_string()),

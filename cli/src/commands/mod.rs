@@ -6,6 +6,7 @@ pub(crate) mod dump;
 pub(crate) mod features;
 pub(crate) mod format;
 pub(crate) mod open;
+pub(crate) mod repair;
 pub(crate) mod status;
 pub(crate) mod verify;
 
@@ -13,7 +14,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use dmverity::{HashAlgorithm, Layout, Params, RootHash};
+use dmverity::{FecArea, HashAlgorithm, Layout, Params, RootHash};
 
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, system_words};
@@ -82,7 +83,13 @@ struct Spelling {
 }
 
 /// What format and dump print of an image.
-fn header(hash: &Path, spelling: &Spelling, layout: &Layout, root_hash: Option<&RootHash>) -> String {
+fn header(
+    hash: &Path,
+    spelling: &Spelling,
+    layout: &Layout,
+    fec_area: Option<&FecArea>,
+    root_hash: Option<&RootHash>,
+) -> String {
     let params = layout.params();
     let mut fields = Fields::titled(&format!("VERITY header information for {}.", hash.display()));
     fields.add("UUID", &spelling.uuid);
@@ -92,12 +99,22 @@ fn header(hash: &Path, spelling: &Spelling, layout: &Layout, root_hash: Option<&
     fields.add("Hash blocks", layout.hash_blocks());
     fields.add("Hash block size", format!("{} [bytes]", params.hash_block_size()));
     fields.add("Hash algorithm", &spelling.algorithm);
+    if let (Some(fec), Some(area)) = (params.fec(), fec_area) {
+        fields.add_narrow("FEC RS roots", fec.roots);
+        fields.add_narrow("FEC blocks", area.rounds * u64::from(fec.roots));
+    }
     fields.add("Salt", params.salt());
     if let Some(root_hash) = root_hash {
         fields.add_narrow("Root hash", root_hash);
     }
+    let fec_bytes = |area: &FecArea| area.bytes.end - area.bytes.start;
     if params.hash_offset() == 0 {
-        fields.add("Hash device size", format!("{} [bytes]", layout.hash_end()));
+        // As the reference tool: with the parity, if it lies there too.
+        let parity = fec_area.filter(|area| area.on_hash_device).map_or(0, fec_bytes);
+        fields.add("Hash device size", format!("{} [bytes]", layout.hash_end() + parity));
+    }
+    if let Some(area) = fec_area.filter(|area| area.bytes.start == 0) {
+        fields.add("FEC device size", format!("{} [bytes]", fec_bytes(area)));
     }
     fields.into_text()
 }

@@ -112,7 +112,7 @@ pub fn activate(
     let fec = fec_area.zip(params.fec()).map(|(area, fec)| TableFec {
         device: numbers(Area::Fec),
         blocks: area.blocks,
-        start: area.start,
+        start: area.start.unwrap_or_default(),
         roots: fec.roots,
     });
     let requested = VerityTable::new(
@@ -162,8 +162,9 @@ fn check_sizes(layout: &Layout, devices: &Devices) -> Result<Option<FecArea>> {
         (None, None) => Ok(None),
         (Some(_), Some(path)) => {
             let shared = devices.shared()?;
-            layout.check_overlaps(shared)?;
-            let area = layout.fec_area_on(hash.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
+            let area = layout.fec_area_on(hash.bytes(), shared.hash_and_fec);
+            layout.check_overlaps(shared, area.as_ref())?;
+            let area = area.filter(|area| area.start.is_some()).ok_or(Error::FecDevice)?;
             Device::open(path)?.check_size(area.bytes.end)?;
             Ok(Some(area))
         }

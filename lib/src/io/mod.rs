@@ -2,8 +2,11 @@
 //! side that opens anything.
 
 mod holes;
+mod read_only;
 mod reader;
 mod residency;
+mod stretches;
+mod writeback;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
@@ -22,6 +25,7 @@ use crate::sysfs;
 pub(crate) use holes::Holes;
 pub(crate) use reader::Reader;
 use residency::Residency;
+pub(crate) use stretches::Stretches;
 
 /// An open image: a regular file or a block device.
 #[derive(Debug)]
@@ -54,9 +58,13 @@ impl Device {
         Self::open_with(path, OpenOptions::new().read(true))
     }
 
-    /// Opens for reading and writing.
+    /// Opens for reading and writing what can be written to.
     pub(crate) fn open_writable(path: &Path) -> Result<Self> {
-        Self::open_with(path, OpenOptions::new().read(true).write(true))
+        let device = Self::open_with(path, OpenOptions::new().read(true).write(true))?;
+        if matches!(device.identity, Identity::Block(_)) && read_only::is_read_only(&device.file) {
+            return Err(Error::Open { path: path.to_owned(), source: Errno::EROFS.into() });
+        }
+        Ok(device)
     }
 
     /// Creates a file that must not exist yet, readable and writable by its owner alone as the reference tool does.
@@ -136,9 +144,21 @@ impl Device {
         Holes::new(matches!(self.identity, Identity::File(..)).then_some(&self.file))
     }
 
+    /// What is not hole, looked for now.
+    pub(crate) fn stretches(&self) -> Stretches {
+        Stretches::new(self.holes(), self.bytes)
+    }
+
     /// Writes all of `bytes` from byte `offset` on.
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.file.write_all_at(bytes, offset).map_err(Error::io("write", &self.path))
+    }
+
+    /// The same, for bytes that will not be written again soon: they go to stable storage from now on.
+    pub(crate) fn write_out_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.write_at(bytes, offset)?;
+        writeback::start(&self.file, offset, bytes.len());
+        Ok(())
     }
 
     /// Fails with [`Error::DeviceTooSmall`] unless it holds `needed` bytes.
@@ -147,6 +167,11 @@ impl Device {
             return Err(Error::DeviceTooSmall { path: self.path.clone(), found: self.bytes, needed });
         }
         Ok(())
+    }
+
+    /// Fails with [`Error::DeviceTooSmall`] for a block device that is smaller than `needed`: only files can be extended.
+    pub(crate) fn check_extensible_to(&self, needed: u64) -> Result<()> {
+        if matches!(self.identity, Identity::File(..)) { Ok(()) } else { self.check_size(needed) }
     }
 
     /// Makes a file at least `needed` bytes long. Block devices have the size they have, and have to hold them.

@@ -1,29 +1,41 @@
 //! Writing the hash tree.
 
 use super::pieces::{Content, UNIFORM_BYTES};
-use super::{LevelHasher, all_of, as_usize, root_hash};
+use super::{LevelHasher, as_usize, root_hash};
 use crate::error::Result;
 use crate::io::Device;
 use crate::layout::Layout;
 use crate::params::RootHash;
-use crate::work::Work;
+use crate::work::{Progress, Work};
 
 /// How many bytes are written at a time.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Writes every level of the tree over `data` to `hash` and returns the root hash. Both devices must hold their areas.
-pub(crate) fn create(layout: &Layout, data: &Device, hash: &Device, work: &Work<'_>) -> Result<RootHash> {
+/// Writes every level of the tree over `data` to `hash` and returns the root hash. Both devices must hold their areas. The
+/// level over the data is not computed if it is `known`.
+pub(crate) fn create(
+    layout: &Layout,
+    (data, hash): (&Device, &Device),
+    known: Option<&[u8]>,
+    progress: &mut Progress,
+    work: &Work<'_>,
+) -> Result<RootHash> {
     let size = layout.params().hash_block_size();
-    let mut progress = all_of(layout);
     let mut uniform_digest = None;
     data.will_be_read_in_order();
     for (index, level) in layout.levels().iter().enumerate() {
         let hasher = LevelHasher::new(layout, index, (data, hash), uniform_digest, work);
         let uniform = hasher.uniform_hash_block();
-        let mut writer = Writer::new(hash, level.first_block * size.bytes(), &uniform);
+        uniform_digest = Some(layout.params().hasher(size).digest(&uniform));
+        let start = level.first_block * size.bytes();
+        if let (0, Some(bytes)) = (index, known) {
+            hash.write_out_at(bytes, start)?;
+            continue;
+        }
+        let mut writer = Writer::new(hash, start, &uniform);
         hasher.run(
             Some(data.holes()),
-            &mut progress,
+            progress,
             |piece, reader| {
                 if piece.content == Content::Uniform && hasher.is_whole(&piece.blocks) {
                     let output = hasher.output(&piece.blocks);
@@ -34,9 +46,8 @@ pub(crate) fn create(layout: &Layout, data: &Device, hash: &Device, work: &Work<
             |output| writer.add(output),
         )?;
         writer.flush()?;
-        uniform_digest = Some(layout.params().hasher(size).digest(&uniform));
     }
-    root_hash(layout, data, hash, work)
+    root_hash(layout, (data, hash), progress, work)
 }
 
 /// What comes of a piece.
@@ -74,7 +85,7 @@ impl<'a> Writer<'a> {
                     let count = (UNIFORM_BYTES / self.uniform.len()).max(1);
                     self.uniform_blocks = self.uniform.repeat(count);
                 }
-                self.device.write_at(&self.uniform_blocks[..len], self.position)?;
+                self.device.write_out_at(&self.uniform_blocks[..len], self.position)?;
                 self.position += len as u64;
                 Ok(())
             }
@@ -83,7 +94,7 @@ impl<'a> Writer<'a> {
 
     fn flush(&mut self) -> Result<()> {
         if !self.pending.is_empty() {
-            self.device.write_at(&self.pending, self.position)?;
+            self.device.write_out_at(&self.pending, self.position)?;
             self.position += self.pending.len() as u64;
             self.pending.clear();
         }

@@ -4,7 +4,6 @@
 //! the image.
 
 mod create;
-mod in_order;
 mod permits;
 mod pieces;
 mod verify;
@@ -17,12 +16,12 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::hash::BlockHasher;
+use crate::in_order::in_order;
 use crate::io::{Device, Holes, Reader};
 use crate::layout::Layout;
 use crate::params::RootHash;
 use crate::units::BlockSize;
 use crate::work::{Progress, Work};
-use in_order::in_order;
 use permits::Permits;
 use pieces::{Content, Piece, Pieces};
 
@@ -215,19 +214,23 @@ fn as_usize(len: u64) -> usize {
     usize::try_from(len).expect("pieces are small")
 }
 
-/// All the bytes there are to be hashed.
-fn all_of(layout: &Layout) -> Progress {
-    let params = layout.params();
-    Progress { done: 0, total: params.data_bytes() + layout.hash_blocks() * params.hash_block_size().bytes() }
+/// How many bytes of data and hash tree there are to be hashed.
+pub(crate) fn total(layout: &Layout) -> u64 {
+    layout.params().data_bytes() + layout.hash_blocks() * layout.params().hash_block_size().bytes()
 }
 
 /// The digest of the top hash block, or of the only data block where there is no level: the last step.
-fn root_hash(layout: &Layout, data: &Device, hash: &Device, work: &Work<'_>) -> Result<RootHash> {
+fn root_hash(
+    layout: &Layout,
+    (data, hash): (&Device, &Device),
+    progress: &mut Progress,
+    work: &Work<'_>,
+) -> Result<RootHash> {
     let source = Source::of_level(layout, layout.levels().len(), data, hash);
     let mut block = vec![0; source.block_size.as_usize()];
     source.device.read_at(&mut block, source.start)?;
     let digest = layout.params().hasher(source.block_size).digest(&block);
-    let total = all_of(layout).total;
-    work.report(Progress { done: total, total });
+    progress.done += source.block_size.bytes();
+    work.report(*progress);
     Ok(RootHash::new(digest))
 }

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::{LevelHasher, all_of, as_usize, root_hash};
+use super::{LevelHasher, as_usize, root_hash};
 use crate::error::Result;
 use crate::io::Device;
 use crate::layout::Layout;
 use crate::params::RootHash;
-use crate::work::Work;
+use crate::work::{Progress, Work};
 
 /// One thing that is wrong with an image. Positions are byte offsets on the device they name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,11 @@ pub enum Failure {
 }
 
 /// What a check of an image found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
     first: Vec<Failure>,
+    /// How many of them are kept.
+    most: usize,
     failures: u64,
     root_hash_matches: bool,
 }
@@ -41,6 +43,11 @@ impl Verification {
     /// How many failures are kept one by one; the others are counted.
     pub const KEPT: usize = 20;
 
+    /// Nothing found yet.
+    fn keeping(most: usize) -> Self {
+        Self { first: Vec::new(), most, failures: 0, root_hash_matches: false }
+    }
+
     /// Whether data, tree and root hash all agree.
     pub fn is_good(&self) -> bool {
         self.failures == 0 && self.root_hash_matches
@@ -48,7 +55,12 @@ impl Verification {
 
     /// The first [`KEPT`](Self::KEPT) failures: data blocks in order, then each level upwards.
     pub fn first_failures(&self) -> &[Failure] {
-        &self.first
+        &self.first[..self.first.len().min(Self::KEPT)]
+    }
+
+    /// All failures, unless there are more than were to be kept.
+    pub(crate) fn all_failures(&self) -> Option<&[Failure]> {
+        (self.failures == self.first.len() as u64).then_some(&self.first)
     }
 
     /// How many failures there are in all.
@@ -62,7 +74,7 @@ impl Verification {
     }
 
     fn add(&mut self, failure: Failure) {
-        if self.first.len() < Self::KEPT {
+        if self.first.len() < self.most {
             self.first.push(failure);
         }
         self.failures += 1;
@@ -70,22 +82,22 @@ impl Verification {
 
     /// Adds what was found behind everything that was found here.
     fn append(&mut self, behind: Self) {
-        let room = Self::KEPT - self.first.len();
+        let room = self.most - self.first.len();
         self.first.extend(behind.first.into_iter().take(room));
         self.failures += behind.failures;
     }
 }
 
-/// Checks every data block and every hash block. Both devices must hold their areas.
+/// Checks every data block and every hash block, and keeps the first `most` failures. Both devices must hold their areas.
 pub(crate) fn verify(
     layout: &Layout,
     expected: &RootHash,
-    data: &Device,
-    hash: &Device,
+    (data, hash): (&Device, &Device),
+    most: usize,
+    progress: &mut Progress,
     work: &Work<'_>,
 ) -> Result<Verification> {
-    let mut found = Verification::default();
-    let mut progress = all_of(layout);
+    let mut found = Verification::keeping(most);
     data.will_be_read_in_order();
     hash.will_be_read_in_order();
     for (index, level) in layout.levels().iter().enumerate() {
@@ -95,13 +107,13 @@ pub(crate) fn verify(
         let holes = (index == 0).then(|| data.holes());
         hasher.run(
             holes,
-            &mut progress,
+            progress,
             |piece, reader| {
                 let computed = hasher.hash(piece, reader)?;
                 let mut stored = vec![0; computed.len()];
                 let start = hasher.output(&piece.blocks).start;
                 hash.read_at(&mut stored, level_start + start)?;
-                let mut found = Verification::default();
+                let mut found = Verification::keeping(most);
                 if stored != computed {
                     compare(&hasher, index, &piece.blocks, level_start, (&stored, &computed), &mut found);
                 }
@@ -113,7 +125,7 @@ pub(crate) fn verify(
             },
         )?;
     }
-    found.root_hash_matches = root_hash(layout, data, hash, work)? == *expected;
+    found.root_hash_matches = root_hash(layout, (data, hash), progress, work)? == *expected;
     Ok(found)
 }
 

@@ -15,7 +15,7 @@ const AHEAD: u64 = 4;
 ///
 /// # Errors
 /// The first one in the order of the pieces, as if there was one worker; nothing is delivered after it.
-pub(super) fn in_order<P: Send, L, T: Send>(
+pub(crate) fn in_order<P: Send, L, T: Send>(
     workers: usize,
     mut next: impl FnMut() -> Result<Option<P>> + Send,
     local: impl Fn() -> L + Sync,

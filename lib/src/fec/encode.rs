@@ -1,0 +1,277 @@
+//! Parity of stretches of columns, and of a whole area.
+
+use std::ops::Range;
+
+use super::Image;
+use super::code::Code;
+use super::covered::{Covered, What};
+use super::lanes::{Multiplier, Rows};
+use crate::error::Result;
+use crate::in_order::in_order;
+use crate::io::Reader;
+use crate::work::{Progress, Work};
+
+/// How many columns are encoded at a time: reads are so long. With blocks of the usual size there are as many in one as
+/// the widest hashing backend has lanes.
+pub(super) const COLUMNS: usize = 64 << 10;
+
+/// How many rows are read before they are multiplied: so many stay in a processor's second cache.
+const BATCH: usize = 8;
+
+/// More threads than these need more memory than they are worth.
+const MOST_THREADS: usize = 8;
+
+/// The same where the page cache is left aside: devices are faster with long reads, and with more of them in flight than
+/// there are threads.
+const COLD_COLUMNS: usize = 256 << 10;
+const COLD_SCRATCH: usize = 8 << 20;
+const COLD_READERS: usize = 3;
+const MOST_COLD_THREADS: usize = 6;
+
+/// Makes the parity of columns: column `c` is byte `c` of each row, and the rows are the covered bytes cut into as many
+/// pieces as a codeword has data symbols.
+#[derive(Debug)]
+pub(super) struct Encoder<'a> {
+    pub(super) code: Code,
+    pub(super) covered: Covered<'a>,
+    /// The length of a row.
+    pub(super) columns: u64,
+    multiplier: Multiplier,
+    /// How many columns are encoded at a time when it is all of them.
+    at_a_time: usize,
+}
+
+/// Memory of one thread.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    pub(super) input: Input,
+    pub(super) parity: Rows,
+    /// Parity as it is stored. Somewhat longer than what is in it.
+    bytes: Vec<u8>,
+}
+
+/// Memory for what is encoded.
+#[derive(Debug)]
+pub(super) struct Input {
+    batch: Rows,
+    reader: Reader,
+}
+
+impl<'a> Encoder<'a> {
+    /// For all that the image's FEC covers.
+    ///
+    /// # Panics
+    /// If the parameters have no FEC.
+    pub(super) fn new(image: &Image<'a>) -> Self {
+        let params = image.layout.params();
+        let code = Code::new(params.fec().expect("there is a FEC area").roots);
+        let covered = Covered::new(image);
+        let at_a_time = if covered.is_cold() {
+            let most = COLD_SCRATCH / (BATCH + 2 * code.roots()) / COLUMNS * COLUMNS;
+            most.min(COLD_COLUMNS)
+        } else {
+            COLUMNS
+        };
+        Self {
+            code,
+            covered,
+            at_a_time,
+            columns: image.area.rounds * params.hash_block_size().bytes(),
+            multiplier: Multiplier::new(&code.parity_matrix()),
+        }
+    }
+
+    /// Memory for stretches of up to `columns` columns.
+    pub(super) fn scratch(&self, columns: usize) -> Scratch {
+        let columns = usize::try_from(self.columns).map_or(columns, |all| all.min(columns));
+        Scratch {
+            input: Input { batch: Rows::new(BATCH, columns), reader: Reader::default() },
+            parity: Rows::new(self.code.roots(), columns),
+            bytes: vec![0; columns * self.code.roots() + 8],
+        }
+    }
+
+    /// Adds what the bytes of some rows make to the parity of some columns. Each row is shown to `look` once it is read:
+    /// its number and its bytes, or none if they are zeros.
+    pub(super) fn add(
+        &self,
+        rows: Range<usize>,
+        (columns, what): (&Range<u64>, What<'_>),
+        input: &mut Input,
+        parity: &mut Rows,
+        mut look: impl FnMut(usize, Option<&[u8]>),
+    ) -> Result<()> {
+        let width = width(columns);
+        for first in rows.clone().step_by(BATCH) {
+            let count = BATCH.min(rows.end - first);
+            let mut zeros = [false; BATCH];
+            for (index, is_zero) in zeros.iter_mut().enumerate().take(count) {
+                let position = (first + index) as u64 * self.columns + columns.start;
+                let row = input.batch.row_mut(index, width);
+                *is_zero = !self.covered.read(position, row, what, &mut input.reader)?;
+                look(first + index, (!*is_zero).then_some(row));
+            }
+            if zeros[..count].iter().all(|&is_zero| is_zero) {
+                continue;
+            }
+            for index in (0..count).filter(|&index| zeros[index]) {
+                input.batch.row_mut(index, width).fill(0);
+            }
+            self.multiplier.add(first, count, &input.batch, width, parity);
+        }
+        Ok(())
+    }
+
+    /// The parity of some columns, in rows.
+    pub(super) fn parity_rows<'s>(
+        &self,
+        columns: &Range<u64>,
+        what: What<'_>,
+        scratch: &'s mut Scratch,
+    ) -> Result<&'s mut Rows> {
+        scratch.parity.clear();
+        let rows = 0..self.code.data_symbols();
+        self.add(rows, (columns, what), &mut scratch.input, &mut scratch.parity, |_, _| ())?;
+        Ok(&mut scratch.parity)
+    }
+
+    /// The parity of some columns as it is stored: that of the first column, then that of the next.
+    pub(super) fn parity<'s>(
+        &self,
+        columns: &Range<u64>,
+        what: What<'_>,
+        scratch: &'s mut Scratch,
+    ) -> Result<&'s [u8]> {
+        self.parity_rows(columns, what, scratch)?;
+        Ok(self.as_stored(width(columns), scratch))
+    }
+
+    /// The parity that is in the rows as it is stored.
+    pub(super) fn as_stored<'s>(&self, width: usize, scratch: &'s mut Scratch) -> &'s [u8] {
+        let roots = self.code.roots();
+        interleave(&scratch.parity, roots, width, &mut scratch.bytes);
+        &scratch.bytes[..width * roots]
+    }
+
+    /// All columns, some at a time.
+    pub(super) fn stretches<'s>(
+        &'s self,
+        work: &'s Work<'_>,
+    ) -> impl FnMut() -> Result<Option<Range<u64>>> + Send + 's {
+        let mut start = 0;
+        move || {
+            work.check()?;
+            let columns = start..self.columns.min(start + self.at_a_time as u64);
+            start = columns.end;
+            Ok((!columns.is_empty()).then_some(columns))
+        }
+    }
+
+    /// How many bytes all rows have in some columns.
+    pub(super) fn bytes_in(&self, columns: &Range<u64>) -> u64 {
+        (columns.end - columns.start) * self.code.data_symbols() as u64
+    }
+
+    /// How many threads work on all columns.
+    pub(super) fn workers(&self, work: &Work<'_>) -> usize {
+        let threads = work.hashing_threads();
+        let workers = if self.covered.is_cold() {
+            MOST_COLD_THREADS.min(threads + COLD_READERS)
+        } else {
+            MOST_THREADS.min(threads)
+        };
+        let pieces = self.columns.div_ceil(self.at_a_time as u64);
+        usize::try_from(pieces).map_or(workers, |pieces| workers.min(pieces))
+    }
+
+    /// Has several threads work on all columns, some at a time; what they find is handed over in order.
+    pub(super) fn for_all_columns<T: Send>(
+        &self,
+        progress: &mut Progress,
+        work: &Work<'_>,
+        examine: impl Fn(Range<u64>, &mut Scratch) -> Result<T> + Sync,
+        mut deliver: impl FnMut(T) -> Result<()> + Send,
+    ) -> Result<()> {
+        let examine = |scratch: &mut Scratch, columns: Range<u64>| {
+            let bytes = self.bytes_in(&columns);
+            Ok((bytes, examine(columns, scratch)?))
+        };
+        let scratch = || self.scratch(self.at_a_time);
+        in_order(self.workers(work), self.stretches(work), scratch, examine, |(bytes, result)| {
+            deliver(result)?;
+            progress.done += bytes;
+            work.report(*progress);
+            Ok(())
+        })
+    }
+}
+
+/// Writes the parity of what the image's FEC covers to the FEC device, which must have room for it.
+pub(crate) fn encode(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<()> {
+    let encoder = Encoder::new(image);
+    let roots = encoder.code.roots() as u64;
+    let examine = |columns: Range<u64>, scratch: &mut Scratch| {
+        let bytes = encoder.parity(&columns, What::All, scratch)?;
+        image.fec.write_out_at(bytes, image.area.bytes.start + columns.start * roots)
+    };
+    encoder.for_all_columns(progress, work, examine, Ok)
+}
+
+/// How many columns these are.
+pub(super) fn width(columns: &Range<u64>) -> usize {
+    usize::try_from(columns.end - columns.start).expect("as many columns as there is memory for")
+}
+
+/// Puts together what columns of `count` rows hold, column by column. `bytes` has room for it and seven bytes more, which
+/// mean nothing afterwards. `width` is a multiple of eight.
+fn interleave(rows: &Rows, count: usize, width: usize, bytes: &mut [u8]) {
+    for column in (0..width).step_by(8) {
+        // Eight rows at a time. Where there are fewer, what is written for one column spills into the next, whose own
+        // bytes come later: the columns go forwards, and the last rows come first.
+        for first in (0..count).step_by(8).rev() {
+            let mut square = [0; 8];
+            for (line, row) in square.iter_mut().zip(first..count) {
+                let bytes = rows.row(row, width)[column..].first_chunk().expect("eight columns");
+                *line = u64::from_le_bytes(*bytes);
+            }
+            for (index, line) in transposed(square).into_iter().enumerate() {
+                bytes[(column + index) * count + first..][..8].copy_from_slice(&line.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Eight times eight bytes with rows for columns.
+fn transposed(mut square: [u64; 8]) -> [u64; 8] {
+    for (distance, low) in [(4, 0x0000_0000_FFFF_FFFF), (2, 0x0000_FFFF_0000_FFFF), (1, 0x00FF_00FF_00FF_00FF)] {
+        let bits = distance * 8;
+        for line in (0..8).filter(|line| line & distance == 0) {
+            let (upper, lower) = (square[line], square[line + distance]);
+            square[line] = upper & low | (lower & low) << bits;
+            square[line + distance] = (upper >> bits) & low | lower & !low;
+        }
+    }
+    square
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_become_columns() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for count in 1..=24 {
+            let width = 8 * rng.usize(1..=40);
+            let mut rows = Rows::new(count, width);
+            for row in 0..count {
+                rows.row_mut(row, width).fill_with(|| rng.u8(..));
+            }
+            let mut bytes = vec![0; width * count + 8];
+            interleave(&rows, count, width, &mut bytes);
+            for (index, &byte) in bytes[..width * count].iter().enumerate() {
+                assert_eq!(byte, rows.row(index % count, width)[index / count], "{count} {index}");
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! AVX-512 with GFNI: a product of 64 bytes is one instruction, a multiplication by a matrix over GF(2).
+
+// The instructions read and write through addresses.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m512i, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_storeu_si512, _mm512_xor_si512,
+};
+use std::ops::Range;
+
+use super::{Rows, TILE};
+
+/// Proof that this processor has AVX-512F, AVX-512BW and GFNI.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    /// The proof, if the processor and the system have what it takes.
+    pub(super) fn new() -> Option<Self> {
+        let there = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("gfni");
+        there.then_some(Self(()))
+    }
+}
+
+add_products_with!(Avx512, "avx512f,avx512bw,gfni", __m512i, 64, u64, at_a_time: 8, 1 2 3 4 5 6 7);
+
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+#[inline]
+fn zero() -> __m512i {
+    _mm512_setzero_si512()
+}
+
+/// # Safety
+/// 64 bytes can be read there.
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+#[inline]
+unsafe fn load(address: *const u8) -> __m512i {
+    // SAFETY: as the caller vouches; no alignment is asked for.
+    unsafe { _mm512_loadu_si512(address.cast()) }
+}
+
+/// # Safety
+/// 64 bytes can be written there.
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+#[inline]
+unsafe fn store(address: *mut u8, vector: __m512i) {
+    // SAFETY: as the caller vouches; no alignment is asked for.
+    unsafe { _mm512_storeu_si512(address.cast(), vector) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+#[inline]
+fn add(a: __m512i, b: __m512i) -> __m512i {
+    _mm512_xor_si512(a, b)
+}
+
+/// Whole bytes are multiplied.
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+#[inline]
+fn split(bytes: __m512i) -> __m512i {
+    bytes
+}
+
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+#[inline]
+fn factor(coefficient: u64) -> __m512i {
+    _mm512_set1_epi64(coefficient.cast_signed())
+}
+
+#[target_feature(enable = "avx512f,avx512bw,gfni")]
+#[inline]
+fn product(factor: __m512i, bytes: __m512i) -> __m512i {
+    _mm512_gf2p8affine_epi64_epi8::<0>(bytes, factor)
+}

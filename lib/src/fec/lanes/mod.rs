@@ -1,0 +1,246 @@
+//! Multiplication of whole rows of bytes by a matrix over GF(256). `avx512`, `avx2` and `ssse3` are the leaves that bring
+//! the instructions, `portable` looks every product up. A leaf is a token: having one proves that the processor can run
+//! it, so what it does is safe to call.
+
+#[cfg(target_arch = "x86_64")]
+#[macro_use]
+mod macros;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod ssse3;
+
+use super::matrix::Matrix;
+#[cfg(target_arch = "x86_64")]
+use {avx2::Avx2, avx512::Avx512, ssse3::Ssse3};
+
+/// What the widths of rows are multiples of: of what every backend takes at a time.
+pub(super) const WIDTH: usize = 128;
+
+/// How many columns all outputs are added to before the next ones: rows of so many stay in a processor's first cache.
+const TILE: usize = 512;
+
+/// A way to multiply that this processor can run. The products are the same with each.
+#[derive(Clone, Copy, Debug)]
+enum Backend {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Ssse3(Ssse3),
+    Portable,
+}
+
+impl Backend {
+    /// What there is on this processor, the fastest first. A build with `--cfg dmverity_backend="NAME"` knows only one
+    /// besides the portable one: that of the name, `ssse3` for `sha_ni`.
+    fn available() -> Vec<Self> {
+        let mut backends = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let any = !cfg!(any(
+                dmverity_backend = "avx512",
+                dmverity_backend = "avx2",
+                dmverity_backend = "sha_ni",
+                dmverity_backend = "portable"
+            ));
+            if any || cfg!(dmverity_backend = "avx512") {
+                backends.extend(Avx512::new().map(Self::Avx512));
+            }
+            if any || cfg!(dmverity_backend = "avx2") {
+                backends.extend(Avx2::new().map(Self::Avx2));
+            }
+            if any || cfg!(dmverity_backend = "sha_ni") {
+                backends.extend(Ssse3::new().map(Self::Ssse3));
+            }
+        }
+        backends.push(Self::Portable);
+        backends
+    }
+}
+
+/// A matrix in the form in which a backend multiplies by it.
+#[derive(Debug)]
+pub(super) struct Multiplier {
+    inputs: usize,
+    outputs: usize,
+    coefficients: Coefficients,
+}
+
+/// Each in the order of [`Matrix::coefficients`].
+#[derive(Debug)]
+enum Coefficients {
+    /// As matrices over GF(2).
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512, Vec<u64>),
+    /// As the products of each low and each high half of a byte.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2, Vec<[u8; 32]>),
+    #[cfg(target_arch = "x86_64")]
+    Ssse3(Ssse3, Vec<[u8; 32]>),
+    Portable(Vec<u8>),
+}
+
+/// Rows of bytes in one piece of memory.
+#[derive(Debug)]
+pub(super) struct Rows {
+    bytes: Vec<u8>,
+    count: usize,
+    stride: usize,
+}
+
+impl Rows {
+    /// This many rows of at most `width` bytes, all zero.
+    pub(super) fn new(count: usize, width: usize) -> Self {
+        // Rows that start a power of two apart would share a set of the processor's first cache.
+        let stride = width.next_multiple_of(WIDTH) + 64;
+        Self { bytes: vec![0; count * stride], count, stride }
+    }
+
+    /// The first `width` bytes of a row.
+    pub(super) fn row(&self, index: usize, width: usize) -> &[u8] {
+        &self.bytes[index * self.stride..][..width]
+    }
+
+    /// The same to be written.
+    pub(super) fn row_mut(&mut self, index: usize, width: usize) -> &mut [u8] {
+        &mut self.bytes[index * self.stride..][..width]
+    }
+
+    /// Makes them all zero.
+    pub(super) fn clear(&mut self) {
+        self.bytes.fill(0);
+    }
+}
+
+impl Multiplier {
+    /// With the fastest backend there is.
+    pub(super) fn new(matrix: &Matrix) -> Self {
+        let fastest = Backend::available()[0];
+        Self::with_backend(matrix, fastest)
+    }
+
+    fn with_backend(matrix: &Matrix, backend: Backend) -> Self {
+        let bytes = matrix.coefficients();
+        let coefficients = match backend {
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512(token) => Coefficients::Avx512(token, bytes.iter().map(|&byte| bits_of(byte)).collect()),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx2(token) => Coefficients::Avx2(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Ssse3(token) => Coefficients::Ssse3(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
+            Backend::Portable => Coefficients::Portable(bytes.to_vec()),
+        };
+        Self { inputs: matrix.inputs(), outputs: matrix.outputs(), coefficients }
+    }
+
+    /// Adds to the first `width` bytes of each of `outputs` what it gets of the first `count` of `rows`, which are the
+    /// inputs from `first` on.
+    ///
+    /// # Panics
+    /// If there are fewer inputs, rows, outputs or bytes, or `width` is not a multiple of [`WIDTH`].
+    pub(super) fn add(&self, first: usize, count: usize, rows: &Rows, width: usize, outputs: &mut Rows) {
+        assert!(first + count <= self.inputs && count <= rows.count && self.outputs <= outputs.count);
+        assert!(width.is_multiple_of(WIDTH) && width <= rows.stride && width <= outputs.stride);
+        let range = first * self.outputs..(first + count) * self.outputs;
+        match &self.coefficients {
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Avx512(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Avx2(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Ssse3(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            Coefficients::Portable(all) => portable::add(&all[range], self.outputs, rows, width, outputs),
+        }
+    }
+}
+
+/// Multiplication by `factor` as a matrix over GF(2), in the order in which the instruction wants it: the byte for the
+/// highest bit of the product comes lowest.
+#[cfg(target_arch = "x86_64")]
+fn bits_of(factor: u8) -> u64 {
+    let mut rows = [0_u8; 8];
+    for bit in 0..8 {
+        let product = super::field::multiply(factor, 1 << bit);
+        for (row, bits) in rows.iter_mut().enumerate() {
+            *bits |= (product >> (7 - row) & 1) << bit;
+        }
+    }
+    u64::from_le_bytes(rows)
+}
+
+/// The products of `factor` with 0 to 15, then with 0 to 15 times 16.
+#[cfg(target_arch = "x86_64")]
+fn halves_of(factor: u8) -> [u8; 32] {
+    let (low, high) = (0..16, (0..16).map(|half| half << 4));
+    let mut halves = [0; 32];
+    for (product, byte) in halves.iter_mut().zip(low.chain(high)) {
+        *product = super::field::multiply(factor, byte);
+    }
+    halves
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::field::multiply;
+    use super::*;
+
+    #[test]
+    fn every_backend_makes_the_products_of_the_field() {
+        let mut rng = fastrand::Rng::with_seed(6);
+        let backends = Backend::available();
+        for (inputs, outputs) in (1..=24).map(|outputs| (37, outputs)).chain([(1, 1), (256, 9), (253, 2), (231, 24)]) {
+            // All 256 factors in some.
+            let factors: Vec<u8> = (0..inputs * outputs).map(|index| u8::try_from(index % 251).unwrap()).collect();
+            let matrix = Matrix::new(inputs, outputs, |input, output| factors[input * outputs + output] ^ 0xFE);
+            let width = WIDTH * rng.usize(1..=3);
+            let mut rows = Rows::new(inputs, width + WIDTH);
+            for input in 0..inputs {
+                rows.row_mut(input, width).fill_with(|| rng.u8(..));
+            }
+            let mut expected = Rows::new(outputs, width);
+            for output in 0..outputs {
+                for column in 0..width {
+                    // Something is there already.
+                    let products =
+                        (0..inputs).map(|input| multiply(matrix.at(input, output), rows.row(input, width)[column]));
+                    expected.row_mut(output, width)[column] = products.fold(0x5A, |sum, product| sum ^ product);
+                }
+            }
+            for &backend in &backends {
+                let multiplier = Multiplier::with_backend(&matrix, backend);
+                let mut made = Rows::new(outputs, width + WIDTH);
+                made.bytes.fill(0x5A);
+                // In two parts, the second of which starts elsewhere.
+                let first = inputs / 3;
+                multiplier.add(0, first, &rows, width, &mut made);
+                let mut rest = Rows::new(inputs - first, width);
+                for input in first..inputs {
+                    rest.row_mut(input - first, width).copy_from_slice(rows.row(input, width));
+                }
+                multiplier.add(first, inputs - first, &rest, width, &mut made);
+                for output in 0..outputs {
+                    assert!(
+                        made.row(output, width) == expected.row(output, width),
+                        "{backend:?}, {inputs} inputs, output {output} of {outputs}"
+                    );
+                    assert!(
+                        made.row(output, made.stride)[width..].iter().all(|&byte| byte == 0x5A),
+                        "beyond the width"
+                    );
+                }
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        for (name, there) in [("avx512", Avx512::new().is_some()), ("avx2", Avx2::new().is_some())] {
+            if !there {
+                println!("skipped: this processor has no {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Forward error correction: Reed-Solomon codes over blocks that lie far apart, so that what is wrong in one place of a
+//! device is spread over many codewords.
+//!
+//! The covered blocks, data and then hash blocks, are cut into as many pieces of `rounds` blocks as a codeword has data
+//! symbols, k = 255 - roots. Written below each other they are the rows of a table whose columns are codewords:
+//!
+//! ```text
+//!                 column 0                                        column rounds * block size - 1
+//!                 v                                               v
+//! row 0           | block 0        | block 1         | ... | block rounds - 1     |
+//! row 1           | block rounds   | block rounds + 1| ... | block 2 * rounds - 1 |
+//! ...             |                                                               |
+//! row k - 1       | ...  zeros past the last block                                |
+//! parity          | roots bytes for column 0, roots bytes for column 1, ...       | on the FEC device
+//! ```
+//!
+//! The columns of one block are a round. A block that is wrong is one wrong symbol in each codeword of its round, and
+//! the hash tree says which one.
+//!
+//! Source: the kernel's `dm-verity-fec.c`, and images made by the reference tool.
+
+mod code;
+mod covered;
+mod encode;
+mod field;
+mod lanes;
+mod matrix;
+mod overlay;
+mod parity;
+mod places;
+mod repair;
+mod round;
+mod search;
+mod together;
+
+pub(crate) use encode::encode;
+pub(crate) use repair::{MOST_FAILURES, repair};
+pub use repair::{Repair, RepairMode, WrongBlock};
+pub(crate) use together::begin;
+
+use crate::io::Device;
+use crate::layout::{FecArea, Layout};
+
+/// An image with FEC, on open devices that are large enough.
+#[derive(Debug)]
+pub(crate) struct Image<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) area: &'a FecArea,
+    pub(crate) data: &'a Device,
+    pub(crate) hash: &'a Device,
+    pub(crate) fec: &'a Device,
+}
+
+/// How many bytes there are to be encoded: all rows, with the zeros past the last block.
+pub(crate) fn total(layout: &Layout, area: &FecArea) -> u64 {
+    let params = layout.params();
+    let rows = params.fec().map_or(0, |fec| 255 - u64::from(fec.roots));
+    area.rounds * params.hash_block_size().bytes() * rows
+}

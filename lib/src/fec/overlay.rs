@@ -1,0 +1,59 @@
+//! Repaired blocks that are not written back, or not yet.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use tempfile::SpooledTempFile;
+
+use crate::error::{Error, Result};
+
+/// So much is kept in memory; what is more goes to a file without a name.
+const IN_MEMORY: usize = 8 << 20;
+
+/// Blocks by their number among the covered ones.
+#[derive(Debug)]
+pub(super) struct Overlay {
+    block: usize,
+    slots: BTreeMap<u64, u64>,
+    bytes: Mutex<SpooledTempFile>,
+}
+
+impl Overlay {
+    /// None yet, of `block` bytes each.
+    pub(super) fn new(block: usize) -> Self {
+        Self { block, slots: BTreeMap::new(), bytes: Mutex::new(SpooledTempFile::new(IN_MEMORY)) }
+    }
+
+    /// The numbers of the blocks, as far as they are in `range`.
+    pub(super) fn blocks(&self, range: Range<u64>) -> impl Iterator<Item = u64> {
+        self.slots.range(range).map(|(&number, _)| number)
+    }
+
+    /// A block that is there.
+    pub(super) fn read(&self, number: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; self.block];
+        let mut file = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        seek(&mut file, self.slots[&number]).and_then(|()| file.read_exact(&mut bytes)).map_err(failed("read"))?;
+        Ok(bytes)
+    }
+
+    /// Adds a block.
+    pub(super) fn add(&mut self, number: u64, bytes: &[u8]) -> Result<()> {
+        let place = self.slots.len() as u64 * self.block as u64;
+        let file = self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        seek(file, place).and_then(|()| file.write_all(bytes)).map_err(failed("write"))?;
+        self.slots.insert(number, place);
+        Ok(())
+    }
+}
+
+fn seek(file: &mut SpooledTempFile, place: u64) -> io::Result<()> {
+    file.seek(SeekFrom::Start(place)).map(drop)
+}
+
+fn failed(action: &'static str) -> impl FnOnce(io::Error) -> Error {
+    Error::io(action, Path::new("a temporary file for repaired blocks"))
+}

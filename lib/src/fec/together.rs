@@ -1,0 +1,131 @@
+//! Hashing the data and encoding them in one go, so that they are read only once.
+//!
+//! Parity covers the hash tree too, which is not there before all data are hashed. So what the data make of the parity is
+//! kept until the tree can be added, and so are the digests, because data are read column by column. That is done where
+//! both fit in little memory.
+
+use std::ops::Range;
+
+use super::Image;
+use super::covered::What;
+use super::encode::{COLUMNS, Encoder, Scratch, width};
+use super::lanes::Rows;
+use crate::error::Result;
+use crate::in_order::in_order;
+use crate::work::{Progress, Work};
+
+/// How many bytes of digests and parity are kept at most.
+const MOST_KEPT: u64 = 20 << 20;
+
+/// With more parity than this for each codeword, memory to keep it in costs more than reading the data again.
+const MOST_ROOTS: usize = 12;
+
+/// Parity that lacks the tree, and the hash blocks over the data.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    stretches: Vec<(Range<u64>, Rows)>,
+    level: Vec<u8>,
+}
+
+/// What comes of some columns.
+struct Piece {
+    columns: Range<u64>,
+    parity: Rows,
+    /// Digests of adjacent data blocks: the first one's number, and the digests in the distance they have in a hash block.
+    digests: Vec<(u64, Vec<u8>)>,
+    /// How many bytes were hashed.
+    bytes_hashed: u64,
+}
+
+/// Hashes and encodes the data; `None` where that would take too much memory, or the data are better read in order.
+pub(crate) fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<Option<Begun>> {
+    let encoder = Encoder::new(image);
+    let (layout, params) = (image.layout, image.layout.params());
+    let block = params.data_block_size();
+    let Some(level) = layout.levels().first() else { return Ok(None) };
+    let level_bytes = level.blocks * block.bytes();
+    let kept = level_bytes + encoder.columns * encoder.code.roots() as u64;
+    let is_worth_it = kept <= MOST_KEPT && encoder.code.roots() <= MOST_ROOTS && !encoder.covered.is_cold();
+    if !is_worth_it || !COLUMNS.is_multiple_of(block.as_usize()) {
+        return Ok(None);
+    }
+    let hasher = params.hasher(block);
+    let (fan_out, stride) = (layout.fan_out(), layout.digest_stride());
+    let rows = 0..usize::try_from(encoder.covered.data_bytes().div_ceil(encoder.columns)).expect("at most 253");
+    let examine = |scratch: &mut Scratch, columns: Range<u64>| {
+        let width = width(&columns);
+        let mut parity = Rows::new(encoder.code.roots(), width);
+        let mut digests = Vec::with_capacity(rows.len());
+        let mut bytes_hashed = 0;
+        encoder.add(rows.clone(), (&columns, What::Data), &mut scratch.input, &mut parity, |row, bytes| {
+            let start = row as u64 * encoder.columns + columns.start;
+            let len = encoder.covered.data_bytes().saturating_sub(start).min(width as u64);
+            let count = usize::try_from(len / block.bytes()).expect("less than a row");
+            let mut of_row = vec![0; count * stride];
+            match bytes {
+                Some(bytes) => hasher.hash_blocks(&bytes[..count * block.as_usize()], &mut of_row, stride),
+                None => {
+                    for digest in of_row.chunks_exact_mut(stride) {
+                        digest[..hasher.digest_size()].copy_from_slice(hasher.zero_digest());
+                    }
+                }
+            }
+            bytes_hashed += len;
+            digests.push((start / block.bytes(), of_row));
+        })?;
+        Ok(Piece { columns, parity, digests, bytes_hashed })
+    };
+    let mut begun = Begun { stretches: Vec::new(), level: vec![0; as_usize(level_bytes)] };
+    let mut next = encoder.stretches(work);
+    in_order(
+        encoder.workers(work),
+        &mut next,
+        || encoder.scratch(COLUMNS),
+        examine,
+        |piece| {
+            for (first, digests) in piece.digests {
+                for (block_number, digest) in (first..).zip(digests.chunks_exact(stride)) {
+                    let start = block_number / fan_out * block.bytes() + block_number % fan_out * stride as u64;
+                    begun.level[as_usize(start)..][..stride].copy_from_slice(digest);
+                }
+            }
+            progress.done += piece.bytes_hashed + encoder.bytes_in(&piece.columns);
+            work.report(*progress);
+            begun.stretches.push((piece.columns, piece.parity));
+            Ok(())
+        },
+    )?;
+    Ok(Some(begun))
+}
+
+impl Begun {
+    /// The hash blocks over the data, for whoever writes the tree.
+    pub(crate) fn take_level(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.level)
+    }
+
+    /// Adds what the hash device has, which is whole now, and writes the parity.
+    pub(crate) fn finish(self, image: &Image<'_>, work: &Work<'_>) -> Result<()> {
+        let encoder = Encoder::new(image);
+        let roots = encoder.code.roots() as u64;
+        let first = usize::try_from(encoder.covered.data_bytes() / encoder.columns).expect("at most 253");
+        let rows = first..encoder.code.data_symbols();
+        let mut stretches = self.stretches.into_iter();
+        let next = || {
+            work.check()?;
+            Ok(stretches.next())
+        };
+        let examine = |scratch: &mut Scratch, (columns, parity): (Range<u64>, Rows)| {
+            scratch.parity = parity;
+            encoder.add(rows.clone(), (&columns, What::Hash), &mut scratch.input, &mut scratch.parity, |_, _| ())?;
+            let bytes = encoder.as_stored(width(&columns), scratch);
+            image.fec.write_out_at(bytes, image.area.bytes.start + columns.start * roots)
+        };
+        in_order(encoder.workers(work), next, || encoder.scratch(COLUMNS), examine, Ok)
+    }
+}
+
+/// Lengths that are kept in memory.
+fn as_usize(len: u64) -> usize {
+    usize::try_from(len).expect("little is kept")
+}
