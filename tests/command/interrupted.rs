@@ -75,7 +75,7 @@ fn killed_at_random_moments() {
 }
 
 /// Runs a command under strace and returns its calls of [`CALLS`] in order.
-fn traced(sandbox: &Sandbox, arguments: &[&str], options: &[&str]) -> Vec<String> {
+pub(crate) fn traced(sandbox: &Sandbox, arguments: &[&str], options: &[&str]) -> Vec<String> {
     let mut command = sandbox.command("strace", &["-f", "-qq", "-o", "trace", "-e", TRACE]);
     let outcome = command.args(options).arg(veritysetup()).args(arguments).output();
     let outcome = outcome.unwrap_or_else(|error| panic!("strace: {error}: install Debian's package strace"));

@@ -3,6 +3,10 @@
 
 mod bad_input;
 mod behaviour;
+mod fec;
+mod fec_case;
+mod fec_reference;
+mod fec_repair;
 mod golden;
 mod holes;
 mod interrupted;

@@ -31,7 +31,7 @@ const ALGORITHMS: &[(&str, u64)] = &[
 /// At most this much data in one set, so that the whole takes seconds.
 const MAX_DATA: u64 = 4 << 20;
 
-const UUID: &str = "a60c98d2-ae9b-4865-bfcb-b4e3ace11033";
+pub(crate) const UUID: &str = "a60c98d2-ae9b-4865-bfcb-b4e3ace11033";
 
 /// One set of parameters.
 #[derive(Debug)]
@@ -128,12 +128,12 @@ impl Set {
 
 /// The text both tools agree on: before 2.8 the reference printed block sizes without a unit and the title without a
 /// full stop.
-fn normalised(outcome: &Outcome) -> String {
+pub(crate) fn normalised(outcome: &Outcome) -> String {
     let text = outcome.stdout.replace(" [bytes]", "");
     text.lines().map(|line| line.trim_end_matches('.').to_owned() + "\n").collect()
 }
 
-fn without_padding(bytes: &[u8]) -> &[u8] {
+pub(crate) fn without_padding(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     &bytes[..end]
 }
