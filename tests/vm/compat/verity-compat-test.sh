@@ -18,7 +18,7 @@ baseline
 rm -rf /tmp/compat /tmp/compat.*
 mkdir /tmp/compat
 cd /tmp/compat
-touch /tmp/compat.calls /tmp/compat.missing
+touch /tmp/compat.calls /tmp/compat.empty /tmp/compat.missing
 {
     code=0
     CRYPTSETUP_PATH=/compat BASH_ENV=/compat/missing.bash PATH=/compat/bin:$PATH bash "$tests" || code=$?
@@ -50,16 +50,16 @@ has() {
     grep -q -e "$1" "$tests"
 }
 
-# calls PROGRAM: how many calls it answered, in all and of each action.
+# How many calls were made, in all and of each action.
 calls() {
-    awk -v program="$1" '
-        $1 == program {
+    awk '
+        {
             action = "without an action"
-            for (i = 3; i <= NF; i++) if ($i ~ /^(format|verify|open|create|close|status|dump)$/) { action = $i; break }
-            count[action]++; all++
+            for (i = 2; i <= NF; i++) if ($i ~ /^(format|verify|open|create|close|status|dump)$/) { action = $i; break }
+            count[action]++
         }
         END {
-            printf "%d", all
+            printf "%d", NR
             for (action in count) { printf "%s%s %d", separator ? separator : " (", action, count[action]; separator = ", " }
             print separator ? ")" : ""
         }
@@ -82,19 +82,18 @@ case $kernel in
 esac
 want 2 "hash offsets above 2 GiB" '^Size :: .*\[OK\]$'
 want 5 "overlapping areas" '^Device-size :: .*\[OK\]$'
-# Where these are the reference's work, only the mappings are closed by ours.
-by=
-! grep -q '^/ref/' /tmp/compat.calls || by=", made and verified by the reference"
-want 36 "FEC: repaired in the kernel$by" '\[repaired in kernel\]\[userspace verify\]\[OK\]$'
-want 4 "FEC: beyond repair$by" '\[kernel correction failed\]\[userspace verify failed\]\[OK\]$'
-want 6 "FEC: repaired in userspace$by" '\[Errors can be corrected\]\[OK\]\[Errors cannot be corrected\]\[OK\]$'
+want 36 "FEC: repaired in the kernel" '\[repaired in kernel\]\[userspace verify\]\[OK\]$'
+want 4 "FEC: beyond repair" '\[kernel correction failed\]\[userspace verify failed\]\[OK\]$'
+want 6 "FEC: repaired in userspace" '\[Errors can be corrected\]\[OK\]\[Errors cannot be corrected\]\[OK\]$'
 want 1 "two calls that open the same" '^Verity concurrent opening tests:\[OK\]$'
 want 1 "deferred removal" '^Deferred removal of device:\[OK\]$'
 ! has 'Early check for active name' || want 1 "names that are refused" '^Early check for active name:\[OK\]$'
 
 echo "Calls of veritysetup:"
-echo "  ours: $(calls /bin/veritysetup)"
-echo "  the reference, all with a --fec-device: $(calls /ref/veritysetup)"
+echo "  $(calls)"
+# See tests/vm/compat/veritysetup. It is one call, and is not to become a habit.
+echo "Hash files that a refused format was to leave behind, empty: $(wc -l </tmp/compat.empty)"
+[ "$(wc -l </tmp/compat.empty)" -le 1 ] || wrong "empty hash files were made for: $(cat /tmp/compat.empty)"
 
 echo "Skipped by the tests themselves:"
 skipped=$(grep -i -e 'N/A' -e skipped /tmp/compat.out) || :
@@ -109,9 +108,9 @@ missing=$(sort -u /tmp/compat.missing | if [ "$nodes" = udev ]; then cat; else g
 [ -z "$missing" ] || wrong "not in the machine:" $missing
 left=$(left_behind)
 [ -z "$left" ] || wrong "left behind: $left"
-ours=$(grep -c '^/bin/veritysetup ' /tmp/compat.calls) || :
-[ "$ours" -ge 800 ] || [ "$code" != 0 ] || wrong "only $ours calls were ours"
-[ "$code" = 0 ] || wrong "the tests ended with exit code $code; the last calls, each with its program and exit code:
+calls=$(wc -l </tmp/compat.calls)
+[ "$calls" -ge 1000 ] || [ "$code" != 0 ] || wrong "only $calls calls of veritysetup"
+[ "$code" = 0 ] || wrong "the tests ended with exit code $code; the last calls, each with its exit code:
 $(tail -n 5 /tmp/compat.calls)"
 if [ -n "$complaints" ]; then
     echo "FAILED:"

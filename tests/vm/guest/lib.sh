@@ -86,6 +86,13 @@ make_image() {
     }' >"$1"
 }
 
+# damage FILE OFFSET BYTES: makes each of these bytes of a file or device a wrong one; done twice they are right again.
+damage() {
+    dd if="$1" bs=64K iflag=skip_bytes,count_bytes skip="$2" count="$3" 2>/dev/null |
+        tr '\000-\177\200-\377' '\200-\377\000-\177' |
+        dd of="$1" bs=64K oflag=seek_bytes seek="$2" conv=notrunc 2>/dev/null
+}
+
 # make_signed_image: an image d and its hash tree h, whose root hash, then in $root, is the one that /signatures signs.
 make_signed_image() {
     make_image d 64
