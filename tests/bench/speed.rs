@@ -38,8 +38,8 @@ How fast this command is next to the reference, as a table: `make bench`.
 
   speed [--pairs N] [--rows PATTERN] [--size MIB] [--directory DIRECTORY]
       N runs of each tool for a row, 5 unless told (figures of fewer are for a try); only the rows whose text the
-      pattern, a regular expression, is found in; files of another size than 1024 MiB, a multiple of 16; the data in a
-      directory below this one, and not below target/
+      pattern, a regular expression, is found in; files of another size than 1024 MiB, a multiple of 16 (what takes the
+      reference long has an eighth of it, holes have more); the data in a directory below this one, and not below target/
   speed --instructions [--record] [--directory DIRECTORY]
       only counts the instructions of a fixed job, next to those in tests/bench/instructions.txt; with --record writes
       them there. Without --rows they are also counted after the table.

@@ -11,7 +11,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::data;
-use crate::rows::{Action, Both, HOLE, Input, Job, PIECES, Row, SCATTERED, size};
+use crate::rows::{Action, BASE, Input, Job, PIECES, Row, SCATTERED, Task, size};
 use crate::run::{Run, run};
 use crate::table::{Line, median, mib, seconds};
 
@@ -20,8 +20,11 @@ const START_UPS: usize = 200;
 pub(crate) const UUID: &str = "--uuid=00000000-0000-4000-8000-000000000001";
 const DATA: &str = "data";
 const SCATTERED_DATA: &str = "scattered";
-/// The hash files of the reference and of ours.
-const TREES: [&str; 2] = ["hash-of-reference", "hash-of-ours"];
+/// The hash files of the two sides, the reference's first.
+const TREES: [&str; 2] = ["hash-of-left", "hash-of-right"];
+/// Their FEC files.
+const FECS: [&str; 2] = ["fec-of-left", "fec-of-right"];
+const REFERENCE_AND_OURS: [&str; 2] = ["reference", "ours"];
 
 /// What measuring needs.
 #[derive(Debug)]
@@ -41,6 +44,14 @@ pub(crate) struct Bench {
 /// A way to hash, and the binary that is held to it.
 pub(crate) type Forced = (&'static Backend, PathBuf);
 
+/// What is measured next to something else.
+#[derive(Debug)]
+struct Side<'a> {
+    name: &'static str,
+    program: &'a Path,
+    task: &'a Task,
+}
+
 /// What came of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -53,70 +64,86 @@ pub(crate) struct Outcome {
 impl Bench {
     pub(crate) fn row(&self, row: &Row) -> Result<Outcome> {
         let outcome = match &row.job {
-            Job::Both(both) => self.both(&row.what, both),
+            Job::Both(task) => self.both(&row.what, task),
+            Job::Ours(other, task) => self.side_by_side(
+                &row.what,
+                [
+                    Side { name: "left", program: &self.ours, task: other },
+                    Side { name: "right", program: &self.ours, task },
+                ],
+            ),
             Job::Scattered => self.scattered(&row.what),
             Job::StartUp => self.start_up(&row.what),
         };
         outcome.with_context(|| row.what.clone())
     }
 
-    fn both(&self, what: &str, job: &Both) -> Result<Outcome> {
-        let ours = match job.backend {
+    fn both(&self, what: &str, task: &Task) -> Result<Outcome> {
+        let ours = match task.backend {
             None => &self.ours,
             Some(backend) => {
                 let forced = self.forced.iter().find(|(of, _)| *of == backend);
                 &forced.with_context(|| format!("no binary for {}", backend.name))?.1
             }
         };
-        let programs = [&self.reference, ours];
+        let [reference, name] = REFERENCE_AND_OURS;
+        let reference = Side { name: reference, program: &self.reference, task };
+        self.side_by_side(what, [reference, Side { name, program: ours, task }])
+    }
+
+    /// Both sides format, or both verify, and both the same data.
+    fn side_by_side(&self, what: &str, sides: [Side<'_>; 2]) -> Result<Outcome> {
+        let Task { input, action, .. } = *sides[1].task;
+        let formats = action == Action::Format;
         let data = self.path(DATA);
-        match job.input {
+        match input {
             // A hole is not read beforehand: what has no data need not be in the page cache.
-            Input::Hole => data::write_hole(&data, self.mib * HOLE)?,
-            Input::Cached | Input::Cold => data::write_random(&data, self.mib)?,
+            Input::Hole => data::write_hole(&data, input.mib(self.mib))?,
+            Input::Cached | Input::Small | Input::Cold => data::write_random(&data, input.mib(self.mib))?,
         }
         let mut root = String::new();
-        if job.action == Action::Verify {
-            root = self.format(0, programs[0], DATA, job)?.1;
+        if !formats {
+            root = self.format(0, sides[0].program, DATA, sides[1].task)?.1;
         }
 
         let mut runs = [Vec::new(), Vec::new()];
         for pair in 0..self.pairs {
             let mut roots = [None, None];
             for turn in 0..2 {
-                let side = (pair + turn) % 2;
+                let index = (pair + turn) % 2;
+                let side = &sides[index];
                 // The reference reads a hole as if it were data, which takes long.
-                if side == 0 && job.input == Input::Hole && !runs[0].is_empty() {
+                if index == 0 && input == Input::Hole && !runs[0].is_empty() {
                     continue;
                 }
-                if job.input == Input::Cold && !self.drop_cached(job.action)? {
+                if input == Input::Cold && !self.drop_cached(action)? {
                     let note = format!("Left out, because files here stay in the page cache: {what}.");
                     return Ok(Outcome { line: None, notes: vec![note] });
                 }
-                let run = match job.action {
-                    Action::Format => {
-                        let (run, root) = self.format(side, programs[side], DATA, job)?;
-                        roots[side] = Some(root);
-                        run
-                    }
-                    Action::Verify => self.verify(side, programs[side], TREES[0], &root, job)?,
+                let run = if formats {
+                    let (run, root) = self.format(index, side.program, DATA, side.task)?;
+                    roots[index] = Some(root);
+                    run
+                } else {
+                    self.verify(0, side.program, &root, side.task)?
                 };
-                runs[side].push(run);
+                runs[index].push(run);
             }
-            if let [Some(of_reference), Some(of_ours)] = roots {
-                self.same(&of_reference, &of_ours)?;
-                root = of_reference;
-            }
-        }
-        if job.action == Action::Format {
-            // Each takes what the other made.
-            self.verify(1, ours, TREES[0], &root, job)?;
-            if job.input != Input::Hole {
-                self.verify(0, &self.reference, TREES[1], &root, job)?;
+            if let [Some(left), Some(right)] = roots {
+                self.same([(sides[0].name, &left), (sides[1].name, &right)], sides[1].task)?;
+                root = left;
             }
         }
-        self.remove(&[DATA, TREES[0], TREES[1]])?;
-        Ok(Outcome { line: Some(line(what, ["reference", "ours"], &runs)), notes: Vec::new() })
+        if formats {
+            // Each takes what the other made; parity that is the same needs no other look.
+            let [left, right] = sides.each_ref().map(|side| (side.program, Task { fec: None, ..*side.task }));
+            self.verify(0, right.0, &root, &right.1)?;
+            if input != Input::Hole {
+                self.verify(1, left.0, &root, &left.1)?;
+            }
+        }
+        self.remove(&[DATA, TREES[0], TREES[1], FECS[0], FECS[1]])?;
+        Ok(Outcome { line: Some(line(what, sides.map(|side| side.name), &runs)), notes: Vec::new() })
     }
 
     /// Both by ours: the same amount of data alone, and with holes around it. That what ours makes of holes is what the
@@ -125,15 +152,13 @@ impl Bench {
         let total = self.mib * SCATTERED;
         data::write_random(&self.path(DATA), self.mib)?;
         data::write_scattered(&self.path(SCATTERED_DATA), total, PIECES, self.mib / PIECES)?;
-        let job =
-            Both { action: Action::Format, input: Input::Cached, hash: "sha256", salt: "-", threads: 2, backend: None };
         let mut runs = [Vec::new(), Vec::new()];
         let mut writing = [Vec::new(), Vec::new()];
         let mut sizes = [0, 0];
         for pair in 0..self.pairs {
             for turn in 0..2 {
                 let side = (pair + turn) % 2;
-                runs[side].push(self.format(side, &self.ours, [DATA, SCATTERED_DATA][side], &job)?.0);
+                runs[side].push(self.format(side, &self.ours, [DATA, SCATTERED_DATA][side], &BASE)?.0);
                 sizes[side] = fs::metadata(self.path(TREES[side]))?.len();
                 self.remove(&[TREES[side]])?;
                 writing[side].push(data::time_to_write(&self.path("written"), sizes[side])?);
@@ -180,17 +205,16 @@ impl Bench {
             bail!("the reference printed\n{reference}ours printed\n{ours}");
         }
         self.remove(&[DATA, TREES[0]])?;
-        Ok(Outcome { line: Some(line(what, ["reference", "ours"], &runs)), notes: Vec::new() })
+        Ok(Outcome { line: Some(line(what, REFERENCE_AND_OURS, &runs)), notes: Vec::new() })
     }
 
-    /// Formats into the hash file of a side, which is new; with the root hash that it printed.
-    fn format(&self, side: usize, program: &Path, data: &str, job: &Both) -> Result<(Run, String)> {
-        data::remove(&self.path(TREES[side]))?;
-        let (hash, salt) = (format!("--hash={}", job.hash), format!("--salt={}", job.salt));
-        let threads = threads(job);
+    /// Formats into the files of a side, which are new; with the root hash that it printed.
+    fn format(&self, side: usize, program: &Path, data: &str, task: &Task) -> Result<(Run, String)> {
+        self.remove(&[TREES[side], FECS[side]])?;
+        let (hash, salt) = (format!("--hash={}", task.hash), format!("--salt={}", task.salt));
         let mut arguments = vec!["format", data, TREES[side], &hash, &salt, UUID];
-        // Only ours has threads; the data alone is measured with ours in the reference's place.
-        arguments.extend((program != self.reference).then_some(threads.as_str()));
+        let options = self.options(side, program, task);
+        arguments.extend(options.iter().map(String::as_str));
         let run = run(&self.directory, program, &arguments)?;
         let root =
             run.stdout.lines().find_map(|line| line.strip_prefix("Root hash:")).map(|root| root.trim().to_owned());
@@ -198,20 +222,38 @@ impl Bench {
         Ok((run, root))
     }
 
-    fn verify(&self, side: usize, program: &Path, tree: &str, root: &str, job: &Both) -> Result<Run> {
-        let threads = threads(job);
-        let mut arguments = vec!["verify", DATA, tree, root];
-        arguments.extend((side == 1).then_some(threads.as_str()));
+    /// Verifies with the files that were made for a side.
+    fn verify(&self, side: usize, program: &Path, root: &str, task: &Task) -> Result<Run> {
+        let mut arguments = vec!["verify", DATA, TREES[side], root];
+        arguments.extend((task.action == Action::Strict).then_some("--strict"));
+        let options = self.options(side, program, task);
+        arguments.extend(options.iter().map(String::as_str));
         run(&self.directory, program, &arguments)
     }
 
-    /// Fails unless both made the same.
-    fn same(&self, of_reference: &str, of_ours: &str) -> Result<()> {
-        if of_reference != of_ours {
-            bail!("the root hash of the reference is {of_reference}, ours is {of_ours}");
+    /// What `format` and `verify` are both told.
+    fn options(&self, side: usize, program: &Path, task: &Task) -> Vec<String> {
+        let mut options = Vec::new();
+        if let Some(roots) = task.fec {
+            options.extend([format!("--fec-device={}", FECS[side]), format!("--fec-roots={roots}")]);
         }
-        if fs::read(self.path(TREES[0]))? != fs::read(self.path(TREES[1]))? {
-            bail!("the hash files of the reference and of ours differ, although the root hash is the same");
+        // Only ours has threads.
+        if program != self.reference {
+            options.push(format!("--threads={}", task.threads));
+        }
+        options
+    }
+
+    /// Fails unless both sides, with their names and root hashes, made the same.
+    fn same(&self, [(left, of_left), (right, of_right)]: [(&str, &str); 2], task: &Task) -> Result<()> {
+        if of_left != of_right {
+            bail!("the root hash of {left} is {of_left}, that of {right} is {of_right}");
+        }
+        let made = [("hash", TREES), ("FEC", FECS)];
+        for (kind, files) in made.into_iter().take(1 + usize::from(task.fec.is_some())) {
+            if fs::read(self.path(files[0]))? != fs::read(self.path(files[1]))? {
+                bail!("the {kind} files of {left} and of {right} differ, although the root hash is the same");
+            }
         }
         Ok(())
     }
@@ -234,10 +276,6 @@ impl Bench {
 fn fields(dump: &str) -> Vec<(&str, &str)> {
     let field = |line| str::split_once(line, ':').map(|(key, value)| (key, value.split_whitespace().next()));
     dump.lines().filter_map(field).map(|(key, value)| (key, value.unwrap_or_default())).collect()
-}
-
-fn threads(job: &Both) -> String {
-    format!("--threads={}", job.threads)
 }
 
 /// The medians; what they were taken from goes to standard error.
