@@ -11,15 +11,14 @@ use crate::in_order::in_order;
 use crate::io::Reader;
 use crate::work::{Progress, Work};
 
-/// How many columns are encoded at a time: reads are so long. With blocks of the usual size there are as many in one as
-/// the widest hashing backend has lanes.
-pub(super) const COLUMNS: usize = 64 << 10;
+/// How many columns are encoded at a time: reads are so long, and all parity of them stays in a processor's own caches.
+pub(super) const COLUMNS: usize = 32 << 10;
 
 /// How many rows are read before they are multiplied: so many stay in a processor's second cache.
-const BATCH: usize = 8;
+const BATCH: usize = 16;
 
 /// More threads than these need more memory than they are worth.
-const MOST_THREADS: usize = 8;
+const MOST_THREADS: usize = 12;
 
 /// The same where the page cache is left aside: devices are faster with long reads, and with more of them in flight than
 /// there are threads.
@@ -91,15 +90,15 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Adds what the bytes of some rows make to the parity of some columns. Each row is shown to `look` once it is read:
-    /// its number and its bytes, or none if they are zeros.
+    /// Adds what the bytes of some rows make to the parity of some columns. Once they are read, rows are shown to `look`, a
+    /// few at a time: the number of the first one, and each one's bytes, or none if they are zeros.
     pub(super) fn add(
         &self,
         rows: Range<usize>,
         (columns, what): (&Range<u64>, What<'_>),
         input: &mut Input,
         parity: &mut Rows,
-        mut look: impl FnMut(usize, Option<&[u8]>),
+        mut look: impl FnMut(usize, &[Option<&[u8]>]),
     ) -> Result<()> {
         let width = width(columns);
         for first in rows.clone().step_by(BATCH) {
@@ -109,8 +108,12 @@ impl<'a> Encoder<'a> {
                 let position = (first + index) as u64 * self.columns + columns.start;
                 let row = input.batch.row_mut(index, width);
                 *is_zero = !self.covered.read(position, row, what, &mut input.reader)?;
-                look(first + index, (!*is_zero).then_some(row));
             }
+            let mut shown = [None; BATCH];
+            for (index, shown) in shown.iter_mut().enumerate().take(count).filter(|(index, _)| !zeros[*index]) {
+                *shown = Some(input.batch.row(index, width));
+            }
+            look(first, &shown[..count]);
             if zeros[..count].iter().all(|&is_zero| is_zero) {
                 continue;
             }

@@ -2,7 +2,7 @@
 //!
 //! Parity covers the hash tree too, which is not there before all data are hashed. So what the data make of the parity is
 //! kept until the tree can be added, and so are the digests, because data are read column by column. That is done where
-//! both fit in little memory.
+//! both fit in little memory, and by one thread: fresh memory costs several threads more than reading twice does.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::work::{Progress, Work};
 /// How many bytes of digests and parity are kept at most.
 const MOST_KEPT: u64 = 20 << 20;
 
-/// With more parity than this for each codeword, memory to keep it in costs more than reading the data again.
+/// With more parity for each codeword it costs one thread more, too.
 const MOST_ROOTS: usize = 12;
 
 /// Parity that lacks the tree, and the hash blocks over the data.
@@ -37,7 +37,7 @@ struct Piece {
     bytes_hashed: u64,
 }
 
-/// Hashes and encodes the data; `None` where that would take too much memory, or the data are better read in order.
+/// Hashes and encodes the data; `None` where it is better done one after the other.
 pub(crate) fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<Option<Begun>> {
     let encoder = Encoder::new(image);
     let (layout, params) = (image.layout, image.layout.params());
@@ -45,8 +45,8 @@ pub(crate) fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>)
     let Some(level) = layout.levels().first() else { return Ok(None) };
     let level_bytes = level.blocks * block.bytes();
     let kept = level_bytes + encoder.columns * encoder.code.roots() as u64;
-    let is_worth_it = kept <= MOST_KEPT && encoder.code.roots() <= MOST_ROOTS && !encoder.covered.is_cold();
-    if !is_worth_it || !COLUMNS.is_multiple_of(block.as_usize()) {
+    let is_worth_it = work.hashing_threads() == 1 && encoder.code.roots() <= MOST_ROOTS && kept <= MOST_KEPT;
+    if !is_worth_it || encoder.covered.is_cold() || !COLUMNS.is_multiple_of(block.as_usize()) {
         return Ok(None);
     }
     let hasher = params.hasher(block);
@@ -57,21 +57,27 @@ pub(crate) fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>)
         let mut parity = Rows::new(encoder.code.roots(), width);
         let mut digests = Vec::with_capacity(rows.len());
         let mut bytes_hashed = 0;
-        encoder.add(rows.clone(), (&columns, What::Data), &mut scratch.input, &mut parity, |row, bytes| {
-            let start = row as u64 * encoder.columns + columns.start;
-            let len = encoder.covered.data_bytes().saturating_sub(start).min(width as u64);
-            let count = usize::try_from(len / block.bytes()).expect("less than a row");
-            let mut of_row = vec![0; count * stride];
-            match bytes {
-                Some(bytes) => hasher.hash_blocks(&bytes[..count * block.as_usize()], &mut of_row, stride),
-                None => {
-                    for digest in of_row.chunks_exact_mut(stride) {
-                        digest[..hasher.digest_size()].copy_from_slice(hasher.zero_digest());
-                    }
+        encoder.add(rows.clone(), (&columns, What::Data), &mut scratch.input, &mut parity, |first, batch| {
+            let mut of_rows: Vec<(u64, Vec<u8>)> = (first as u64..)
+                .zip(batch)
+                .map(|(row, _)| {
+                    let start = row * encoder.columns + columns.start;
+                    let len = encoder.covered.data_bytes().saturating_sub(start).min(width as u64);
+                    bytes_hashed += len;
+                    (start / block.bytes(), vec![0; as_usize(len / block.bytes()) * stride])
+                })
+                .collect();
+            let pairs = of_rows.iter_mut().zip(batch).flat_map(|((_, digests), bytes)| {
+                let blocks = bytes.unwrap_or_default().chunks_exact(block.as_usize());
+                blocks.zip(digests.chunks_exact_mut(stride).map(|digest| &mut digest[..hasher.digest_size()]))
+            });
+            hasher.hash_each(pairs);
+            for ((_, digests), _) in of_rows.iter_mut().zip(batch).filter(|(_, bytes)| bytes.is_none()) {
+                for digest in digests.chunks_exact_mut(stride) {
+                    digest[..hasher.digest_size()].copy_from_slice(hasher.zero_digest());
                 }
             }
-            bytes_hashed += len;
-            digests.push((start / block.bytes(), of_row));
+            digests.append(&mut of_rows);
         })?;
         Ok(Piece { columns, parity, digests, bytes_hashed })
     };

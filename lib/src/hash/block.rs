@@ -80,9 +80,15 @@ impl BlockHasher {
         assert!(stride >= size, "digests must not overlap");
         let count = blocks.len() / block_size;
         assert!(count == 0 || digests.len() >= (count - 1) * stride + size, "room for every digest");
-        let mut pairs = Vec::with_capacity(count);
-        for (block, digest) in blocks.chunks_exact(block_size).zip(digests.chunks_mut(stride)) {
-            let digest = &mut digest[..size];
+        self.hash_each(
+            blocks.chunks_exact(block_size).zip(digests.chunks_mut(stride).map(|digest| &mut digest[..size])),
+        );
+    }
+
+    /// Hashes blocks that may lie anywhere, each to a place for its digest. The more at a time, the better.
+    pub(crate) fn hash_each<'a>(&self, blocks: impl Iterator<Item = Pair<'a>>) {
+        let mut pairs = Vec::with_capacity(blocks.size_hint().0);
+        for (block, digest) in blocks {
             if is_zero(block) {
                 digest.copy_from_slice(self.zero_digest());
             } else {
