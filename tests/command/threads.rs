@@ -75,10 +75,10 @@ fn format_interrupted_by(signal: Signal, ignored: bool) -> (Option<i32>, Option<
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(BYTES));
     // Reads take a while, so that the signal comes before the end; a word from strace says that they have begun.
-    let mut command = sandbox.command(
-        if ignored { "nohup" } else { "env" },
-        &["strace", "-f", "-qq", "-e", "trace=pread64", "-e", "inject=pread64:delay_enter=50000"],
-    );
+    // Who runs the tests may have been told to outlive the terminal, too.
+    let how: &[&str] = if ignored { &["nohup"] } else { &["env", "--default-signal=HUP,INT,TERM"] };
+    let mut command = sandbox.command(how[0], &how[1..]);
+    command.args(["strace", "-f", "-qq", "-e", "trace=pread64", "-e", "inject=pread64:delay_enter=50000"]);
     command.arg(veritysetup()).args(["format", "d", "h", "--threads=2"]);
     let mut strace = command
         .stdout(Stdio::null())
