@@ -72,7 +72,8 @@ fn run(boot: Boot) {
             },
             Err(error) => return run.fail_rest(&format!("the machine could not be started: {error:#}")),
         };
-        eprintln!("vm: machine {attempt} of {} was lost, another one is started: {lost}", boot.label);
+        let then = if attempt == ATTEMPTS { "the last one" } else { "another one is started" };
+        eprintln!("vm: machine {attempt} of {} was lost, {then}: {lost}", boot.label);
     }
 }
 
