@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// The only backend that this build knows besides the portable one, if it was built so.
-const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
+pub(crate) const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
     Some("avx512")
 } else if cfg!(dmverity_backend = "sha_ni") {
     Some("sha_ni")

@@ -9,6 +9,8 @@ mod block;
 mod lanes;
 
 pub use backend::Backend;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use backend::FORCED;
 pub use block::BlockHasher;
 
 use std::fmt;

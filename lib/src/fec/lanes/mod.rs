@@ -16,6 +16,8 @@ mod ssse3;
 
 use super::matrix::Matrix;
 #[cfg(target_arch = "x86_64")]
+use crate::hash::FORCED;
+#[cfg(target_arch = "x86_64")]
 use {avx2::Avx2, avx512::Avx512, ssse3::Ssse3};
 
 /// What the widths of rows are multiples of: of what every backend takes at a time.
@@ -40,28 +42,25 @@ impl Backend {
     /// What there is on this processor, the fastest first. A build with `--cfg dmverity_backend="NAME"` knows only one
     /// besides the portable one: that of the name, `ssse3` for `sha_ni`.
     fn available() -> Vec<Self> {
-        let mut backends = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            let any = !cfg!(any(
-                dmverity_backend = "avx512",
-                dmverity_backend = "avx2",
-                dmverity_backend = "sha_ni",
-                dmverity_backend = "portable"
-            ));
-            if any || cfg!(dmverity_backend = "avx512") {
-                backends.extend(Avx512::new().map(Self::Avx512));
-            }
-            if any || cfg!(dmverity_backend = "avx2") {
-                backends.extend(Avx2::new().map(Self::Avx2));
-            }
-            if any || cfg!(dmverity_backend = "sha_ni") {
-                backends.extend(Ssse3::new().map(Self::Ssse3));
-            }
-        }
-        backends.push(Self::Portable);
-        backends
+        with_vectors().into_iter().chain([Self::Portable]).collect()
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn with_vectors() -> Vec<Backend> {
+    let all = [
+        ("avx512", Avx512::new().map(Backend::Avx512)),
+        ("avx2", Avx2::new().map(Backend::Avx2)),
+        ("sha_ni", Ssse3::new().map(Backend::Ssse3)),
+    ];
+    let known = all.into_iter().filter(|(name, _)| FORCED.is_none_or(|forced| forced == *name));
+    known.filter_map(|(_, backend)| backend).collect()
+}
+
+/// Others have no leaves.
+#[cfg(not(target_arch = "x86_64"))]
+fn with_vectors() -> Vec<Backend> {
+    Vec::new()
 }
 
 /// A matrix in the form in which a backend multiplies by it.
