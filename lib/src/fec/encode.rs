@@ -18,7 +18,7 @@ pub(super) const COLUMNS: usize = 32 << 10;
 const BATCH: usize = 16;
 
 /// More threads than these need more memory than they are worth.
-const MOST_THREADS: usize = 12;
+const MOST_THREADS: usize = 8;
 
 /// The same where the page cache is left aside: devices are faster with long reads, and with more of them in flight than
 /// there are threads.
