@@ -154,21 +154,11 @@ fn write(
         device.extend_to(area.bytes.end)?;
     }
     invalidate_superblock(layout, &hash)?;
-    let devices = (data, &hash);
     let root_hash = match &fec {
-        None => tree::create(layout, devices, None, &mut progress, work)?,
+        None => tree::create(layout, (data, &hash), None, &mut progress, work)?,
         Some((device, area)) => {
             let image = fec::Image { layout, area, data, hash: &hash, fec: device };
-            let root_hash = if let Some(mut begun) = fec::begin(&image, &mut progress, work)? {
-                let level = begun.take_level();
-                let root_hash = tree::create(layout, devices, Some(&level), &mut progress, work)?;
-                begun.finish(&image, work)?;
-                root_hash
-            } else {
-                let root_hash = tree::create(layout, devices, None, &mut progress, work)?;
-                fec::encode(&image, &mut progress, work)?;
-                root_hash
-            };
+            let root_hash = fec::create(&image, &mut progress, work)?;
             device.sync()?;
             root_hash
         }

@@ -210,7 +210,7 @@ impl<'a> Encoder<'a> {
 }
 
 /// Writes the parity of what the image's FEC covers to the FEC device, which must have room for it.
-pub(crate) fn encode(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<()> {
+pub(super) fn encode(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<()> {
     let encoder = Encoder::new(image);
     let roots = encoder.code.roots() as u64;
     let examine = |columns: Range<u64>, scratch: &mut Scratch| {

@@ -33,10 +33,9 @@ mod round;
 mod search;
 mod together;
 
-pub(crate) use encode::encode;
 pub(crate) use repair::{MOST_FAILURES, repair};
 pub use repair::{Repair, RepairMode, WrongBlock};
-pub(crate) use together::begin;
+pub(crate) use together::create;
 
 use crate::io::Device;
 use crate::layout::{FecArea, Layout};

@@ -1,6 +1,6 @@
 //! Checking parity, where the blocks it is made of are known to be right.
 
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 
 use super::Image;
 use super::code::SYMBOLS;
@@ -12,13 +12,21 @@ use crate::layout::FecArea;
 
 /// What is wrong with the parity of some columns, and with what nothing but the parity can tell about.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ParityFaults {
+pub(crate) struct ParityFaults {
     /// Wrong bytes of parity.
     pub(super) parity: u64,
     /// Wrong bytes of blocks behind the tree.
     pub(super) outside: u64,
     /// Codewords of which nobody knows what is wrong with them.
     pub(super) unknown: u64,
+}
+
+impl AddAssign for ParityFaults {
+    fn add_assign(&mut self, other: Self) {
+        self.parity += other.parity;
+        self.outside += other.outside;
+        self.unknown += other.unknown;
+    }
 }
 
 /// Checks the parity of some columns, all of whose blocks in the tree are proven with `overlay`. What it has to be is

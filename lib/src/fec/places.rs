@@ -26,15 +26,19 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new(layout: &Layout) -> Self {
-        let data_blocks = layout.params().data_blocks();
-        let number = |hash_block: u64| data_blocks + (hash_block - layout.first_hash_block());
+        let number = |hash_block| Self::of_hash_block(layout, hash_block);
         let levels = layout.levels().iter();
         Self {
-            data_blocks,
+            data_blocks: layout.params().data_blocks(),
             fan_out: layout.fan_out(),
             digest_stride: layout.digest_stride(),
             levels: levels.map(|level| number(level.first_block)..number(level.first_block + level.blocks)).collect(),
         }
+    }
+
+    /// The number of a block of the hash device.
+    pub(super) fn of_hash_block(layout: &Layout, hash_block: u64) -> u64 {
+        layout.params().data_blocks() + (hash_block - layout.first_hash_block())
     }
 
     /// The block whose digest is the root hash.

@@ -43,9 +43,7 @@ pub struct WrongBlock {
 pub struct Repair {
     pub(crate) verification: Verification,
     pub(crate) blocks: Vec<WrongBlock>,
-    pub(crate) parity: u64,
-    pub(crate) outside: u64,
-    pub(crate) unknown: u64,
+    pub(crate) faults: ParityFaults,
     pub(crate) proves_all_blocks: bool,
 }
 
@@ -68,33 +66,33 @@ impl Repair {
 
     /// Whether, beyond that, no codeword of the FEC area is beyond correction.
     pub fn is_complete(&self) -> bool {
-        self.proves_all_blocks && self.unknown == 0
+        self.proves_all_blocks && self.faults.unknown == 0
     }
 
     /// Whether nothing that is known to be wrong is left once all that can be proven is written.
     pub fn is_clean_afterwards(&self) -> bool {
-        self.is_complete() && self.outside == 0
+        self.is_complete() && self.faults.outside == 0
     }
 
     /// Wrong bytes of parity.
     pub fn parity_bytes(&self) -> u64 {
-        self.parity
+        self.faults.parity
     }
 
     /// Wrong bytes that FEC covers behind the tree. They could be corrected, but nothing proves what they have to be, so
     /// they are not.
     pub fn outside_bytes(&self) -> u64 {
-        self.outside
+        self.faults.outside
     }
 
     /// Codewords over blocks behind the tree of which nobody knows what is wrong with them.
     pub fn unknown_codewords(&self) -> u64 {
-        self.unknown
+        self.faults.unknown
     }
 
     /// All wrong bytes there are, if the image can be repaired.
     pub fn wrong_bytes(&self) -> u64 {
-        self.blocks.iter().map(|block| block.wrong_bytes).sum::<u64>() + self.parity + self.outside
+        self.blocks.iter().map(|block| block.wrong_bytes).sum::<u64>() + self.faults.parity + self.faults.outside
     }
 }
 
@@ -110,8 +108,8 @@ pub(crate) fn repair(
     work: &Work<'_>,
 ) -> Result<Repair> {
     let encoder = Encoder::new(image);
-    let mut repair =
-        Repair { verification, blocks: Vec::new(), parity: 0, outside: 0, unknown: 0, proves_all_blocks: false };
+    let faults = ParityFaults::default();
+    let mut repair = Repair { verification, blocks: Vec::new(), faults, proves_all_blocks: false };
     let Some(failures) = repair.verification.all_failures() else { return Ok(repair) };
     let failures = (failures, repair.verification.root_hash_matches());
     let found = Search::new(image, &encoder, root_hash, failures).run(work)?;
@@ -127,22 +125,18 @@ pub(crate) fn repair(
         image.hash.sync()?;
     }
     let tree_end = Places::new(image.layout).end();
-    let mut faults = ParityFaults::default();
     encoder.for_all_columns(
         progress,
         work,
         |columns, scratch| check_parity(&encoder, image, &columns, tree_end, &found.overlay, write, scratch),
         |some| {
-            faults.parity += some.parity;
-            faults.outside += some.outside;
-            faults.unknown += some.unknown;
+            repair.faults += some;
             Ok(())
         },
     )?;
     if write {
         image.fec.sync()?;
     }
-    (repair.parity, repair.outside, repair.unknown) = (faults.parity, faults.outside, faults.unknown);
     Ok(repair)
 }
 

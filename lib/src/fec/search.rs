@@ -54,9 +54,7 @@ impl<'a> Search<'a> {
         let layout = image.layout;
         let size = layout.params().hash_block_size();
         let places = Places::new(layout);
-        let number = |hash_position: u64| {
-            layout.params().data_blocks() + (hash_position / size.bytes() - layout.first_hash_block())
-        };
+        let number = |position: u64| Places::of_hash_block(layout, position / size.bytes());
         let mut bad = BTreeSet::new();
         let mut spare = Vec::new();
         for failure in failures {

@@ -1,4 +1,4 @@
-//! Hashing the data and encoding them in one go, so that they are read only once.
+//! Making tree and parity: where it is faster the data are hashed and encoded in one go, so that they are read only once.
 //!
 //! Parity covers the hash tree too, which is not there before all data are hashed. So what the data make of the parity is
 //! kept until the tree can be added, and so are the digests, because data are read column by column. That is done where
@@ -8,10 +8,12 @@ use std::ops::Range;
 
 use super::Image;
 use super::covered::What;
-use super::encode::{COLUMNS, Encoder, Scratch, width};
+use super::encode::{COLUMNS, Encoder, Scratch, encode, width};
 use super::lanes::Rows;
 use crate::error::Result;
 use crate::in_order::in_order;
+use crate::params::RootHash;
+use crate::tree;
 use crate::work::{Progress, Work};
 
 /// How many bytes of digests and parity are kept at most.
@@ -22,7 +24,7 @@ const MOST_ROOTS: usize = 12;
 
 /// Parity that lacks the tree, and the hash blocks over the data.
 #[derive(Debug)]
-pub(crate) struct Begun {
+struct Begun {
     stretches: Vec<(Range<u64>, Rows)>,
     level: Vec<u8>,
 }
@@ -37,8 +39,22 @@ struct Piece {
     bytes_hashed: u64,
 }
 
+/// Writes the hash tree and then the parity of all that FEC covers, and returns the root hash.
+pub(crate) fn create(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<RootHash> {
+    let devices = (image.data, image.hash);
+    if let Some(begun) = begin(image, progress, work)? {
+        let root_hash = tree::create(image.layout, devices, Some(&begun.level), progress, work)?;
+        begun.finish(image, work)?;
+        Ok(root_hash)
+    } else {
+        let root_hash = tree::create(image.layout, devices, None, progress, work)?;
+        encode(image, progress, work)?;
+        Ok(root_hash)
+    }
+}
+
 /// Hashes and encodes the data; `None` where it is better done one after the other.
-pub(crate) fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<Option<Begun>> {
+fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<Option<Begun>> {
     let encoder = Encoder::new(image);
     let (layout, params) = (image.layout, image.layout.params());
     let block = params.data_block_size();
@@ -105,13 +121,8 @@ pub(crate) fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>)
 }
 
 impl Begun {
-    /// The hash blocks over the data, for whoever writes the tree.
-    pub(crate) fn take_level(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.level)
-    }
-
     /// Adds what the hash device has, which is whole now, and writes the parity.
-    pub(crate) fn finish(self, image: &Image<'_>, work: &Work<'_>) -> Result<()> {
+    fn finish(self, image: &Image<'_>, work: &Work<'_>) -> Result<()> {
         let encoder = Encoder::new(image);
         let roots = encoder.code.roots() as u64;
         let first = usize::try_from(encoder.covered.data_bytes() / encoder.columns).expect("at most 253");
