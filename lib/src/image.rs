@@ -77,6 +77,33 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 /// a device or the other way round; [`Error::Open`] and [`Error::NotDevice`] for a device that cannot be used;
 /// [`Error::DeviceTooSmall`] for a hash or FEC device that is too small; [`Error::Io`]; [`Error::Cancelled`]. After an
 /// error during writing, files that were created are removed again.
+///
+/// # Examples
+/// ```
+/// use dmverity::{BlockSize, Devices, Fec, HashAlgorithm, Params, Salt, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = |name| directory.path().join(name);
+/// # std::fs::write(path("data.img"), [7; 40960])?;
+/// let (data, hash, fec) = (path("data.img"), path("hash.img"), path("fec.img"));
+/// // Leave out what is to be as it is by default; without `fec` in both places there is no parity.
+/// let devices = Devices { fec: Some(fec), ..Devices::new(data, hash) };
+/// let builder = Params::builder()
+///     .algorithm(HashAlgorithm::from_name("sha512")?)
+///     .data_block_size(BlockSize::new(1024)?)
+///     .hash_block_size(BlockSize::new(1024)?)
+///     .salt(Salt::random()?)
+///     .fec(Fec::new(2, 0)?);
+/// let formatted = dmverity::format(&devices, builder, &Work::default())?;
+///
+/// // Keep it where nobody can change it.
+/// println!("root hash: {}", formatted.root_hash);
+/// assert_eq!(formatted.layout.params().data_blocks(), 40);
+/// assert_eq!(formatted.uncovered_bytes, 0);
+/// # Ok(())
+/// # }
+/// ```
 pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
     let data = Device::open(&devices.data)?;
     let whole_device = builder.covers_whole_device();
@@ -195,6 +222,28 @@ fn invalidate_superblock(layout: &Layout, hash: &Device) -> Result<()> {
 /// # Errors
 /// [`Error::Superblock`] with the reason, when there is none or none that can be used; [`Error::Open`],
 /// [`Error::NotDevice`] and [`Error::Io`].
+///
+/// # Examples
+/// ```
+/// use dmverity::{Devices, Error, Params, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = |name| directory.path().join(name);
+/// # std::fs::write(path("data.img"), [7; 40960])?;
+/// # let devices = Devices::new(path("data.img"), path("hash.img"));
+/// # dmverity::format(&devices, Params::builder(), &Work::default())?;
+/// let params = dmverity::load(&path("hash.img"), 0, None)?;
+/// assert_eq!((params.data_blocks(), params.algorithm().name()), (10, "sha256"));
+///
+/// // There is no superblock on the data device.
+/// match dmverity::load(&path("data.img"), 0, None) {
+///     Err(Error::Superblock { source, .. }) => assert!(matches!(*source, Error::NotVerity)),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn load(hash: &Path, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
     let device = Device::open(hash)?;
     let unusable = |source| Error::Superblock { path: hash.to_owned(), source: Box::new(source) };
@@ -217,6 +266,30 @@ pub fn load(hash: &Path, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
 /// # Errors
 /// [`Error::DeviceTooSmall`] for a device that ends before its area; [`Error::Open`], [`Error::NotDevice`] and
 /// [`Error::Io`]; [`Error::Cancelled`].
+///
+/// # Examples
+/// ```
+/// use dmverity::{Devices, Failure, Params, RootHash, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = |name| directory.path().join(name);
+/// # std::fs::write(path("data.img"), [7; 40960])?;
+/// # let devices = Devices::new(path("data.img"), path("hash.img"));
+/// # let trusted = dmverity::format(&devices, Params::builder(), &Work::default())?.root_hash.to_string();
+/// let params = dmverity::load(&devices.hash, 0, None)?;
+/// let root_hash = RootHash::from_hex(&trusted, params.algorithm())?;
+/// assert!(dmverity::verify(&devices, &params, &root_hash, &Work::default())?.is_good());
+///
+/// // Somebody changes the second block.
+/// # let mut data = std::fs::read(&devices.data)?;
+/// # data[5000] = 8;
+/// # std::fs::write(&devices.data, data)?;
+/// let found = dmverity::verify(&devices, &params, &root_hash, &Work::default())?;
+/// assert_eq!(found.first_failures(), [Failure::DataBlock { position: 4096 }]);
+/// # Ok(())
+/// # }
+/// ```
 pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash, work: &Work<'_>) -> Result<Verification> {
     let layout = Layout::new(params)?;
     let data = Device::open(&devices.data)?;
@@ -237,6 +310,32 @@ pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash, work: &W
 /// # Errors
 /// Those of [`verify`]; [`Error::FecDevice`] without FEC; [`Error::Overlap`] if the FEC area lies where something else
 /// is; [`Error::Open`] also for devices that cannot be written to.
+///
+/// # Examples
+/// ```
+/// use dmverity::{Devices, Fec, Params, RepairMode, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = |name| directory.path().join(name);
+/// # std::fs::write(path("data.img"), [7; 40960])?;
+/// let (data, hash, fec) = (path("data.img"), path("hash.img"), path("fec.img"));
+/// let devices = Devices { fec: Some(fec), ..Devices::new(data, hash) };
+/// # let root_hash = dmverity::format(&devices, Params::builder().fec(Fec::new(2, 0)?), &Work::default())?.root_hash;
+/// # let mut data = std::fs::read(&devices.data)?;
+/// # data[5000..5100].fill(8);
+/// # std::fs::write(&devices.data, data)?;
+/// // That there is FEC does not stand in the superblock, nor how much of it.
+/// let params = dmverity::load(&devices.hash, 0, Some(Fec::new(2, 0)?))?;
+/// let repair = dmverity::repair(&devices, &params, &root_hash, RepairMode::Write, &Work::default())?;
+/// for block in repair.blocks() {
+///     println!("{} block {}: {} bytes were wrong", block.area, block.block, block.wrong_bytes);
+/// }
+/// assert!(repair.is_complete());
+/// assert!(dmverity::verify(&devices, &params, &root_hash, &Work::default())?.is_good());
+/// # Ok(())
+/// # }
+/// ```
 pub fn repair(
     devices: &Devices,
     params: &Params,

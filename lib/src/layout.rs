@@ -28,6 +28,29 @@ pub struct Level {
 }
 
 /// Where the areas of an image lie.
+///
+/// # Examples
+/// Tree and parity behind the data, all in one file: how large it becomes is known before anything is written.
+/// ```
+/// use std::path::Path;
+///
+/// use dmverity::{Fec, Layout, Params};
+///
+/// # fn main() -> dmverity::Result<()> {
+/// let bytes = 300 * 4096;
+/// let builder = Params::builder().hash_offset(bytes);
+/// let without_fec = Layout::new(&builder.clone().data_blocks(300).build(Path::new("image"), bytes)?)?;
+/// // The superblock, the top of the tree, and below it as many blocks as 300 digests need, 128 in each.
+/// assert_eq!(without_fec.hash_area(), 300 * 4096..305 * 4096);
+/// assert_eq!(without_fec.levels().iter().map(|level| level.blocks).collect::<Vec<_>>(), [3, 1]);
+///
+/// let builder = builder.fec(Fec::new(2, without_fec.hash_end())?);
+/// let layout = Layout::new(&builder.data_blocks(300).build(Path::new("image"), bytes)?)?;
+/// let parity = layout.fec_area_on(bytes, true).expect("it has FEC").bytes;
+/// assert_eq!(parity, 305 * 4096..309 * 4096);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     params: Params,

@@ -1,58 +1,58 @@
-//! dm-verity hash devices: format, load, verify, and activate through device-mapper.
+//! dm-verity hash devices: format, load, verify, repair, and activate through device-mapper.
 //!
-//! A verity image is a data area, a hash tree over it, and usually a superblock that says how the tree was made. Whoever
-//! knows the root hash can check every data block, in userspace with [`verify`], or block by block as they are read, with
-//! a device-mapper mapping made by [`dm::activate`].
+//! A verity image is a data area, a hash tree over it, and usually a superblock that says how the tree was made; with
+//! forward error correction (FEC) also parity. Whoever knows the root hash can check every data block: in userspace with
+//! [`verify`], or block by block as they are read, with a device-mapper mapping made by [`dm::activate`].
 //!
 //! ```
-//! use dmverity::{BlockSize, Devices, HashAlgorithm, Params, Salt, Work};
+//! use dmverity::{Devices, Params, Salt, Work};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let directory = std::env::temp_dir().join(format!("dmverity-doc-{}", std::process::id()));
-//! # std::fs::create_dir_all(&directory)?;
-//! # let (data, hash) = (directory.join("data.img"), directory.join("hash.img"));
+//! # let directory = tempfile::tempdir()?;
+//! # let (data, hash) = (directory.path().join("data.img"), directory.path().join("hash.img"));
 //! # std::fs::write(&data, [7; 40960])?;
 //! let devices = Devices::new(&data, &hash);
-//! let builder = Params::builder()
-//!     .algorithm(HashAlgorithm::from_name("sha512")?)
-//!     .data_block_size(BlockSize::new(1024)?)
-//!     .salt(Salt::random()?);
+//! let builder = Params::builder().salt(Salt::random()?);
 //! let formatted = dmverity::format(&devices, builder, &Work::default())?;
 //! println!("root hash: {}", formatted.root_hash);
 //!
 //! // Everything but the root hash is in the superblock.
 //! let params = dmverity::load(&devices.hash, 0, None)?;
-//! assert_eq!(params.data_blocks(), 40);
 //! assert!(dmverity::verify(&devices, &params, &formatted.root_hash, &Work::default())?.is_good());
-//! # std::fs::remove_dir_all(&directory)?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! With FEC ([`ParamsBuilder::fec`], [`Devices::fec`]) `format` also writes parity, and [`repair()`] puts right with it what
-//! is damaged later:
+//! # What do you want to do?
 //!
-//! ```
-//! use dmverity::{Devices, Fec, Params, RepairMode, Work};
+//! Each item has an example.
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let directory = std::env::temp_dir().join(format!("dmverity-fec-doc-{}", std::process::id()));
-//! # std::fs::create_dir_all(&directory)?;
-//! # let (data, hash, fec) = (directory.join("data.img"), directory.join("hash.img"), directory.join("fec.img"));
-//! # std::fs::write(&data, [7; 40960])?;
-//! let devices = Devices { fec: Some(fec), ..Devices::new(&data, &hash) };
-//! let builder = Params::builder().fec(Fec::new(4, 0)?);
-//! let formatted = dmverity::format(&devices, builder, &Work::default())?;
-//! # std::fs::write(&data, [&[8; 100][..], &[7; 40860]].concat())?;
+//! | task | item | needs |
+//! |---|---|---|
+//! | make a hash tree, and parity if you like | [`format()`] | |
+//! | read the parameters of an image | [`load`] | |
+//! | check a whole image | [`verify`] | |
+//! | repair a damaged image by its parity | [`repair()`] | |
+//! | show how far work is, cancel it, choose its threads | [`Work`] | |
+//! | know where everything lies, before or after it is made | [`Layout`] | |
+//! | read an image block by block, each of them checked | [`hash::BlockHasher`] | |
+//! | make a device-mapper table for somebody else to load | [`table::VerityTable`] | |
+//! | open an image as a block device | [`dm::activate`] | root |
+//! | ask for the state of an open image | [`dm::status`] | root |
+//! | close it | [`dm::deactivate`] | root |
+//! | know what this kernel's dm-verity can do | [`dm::features`] | root |
 //!
-//! let (params, root_hash) = (formatted.layout.params(), &formatted.root_hash);
-//! let repair = dmverity::repair(&devices, params, root_hash, RepairMode::Write, &Work::default())?;
-//! assert_eq!(repair.blocks().len(), 1);
-//! assert!(dmverity::verify(&devices, params, root_hash, &Work::default())?.is_good());
-//! # std::fs::remove_dir_all(&directory)?;
-//! # Ok(())
-//! # }
-//! ```
+//! Two programs to start from are in the source, in the folder `examples`: `image_builder`, and `verifying_reader`, which
+//! reads an image without the kernel's dm-verity and hands out nothing that the root hash does not prove.
+//!
+//! # Units and errors
+//!
+//! Offsets, lengths and positions are bytes unless a name says blocks; numbers of blocks stand next to the [`BlockSize`]
+//! that they are counted in. Only device-mapper's tables count sectors, of [`units::SECTOR_SIZE`] bytes. Salts and root
+//! hashes are bytes, and lower-case hexadecimal digits as text.
+//!
+//! Every function that can fail returns the one [`Error`]. That an image is damaged is none: it is what [`verify`] and
+//! [`repair()`] find out.
 //!
 //! # What has to hold
 //!
@@ -68,10 +68,11 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | the crate itself | whole images on files and block devices: format, load, verify, repair |
 //! | [`params`], [`units`], [`hash`] | the values an image is described by, valid once they exist |
 //! | [`superblock`], [`layout`] | bytes on disk, and where they lie; no I/O |
 //! | [`table`] | device-mapper's table and status lines; strings only |
-//! | [`dm`] | mappings: activate, status, deactivate |
+//! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
 //! | [`error`] | the one error type |
 
 pub mod dm;

@@ -52,7 +52,20 @@ struct Raw {
 
 const _: () = assert!(size_of::<Raw>() == SUPERBLOCK_SIZE);
 
-/// What a superblock says.
+/// What a superblock says. [`load`](crate::load) reads it from a device; this is for bytes from elsewhere.
+///
+/// # Examples
+/// ```
+/// use dmverity::{Error, Params, Superblock};
+///
+/// # fn main() -> dmverity::Result<()> {
+/// let params = Params::builder().build("data.img".as_ref(), 40960)?;
+/// let bytes = params.superblock().expect("unless there is to be none").to_bytes();
+/// assert_eq!(Superblock::parse(&bytes)?.data_blocks, 10);
+/// assert!(matches!(Superblock::parse(b"something else"), Err(Error::NotVerity)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// The image's UUID; it may be nil.

@@ -246,6 +246,27 @@ impl TableOptions {
 ///
 /// Devices are what the kernel takes: a path, or `major:minor`, which is how kernels read them back. Algorithm and salt
 /// are kept as text, because a kernel may run with ones that no superblock can hold.
+///
+/// # Examples
+/// ```
+/// use std::path::Path;
+///
+/// use dmverity::table::{OnCorruption, TableOptions, VerityTable};
+/// use dmverity::{Layout, Params, RootHash};
+///
+/// # fn main() -> dmverity::Result<()> {
+/// let params = Params::builder().build(Path::new("data.img"), 300 * 4096)?;
+/// let root_hash = RootHash::from_hex(&"ab".repeat(32), params.algorithm())?;
+/// let options = TableOptions { on_corruption: Some(OnCorruption::Panic), ..TableOptions::default() };
+/// let table = VerityTable::new(&Layout::new(&params)?, root_hash, "/dev/vda1".into(), "/dev/vda2".into(), options);
+/// // What `dmsetup create --readonly` takes: 512-byte sectors, target, arguments.
+/// let line = format!("0 {} verity {table}", table.sectors().expect("it fits a device"));
+/// assert!(line.starts_with("0 2400 verity 1 /dev/vda1 /dev/vda2 4096 4096 300 1 sha256 abab"));
+/// assert!(line.ends_with("- 1 panic_on_corruption"));
+/// assert_eq!(VerityTable::parse(&table.to_string())?, table);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerityTable {
     /// How digests are computed and packed.

@@ -21,6 +21,28 @@ pub struct Progress {
 /// find or write does not depend on it.
 ///
 /// The default is one thread for each processor that this process may use, telling nobody, stopped by nothing.
+///
+/// # Examples
+/// ```
+/// use std::num::NonZero;
+/// use std::sync::atomic::AtomicBool;
+///
+/// use dmverity::{Devices, Params, Progress, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = |name| directory.path().join(name);
+/// # std::fs::write(path("data.img"), [7; 40960])?;
+/// # let devices = Devices::new(path("data.img"), path("hash.img"));
+/// // Set by whoever wants the work to end, from a signal or another thread.
+/// let cancel = AtomicBool::new(false);
+/// let progress = |Progress { done, total }| eprint!("\r{} %", done * 100 / total);
+/// let threads = NonZero::new(2).expect("2 is not 0");
+/// let work = Work::default().threads(threads).progress(&progress).cancel(&cancel);
+/// dmverity::format(&devices, Params::builder(), &work)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Default)]
 #[must_use]
 pub struct Work<'a> {

@@ -78,6 +78,27 @@ pub struct Activation {
 /// [`Error::MappingUuidTaken`], [`Error::MappingLocked`], [`Error::Open`], [`Error::NotDevice`],
 /// [`Error::DeviceTooSmall`], [`Error::DeviceBusy`], [`Error::FecDevice`], [`Error::LoopDevice`],
 /// [`Error::SignatureKey`], [`Error::TableRefused`], [`Error::DeviceMapper`].
+///
+/// # Examples
+/// ```no_run
+/// use dmverity::dm::{ActivateOptions, MappingName, activate};
+/// use dmverity::table::OnCorruption;
+/// use dmverity::{Devices, Error, RootHash};
+///
+/// # fn main() -> dmverity::Result<()> {
+/// # let trusted = String::new();
+/// let devices = Devices::new("data.img", "hash.img");
+/// let params = dmverity::load(&devices.hash, 0, None)?;
+/// let root_hash = RootHash::from_hex(&trusted, params.algorithm())?;
+/// let options = ActivateOptions { on_corruption: Some(OnCorruption::Restart), ..ActivateOptions::default() };
+/// match activate(&MappingName::new("image")?, &devices, &params, &root_hash, &options) {
+///     Ok(activation) => println!("mount -o ro {} /mnt", activation.name.node().display()),
+///     Err(Error::TableRefused(refusal)) => eprintln!("the kernel cannot do that: {:?}", refusal.cause),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn activate(
     name: &MappingName,
     devices: &Devices,

@@ -33,6 +33,24 @@ pub enum Removed {
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::MappingInactive`], [`Error::MappingNotVerity`],
 /// [`Error::MappingBusy`], [`Error::MappingLocked`], [`Error::DeviceMapper`].
+///
+/// # Examples
+/// ```no_run
+/// use dmverity::Error;
+/// use dmverity::dm::{MappingName, Removal, Removed, deactivate};
+///
+/// # fn main() -> dmverity::Result<()> {
+/// let name = MappingName::new("image")?;
+/// let removed = match deactivate(&name, Removal::Now) {
+///     Err(Error::MappingBusy { .. }) => deactivate(&name, Removal::Deferred)?,
+///     other => other?,
+/// };
+/// if removed == Removed::Scheduled {
+///     println!("it is mounted or open, and goes when it no longer is");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
     let control = Control::open()?;
     let _lock = NameLock::take(name)?;

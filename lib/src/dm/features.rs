@@ -68,6 +68,23 @@ pub struct Features {
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::NoVerityTarget`], [`Error::LoopDevice`],
 /// [`Error::DeviceMapper`].
+///
+/// # Examples
+/// ```no_run
+/// use dmverity::HashAlgorithm;
+/// use dmverity::dm::features;
+/// use dmverity::table::TableOption;
+///
+/// # fn main() -> dmverity::Result<()> {
+/// let features = features()?;
+/// let accepts = |wanted| features.options.iter().any(|known| known.option == wanted && known.refused.is_none());
+/// println!("forward error correction: {}", accepts(TableOption::Fec));
+/// let wanted = HashAlgorithm::from_name("sha3-256")?;
+/// let known = features.algorithms.iter().find(|known| known.algorithm == wanted);
+/// println!("sha3-256: {}", known.is_some_and(|known| known.kernel_name.is_some()));
+/// # Ok(())
+/// # }
+/// ```
 pub fn features() -> Result<Features> {
     let control = Control::open()?;
     let image = LoopDevice::attach_file_read_only(&image()?, Path::new("an image in memory"))?;

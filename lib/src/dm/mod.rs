@@ -13,17 +13,27 @@
 //!    +-> a hint: load again without it        +-> explain: the error that says what to do
 //! ```
 //!
-//! What can be known in advance is told by [`features()`]:
+//! What can be known in advance is told by [`features()`]. Everything here needs root, or `CAP_SYS_ADMIN`.
+//!
+//! From opening to closing:
 //!
 //! ```no_run
-//! use dmverity::table::TableOption;
+//! use std::fs::File;
+//! use std::io::Read as _;
 //!
-//! # fn main() -> dmverity::Result<()> {
-//! for feature in dmverity::dm::features()?.options {
-//!     if let (TableOption::Fec, Some(refused)) = (feature.option, feature.refused) {
-//!         eprintln!("no forward error correction: {:?}", refused.message);
-//!     }
-//! }
+//! use dmverity::dm::{ActivateOptions, MappingName, Removal, activate, deactivate};
+//! use dmverity::{Devices, RootHash};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let trusted = String::new();
+//! let devices = Devices::new("/dev/vda1", "/dev/vda2");
+//! let params = dmverity::load(&devices.hash, 0, None)?;
+//! let root_hash = RootHash::from_hex(&trusted, params.algorithm())?;
+//! let name = MappingName::new("image")?;
+//! activate(&name, &devices, &params, &root_hash, &ActivateOptions::default())?;
+//! // A wrong root hash shows here, as corrupted data do.
+//! File::open(name.node())?.read_exact(&mut [0; 4096])?;
+//! deactivate(&name, Removal::Now)?;
 //! # Ok(())
 //! # }
 //! ```

@@ -59,6 +59,21 @@ pub struct VerityMapping {
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::DeviceMapper`], and [`Error::TableSyntax`] for a table that is not verity's.
+///
+/// # Examples
+/// ```no_run
+/// use dmverity::dm::{MappingName, status};
+///
+/// # fn main() -> dmverity::Result<()> {
+/// match status(&MappingName::new("image")?)?.map(|mapping| mapping.verity) {
+///     Some(Some(verity)) if verity.status.corrupted => println!("a block was corrupted"),
+///     Some(Some(verity)) => println!("verified so far, root hash {}", verity.table.root_hash),
+///     Some(None) => println!("another kind of mapping"),
+///     None => println!("not open"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn status(name: &MappingName) -> Result<Option<MappingStatus>> {
     let control = Control::open()?;
     let Some(info) = control.info(name)?.filter(|info| !info.unfinished) else { return Ok(None) };

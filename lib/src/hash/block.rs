@@ -14,6 +14,33 @@ use crate::units::BlockSize;
 
 /// Hashes blocks of one size with a salt, as a hash type says: `H(salt || block)` for type 1, `H(block || salt)` for
 /// type 0.
+///
+/// # Examples
+/// The way from the second data block to the root hash, in a tree of one level. The example `verifying_reader` does it for
+/// any image.
+/// ```
+/// use dmverity::{Devices, Layout, Params, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = |name| directory.path().join(name);
+/// # std::fs::write(path("data.img"), [7; 40960])?;
+/// # let devices = Devices::new(path("data.img"), path("hash.img"));
+/// # let root_hash = dmverity::format(&devices, Params::builder(), &Work::default())?.root_hash;
+/// let params = dmverity::load(&devices.hash, 0, None)?;
+/// let layout = Layout::new(&params)?;
+/// let (data_hasher, hash_hasher) = (params.hasher(params.data_block_size()), params.hasher(params.hash_block_size()));
+/// let (data, hash) = (std::fs::read(&devices.data)?, std::fs::read(&devices.hash)?);
+///
+/// let [level] = layout.levels() else { panic!("10 digests fit one block") };
+/// let at = usize::try_from(level.first_block)? * 4096;
+/// let top = &hash[at..at + 4096];
+/// assert_eq!(hash_hasher.digest(top), root_hash.as_bytes());
+/// let digest = data_hasher.digest(&data[4096..8192]);
+/// assert_eq!(digest, top[layout.digest_stride()..][..digest.len()]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct BlockHasher {
     algorithm: HashAlgorithm,
