@@ -12,8 +12,8 @@ BACKENDS := avx512 sha_ni avx2 portable
 
 SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
 
-.PHONY: help demo test check build static forced vm-shell compat bench bench-instructions bench-tasklet vectors \
-	fmt clean
+.PHONY: help demo test check build static forced vm-shell compat bench bench-chart bench-instructions bench-tasklet \
+	vectors fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,6 +68,9 @@ bench: ## Measure the speed next to the reference: make bench OPTIONS="--rows ve
 	tests/setup.sh build bench
 	$(MAKE) static forced
 	$(SPEED) $(OPTIONS)
+
+bench-chart: ## Draw the picture of the tables in README.md again
+	$(SPEED) --svg-from README.md --svg tests/bench/speed.svg
 
 bench-instructions: ## Count instructions, and what changed: make bench-instructions OPTIONS=--record
 	tests/setup.sh build bench

@@ -3,6 +3,8 @@
 //! Whole commands are timed, from their start to their end; the table has medians, what they were taken from goes to
 //! standard error. It never fails on a time, but it does where the two tools make different bytes.
 
+#[path = "speed/chart.rs"]
+mod chart;
 #[path = "speed/data.rs"]
 mod data;
 #[path = "speed/instructions.rs"]
@@ -21,8 +23,9 @@ mod table;
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
-use std::path::{self, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -31,15 +34,19 @@ use dmverity_tests::vm::{paths, process};
 use dmverity_tests::{find_reference, static_binary, workspace};
 use regex_lite::Regex;
 
+use chart::Chart;
 use measure::{Bench, Forced};
 
 const USAGE: &str = "\
 How fast this command is next to the reference, as a table: `make bench`.
 
-  speed [--pairs N] [--rows PATTERN] [--size MIB] [--directory DIRECTORY]
+  speed [--pairs N] [--rows PATTERN] [--size MIB] [--directory DIRECTORY] [--svg FILE]
       N runs of each tool for a row, 5 unless told (figures of fewer are for a try); only the rows whose text the
       pattern, a regular expression, is found in; files of another size than 1024 MiB, a multiple of 16 (what takes the
-      reference long has an eighth of it, holes have more); the data in a directory below this one, and not below target/
+      reference long has an eighth of it, holes have more); the data in a directory below this one, and not below target/;
+      the table as a picture in this file, and not in target/bench.svg
+  speed --svg-from FILE [--svg FILE]
+      measures nothing: only the picture, of the tables in a Markdown file that this program has printed
   speed --instructions [--record] [--directory DIRECTORY]
       only counts the instructions of a fixed job, next to those in tests/bench/instructions.txt; with --record writes
       them there. Without --rows they are also counted after the table.
@@ -58,6 +65,8 @@ struct Options {
     directory: Option<PathBuf>,
     instructions: bool,
     record: bool,
+    svg: Option<PathBuf>,
+    svg_from: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -81,16 +90,28 @@ fn command(arguments: Vec<OsString>) -> Result<()> {
         .into_iter()
         .map(|argument| argument.into_string().map_err(|argument| anyhow!("{} is not UTF-8", argument.display())));
     let arguments = arguments.collect::<Result<Vec<String>>>()?;
-    match arguments.first().map(String::as_str) {
-        Some("--help" | "-h") => print!("{USAGE}"),
-        _ => bench(&options(arguments.into_iter())?)?,
+    if matches!(arguments.first().map(String::as_str), Some("--help" | "-h")) {
+        print!("{USAGE}");
+        return Ok(());
     }
-    Ok(())
+    let options = options(arguments.into_iter())?;
+    match &options.svg_from {
+        Some(recorded) => draw_recorded(recorded, &options),
+        None => bench(&options),
+    }
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
-    let mut options =
-        Options { pairs: PAIRS, rows: None, mib: MIB, directory: None, instructions: false, record: false };
+    let mut options = Options {
+        pairs: PAIRS,
+        rows: None,
+        mib: MIB,
+        directory: None,
+        instructions: false,
+        record: false,
+        svg: None,
+        svg_from: None,
+    };
     while let Some(option) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| anyhow!("{option} needs a value"));
         match option.as_str() {
@@ -107,6 +128,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
             }
             "--rows" => options.rows = Some(Regex::new(&value()?).context("--rows takes a regular expression")?),
             "--directory" => options.directory = Some(value()?.into()),
+            "--svg" => options.svg = Some(value()?.into()),
+            "--svg-from" => options.svg_from = Some(value()?.into()),
             _ => bail!("{option:?} is not an option\n\n{USAGE}"),
         }
     }
@@ -115,6 +138,12 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     }
     if options.instructions && options.rows.is_some() {
         bail!("--instructions has no rows");
+    }
+    if options.instructions && (options.svg.is_some() || options.svg_from.is_some()) {
+        bail!("--instructions has no picture");
+    }
+    if options.svg_from.is_some() && (options.rows.is_some() || options.directory.is_some()) {
+        bail!("--svg-from measures nothing");
     }
     Ok(options)
 }
@@ -156,7 +185,15 @@ fn bench(options: &Options) -> Result<()> {
         mib: options.mib,
     };
     if measure {
-        print_table(&bench, &rows)?;
+        let (text, measured) = table(&bench, &rows)?;
+        print!("{text}");
+        let chart = Chart::parse(&text)?;
+        if chart.is_empty() {
+            eprintln!("no picture: the reference is in none of these rows");
+        } else {
+            draw(&chart, options)?;
+        }
+        measured?;
         for backend in &backends::BACKENDS {
             let lacks = backend.lacks(&cpuinfo);
             if !lacks.is_empty() {
@@ -190,8 +227,25 @@ fn directory(options: &Options) -> Result<tempfile::TempDir> {
     builder.tempdir_in(&parent).with_context(|| format!("cannot make a directory in {}", parent.display()))
 }
 
-/// Measures the rows up to one that fails; the table comes at the end in one piece.
-fn print_table(bench: &Bench, rows: &[rows::Row]) -> Result<()> {
+/// Draws tables that were printed before.
+fn draw_recorded(recorded: &Path, options: &Options) -> Result<()> {
+    let what = || recorded.display().to_string();
+    let chart = Chart::parse(&fs::read_to_string(recorded).with_context(what)?).with_context(what)?;
+    if chart.is_empty() {
+        bail!("{}: there is no table to draw", recorded.display());
+    }
+    draw(&chart, options)
+}
+
+fn draw(chart: &Chart, options: &Options) -> Result<()> {
+    let path = options.svg.clone().unwrap_or_else(|| workspace().join("target/bench.svg"));
+    fs::write(&path, chart.svg()).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("the picture is {}", path.display());
+    Ok(())
+}
+
+/// Measures the rows up to one that fails. The text has all that were measured.
+fn table(bench: &Bench, rows: &[rows::Row]) -> Result<(String, Result<()>)> {
     let about = machine::describe(&bench.reference)?;
     let before = machine::load()?;
     let mut lines = Vec::new();
@@ -209,17 +263,18 @@ fn print_table(bench: &Bench, rows: &[rows::Row]) -> Result<()> {
             }
         }
     }
-    println!("{about}; load average {before} at the start, {} at the end; {} pairs.", machine::load()?, bench.pairs);
-    println!("\n{}", table::HEADING);
+    let after = machine::load()?;
+    let mut text = format!("{about}; load average {before} at the start, {after} at the end; {} pairs.\n", bench.pairs);
+    writeln!(text, "\n{}", table::HEADING)?;
     for line in &lines {
-        println!("{}", line.markdown());
+        writeln!(text, "{}", line.markdown())?;
     }
-    println!();
+    writeln!(text)?;
     if let Some(peak) = lines.iter().map(|line| line.peak_kib).max() {
-        println!("Ours needed {} MiB of memory at most; less than about 3 cannot be told.", table::mib(peak));
+        writeln!(text, "Ours needed {} MiB of memory at most; less than about 3 cannot be told.", table::mib(peak))?;
     }
     for note in notes {
-        println!("{note}");
+        writeln!(text, "{note}")?;
     }
-    failed
+    Ok((text, failed))
 }

@@ -68,6 +68,9 @@ pub(crate) const SCATTERED: u64 = 64;
 /// In how many pieces its data lies.
 pub(crate) const PIECES: u64 = 16;
 
+/// What the names of rows have that ours alone is measured in.
+pub(crate) const NOT_THE_REFERENCE: &str = "(left: not the reference, but ours";
+
 /// No salt, and one of 32 bytes.
 const NONE: &str = "-";
 pub(crate) const SALT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -90,12 +93,11 @@ pub(crate) fn rows(mib: u64, backends: &[&'static Backend]) -> Vec<Row> {
     let tasks = hash_tree(backends).into_iter().chain(with_fec(backends));
     rows.extend(tasks.map(|task| Row { what: task.what(mib), job: Job::Both(task) }));
     rows.extend(by_ours_alone().into_iter().map(|(other, task, left)| Row {
-        what: format!("{} (left: not the reference, but ours, {left})", task.what(mib)),
+        what: format!("{} {NOT_THE_REFERENCE}, {left})", task.what(mib)),
         job: Job::Ours(other, task),
     }));
     let what = format!(
-        "format, {} file with {} of data in {PIECES} pieces, sha256, 2 threads (left: not the reference, but ours, the data \
-         alone)",
+        "format, {} file with {} of data in {PIECES} pieces, sha256, 2 threads {NOT_THE_REFERENCE}, the data alone)",
         size(mib * SCATTERED),
         size(mib)
     );
