@@ -10,10 +10,14 @@ STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAG
 # The ways to hash: see lib/src/hash/backend.rs.
 BACKENDS := avx512 sha_ni avx2 portable
 
+# What `make semver` compares with: the newest release, or while there is none the commit at which this work left the branch
+# that it was cloned from.
+BASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || git merge-base HEAD origin/HEAD 2>/dev/null)
+
 SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
 
 .PHONY: help demo test check build static forced vm-shell compat bench bench-chart bench-instructions bench-tasklet \
-	vectors fmt clean
+	vectors semver fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -89,6 +93,14 @@ bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KER
 
 vectors: ## Make tests/vectors/vectors.json again, from a reference tool: make vectors REFERENCE=veritysetup
 	$(CARGO) run --locked -p dmverity-tests --bin vectors -- $(or $(REFERENCE),veritysetup)
+
+semver: ## Check that the library's API breaks nobody since the newest release: make semver BASE=REV
+	tests/setup.sh build
+	@[ -n "$(BASE)" ] || { echo "There is no release to compare with, and no origin: make semver BASE=REV" >&2; exit 1; }
+	@[ -x target/tools/bin/cargo-semver-checks ] || { \
+		echo "Installing cargo-semver-checks into target/tools, which takes some minutes"; \
+		$(CARGO) install --root target/tools --locked cargo-semver-checks; }
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) semver-checks -p dmverity --baseline-rev $(BASE)
 
 fmt: ## Format the source
 	$(CARGO) fmt --all
