@@ -145,6 +145,49 @@ pub enum Error {
     /// No superblock where one was looked for.
     #[error("no verity superblock")]
     NotVerity,
+    /// An image without a superblock where its own data end.
+    #[error("{path}: no superblock lies where the data end that it is for")]
+    NoHashArea {
+        /// The image.
+        path: PathBuf,
+    },
+    /// An image with more than one superblock, or unfinished one, where its own data end.
+    #[error("{path}: {} superblocks lie where the data end that they are for, the first at bytes {offsets:?}", .offsets.len())]
+    SeveralHashAreas {
+        /// The image.
+        path: PathBuf,
+        /// Where the first few of them lie.
+        offsets: Vec<u64>,
+    },
+    /// Bytes behind the hash tree of an image that are not its parity.
+    #[error("{path}: the hash area from byte {offset} ends at byte {end}, the file at byte {found}")]
+    BehindHashArea {
+        /// The image.
+        path: PathBuf,
+        /// Where the hash area begins.
+        offset: u64,
+        /// Where the hash tree ends.
+        end: u64,
+        /// The file's length.
+        found: u64,
+    },
+    /// A seed that is empty or has control characters.
+    #[error("the seed {text:?} is empty or has control characters")]
+    Seed {
+        /// The text.
+        text: String,
+    },
+    /// A root hash that is too short for two partition UUIDs.
+    #[error("no partition UUIDs follow from a root hash of 128 bits or less")]
+    NoPartitionUuids,
+    /// A value that the form of a line has no way to hold.
+    #[error("{value:?} cannot stand in {line}")]
+    Unwritable {
+        /// What kind of line.
+        line: &'static str,
+        /// The value.
+        value: String,
+    },
     /// A superblock of another version.
     #[error("superblock version {found}, 1 is the only one known")]
     SuperblockVersion {

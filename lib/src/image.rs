@@ -112,15 +112,7 @@ pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Res
     if params.fec().is_some() != devices.fec.is_some() {
         return Err(Error::FecDevice);
     }
-    let shared = devices.shared()?;
-    let hash = open_if_there(&devices.hash)?;
-    let fec = devices.fec.as_deref().map_or(Ok(None), open_if_there)?;
-    let hash_bytes = hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
-    let fec_area = layout.fec_area_on(hash_bytes, shared.hash_and_fec);
-    layout.check_overlaps(shared, fec_area.as_ref())?;
-    for (device, needed) in [(&hash, layout.hash_end()), (&fec, fec_area.as_ref().map_or(0, |area| area.bytes.end))] {
-        device.as_ref().map_or(Ok(()), |device| device.check_extensible_to(needed))?;
-    }
+    let Checked { hash, fec, fec_area } = check(devices, &layout, None)?;
 
     let mut created = Created(Vec::new());
     let hash = hash.map_or_else(|| created.create(&devices.hash), Ok)?;
@@ -135,6 +127,28 @@ pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Res
     created.keep();
     let uncovered_bytes = if whole_device { data.bytes() - params.data_bytes() } else { 0 };
     Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes })
+}
+
+/// Devices that a format can write to, as far as they are there already.
+pub(crate) struct Checked {
+    hash: Option<Device>,
+    fec: Option<Device>,
+    fec_area: Option<FecArea>,
+}
+
+/// Checks that the areas of an image do not overlap and that its hash and FEC devices can be written to and are large
+/// enough; the former will have `hash_bytes` bytes, if that is not what it has now, or needs.
+pub(crate) fn check(devices: &Devices, layout: &Layout, hash_bytes: Option<u64>) -> Result<Checked> {
+    let shared = devices.shared()?;
+    let hash = open_if_there(&devices.hash)?;
+    let fec = devices.fec.as_deref().map_or(Ok(None), open_if_there)?;
+    let found = hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
+    let fec_area = layout.fec_area_on(hash_bytes.unwrap_or(found), shared.hash_and_fec);
+    layout.check_overlaps(shared, fec_area.as_ref())?;
+    for (device, needed) in [(&hash, layout.hash_end()), (&fec, fec_area.as_ref().map_or(0, |area| area.bytes.end))] {
+        device.as_ref().map_or(Ok(()), |device| device.check_extensible_to(needed))?;
+    }
+    Ok(Checked { hash, fec, fec_area })
 }
 
 fn open_if_there(path: &Path) -> Result<Option<Device>> {

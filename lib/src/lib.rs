@@ -75,9 +75,12 @@
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
 //! | [`error`] | the one error type |
 
+mod append;
+pub mod boot;
 pub mod dm;
 pub mod error;
 mod fec;
+mod find;
 pub mod hash;
 mod image;
 mod in_order;
@@ -86,6 +89,8 @@ mod keyring;
 pub mod layout;
 mod loopdev;
 pub mod params;
+mod plan;
+mod seed;
 pub mod superblock;
 mod sysfs;
 pub mod table;
@@ -93,13 +98,17 @@ mod tree;
 pub mod units;
 mod work;
 
+pub use append::{Appended, append, plan_append};
 pub use error::{Error, Result};
 pub use fec::{Repair, RepairMode, WrongBlock};
+pub use find::find_hash_offset;
 pub use hash::{HashAlgorithm, HashType};
 pub use image::{Devices, Formatted, device_size, fec_area, format, load, repair, verify};
 pub use io::page_size;
 pub use layout::{FecArea, Layout};
-pub use params::{Fec, Params, ParamsBuilder, RootHash, Salt};
+pub use params::{Fec, Params, ParamsBuilder, PartitionUuids, RootHash, Salt};
+pub use plan::{AppendedFec, Plan};
+pub use seed::Seed;
 pub use superblock::Superblock;
 pub use sysfs::Holder;
 pub use tree::{Failure, Verification};

@@ -83,6 +83,24 @@ impl RootHash {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The UUIDs that the partitions of an image with this root hash have by the
+    /// [Discoverable Partitions Specification](https://uapi-group.org/specifications/specs/discoverable_partitions_specification/),
+    /// so that they are found by the root hash alone. `None` for root hashes that are too short for two different ones.
+    pub fn partition_uuids(&self) -> Option<PartitionUuids> {
+        let data = Uuid::from_bytes(*self.0.first_chunk()?);
+        let hash = Uuid::from_bytes(*self.0.last_chunk()?);
+        (data != hash).then_some(PartitionUuids { data, hash })
+    }
+}
+
+/// Partition UUIDs that follow from a root hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionUuids {
+    /// The data partition's: the first 128 bits of the root hash.
+    pub data: Uuid,
+    /// The hash partition's: the last 128 bits.
+    pub hash: Uuid,
 }
 
 /// Lower-case hexadecimal digits.
@@ -108,10 +126,15 @@ pub struct Fec {
 }
 
 impl Fec {
+    /// The fewest parity bytes of a codeword.
+    pub const MIN_ROOTS: u32 = 2;
+    /// The most.
+    pub const MAX_ROOTS: u32 = 24;
+
     /// `roots` parity bytes from byte `offset` on, checked.
     pub fn new(roots: u64, offset: u64) -> Result<Self> {
         match u32::try_from(roots) {
-            Ok(roots) if (2..=24).contains(&roots) => {
+            Ok(roots) if (Self::MIN_ROOTS..=Self::MAX_ROOTS).contains(&roots) => {
                 check_offset(Area::Fec, offset)?;
                 Ok(Self { roots, offset })
             }
@@ -189,6 +212,28 @@ impl Params {
     /// Forward error correction, if any.
     pub fn fec(&self) -> Option<Fec> {
         self.fec
+    }
+
+    /// The same image with FEC, or [`Error::FecBlockSizes`] where that cannot be.
+    pub(crate) fn with_fec(self, fec: Fec) -> Result<Self> {
+        let data_blocks = self.data_blocks;
+        self.to_builder().fec(fec).build_for(data_blocks)
+    }
+
+    /// A builder of the same image.
+    pub(crate) fn to_builder(&self) -> ParamsBuilder {
+        ParamsBuilder {
+            hash_type: self.hash_type,
+            algorithm: self.algorithm,
+            data_block_size: self.data_block_size,
+            hash_block_size: self.hash_block_size,
+            data_blocks: Some(self.data_blocks),
+            salt: self.salt.clone(),
+            uuid: self.uuid.unwrap_or_default(),
+            no_superblock: self.uuid.is_none(),
+            hash_offset: self.hash_offset,
+            fec: self.fec,
+        }
     }
 
     /// The superblock for these parameters; `None` when the image has none.
@@ -287,6 +332,11 @@ impl ParamsBuilder {
         self
     }
 
+    /// Size of a data block.
+    pub(crate) fn block_size_of_data(&self) -> BlockSize {
+        self.data_block_size
+    }
+
     /// Whether all whole blocks of the data device are to be protected, because no number was given.
     pub(crate) fn covers_whole_device(&self) -> bool {
         self.data_blocks.is_none()
@@ -332,6 +382,10 @@ impl ParamsBuilder {
 
     fn build_for(self, data_blocks: u64) -> Result<Params> {
         check_offset(Area::Hash, self.hash_offset)?;
+        if let Some(fec) = self.fec {
+            // Its fields are public.
+            Fec::new(fec.roots.into(), fec.offset)?;
+        }
         if self.fec.is_some() && self.data_block_size != self.hash_block_size {
             return Err(Error::FecBlockSizes { data: self.data_block_size.get(), hash: self.hash_block_size.get() });
         }

@@ -94,6 +94,11 @@ impl Device {
         &self.path
     }
 
+    /// What it is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
     /// The size in bytes when it was opened.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes

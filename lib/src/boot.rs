@@ -1,0 +1,329 @@
+//! Lines that open an image elsewhere: for `dmsetup`, for the kernel's own command line, and for systemd. Strings only, no
+//! I/O: which devices there will be is known to whoever asks.
+//!
+//! Sources: the kernel's `Documentation/admin-guide/device-mapper/dm-init.rst` and `verity.rst`; systemd's veritytab(5),
+//! systemd-veritysetup-generator(8) and kernel-command-line(7).
+
+use std::fmt::Display;
+
+use crate::error::{Error, Result};
+use crate::layout::{FecArea, Layout};
+use crate::params::RootHash;
+use crate::table::{TableFec, TableOption, TableOptions, VerityTable};
+
+/// An image as another system will see it.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use dmverity::boot::BootImage;
+/// use dmverity::{Params, Plan, RootHash};
+///
+/// let layout = Plan::new(Params::builder(), Path::new("data"), 1 << 20)?.layout;
+/// let root_hash = RootHash::new(vec![0xab; 32]);
+/// let image = BootImage::new(&layout, &root_hash).data_device("/dev/sda2").hash_device("/dev/sda3");
+/// assert!(image.table_line()?.starts_with("0 2048 verity 1 /dev/sda2 /dev/sda3 4096 4096 256 1 sha256 abab"));
+/// assert!(image.dm_mod_create("root")?.starts_with("dm-mod.create=\"root,,,ro,0 2048 verity 1 /dev/sda2"));
+/// # Ok::<(), dmverity::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct BootImage<'a> {
+    layout: &'a Layout,
+    root_hash: &'a RootHash,
+    data_device: Option<String>,
+    hash_device: Option<String>,
+    fec: Option<(FecArea, String)>,
+    options: TableOptions,
+    signature: Option<String>,
+}
+
+/// Separates the options of systemd's lines.
+const COMMA: &[char] = &[','];
+/// What has a meaning in a `dm-mod.create=`, beside quotes and blanks.
+const SEPARATORS: &[char] = &[',', ';'];
+
+impl<'a> BootImage<'a> {
+    /// An image whose devices are the partitions that have the UUIDs which follow from its root hash, unless they are
+    /// named.
+    pub fn new(layout: &'a Layout, root_hash: &'a RootHash) -> Self {
+        Self {
+            layout,
+            root_hash,
+            data_device: None,
+            hash_device: None,
+            fec: None,
+            options: TableOptions::default(),
+            signature: None,
+        }
+    }
+
+    /// The data device, by any name that the other system understands.
+    pub fn data_device(mut self, device: impl Into<String>) -> Self {
+        self.data_device = Some(device.into());
+        self
+    }
+
+    /// The hash device.
+    pub fn hash_device(mut self, device: impl Into<String>) -> Self {
+        self.hash_device = Some(device.into());
+        self
+    }
+
+    /// Where the parity lies, and on which device.
+    pub fn fec(mut self, area: FecArea, device: impl Into<String>) -> Self {
+        self.fec = Some((area, device.into()));
+        self
+    }
+
+    /// What the kernel is to do; what these say of FEC and of a signature does not count.
+    pub fn options(mut self, options: TableOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The file with the root hash's signature, on the other system.
+    pub fn signature(mut self, path: impl Into<String>) -> Self {
+        self.signature = Some(path.into());
+        self
+    }
+
+    /// `0 SECTORS verity ...`, the line that `dmsetup create --readonly` reads.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for names with blanks or quotes and for a signature, which is no part of a line;
+    /// [`Error::NoPartitionUuids`]; [`Error::FecDevice`] for FEC at an offset that a table cannot express.
+    pub fn table_line(&self) -> Result<String> {
+        self.line("a table line", &[])
+    }
+
+    /// `dm-mod.create="NAME,,,ro,0 SECTORS verity ..."`: the parameter by which the kernel makes the mapping before there
+    /// is an initramfs.
+    ///
+    /// # Errors
+    /// Those of [`table_line`](Self::table_line), also for a comma or semicolon.
+    pub fn dm_mod_create(&self, name: &str) -> Result<String> {
+        const LINE: &str = "dm-mod.create=";
+        Ok(format!("{LINE}\"{},,,ro,{}\"", word(LINE, name, SEPARATORS)?, self.line(LINE, SEPARATORS)?))
+    }
+
+    fn line(&self, line: &'static str, forbidden: &[char]) -> Result<String> {
+        if let Some(signature) = &self.signature {
+            return Err(Error::Unwritable { line, value: signature.clone() });
+        }
+        let fec = match &self.fec {
+            None => None,
+            Some((area, device)) => Some(TableFec {
+                device: word(line, device, forbidden)?,
+                blocks: area.blocks,
+                start: area.start.ok_or(Error::FecDevice)?,
+                roots: self.layout.params().fec().ok_or(Error::FecDevice)?.roots,
+            }),
+        };
+        let table = VerityTable::new(
+            self.layout,
+            self.root_hash.clone(),
+            word(line, &self.data()?, forbidden)?,
+            word(line, &self.hash()?, forbidden)?,
+            TableOptions { fec, signature_key: None, unknown: Vec::new(), ..self.options.clone() },
+        );
+        let sectors = table.sectors().expect("the data fit a device");
+        Ok(format!("0 {sectors} verity {table}"))
+    }
+
+    /// The line of `/etc/veritytab`: name, data device, hash device, root hash, options.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for names with blanks, quotes or commas and for options that systemd does not have;
+    /// [`Error::NoPartitionUuids`].
+    pub fn veritytab(&self, name: &str) -> Result<String> {
+        const LINE: &str = "veritytab";
+        let (name, data, hash) =
+            (word(LINE, name, &[])?, word(LINE, &self.data()?, &[])?, word(LINE, &self.hash()?, &[])?);
+        let options = self.systemd_options(LINE)?;
+        let options = if options.is_empty() { String::new() } else { format!(" {options}") };
+        Ok(format!("{name} {data} {hash} {}{options}", self.root_hash))
+    }
+
+    /// `roothash=... systemd.verity_root_data=...`: the parameters by which systemd opens the root file system's image, as
+    /// `/dev/mapper/root`. Devices that have no name are left out: they are found by their partition UUIDs.
+    ///
+    /// # Errors
+    /// Those of [`veritytab`](Self::veritytab).
+    pub fn cmdline(&self) -> Result<String> {
+        const LINE: &str = "systemd's command line";
+        if self.data_device.is_none() || self.hash_device.is_none() {
+            // They have to exist to be found.
+            self.root_hash.partition_uuids().ok_or(Error::NoPartitionUuids)?;
+        }
+        let mut words = vec![format!("roothash={}", self.root_hash)];
+        for (key, device) in [("data", &self.data_device), ("hash", &self.hash_device)] {
+            if let Some(device) = device {
+                words.push(format!("systemd.verity_root_{key}={}", word(LINE, device, &[])?));
+            }
+        }
+        let options = self.systemd_options(LINE)?;
+        if !options.is_empty() {
+            words.push(format!("systemd.verity_root_options={options}"));
+        }
+        Ok(words.join(" "))
+    }
+
+    fn data(&self) -> Result<String> {
+        self.name_or_partition(self.data_device.as_ref(), |uuids| uuids.data)
+    }
+
+    fn hash(&self) -> Result<String> {
+        self.name_or_partition(self.hash_device.as_ref(), |uuids| uuids.hash)
+    }
+
+    fn name_or_partition(
+        &self,
+        name: Option<&String>,
+        which: impl FnOnce(crate::PartitionUuids) -> uuid::Uuid,
+    ) -> Result<String> {
+        name.map_or_else(
+            || {
+                let uuids = self.root_hash.partition_uuids().ok_or(Error::NoPartitionUuids)?;
+                Ok(format!("PARTUUID={}", which(uuids)))
+            },
+            |name| Ok(name.clone()),
+        )
+    }
+
+    /// The options as systemd writes them, with commas between them.
+    fn systemd_options(&self, line: &'static str) -> Result<String> {
+        let params = self.layout.params();
+        let mut words = Vec::new();
+        let mut add = |key: &str, value: &dyn Display| words.push(format!("{key}={value}"));
+        if params.uuid().is_none() {
+            add("superblock", &"no");
+            add("format", &params.hash_type().number());
+            add("hash", &params.algorithm());
+            add("data-block-size", &params.data_block_size());
+            add("hash-block-size", &params.hash_block_size());
+            add("data-blocks", &params.data_blocks());
+            add("salt", params.salt());
+        }
+        if params.hash_offset() > 0 {
+            add("hash-offset", &params.hash_offset());
+        }
+        if let (Some((_, device)), Some(fec)) = (&self.fec, params.fec()) {
+            add("fec-device", &word(line, device, COMMA)?);
+            add("fec-offset", &fec.offset);
+            add("fec-roots", &fec.roots);
+        }
+        if let Some(signature) = &self.signature {
+            add("root-hash-signature", &word(line, signature, COMMA)?);
+        }
+        for option in self.options.asked() {
+            match option {
+                TableOption::Fec | TableOption::Signature => {}
+                TableOption::Error(_) | TableOption::TryVerifyInTasklet => {
+                    return Err(Error::Unwritable { line, value: option.word().to_owned() });
+                }
+                // It has the kernel's words with hyphens.
+                _ => words.push(option.word().replace('_', "-")),
+            }
+        }
+        Ok(words.join(","))
+    }
+}
+
+/// A value that reads back as it is, where blanks, quotes and the `forbidden` characters have a meaning.
+fn word(line: &'static str, value: &str, forbidden: &[char]) -> Result<String> {
+    let has_meaning = |each: char| {
+        each.is_whitespace() || each.is_control() || matches!(each, '"' | '\'' | '\\') || forbidden.contains(&each)
+    };
+    if value.is_empty() || value.contains(has_meaning) {
+        return Err(Error::Unwritable { line, value: value.to_owned() });
+    }
+    Ok(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::params::{Fec, Params};
+    use crate::plan::Plan;
+    use crate::table::{OnCorruption, OnError};
+
+    fn root_hash() -> RootHash {
+        RootHash::new((0..32).collect())
+    }
+
+    const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    #[test]
+    fn devices_without_a_name_are_found_by_their_partition_uuids() {
+        let layout = Plan::new(Params::builder(), Path::new("data"), 1 << 20).unwrap().layout;
+        let root_hash = root_hash();
+        let image = BootImage::new(&layout, &root_hash);
+        assert_eq!(
+            image.veritytab("root").unwrap(),
+            format!(
+                "root PARTUUID=00010203-0405-0607-0809-0a0b0c0d0e0f PARTUUID=10111213-1415-1617-1819-1a1b1c1d1e1f {HEX}"
+            )
+        );
+        assert_eq!(image.cmdline().unwrap(), format!("roothash={HEX}"));
+        let short = RootHash::new(vec![1; 16]);
+        assert!(matches!(BootImage::new(&layout, &short).cmdline(), Err(Error::NoPartitionUuids)));
+    }
+
+    #[test]
+    fn all_that_a_superblock_does_not_say_is_in_the_options() {
+        let builder = Params::builder().no_superblock().hash_offset(4096).fec(Fec::new(4, 8192).unwrap());
+        let plan = Plan::new(builder, Path::new("data"), 1 << 20).unwrap();
+        let root_hash = root_hash();
+        let options = TableOptions {
+            on_corruption: Some(OnCorruption::Panic),
+            check_at_most_once: true,
+            ..TableOptions::default()
+        };
+        let image = BootImage::new(&plan.layout, &root_hash)
+            .data_device("/dev/sda2")
+            .hash_device("/dev/sda3")
+            .fec(plan.fec_area.unwrap(), "/dev/sda4")
+            .options(options.clone());
+        let expected = "superblock=no,format=1,hash=sha256,data-block-size=4096,hash-block-size=4096,data-blocks=256,\
+                        salt=-,hash-offset=4096,fec-device=/dev/sda4,fec-offset=8192,fec-roots=4,panic-on-corruption,\
+                        check-at-most-once";
+        assert_eq!(image.veritytab("v").unwrap(), format!("v /dev/sda2 /dev/sda3 {HEX} {expected}"));
+        assert_eq!(
+            image.cmdline().unwrap(),
+            format!(
+                "roothash={HEX} systemd.verity_root_data=/dev/sda2 systemd.verity_root_hash=/dev/sda3 \
+                 systemd.verity_root_options={expected}"
+            )
+        );
+        assert_eq!(
+            image.table_line().unwrap(),
+            format!(
+                "0 2048 verity 1 /dev/sda2 /dev/sda3 4096 4096 256 1 sha256 {HEX} - 10 panic_on_corruption \
+                 check_at_most_once use_fec_from_device /dev/sda4 fec_blocks 259 fec_start 2 fec_roots 4"
+            )
+        );
+        let on_error = TableOptions { on_error: Some(OnError::Panic), ..options };
+        assert!(matches!(image.options(on_error).cmdline(), Err(Error::Unwritable { .. })));
+    }
+
+    #[test]
+    fn what_would_read_back_as_something_else_is_refused() {
+        let layout = Plan::new(Params::builder(), Path::new("data"), 1 << 20).unwrap().layout;
+        let root_hash = root_hash();
+        let with = |data: &str| BootImage::new(&layout, &root_hash).data_device(data).hash_device("/dev/sda3");
+        for name in ["", "/dev/a b", "/dev/a\n", "/dev/\"a", "/dev/a\\x20"] {
+            let image = with(name);
+            for result in [image.table_line(), image.dm_mod_create("v"), image.veritytab("v"), image.cmdline()] {
+                assert!(matches!(result, Err(Error::Unwritable { .. })), "{name:?}");
+            }
+        }
+        assert!(with("/dev/a,b").table_line().is_ok());
+        assert!(with("/dev/a,b").dm_mod_create("v").is_err());
+        assert!(with("/dev/a").dm_mod_create("v;w").is_err());
+        assert!(with("/dev/a").signature("/sig").table_line().is_err());
+        assert!(with("/dev/a").signature("/si,g").veritytab("v").is_err());
+    }
+}
