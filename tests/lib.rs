@@ -2,6 +2,7 @@
 //! kernels.
 
 pub mod backends;
+pub mod schema;
 #[path = "vectors/mod.rs"]
 pub mod vectors;
 #[path = "vm/harness/mod.rs"]

@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use dmverity::{BlockSize, Fec, HashAlgorithm, HashType, Params, ParamsBuilder, Salt};
+use dmverity::{AppendedFec, BlockSize, Fec, HashAlgorithm, HashType, Params, ParamsBuilder, Salt};
 
 use crate::failure::{Exit, Failure, Result};
-use crate::options::{self, ACTIONS, Action, ActionInfo, OPTIONS};
-use crate::output;
+use crate::options::{self, ACTIONS, Action, ActionInfo, NOT_TOGETHER, OPTIONS};
 
 /// The version of the reference tool whose command line this is: callers compare it.
 const COMPATIBLE_VERSION: &str = "2.8.0";
 
 /// The name under which clap keeps everything that is no option.
 const REST: &str = "rest";
+
+/// What `--fec-roots` is without saying so.
+const DEFAULT_FEC_ROOTS: u64 = 2;
 
 /// What the command line asks for.
 pub(crate) enum Request {
@@ -29,6 +31,10 @@ pub(crate) enum Request {
 /// An action, its arguments, and the options.
 pub(crate) struct Arguments {
     pub(crate) action: Action,
+    /// The action's name, not an alias.
+    pub(crate) name: &'static str,
+    /// What is odd about the command line.
+    pub(crate) warnings: Vec<String>,
     rest: Vec<OsString>,
     matches: ArgMatches,
 }
@@ -48,14 +54,24 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
         .find(|info| name == info.name || info.alias.is_some_and(|alias| name == alias))
         .ok_or_else(|| Failure::usage("Unknown action."))?;
     let mut rest: Vec<OsString> = rest.collect();
-    if rest.len() < info.needed {
-        return Err(Failure::usage(format!("{}: requires {} as arguments", info.name, info.arguments)));
+    // Data and hash tree are one image then.
+    let (needed, taken) = match info.action {
+        Action::Format if matches.get_flag("append") => (1, "<image>"),
+        _ => (info.needed, info.arguments),
+    };
+    if rest.len() < needed {
+        return Err(Failure::usage(format!("{}: requires {taken} as arguments", info.name)));
     }
     if name == "create" {
         rest.swap(0, 1);
     }
-    let arguments = Arguments { action: info.action, rest, matches };
+    let mut arguments = Arguments { action: info.action, name: info.name, warnings: Vec::new(), rest, matches };
     arguments.check_options(info)?;
+    let taken = taken.split_whitespace().count();
+    if let Some(extra) = arguments.rest.get(taken..).filter(|extra| !extra.is_empty()) {
+        let extra = extra.join(OsStr::new(" "));
+        arguments.warnings.push(format!("ignored arguments: {}", extra.to_string_lossy()));
+    }
     Ok(Request::Run(Box::new(arguments)))
 }
 
@@ -140,7 +156,17 @@ impl Arguments {
         self.matches.get_one::<OsString>(option).map(|text| text.to_string_lossy().into_owned())
     }
 
-    fn number_option(&self, option: &str) -> Result<Option<u64>> {
+    /// An option's value as text, every character of which counts.
+    pub(crate) fn text_option_exact(&self, option: &str) -> Result<Option<String>> {
+        let Some(text) = self.matches.get_one::<OsString>(option) else { return Ok(None) };
+        let text = text.to_str().map(str::to_owned);
+        text.map(Some).ok_or_else(|| {
+            Failure::new(Exit::Parameters, format!("Invalid value of option --{option}.")).hint("it is not UTF-8.")
+        })
+    }
+
+    /// An option's value as a number.
+    pub(crate) fn number(&self, option: &str) -> Result<Option<u64>> {
         let Some(text) = self.matches.get_one::<OsString>(option) else { return Ok(None) };
         match text.to_str().and_then(|text| text.parse().ok()) {
             Some(number) => Ok(Some(number)),
@@ -148,7 +174,8 @@ impl Arguments {
         }
     }
 
-    fn given(&self, option: &str) -> bool {
+    /// Whether an option was given.
+    pub(crate) fn given(&self, option: &str) -> bool {
         self.matches.value_source(option) == Some(clap::parser::ValueSource::CommandLine)
     }
 
@@ -160,15 +187,25 @@ impl Arguments {
                 return Err(Failure::usage(format!("Option --{option} is not allowed with {action} action.")));
             }
             // Numbers are checked whether the action uses them or not.
-            if matches!(option.value, Some("bytes" | "blocks" | "number")) {
-                self.number_option(option.name)?;
+            if matches!(option.value, Some("bytes" | "blocks" | "number" | "secs")) {
+                self.number(option.name)?;
             }
         }
-        let both = |first, second| self.flag(first) && self.flag(second);
-        for (first, second) in
-            [("ignore-corruption", "restart-on-corruption"), ("panic-on-corruption", "restart-on-corruption")]
-        {
-            if both(first, second) {
+        if self.is_auto("hash-offset") {
+            if matches!(self.action, Action::Format | Action::Plan) {
+                return Err(Failure::usage(format!(
+                    "Option --hash-offset=auto is not allowed with {} action.",
+                    info.name
+                )));
+            }
+            if self.flag("no-superblock") {
+                return Err(Failure::usage("Option --hash-offset=auto and --no-superblock cannot be used together."));
+            }
+        } else {
+            self.number("hash-offset")?;
+        }
+        for (first, second) in NOT_TOGETHER {
+            if self.given(first) && self.given(second) {
                 return Err(Failure::usage(format!("Option --{first} and --{second} cannot be used together.")));
             }
         }
@@ -178,12 +215,8 @@ impl Arguments {
                 "Option --error-as-corruption must be used with --panic-on-corruption or --restart-on-corruption.",
             ));
         }
-        if both("cancel-deferred", "deferred") {
+        if self.flag("cancel-deferred") && self.flag("deferred") {
             return Err(Failure::usage("Options --cancel-deferred and --deferred cannot be used at the same time."));
-        }
-        let taken = info.arguments.split_whitespace().count();
-        if let Some(extra) = self.rest.get(taken..).filter(|extra| !extra.is_empty()) {
-            output::warn(&format!("ignored arguments: {}", extra.join(OsStr::new(" ")).to_string_lossy()));
         }
         Ok(())
     }
@@ -194,17 +227,15 @@ impl Arguments {
         if let Some(name) = self.text_option("hash") {
             builder = builder.algorithm(HashAlgorithm::from_name(&name)?);
         }
-        if let Some(number) = self.number_option("format")? {
+        if let Some(number) = self.number("format")? {
             builder = builder.hash_type(HashType::new(number)?);
         }
-        if let Some(bytes) = self.number_option("data-block-size")? {
-            builder = builder.data_block_size(BlockSize::new(bytes)?);
-        }
-        if let Some(bytes) = self.number_option("hash-block-size")? {
+        builder = builder.data_block_size(self.data_block_size()?);
+        if let Some(bytes) = self.number("hash-block-size")? {
             builder = builder.hash_block_size(BlockSize::new(bytes)?);
         }
         // Zero has always meant the whole device.
-        if let Some(blocks) = self.number_option("data-blocks")?.filter(|&blocks| blocks > 0) {
+        if let Some(blocks) = self.number("data-blocks")?.filter(|&blocks| blocks > 0) {
             builder = builder.data_blocks(blocks);
         }
         if let Some(text) = self.text_option("salt") {
@@ -219,11 +250,16 @@ impl Arguments {
         Ok(builder.hash_offset(self.hash_offset()?))
     }
 
+    /// Size of a data block.
+    pub(crate) fn data_block_size(&self) -> Result<BlockSize> {
+        Ok(self.number("data-block-size")?.map_or(Ok(BlockSize::default()), BlockSize::new)?)
+    }
+
     /// How many threads are to hash, if that was said.
     pub(crate) fn threads(&self) -> Result<Option<NonZero<usize>>> {
         /// Nobody has more processors, and each needs memory.
         const MOST: u64 = 1024;
-        let Some(number) = self.number_option("threads")? else { return Ok(None) };
+        let Some(number) = self.number("threads")? else { return Ok(None) };
         match usize::try_from(number).ok().and_then(NonZero::new) {
             Some(threads) if number <= MOST => Ok(Some(threads)),
             _ => Err(Failure::new(Exit::Parameters, "Invalid number of threads.")
@@ -231,23 +267,49 @@ impl Arguments {
         }
     }
 
-    /// Where the hash area starts.
-    pub(crate) fn hash_offset(&self) -> Result<u64> {
-        Ok(self.number_option("hash-offset")?.unwrap_or(0))
+    /// Where the hash area starts, as far as the options say so.
+    fn hash_offset(&self) -> Result<u64> {
+        if self.is_auto("hash-offset") { Ok(0) } else { Ok(self.number("hash-offset")?.unwrap_or(0)) }
+    }
+
+    /// Where the hash area starts on this device, which is searched if that is asked for.
+    pub(crate) fn hash_offset_on(&self, hash: &Path) -> Result<u64> {
+        if self.is_auto("hash-offset") { Ok(dmverity::find_hash_offset(hash)?) } else { self.hash_offset() }
+    }
+
+    /// Whether an option's value is to be found out.
+    pub(crate) fn is_auto(&self, option: &str) -> bool {
+        self.matches.get_one::<OsString>(option).is_some_and(|text| text == "auto")
     }
 
     /// The FEC options; they are checked also where there is no FEC device.
     pub(crate) fn fec(&self) -> Result<Option<Fec>> {
-        const DEFAULT_ROOTS: u64 = 2;
-        let offset = self.number_option("fec-offset")?.unwrap_or(0);
-        let roots = self.number_option("fec-roots")?.unwrap_or(DEFAULT_ROOTS);
-        if self.given("fec-device") {
-            Ok(Some(Fec::new(roots, offset)?))
+        let offset = self.number("fec-offset")?.unwrap_or(0);
+        // Where there need not be a device, asking for parity is enough.
+        if self.given("fec-device") || (self.action == Action::Plan && self.given("fec-roots")) {
+            Ok(Some(Fec::new(self.fec_roots()?, offset)?))
         } else {
             // The number of roots means nothing then, a wrong offset is still wrong.
-            Fec::new(DEFAULT_ROOTS, offset)?;
+            Fec::new(DEFAULT_FEC_ROOTS, offset)?;
             Ok(None)
         }
+    }
+
+    fn fec_roots(&self) -> Result<u64> {
+        Ok(self.number("fec-roots")?.unwrap_or(DEFAULT_FEC_ROOTS))
+    }
+
+    /// FEC of an image that is one file: asked for by a number of roots, or by a device, which may be the image itself.
+    pub(crate) fn appended_fec(&self, image: &Path) -> Result<Option<AppendedFec>> {
+        if !self.given("fec-roots") && !self.given("fec-device") {
+            return Ok(None);
+        }
+        let is_image = |device: &PathBuf| match (device.canonicalize(), image.canonicalize()) {
+            (Ok(device), Ok(image)) => device == image,
+            _ => device == image,
+        };
+        let device = self.path_option("fec-device").filter(|device| !is_image(device));
+        Ok(Some(AppendedFec { roots: self.fec_roots()?, device }))
     }
 
     /// The devices of an image.

@@ -8,6 +8,7 @@ use dmverity::error::{Area, NameFault};
 use dmverity::{Error, Holder, Salt};
 use nix::errno::Errno;
 
+use crate::report::{RefusalFields, Report};
 use crate::{options, refusal};
 
 /// The exit codes callers depend on.
@@ -42,8 +43,18 @@ impl Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    /// Lines for standard error, hints last. There may be none, where standard output has said it all.
+    /// Lines for standard error, and for a JSON object.
     pub(crate) lines: Vec<String>,
+    /// What helps, each printed behind the lines as a line of its own.
+    pub(crate) hints: Vec<String>,
+    /// What the system said, where it did.
+    pub(crate) errno: Option<Errno>,
+    /// What the kernel has against a table.
+    pub(crate) refusal: Option<Box<RefusalFields>>,
+    /// What was done or found all the same.
+    pub(crate) report: Option<Box<Report>>,
+    /// Whether the report's text has said it all.
+    pub(crate) is_said: bool,
     /// Whether the usage goes before them.
     pub(crate) usage: bool,
 }
@@ -52,12 +63,16 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn new(exit: Exit, line: impl Into<String>) -> Self {
-        Self { exit, lines: vec![line.into()], usage: false }
+        Self::of_lines(exit, vec![line.into()])
     }
 
-    /// Standard output has said it all.
-    pub(crate) fn silent(exit: Exit) -> Self {
-        Self { exit, lines: Vec::new(), usage: false }
+    pub(crate) fn of_lines(exit: Exit, lines: Vec<String>) -> Self {
+        Self { exit, lines, hints: Vec::new(), errno: None, refusal: None, report: None, is_said: false, usage: false }
+    }
+
+    /// The text of the report has said it all; a JSON object also has this message.
+    pub(crate) fn said(exit: Exit, message: &str) -> Self {
+        Self { is_said: true, ..Self::new(exit, message) }
     }
 
     /// The command line cannot be understood; `line` comes with the program's name unless it starts with an option.
@@ -67,13 +82,15 @@ impl Failure {
         Self { usage: true, ..Self::new(Exit::Parameters, line) }
     }
 
-    pub(crate) fn line(mut self, line: impl Into<String>) -> Self {
-        self.lines.push(line.into());
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
         self
     }
 
-    pub(crate) fn hint(self, hint: impl AsRef<str>) -> Self {
-        self.line(format!("hint: {}", hint.as_ref()))
+    /// The system's own words, as a hint.
+    pub(crate) fn because(mut self, error: &std::io::Error) -> Self {
+        self.errno = error.raw_os_error().map(Errno::from_raw);
+        self.hint(system_words(error))
     }
 
     pub(crate) fn hints(self, hints: impl IntoIterator<Item = String>) -> Self {
@@ -82,8 +99,12 @@ impl Failure {
 
     /// Everything for standard error.
     pub(crate) fn text(&self) -> String {
+        if self.is_said {
+            return String::new();
+        }
         let usage = if self.usage { options::usage() } else { String::new() };
-        self.lines.iter().fold(usage, |text, line| text + line + "\n")
+        let text = self.lines.iter().fold(usage, |text, line| text + line + "\n");
+        self.hints.iter().fold(text, |text, hint| text + "hint: " + hint + "\n")
     }
 }
 
@@ -95,8 +116,14 @@ impl From<Error> for Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        let parameters = |line: &str| Self::new(Exit::Parameters, line);
-        match error {
+        Self { errno: error.errno(), ..in_words(error) }
+    }
+}
+
+/// What is wrong with parameters and images.
+fn in_words(error: &Error) -> Failure {
+    let parameters = |line: &str| Failure::new(Exit::Parameters, line);
+    match error {
             Error::BlockSize { found } => parameters("Unsupported VERITY block size.")
                 .hint(format!("block sizes are powers of two from 512 to 524288 bytes, {found} is not.")),
             Error::HashAlgorithm { name } => parameters(&format!("Hash algorithm {name} not supported.")),
@@ -130,9 +157,31 @@ impl From<&Error> for Failure {
             Error::SuperblockVersion { found } => parameters(&format!("Unsupported VERITY version {found}.")),
             Error::SuperblockCorrupted { what } => parameters("VERITY header corrupted.").hint(format!("{what}.")),
             Error::Superblock { path, source } => unusable_superblock(path, source),
+            Error::NoHashArea { path } => {
+                parameters(&format!("Device {} is not a valid VERITY device.", path.display())).hint(
+                    "no superblock lies where the data end that it is for: --hash-offset=auto is for data and hash tree on one \
+                     device; the hash tree of a device of its own usually is at offset 0.",
+                )
+            }
+            Error::SeveralHashAreas { path, offsets } => {
+                let offsets: Vec<String> = offsets.iter().map(u64::to_string).collect();
+                parameters(&format!("Device {} has more than one VERITY superblock.", path.display()))
+                    .hint(format!("they are at bytes {}: say which with --hash-offset.", offsets.join(", ")))
+            }
+            Error::BehindHashArea { path, offset, end, found } => {
+                parameters(&format!("Device {} has data behind its hash area.", path.display())).hint(format!(
+                    "the hash area from byte {offset} ends at byte {end}, the file at byte {found}; what lies between is no \
+                     parity of it, and --append would cut it off."
+                ))
+            }
+            Error::Seed { .. } => parameters("Invalid salt seed specified.")
+                .hint("a seed is text that is not empty and has no control characters, such as newlines."),
+            Error::Unwritable { line, value } => parameters(&format!("Cannot write {value:?} in {line}."))
+                .hint("it has no way to say that, or the characters mean something else there."),
+            Error::NoPartitionUuids => parameters("Root hash is too short for partition UUIDs.")
+                .hint("they are its first and its last 128 bits: use a longer hash."),
             other => system(other),
         }
-    }
 }
 
 /// What the system, its devices and mappings have against a command.
@@ -142,7 +191,7 @@ fn system(error: &Error) -> Failure {
         Error::Open { path, source } => {
             let failure =
                 Failure::new(Exit::Device, format!("Device {} does not exist or access denied.", path.display()));
-            if source.kind() == ErrorKind::NotFound { failure } else { failure.hint(system_words(source)) }
+            if source.kind() == ErrorKind::NotFound { failure } else { failure.because(source) }
         }
         Error::NotDevice { path } => {
             Failure::new(Exit::Device, format!("Device {} is not compatible.", path.display()))
@@ -155,7 +204,7 @@ fn system(error: &Error) -> Failure {
         .hints(holders.iter().map(held_by)),
         Error::Io { action, path, source } => {
             let exit = if source.kind() == ErrorKind::OutOfMemory { Exit::Memory } else { Exit::Parameters };
-            Failure::new(exit, format!("Cannot {action} device {}.", path.display())).hint(system_words(source))
+            Failure::new(exit, format!("Cannot {action} device {}.", path.display())).because(source)
         }
         Error::MappingName { name, what } => parameters(&match what {
             NameFault::Slash => "Name must not contain '/' character.".to_owned(),
@@ -200,8 +249,8 @@ fn system(error: &Error) -> Failure {
             .hint("the kernel needs a FEC device, and an offset on it that is a multiple of the block size."),
         Error::LoopDevice { path, source } => {
             let exit = if source.kind() == ErrorKind::PermissionDenied { Exit::Permission } else { Exit::Device };
-            let failure = Failure::new(exit, format!("Cannot attach {} to a loop device.", path.display()))
-                .hint(system_words(source));
+            let failure =
+                Failure::new(exit, format!("Cannot attach {} to a loop device.", path.display())).because(source);
             // The control node is missing, or there is nothing behind it.
             if matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO))
             {
@@ -253,7 +302,7 @@ fn capitalised(area: Area) -> &'static str {
 }
 
 /// The system's own words, without the number that `io::Error` puts behind them.
-pub(crate) fn system_words(error: &std::io::Error) -> String {
+fn system_words(error: &std::io::Error) -> String {
     match error.raw_os_error() {
         Some(number) => format!("{}.", nix::errno::Errno::from_raw(number).desc()),
         None => format!("{}.", error.kind()),

@@ -1,6 +1,6 @@
 //! Long work that a signal interrupts: it stops, cleans up, and then the command ends as the signal would have ended it.
 
-use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,14 +9,22 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::low_level::emulate_default_handler;
 
-/// Runs `work`; does not return if a signal has cancelled it.
+use crate::arguments::Arguments;
+use crate::failure::Result;
+use crate::progress::Display;
+
+/// Runs `work` on a device, with the threads that the options ask for, and shows how far it is; does not return if a
+/// signal has cancelled it.
 ///
 /// # Errors
-/// Those of `work`.
+/// The outer ones are those of the options, the inner ones those of `work`.
 pub(crate) fn watched<T>(
-    threads: Option<NonZero<usize>>,
+    arguments: &Arguments,
+    device: &Path,
     work: impl FnOnce(&Work<'_>) -> dmverity::Result<T>,
-) -> dmverity::Result<T> {
+) -> Result<dmverity::Result<T>> {
+    let threads = arguments.threads()?;
+    let display = Display::new(arguments, device)?;
     let cancel = Arc::new(AtomicBool::new(false));
     let caught = Arc::new(AtomicUsize::new(0));
     for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal)) {
@@ -26,14 +34,16 @@ pub(crate) fn watched<T>(
         let _ = flag::register_usize(signal, Arc::clone(&caught), signal.unsigned_abs() as usize);
         let _ = flag::register(signal, Arc::clone(&cancel));
     }
-    let how = Work::default().cancel(&cancel);
+    let show = |progress| display.show(progress);
+    let how = Work::default().cancel(&cancel).progress(&show);
     let result = work(&threads.map_or(how, |threads| how.threads(threads)));
+    drop(display);
     if matches!(result, Err(Error::Cancelled)) {
         let signal = i32::try_from(caught.load(Ordering::SeqCst)).unwrap_or(SIGTERM);
         // It fails for signals that nobody can catch.
         let _ = emulate_default_handler(signal);
     }
-    result
+    Ok(result)
 }
 
 /// Whether whoever started the command wants it to go on in spite of a signal, as `nohup` does.

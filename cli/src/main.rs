@@ -1,4 +1,4 @@
-//! `veritysetup`: arguments in, calls of the `dmverity` library, text out.
+//! `veritysetup`: arguments in, calls of the `dmverity` library, text or JSON out.
 //!
 //! What callers depend on - words, streams, exit codes - is decided here and in the modules below; what is done with an
 //! image is decided in the library.
@@ -9,40 +9,47 @@ mod failure;
 mod interruption;
 mod options;
 mod output;
+mod progress;
 mod refusal;
+mod report;
 
 use std::process::ExitCode;
 
 use arguments::{Arguments, Request};
 use failure::Result;
 use options::Action;
+use output::Form;
+use report::Report;
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().collect();
-    let (verbose, result) = match arguments::parse(&arguments) {
-        Ok(Request::Text(text)) => (false, output::print(&text)),
-        Ok(Request::Run(arguments)) => {
+    let command_line: Vec<_> = std::env::args_os().collect();
+    match arguments::parse(&command_line) {
+        Ok(Request::Text(text)) => {
+            let form = Form::Text { verbose: false };
+            output::finish(form, None, Ok(Report { text, ..Report::default() }))
+        }
+        Ok(Request::Run(mut arguments)) => {
             let debug = arguments.flag("debug");
             if debug {
                 start_log();
             }
-            (debug || arguments.flag("verbose"), run(&arguments))
+            let verbose = debug || arguments.flag("verbose");
+            let form = if arguments.flag("json") { Form::Json } else { Form::Text { verbose } };
+            let warnings = std::mem::take(&mut arguments.warnings);
+            let mut result = run(&arguments);
+            let report = match &mut result {
+                Ok(report) => report,
+                Err(failure) => failure.report.get_or_insert_default(),
+            };
+            report.warnings.splice(0..0, warnings);
+            output::finish(form, Some(arguments.name), result)
         }
-        Err(failure) => (false, Err(failure)),
-    };
-    let (last_line, code) = match result {
-        Ok(()) => ("Command successful.\n".to_owned(), ExitCode::SUCCESS),
         Err(failure) => {
-            output::print_error(&failure.text());
-            let (code, reason) = (failure.exit.code(), failure.exit.reason());
-            (format!("Command failed with code -{code} ({reason}).\n"), code.into())
+            // Who wants an object gets one, also for a command line that cannot be understood.
+            let json = command_line.iter().skip(1).take_while(|&word| word != "--").any(|word| word == "--json");
+            output::finish(if json { Form::Json } else { Form::Text { verbose: false } }, None, Err(failure))
         }
-    };
-    if verbose {
-        // The command has ended as it has; nobody is told twice.
-        let _ = output::print(&last_line);
     }
-    code
 }
 
 fn start_log() {
@@ -52,7 +59,7 @@ fn start_log() {
     log::debug!("dmverity {} processing {:?}", env!("CARGO_PKG_VERSION"), std::env::args().collect::<Vec<_>>());
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<Report> {
     match arguments.action {
         Action::Format => commands::format::run(arguments),
         Action::Verify => commands::verify::run(arguments),
@@ -61,6 +68,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         Action::Close => commands::close::run(arguments),
         Action::Status => commands::status::run(arguments),
         Action::Dump => commands::dump::run(arguments),
+        Action::Plan => commands::plan::run(arguments),
+        Action::Table => commands::table::run(arguments),
         Action::Features => commands::features::run(arguments),
         Action::Benchmark => commands::benchmark::run(arguments),
     }

@@ -12,6 +12,8 @@ pub(crate) enum Action {
     Close,
     Status,
     Dump,
+    Plan,
+    Table,
     Features,
     Benchmark,
 }
@@ -87,6 +89,22 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         help: "show on-disk information",
     },
     ActionInfo {
+        action: Action::Plan,
+        name: "plan",
+        alias: None,
+        arguments: "[<data_device>]",
+        needed: 0,
+        help: "show sizes and offsets, and touch nothing",
+    },
+    ActionInfo {
+        action: Action::Table,
+        name: "table",
+        alias: None,
+        arguments: "<data_device> <hash_device> [<root_hash>]",
+        needed: 2,
+        help: "show the line that opens device elsewhere",
+    },
+    ActionInfo {
         action: Action::Features,
         name: "features",
         alias: None,
@@ -133,44 +151,79 @@ const fn with_value(
 }
 
 const OPEN: &[Action] = &[Action::Open];
+const OPEN_OR_TABLE: &[Action] = &[Action::Open, Action::Table];
 const CLOSE: &[Action] = &[Action::Close];
-const FEATURES: &[Action] = &[Action::Features];
+const FORMAT: &[Action] = &[Action::Format];
+const TABLE: &[Action] = &[Action::Table];
+/// What takes its time.
+const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair];
 
 pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("help", '?', "Show this help message"),
     flag("usage", "Display brief usage", &[]),
     short_flag("version", 'V', "Print package version"),
-    short_flag("batch-mode", 'q', "Do not ask for confirmation"),
+    flag("append", "Put hash tree (and FEC) behind the data of one image", &[Action::Format, Action::Plan]),
+    short_flag("batch-mode", 'q', "Do not ask for confirmation, show no progress"),
+    with_value("boot-data-device", "path", "The data device's name where the line is used", TABLE),
+    with_value("boot-fec-device", "path", "The FEC device's name where the line is used", TABLE),
+    with_value("boot-hash-device", "path", "The hash device's name where the line is used", TABLE),
     flag("cancel-deferred", "Cancel a previously set deferred device removal", CLOSE),
     flag("check-at-most-once", "Verify data block only the first time it is read", &[]),
+    flag("cmdline", "Show systemd's kernel command line parameters", TABLE),
     with_value("data-block-size", "bytes", "Block size on the data device", &[]),
     with_value("data-blocks", "blocks", "The number of blocks in the data file", &[]),
+    with_value("data-size", "bytes", "The size of data that are not there yet", &[Action::Plan]),
     flag("debug", "Show debug messages", &[]),
     flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
+    flag("deterministic", "Derive salt and UUID from the other parameters", FORMAT),
+    with_value("dm-mod-create", "name", "Show the kernel's dm-mod.create parameter", TABLE),
     flag("dry-run", "Only show what would be repaired", &[Action::Repair]),
-    flag("error-as-corruption", "Handle IO error as corruption", OPEN),
+    flag("error-as-corruption", "Handle IO error as corruption", OPEN_OR_TABLE),
     with_value("fec-device", "path", "Path to device with error correction data", &[]),
     with_value("fec-offset", "bytes", "Starting offset on the FEC device", &[]),
     with_value("fec-roots", "bytes", "FEC parity bytes", &[]),
     with_value("format", "number", "Format type (1 - normal, 0 - original Chrome OS)", &[]),
     OptionInfo { name: "hash", short: Some('h'), value: Some("string"), help: "Hash algorithm", actions: &[] },
     with_value("hash-block-size", "bytes", "Block size on the hash device", &[]),
-    with_value("hash-offset", "bytes", "Starting offset on the hash device", &[]),
-    flag("ignore-corruption", "Ignore corruption, log it only", OPEN),
-    flag("ignore-zero-blocks", "Do not verify zeroed blocks", OPEN),
-    flag("json", "Print JSON instead of text", FEATURES),
+    with_value("hash-offset", "bytes|auto", "Starting offset on the hash device", &[]),
+    flag("ignore-corruption", "Ignore corruption, log it only", OPEN_OR_TABLE),
+    flag("ignore-zero-blocks", "Do not verify zeroed blocks", OPEN_OR_TABLE),
+    flag(
+        "json",
+        "Print one JSON object instead of text",
+        &[
+            Action::Format,
+            Action::Verify,
+            Action::Repair,
+            Action::Open,
+            Action::Close,
+            Action::Status,
+            Action::Dump,
+            Action::Plan,
+            Action::Table,
+            Action::Features,
+        ],
+    ),
     flag("no-fallback", "Fail if the kernel refuses an option that is only about speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", &[]),
-    flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN),
-    flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN),
+    flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
+    flag(
+        "partition-uuids",
+        "Show the partition UUIDs that follow from the root hash",
+        &[Action::Format, Action::Table],
+    ),
+    with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
+    flag("progress-json", "Show progress as lines of JSON", LONG),
+    flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN_OR_TABLE),
     with_value(
         "root-hash-file",
         "path",
         "Path to root hash file",
-        &[Action::Format, Action::Open, Action::Verify, Action::Repair],
+        &[Action::Format, Action::Open, Action::Verify, Action::Repair, Action::Table],
     ),
-    with_value("root-hash-signature", "path", "Path to root hash signature file", OPEN),
+    with_value("root-hash-signature", "path", "Path to root hash signature file", OPEN_OR_TABLE),
     OptionInfo { name: "salt", short: Some('s'), value: Some("hex string"), help: "Salt", actions: &[] },
+    with_value("salt-seed", "text", "Derive salt and UUID from a text", FORMAT),
     flag("shared", "Share data device with another verity segment", OPEN),
     flag("strict", "Fail also if FEC can repair all errors", &[Action::Verify]),
     with_value(
@@ -179,9 +232,28 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "Threads that hash (default: one for each processor)",
         &[Action::Format, Action::Verify, Action::Repair, Action::Benchmark],
     ),
-    flag("use-tasklets", "Use kernel tasklets for performance", OPEN),
+    flag("tree", "Draw the levels of the hash tree", &[Action::Dump]),
+    flag("use-tasklets", "Use kernel tasklets for performance", OPEN_OR_TABLE),
     with_value("uuid", "string", "UUID for device to use", &[]),
     short_flag("verbose", 'v', "Shows more detailed error messages"),
+    with_value("veritytab", "name", "Show the line for /etc/veritytab", TABLE),
+];
+
+/// Options that contradict each other.
+pub(crate) const NOT_TOGETHER: &[(&str, &str)] = &[
+    ("ignore-corruption", "restart-on-corruption"),
+    ("panic-on-corruption", "restart-on-corruption"),
+    ("append", "hash-offset"),
+    ("append", "fec-offset"),
+    ("append", "no-superblock"),
+    ("salt", "salt-seed"),
+    ("deterministic", "salt-seed"),
+    ("cmdline", "dm-mod-create"),
+    ("cmdline", "partition-uuids"),
+    ("cmdline", "veritytab"),
+    ("dm-mod-create", "partition-uuids"),
+    ("dm-mod-create", "veritytab"),
+    ("partition-uuids", "veritytab"),
 ];
 
 /// The column at which descriptions start, and the width of a line.

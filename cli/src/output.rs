@@ -1,17 +1,61 @@
-//! Standard output and standard error: nothing else writes to them.
+//! Standard output and standard error: nothing else writes to them, but for progress bars.
 
 use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, Write as _, stderr, stdout};
+use std::process::ExitCode;
 
-use crate::failure::{Exit, Failure, Result, system_words};
+use crate::failure::{Exit, Failure, Result};
+use crate::report::{self, Report};
+
+/// How a command tells what came of it.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// Text, and with `-v` one more line that says how it ended.
+    Text { verbose: bool },
+    /// One JSON object.
+    Json,
+}
+
+/// Tells what came of a command, and returns its exit code.
+pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -> ExitCode {
+    let (mut report, mut failure) = match result {
+        Ok(report) => (report, None),
+        Err(mut failure) => (failure.report.take().map_or_else(Report::default, |report| *report), Some(failure)),
+    };
+    let last = report.last.take().unwrap_or_else(|| Box::new(|| Ok(())));
+    match form {
+        Form::Json => {
+            failure = failure.or_else(|| last().err());
+            failure = print(&report::json(action, report, failure.as_ref())).err().or(failure);
+        }
+        Form::Text { verbose } => {
+            let warnings = report.warnings.iter().map(|warning| format!("WARNING: {warning}\n"));
+            print_error(&warnings.chain(report.notes.iter().map(|note| format!("{note}\n"))).collect::<String>());
+            failure = failure.or(print(&report.text).err()).or_else(|| last().err());
+            let mut last_line = "Command successful.\n".to_owned();
+            if let Some(failure) = &failure {
+                print_error(&failure.text());
+                last_line = format!("Command failed with code -{} ({}).\n", failure.exit.code(), failure.exit.reason());
+            }
+            if verbose {
+                // The command has ended as it has; nobody is told twice.
+                let _ = print(&last_line);
+            }
+        }
+    }
+    failure.map_or(ExitCode::SUCCESS, |failure| failure.exit.code().into())
+}
 
 /// Prints text to standard output. A reader that has gone away is no failure of ours; a root hash that is lost because
 /// the disk is full is.
 pub(crate) fn print(text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Parameters, "Cannot write to standard output.").hint(system_words(&error)))
+            Err(Failure::new(Exit::Parameters, "Cannot write to standard output.").because(&error))
         }
         _ => Ok(()),
     }
@@ -19,12 +63,9 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 /// Prints text to standard error.
 pub(crate) fn print_error(text: &str) {
-    let _ = stderr().lock().write_all(text.as_bytes());
-}
-
-/// Warns on standard error.
-pub(crate) fn warn(text: &str) {
-    print_error(&format!("WARNING: {text}\n"));
+    if !text.is_empty() {
+        let _ = stderr().lock().write_all(text.as_bytes());
+    }
 }
 
 /// A table of the form that callers take apart: key, colon, blanks up to column 17, a tab, the value.
@@ -43,6 +84,10 @@ impl Fields {
     /// A key that the reference tool pads by one blank less.
     pub(crate) fn add_narrow(&mut self, key: &str, value: impl Display) {
         self.line(&format!("{key}:"), "", value);
+    }
+
+    pub(crate) fn add_bytes(&mut self, key: &str, bytes: u64) {
+        self.add(key, format!("{bytes} [bytes]"));
     }
 
     fn line(&mut self, key: &str, gap: &str, value: impl Display) {

@@ -6,6 +6,7 @@ use dmverity::dm::{Cause, Refusal, Refused, RefusedOption, SignatureFault};
 use dmverity::table::{OnCorruption, OnError, TableOption};
 
 use crate::failure::{Exit, Failure};
+use crate::report::{RefusalFields, RefusedFields};
 
 /// How people know an option of the kernel's.
 pub(crate) struct KernelOption {
@@ -63,7 +64,32 @@ pub(crate) fn failure(refusal: &Refusal) -> Failure {
         _ => line(format!("Kernel refused the dm-verity table: {}.", refusal.refused.errno.desc()))
             .hint(said(&refusal.refused)),
     };
+    let refused_options = match &refusal.cause {
+        Cause::Options(options) => options.iter().map(refused_fields).collect(),
+        Cause::Combination(options) => options.iter().map(|&option| fields_of(option, &refusal.refused)).collect(),
+        _ => Vec::new(),
+    };
+    let fields = RefusalFields {
+        refused_options,
+        kernel_message: refusal.refused.message.clone(),
+        table: refusal.table.clone(),
+    };
+    let failure = Failure { refusal: Some(Box::new(fields)), ..failure };
     failure.hint(format!("the table was: {}", refusal.table))
+}
+
+/// An option that was refused, for JSON.
+pub(crate) fn refused_fields(refused: &RefusedOption) -> RefusedFields {
+    fields_of(refused.option, &refused.refused)
+}
+
+fn fields_of(option: TableOption, refused: &Refused) -> RefusedFields {
+    RefusedFields {
+        option: KernelOption::of(option).option,
+        kernel_option: option.word(),
+        errno_name: Some(format!("{:?}", refused.errno)),
+        kernel_message: refused.message.clone(),
+    }
 }
 
 fn line(text: impl Into<String>) -> Failure {

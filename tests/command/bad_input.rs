@@ -1,7 +1,9 @@
 //! Each kind of bad input: message, stream and exit code together, and that a refused command leaves every file as it
 //! was and makes none. What needs device-mapper is tested on real kernels.
 
+use dmverity_tests::schema;
 use dmverity_tests::vectors::painted;
+use serde_json::Value;
 
 use crate::sandbox::{Outcome, Sandbox};
 
@@ -18,18 +20,44 @@ fn image() -> Sandbox {
 
 /// Runs a command that has to be refused, with exactly these words on standard error, and nothing on standard output.
 #[track_caller]
-fn refused(sandbox: &Sandbox, command: &str, code: i32, stderr: &str) {
+pub(crate) fn refused(sandbox: &Sandbox, command: &str, code: i32, stderr: &str) {
     let arguments: Vec<&str> = command.split_whitespace().collect();
     let before = sandbox.snapshot();
     let outcome = sandbox.run(&arguments);
     let expected = Outcome { code: Some(code), stdout: String::new(), stderr: stderr.to_owned() };
     assert_eq!(outcome, expected, "{command}");
+    // It prints as it goes, and no object.
+    if !arguments.contains(&"benchmark") {
+        refused_as_json(sandbox, &arguments, code, stderr);
+    }
     assert!(sandbox.snapshot() == before, "{command} changed a file");
+}
+
+/// The same command with `--json` says the same in one object, and nothing on standard error.
+#[track_caller]
+fn refused_as_json(sandbox: &Sandbox, arguments: &[&str], code: i32, stderr: &str) {
+    let arguments: Vec<&str> = ["--json"].iter().chain(arguments).copied().collect();
+    let outcome = sandbox.run(&arguments);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(code), ""), "{arguments:?}");
+    let object = schema::check(&outcome.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+    let error = &object["error"];
+    assert_eq!(error["code"], code, "{arguments:?}");
+    let warnings =
+        object["warnings"].as_array().into_iter().flatten().map(|warning| format!("WARNING: {}\n", text(warning)));
+    let message = [format!("{}\n", text(&error["message"]))];
+    let hints = error["hints"].as_array().into_iter().flatten().map(|hint| format!("hint: {}\n", text(hint)));
+    let said: String = warnings.chain(message).chain(hints).collect();
+    assert!(stderr.ends_with(&said), "{arguments:?}: {stderr} and {said}");
+}
+
+#[track_caller]
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
 }
 
 /// Like [`refused`], for a command line that cannot be understood: the usage stands before the message.
 #[track_caller]
-fn misused(sandbox: &Sandbox, command: &str, message: &str) {
+pub(crate) fn misused(sandbox: &Sandbox, command: &str, message: &str) {
     let usage = sandbox.run(&["--usage"]).stdout;
     refused(sandbox, command, 1, &format!("{usage}{message}"));
 }
@@ -478,21 +506,36 @@ fn command_lines_that_mean_nothing() {
 #[test]
 fn options_with_actions_that_do_not_take_them() {
     let sandbox = image();
-    let root_hash_actions = ["format", "open", "verify", "repair"];
+    let open_or_table = ["open", "table"];
+    let long = ["format", "verify", "repair"];
     let allowed: &[(&str, &[&str])] = &[
-        ("root-hash-file=x", &root_hash_actions),
-        ("root-hash-signature=x", &["open"]),
-        ("ignore-corruption", &["open"]),
-        ("restart-on-corruption", &["open"]),
-        ("panic-on-corruption", &["open"]),
-        ("ignore-zero-blocks", &["open"]),
-        ("error-as-corruption", &["open"]),
-        ("use-tasklets", &["open"]),
+        ("root-hash-file=x", &["format", "open", "verify", "repair", "table"]),
+        ("root-hash-signature=x", &open_or_table),
+        ("ignore-corruption", &open_or_table),
+        ("restart-on-corruption", &open_or_table),
+        ("panic-on-corruption", &open_or_table),
+        ("ignore-zero-blocks", &open_or_table),
+        ("error-as-corruption", &open_or_table),
+        ("use-tasklets", &open_or_table),
         ("shared", &["open"]),
         ("no-fallback", &["open"]),
         ("strict", &["verify"]),
         ("dry-run", &["repair"]),
-        ("json", &["features"]),
+        ("json", &["format", "verify", "repair", "open", "close", "status", "dump", "plan", "table", "features"]),
+        ("append", &["format", "plan"]),
+        ("data-size=4096", &["plan"]),
+        ("salt-seed=x", &["format"]),
+        ("deterministic", &["format"]),
+        ("partition-uuids", &["format", "table"]),
+        ("progress-json", &long),
+        ("progress-frequency=1", &long),
+        ("tree", &["dump"]),
+        ("dm-mod-create=x", &["table"]),
+        ("veritytab=x", &["table"]),
+        ("cmdline", &["table"]),
+        ("boot-data-device=x", &["table"]),
+        ("boot-hash-device=x", &["table"]),
+        ("boot-fec-device=x", &["table"]),
         ("deferred", &["close"]),
         ("cancel-deferred", &["close"]),
     ];
@@ -504,12 +547,16 @@ fn options_with_actions_that_do_not_take_them() {
         "close v0",
         "status v0",
         "dump h",
+        "plan d",
+        "table d h 00",
         "features",
+        "benchmark",
     ];
     for (option, actions) in allowed {
         for command in commands {
             let action = command.split(' ').next().unwrap();
-            if !actions.contains(&action) {
+            // Who asks for an object gets one, whatever it has to say.
+            if !actions.contains(&action) && (*option, action) != ("json", "benchmark") {
                 let name = option.split('=').next().unwrap();
                 let message = format!("veritysetup: Option --{name} is not allowed with {action} action.\n");
                 misused(&sandbox, &format!("{command} --{option}"), &message);

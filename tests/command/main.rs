@@ -1,6 +1,7 @@
 //! The built command, run as its callers run it: golden vectors, both directions with the reference tool, bad input,
-//! interruption. Each test works in a directory of its own on files it made.
+//! interruption; its manual and the shells' completions. Each test works in a directory of its own on files it made.
 
+mod append;
 mod bad_input;
 mod behaviour;
 mod fec;
@@ -10,6 +11,8 @@ mod fec_repair;
 mod golden;
 mod holes;
 mod interrupted;
+mod json;
+mod planning;
 mod reference;
 mod sandbox;
 mod source;

@@ -11,6 +11,7 @@ use dmverity::hash::{Backend, BlockHasher};
 use crate::arguments::Arguments;
 use crate::failure::Result;
 use crate::output;
+use crate::report::Report;
 
 /// For how long each is measured.
 const DURATION: Duration = Duration::from_millis(200);
@@ -20,7 +21,7 @@ const BYTES: usize = 512 << 10;
 /// The same in MiB.
 const MIB: f64 = 0.5;
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let threads = arguments.threads()?.map_or(1, NonZero::get);
     let asked_for = arguments.params()?.build(Path::new("memory"), BYTES as u64)?;
     let size = asked_for.data_block_size();
@@ -44,7 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             output::print(&format!("{:<16}{:<16}{speed:>10.1}\n", algorithm.name(), backend.name()))?;
         }
     }
-    Ok(())
+    // It was printed as it came.
+    Ok(Report::default())
 }
 
 /// MiB per second, by all threads together.

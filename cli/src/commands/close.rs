@@ -2,12 +2,20 @@
 
 use dmverity::Error;
 use dmverity::dm::{MappingName, Removal, Removed, cancel_deferred_removal, deactivate};
+use serde::Serialize;
 
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
-use crate::output;
+use crate::report::Report;
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+#[derive(Serialize)]
+struct CloseFields {
+    name: String,
+    /// What became of the mapping, or of its deferred removal.
+    removal: &'static str,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let name = MappingName::from_name_or_path(&arguments.text(0).unwrap_or_default())?;
     let closed = if arguments.flag("cancel-deferred") {
         cancel_deferred_removal(&name).map(|()| None)
@@ -20,8 +28,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Error::NoDeviceMapper { .. } => Failure { exit: Exit::Device, ..Failure::from(error) },
         error => error.into(),
     })?;
-    if removed == Some(Removed::Scheduled) {
-        output::print(&format!("Device {name} is still active and scheduled for deferred removal.\n"))?;
-    }
-    Ok(())
+    let (removal, text) = match removed {
+        None => ("cancelled", String::new()),
+        Some(Removed::Scheduled) => {
+            ("scheduled", format!("Device {name} is still active and scheduled for deferred removal.\n"))
+        }
+        Some(_) => ("done", String::new()),
+    };
+    Ok(Report::new(text, &CloseFields { name: name.to_string(), removal }))
 }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::arguments::Arguments;
 use crate::failure::Result;
-use crate::output;
 use crate::refusal::KernelOption;
+use crate::report::Report;
 
 /// What both forms show; the names are those of the JSON form.
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ struct Shown {
     hash_algorithms: Map<String, Value>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(_: &Arguments) -> Result<Report> {
     let found = features()?;
     let bytes = |size: Option<BlockSize>| size.map(BlockSize::bytes);
     let options = found.options.iter();
@@ -41,10 +41,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         options: options.map(|each| (each.option.word().to_owned(), each.refused.is_none().into())).collect(),
         hash_algorithms: algorithms.map(|each| (each.algorithm.name().to_owned(), each.kernel_name.into())).collect(),
     };
-    if arguments.flag("json") {
-        let text = serde_json::to_string_pretty(&shown).expect("numbers, texts and maps of them");
-        return output::print(&(text + "\n"));
-    }
     let mut text = String::from("What this kernel's dm-verity accepts:\n");
     let mut line = |key: &str, value: &str| writeln!(text, "  {key:<25}{value}").expect("a String takes everything");
     let number = |number: Option<u64>| number.map_or_else(|| "none".to_owned(), |number| format!("{number} [bytes]"));
@@ -65,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let other = other.map(|other| format!("  as {other}")).unwrap_or_default();
         writeln!(text, "  {name:<25}{}{other}", yes(each.kernel_name.is_some())).expect("a String takes everything");
     }
-    output::print(&text)
+    Ok(Report::new(text, &shown))
 }
 
 fn yes(yes: bool) -> &'static str {

@@ -4,47 +4,129 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use dmverity::Salt;
+use dmverity::{Formatted, ParamsBuilder, Salt, Seed};
 use nix::unistd::{AccessFlags, access};
+use serde::Serialize;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
-use super::{Spelling, header};
+use super::image::{ImageFields, PartitionUuids, Spelling};
+use super::shown;
 use crate::arguments::Arguments;
-use crate::failure::{Exit, Failure, Result, system_words};
-use crate::{interruption, output};
+use crate::failure::{Exit, Failure, Result};
+use crate::interruption;
+use crate::report::Report;
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let (data, hash) = (arguments.path(0), arguments.path(1));
-    let mut builder = arguments.params()?;
-    if arguments.text_option("salt").is_none() {
-        builder = builder.salt(Salt::random()?);
+#[derive(Serialize)]
+struct FormatFields {
+    data_device: String,
+    hash_device: String,
+    fec_device: Option<String>,
+    #[serde(flatten)]
+    image: ImageFields,
+    root_hash: String,
+    partition_uuids: Option<PartitionUuids>,
+    /// Bytes at the end of the data device that no block covers.
+    uncovered_bytes: u64,
+    /// What `--append` has made of one file.
+    appended: Option<AppendedFields>,
+    /// What salt and UUID were derived from.
+    seed: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AppendedFields {
+    image_bytes: u64,
+    padding_bytes: u64,
+    /// Where an older hash area was that has been replaced.
+    replaced: Option<u64>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
+    let append = arguments.flag("append");
+    let (data, hash) = (arguments.path(0), arguments.path(usize::from(!append)));
+    if append && arguments.number("data-blocks")?.is_some_and(|blocks| blocks > 0) {
+        return Err(Failure::usage("Option --append and --data-blocks cannot be used together."));
     }
-    let uuid = uuid(arguments, hash)?;
+    let mut builder = arguments.params()?;
+    let seed = seed(arguments, &builder)?;
+    if arguments.text_option("salt").is_none() {
+        builder = builder.salt(seed.as_ref().map_or_else(Salt::random, |seed| Ok(seed.salt()))?);
+    }
+    let uuid = uuid(arguments, hash, seed.as_ref())?;
     if let Some(uuid) = &uuid {
         builder = builder.uuid(uuid.value);
     }
     let root_hash_file = arguments.path_option("root-hash-file").as_deref().map(RootHashFile::check).transpose()?;
-    let devices = arguments.devices(data, hash);
-    let formatted = interruption::watched(arguments.threads()?, |work| dmverity::format(&devices, builder, work))?;
-
-    let params = formatted.layout.params();
-    if let Some(page_size) = dmverity::page_size().filter(|&page_size| params.data_block_size().bytes() > page_size) {
-        output::warn(&format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
-    }
-    if formatted.uncovered_bytes > 0 {
-        output::warn(&format!("last {} bytes of data are not covered.", formatted.uncovered_bytes));
-    }
+    let (formatted, fec_device, appended) = if append {
+        let fec = arguments.appended_fec(data)?;
+        let made = interruption::watched(arguments, data, |work| dmverity::append(data, builder, fec.as_ref(), work))??;
+        let fields = AppendedFields {
+            image_bytes: made.plan.hash_device_bytes,
+            padding_bytes: made.plan.padding_bytes,
+            replaced: made.replaced,
+        };
+        (made.formatted, fec.map(|fec| fec.device.unwrap_or_else(|| data.to_owned())), Some(fields))
+    } else {
+        let devices = arguments.devices(data, hash);
+        let formatted = interruption::watched(arguments, data, |work| dmverity::format(&devices, builder, work))??;
+        (formatted, devices.fec, None)
+    };
+    let Formatted { layout, fec_area, root_hash, uncovered_bytes } = formatted;
+    let params = layout.params();
     let spelling = Spelling {
         uuid: uuid.map(|uuid| uuid.text).unwrap_or_default(),
         algorithm: arguments.text_option("hash").unwrap_or_else(|| params.algorithm().to_string()),
     };
-    let fec_area = formatted.fec_area.as_ref();
-    output::print(&header(hash, &spelling, &formatted.layout, fec_area, Some(&formatted.root_hash)))?;
-    match root_hash_file {
-        None => Ok(()),
-        Some(file) => file.write(&formatted.root_hash.to_string()),
+    let fields = FormatFields {
+        data_device: shown(data),
+        hash_device: shown(hash),
+        fec_device: fec_device.as_deref().map(shown),
+        image: ImageFields::new(&layout, fec_area.as_ref(), &spelling),
+        root_hash: root_hash.to_string(),
+        partition_uuids: PartitionUuids::of(&root_hash),
+        uncovered_bytes,
+        appended,
+        seed: seed.map(|seed| seed.as_str().to_owned()),
+    };
+    let mut text = fields.image.text(hash, Some(&root_hash));
+    if let Some(appended) = &fields.appended {
+        text += &fields.image.offsets(Some(appended.image_bytes));
     }
+    if arguments.flag("partition-uuids") {
+        text += &fields.partition_uuids.as_ref().map(PartitionUuids::text).unwrap_or_default();
+    }
+    let mut report = Report::new(text, &fields);
+    if let Some(page_size) = dmverity::page_size().filter(|&page_size| params.data_block_size().bytes() > page_size) {
+        report.warn(format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
+    }
+    if uncovered_bytes > 0 {
+        report.warn(format!("last {uncovered_bytes} bytes of data are not covered."));
+    }
+    if arguments.flag("partition-uuids") && fields.partition_uuids.is_none() {
+        report.warn("no partition UUIDs follow from a root hash of 128 bits or less.");
+    }
+    if let Some(file) = root_hash_file {
+        report.last = Some(Box::new(move || file.write(&root_hash.to_string())));
+    }
+    Ok(report)
+}
+
+/// What salt and UUID are derived from, if that is asked for.
+fn seed(arguments: &Arguments, builder: &ParamsBuilder) -> Result<Option<Seed>> {
+    if let Some(text) = arguments.text_option_exact("salt-seed")? {
+        return Ok(Some(Seed::new(&text)?));
+    }
+    if !arguments.flag("deterministic") {
+        return Ok(None);
+    }
+    let data = arguments.path(0);
+    let params = if arguments.flag("append") {
+        dmverity::plan_append(data, builder.clone(), None)?.layout.params().clone()
+    } else {
+        builder.clone().build(data, dmverity::device_size(data)?)?
+    };
+    Ok(Some(Seed::of_params(&params)))
 }
 
 /// A UUID and the text it was given as, which is repeated as it is.
@@ -53,13 +135,13 @@ struct GivenUuid {
     text: String,
 }
 
-/// The new image's UUID, given or random; none without superblock.
-fn uuid(arguments: &Arguments, hash: &Path) -> Result<Option<GivenUuid>> {
+/// The new image's UUID, given, derived or random; none without superblock.
+fn uuid(arguments: &Arguments, hash: &Path, seed: Option<&Seed>) -> Result<Option<GivenUuid>> {
     if arguments.flag("no-superblock") {
         return Ok(None);
     }
     let Some(text) = arguments.text_option("uuid") else {
-        let value = Uuid::new_v4();
+        let value = seed.map_or_else(Uuid::new_v4, Seed::uuid);
         return Ok(Some(GivenUuid { value, text: value.to_string() }));
     };
     // Only the form with four hyphens: what else the parser reads, other tools do not.
@@ -95,7 +177,7 @@ impl RootHashFile {
                 Exit::Parameters,
                 format!("Cannot create root hash file {} for writing.", path.display()),
             )
-            .hint(system_words(&errno.into()))),
+            .because(&errno.into())),
         }
     }
 
@@ -112,7 +194,7 @@ impl RootHashFile {
         };
         written.map_err(|error| {
             Failure::new(Exit::Parameters, format!("Cannot write to root hash file {}.", self.path.display()))
-                .hint(system_words(&error))
+                .because(&error)
         })
     }
 }

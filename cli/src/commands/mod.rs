@@ -5,20 +5,23 @@ pub(crate) mod close;
 pub(crate) mod dump;
 pub(crate) mod features;
 pub(crate) mod format;
+mod image;
 pub(crate) mod open;
+pub(crate) mod plan;
 pub(crate) mod repair;
 pub(crate) mod status;
+pub(crate) mod table;
 pub(crate) mod verify;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use dmverity::{FecArea, HashAlgorithm, Layout, Params, RootHash};
+use dmverity::table::{OnCorruption, OnError, TableOptions};
+use dmverity::{HashAlgorithm, Params, RootHash};
 
 use crate::arguments::Arguments;
-use crate::failure::{Exit, Failure, Result, system_words};
-use crate::output::Fields;
+use crate::failure::{Exit, Failure, Result};
 
 /// Longer than any root hash in hexadecimal digits; a file of this or more is none.
 const ROOT_HASH_FILE_MAX: u64 = 4096;
@@ -55,7 +58,7 @@ impl RootHashText {
 fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(ROOT_HASH_FILE_MAX).read_to_end(&mut bytes)).map_err(|error| {
-        Failure::new(Exit::Device, format!("Cannot read root hash file {}.", path.display())).hint(system_words(&error))
+        Failure::new(Exit::Device, format!("Cannot read root hash file {}.", path.display())).because(&error)
     })?;
     match String::from_utf8_lossy(&bytes).split_ascii_whitespace().next() {
         Some(text) => Ok(RootHashText { text: text.to_owned(), file: Some(path.to_owned()) }),
@@ -70,51 +73,41 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
     let params = if arguments.flag("no-superblock") {
         arguments.params()?.build(data, dmverity::device_size(data)?)?
     } else {
-        dmverity::load(hash, arguments.hash_offset()?, arguments.fec()?)?
+        dmverity::load(hash, arguments.hash_offset_on(hash)?, arguments.fec()?)?
     };
     let root_hash = root_hash.parse(params.algorithm())?;
     Ok((params, root_hash))
 }
 
-/// Texts that format repeats as they were given, and dump reads from the superblock.
-struct Spelling {
-    uuid: String,
-    algorithm: String,
+/// What the options ask the kernel to do, and a warning where one of them overrides another.
+fn table_options(arguments: &Arguments) -> (TableOptions, Option<String>) {
+    let flag = |option| arguments.flag(option);
+    // As the reference tool has it: of two that are given together, the one that protects more counts.
+    let on_corruption = [
+        ("restart-on-corruption", OnCorruption::Restart),
+        ("panic-on-corruption", OnCorruption::Panic),
+        ("ignore-corruption", OnCorruption::Ignore),
+    ]
+    .into_iter()
+    .find_map(|(option, value)| flag(option).then_some(value));
+    let is_overridden = flag("ignore-corruption") && on_corruption != Some(OnCorruption::Ignore);
+    let on_error = match on_corruption.filter(|_| flag("error-as-corruption")) {
+        Some(OnCorruption::Restart) => Some(OnError::Restart),
+        Some(OnCorruption::Panic) => Some(OnError::Panic),
+        Some(OnCorruption::Ignore) | None => None,
+    };
+    let options = TableOptions {
+        on_corruption,
+        on_error,
+        ignore_zero_blocks: flag("ignore-zero-blocks"),
+        check_at_most_once: flag("check-at-most-once"),
+        try_verify_in_tasklet: flag("use-tasklets"),
+        ..TableOptions::default()
+    };
+    (options, is_overridden.then(|| "--panic-on-corruption overrides --ignore-corruption.".to_owned()))
 }
 
-/// What format and dump print of an image.
-fn header(
-    hash: &Path,
-    spelling: &Spelling,
-    layout: &Layout,
-    fec_area: Option<&FecArea>,
-    root_hash: Option<&RootHash>,
-) -> String {
-    let params = layout.params();
-    let mut fields = Fields::titled(&format!("VERITY header information for {}.", hash.display()));
-    fields.add("UUID", &spelling.uuid);
-    fields.add("Hash type", params.hash_type().number());
-    fields.add("Data blocks", params.data_blocks());
-    fields.add("Data block size", format!("{} [bytes]", params.data_block_size()));
-    fields.add("Hash blocks", layout.hash_blocks());
-    fields.add("Hash block size", format!("{} [bytes]", params.hash_block_size()));
-    fields.add("Hash algorithm", &spelling.algorithm);
-    if let (Some(fec), Some(area)) = (params.fec(), fec_area) {
-        fields.add_narrow("FEC RS roots", fec.roots);
-        fields.add_narrow("FEC blocks", area.rounds * u64::from(fec.roots));
-    }
-    fields.add("Salt", params.salt());
-    if let Some(root_hash) = root_hash {
-        fields.add_narrow("Root hash", root_hash);
-    }
-    let fec_bytes = |area: &FecArea| area.bytes.end - area.bytes.start;
-    if params.hash_offset() == 0 {
-        // As the reference tool: with the parity, if it lies there too.
-        let parity = fec_area.filter(|area| area.on_hash_device).map_or(0, fec_bytes);
-        fields.add("Hash device size", format!("{} [bytes]", layout.hash_end() + parity));
-    }
-    if let Some(area) = fec_area.filter(|area| area.bytes.start == 0) {
-        fields.add("FEC device size", format!("{} [bytes]", fec_bytes(area)));
-    }
-    fields.into_text()
+/// A path as JSON holds it.
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }

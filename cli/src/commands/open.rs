@@ -3,66 +3,83 @@
 use std::path::Path;
 
 use dmverity::dm::{ActivateOptions, MappingName, activate};
-use dmverity::table::{OnCorruption, OnError};
+use serde::Serialize;
 
-use super::image_to_check;
+use super::{image_to_check, shown, table_options};
 use crate::arguments::Arguments;
-use crate::failure::{Exit, Failure, Result, system_words};
-use crate::output;
-use crate::refusal::KernelOption;
+use crate::failure::{Exit, Failure, Result};
+use crate::refusal::{KernelOption, refused_fields};
+use crate::report::{RefusedFields, Report};
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// A mapping that was made.
+#[derive(Serialize)]
+struct OpenFields {
+    name: String,
+    node: String,
+    /// `MAJOR:MINOR`.
+    device: String,
+    hash_offset: u64,
+    root_hash: String,
+    requested_table: String,
+    table: String,
+    /// What the kernel refused and was opened without.
+    dropped: Vec<RefusedFields>,
+    corrupted: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (data, hash) = (arguments.path(0), arguments.path(2));
     let name = MappingName::new(&arguments.text(1).unwrap_or_default())?;
     let (params, root_hash) = image_to_check(arguments, data, hash, 3)?;
 
-    let flag = |option| arguments.flag(option);
-    // As the reference tool has it: of two that are given together, the one that protects more counts.
-    let on_corruption = [
-        ("restart-on-corruption", OnCorruption::Restart),
-        ("panic-on-corruption", OnCorruption::Panic),
-        ("ignore-corruption", OnCorruption::Ignore),
-    ]
-    .into_iter()
-    .find_map(|(option, value)| flag(option).then_some(value));
-    if flag("ignore-corruption") && on_corruption != Some(OnCorruption::Ignore) {
-        output::warn("--panic-on-corruption overrides --ignore-corruption.");
-    }
-    let on_error = match on_corruption.filter(|_| flag("error-as-corruption")) {
-        Some(OnCorruption::Restart) => Some(OnError::Restart),
-        Some(OnCorruption::Panic) => Some(OnError::Panic),
-        Some(OnCorruption::Ignore) | None => None,
-    };
+    let (table, overridden) = table_options(arguments);
     let options = ActivateOptions {
-        on_corruption,
-        on_error,
-        ignore_zero_blocks: flag("ignore-zero-blocks"),
-        check_at_most_once: flag("check-at-most-once"),
-        use_tasklets: flag("use-tasklets"),
+        on_corruption: table.on_corruption,
+        on_error: table.on_error,
+        ignore_zero_blocks: table.ignore_zero_blocks,
+        check_at_most_once: table.check_at_most_once,
+        use_tasklets: table.try_verify_in_tasklet,
         root_hash_signature: arguments
             .path_option("root-hash-signature")
             .map(|path| read_signature(&path))
             .transpose()?,
-        shared: flag("shared"),
-        no_fallback: flag("no-fallback"),
+        shared: arguments.flag("shared"),
+        no_fallback: arguments.flag("no-fallback"),
     };
-    let activation = activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options)?;
+    let opened = activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options);
+    let mut warnings = Vec::from_iter(overridden);
+    let activation = match opened {
+        Ok(activation) => activation,
+        Err(error) => {
+            let report = Report { warnings, ..Report::default() };
+            return Err(report.failed(error.into()));
+        }
+    };
+    let fields = OpenFields {
+        name: name.to_string(),
+        node: shown(&name.node()),
+        device: format!("{}:{}", activation.device.0, activation.device.1),
+        hash_offset: params.hash_offset(),
+        root_hash: root_hash.to_string(),
+        requested_table: activation.requested.to_string(),
+        table: activation.table.to_string(),
+        dropped: activation.dropped.iter().map(refused_fields).collect(),
+        corrupted: activation.corrupted,
+    };
     for dropped in &activation.dropped {
         let option = KernelOption::of(dropped.option).option;
-        output::warn(&format!("kernel does not support {option}, opened without it."));
+        warnings.push(format!("kernel does not support {option}, opened without it."));
     }
     if activation.udev_silent {
-        output::warn(&format!("udev did not confirm device {name} in time; links to it may be missing."));
+        warnings.push(format!("udev did not confirm device {name} in time; links to it may be missing."));
     }
-    if activation.corrupted {
-        output::print_error("Verity device detected corruption after activation.\n");
-    }
-    Ok(())
+    let corrupted = activation.corrupted.then(|| "Verity device detected corruption after activation.".to_owned());
+    Ok(Report { warnings, notes: Vec::from_iter(corrupted), ..Report::new("", &fields) })
 }
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {
     let signature = std::fs::read(path).map_err(|error| {
-        Failure::new(Exit::Device, format!("Cannot read signature file {}.", path.display())).hint(system_words(&error))
+        Failure::new(Exit::Device, format!("Cannot read signature file {}.", path.display())).because(&error)
     })?;
     if signature.is_empty() {
         return Err(Failure::new(Exit::Parameters, format!("Invalid signature file {}.", path.display())));

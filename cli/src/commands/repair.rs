@@ -2,17 +2,47 @@
 
 use dmverity::error::Area;
 use dmverity::{Repair, RepairMode, WrongBlock};
+use serde::Serialize;
 
-use super::image_to_check;
-use super::verify::describe;
+use super::verify::{FoundFields, describe};
+use super::{image_to_check, shown};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
-use crate::{interruption, output};
+use crate::interruption;
+use crate::report::Report;
 
 /// What `verify` says, too, of an image that FEC cannot help.
 pub(super) const BEYOND_REPAIR: &str = "Errors cannot be repaired with FEC device.";
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+#[derive(Serialize)]
+struct RepairFields {
+    data_device: String,
+    hash_device: String,
+    fec_device: Option<String>,
+    root_hash: String,
+    dry_run: bool,
+    /// Before anything was repaired.
+    #[serde(flatten)]
+    found: FoundFields,
+    /// Whether what all blocks have to be is proven; if not, nothing was written.
+    proven: bool,
+    blocks: Vec<BlockFields>,
+    parity_bytes: u64,
+    outside_bytes: u64,
+    unknown_codewords: u64,
+    wrong_bytes: u64,
+    repaired_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct BlockFields {
+    area: &'static str,
+    block: u64,
+    position: u64,
+    wrong_bytes: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (data, hash) = (arguments.path(0), arguments.path(1));
     if arguments.path_option("fec-device").is_none() {
         return Err(Failure::usage("repair: requires option --fec-device"));
@@ -20,33 +50,52 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (params, root_hash) = image_to_check(arguments, data, hash, 2)?;
     let devices = arguments.devices(data, hash);
     let mode = if arguments.flag("dry-run") { RepairMode::DryRun } else { RepairMode::Write };
-    let repair = interruption::watched(arguments.threads()?, |work| {
-        dmverity::repair(&devices, &params, &root_hash, mode, work)
-    })?;
+    let repair =
+        interruption::watched(arguments, data, |work| dmverity::repair(&devices, &params, &root_hash, mode, work))??;
+    let correctable = repair.wrong_bytes() - repair.outside_bytes();
+    let repaired = if mode == RepairMode::Write && repair.proves_all_blocks() { correctable } else { 0 };
+    let fields = RepairFields {
+        data_device: shown(data),
+        hash_device: shown(hash),
+        fec_device: devices.fec.as_deref().map(shown),
+        root_hash: root_hash.to_string(),
+        dry_run: mode == RepairMode::DryRun,
+        found: FoundFields::of(repair.verification()),
+        proven: repair.proves_all_blocks(),
+        blocks: repair.blocks().iter().map(BlockFields::of).collect(),
+        parity_bytes: repair.parity_bytes(),
+        outside_bytes: repair.outside_bytes(),
+        unknown_codewords: repair.unknown_codewords(),
+        wrong_bytes: repair.wrong_bytes(),
+        repaired_bytes: repaired,
+    };
     if !repair.proves_all_blocks() {
         let mut lines = describe(repair.verification());
         lines.push(BEYOND_REPAIR.to_owned());
-        let failure = Failure { exit: Exit::Permission, lines, usage: false };
-        return Err(
-            failure.hint("nothing was written: there is more damage than FEC can correct, or the root hash is wrong.")
-        );
+        let failure = Failure::of_lines(Exit::Permission, lines)
+            .hint("nothing was written: there is more damage than FEC can correct, or the root hash is wrong.");
+        return Err(Report::new("", &fields).failed(failure));
     }
-    output::print(&list(&repair))?;
-    let repaired = repair.wrong_bytes() - repair.outside_bytes();
-    if mode == RepairMode::DryRun && repair.wrong_bytes() > 0 {
-        output::print_error(&(found_errors(&repair) + "\n"));
-    } else if repaired > 0 {
-        output::print(&format!("Repaired {repaired} errors.\n"))?;
-    }
+    let is_found_only = mode == RepairMode::DryRun && repair.wrong_bytes() > 0;
+    let notes = Vec::from_iter(is_found_only.then(|| found_errors(&repair)));
+    let done = if repaired > 0 { format!("Repaired {repaired} errors.\n") } else { String::new() };
+    let report = Report { notes, ..Report::new(list(&repair) + &done, &fields) };
     if repair.is_clean_afterwards() {
-        return Ok(());
+        return Ok(report);
     }
-    Err(Failure::new(Exit::Permission, BEYOND_REPAIR).hint(format!(
+    Err(report.failed(Failure::new(Exit::Permission, BEYOND_REPAIR).hint(format!(
         "behind the hash tree FEC shows {} wrong bytes and {} codewords that cannot be corrected: the root hash does not \
          prove what they have to be, so they are left alone.",
         repair.outside_bytes(),
         repair.unknown_codewords()
-    )))
+    ))))
+}
+
+impl BlockFields {
+    fn of(block: &WrongBlock) -> Self {
+        let area = if block.area == Area::Data { "data" } else { "hash" };
+        Self { area, block: block.block, position: block.position, wrong_bytes: block.wrong_bytes }
+    }
 }
 
 /// The line that says how many errors could be repaired.

@@ -1,28 +1,99 @@
 //! `status`: show what a mapping is and what it has seen.
 
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 
 use dmverity::BlockSize;
 use dmverity::dm::{BackingDevice, MappingName, MappingStatus, VerityMapping, status};
 use dmverity::units::SECTOR_SIZE;
+use serde::Serialize;
 
+use super::shown;
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
-use crate::output;
+use crate::report::Report;
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// A mapping, whatever it is.
+#[derive(Serialize)]
+struct StatusFields {
+    name: String,
+    active: bool,
+    /// These are of active mappings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_use: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_only: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    #[serde(flatten)]
+    verity: Option<VerityFields>,
+}
+
+/// What both forms show of a verity mapping.
+#[derive(Serialize)]
+struct VerityFields {
+    corrupted: bool,
+    signed: bool,
+    hash_type: u32,
+    data_block_size: u64,
+    hash_block_size: u64,
+    hash_algorithm: String,
+    salt: String,
+    data_blocks: u64,
+    data_device: DeviceFields,
+    /// In bytes.
+    size: u128,
+    hash_device: DeviceFields,
+    hash_offset: u128,
+    fec: Option<FecFields>,
+    root_hash: String,
+    flags: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct DeviceFields {
+    device: String,
+    /// The file, where the device is a loop device.
+    file: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FecFields {
+    device: DeviceFields,
+    offset: u128,
+    roots: u32,
+    /// Where the kernel counts them.
+    repaired: Option<u64>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let name = MappingName::from_name_or_path(&arguments.text(0).unwrap_or_default())?;
     let Some(mapping) = status(&name)? else {
-        output::print(&format!("/dev/mapper/{name} is inactive.\n"))?;
-        return Err(Failure::silent(Exit::Device));
+        let text = format!("/dev/mapper/{name} is inactive.\n");
+        let fields = StatusFields {
+            name: name.to_string(),
+            active: false,
+            in_use: None,
+            read_only: None,
+            r#type: None,
+            verity: None,
+        };
+        return Err(Report::new(text, &fields).failed(Failure::said(Exit::Device, "mapping is inactive")));
+    };
+    let fields = StatusFields {
+        name: name.to_string(),
+        active: true,
+        in_use: Some(mapping.open_count > 0),
+        read_only: Some(mapping.read_only),
+        r#type: Some(if mapping.verity.is_some() { "VERITY" } else { "n/a" }),
+        verity: mapping.verity.as_ref().map(VerityFields::new),
     };
     let in_use = if mapping.open_count > 0 { " and is in use" } else { "" };
     let head = format!("/dev/mapper/{name} is active{in_use}.\n");
-    let Some(verity) = &mapping.verity else {
-        output::print(&(head + "  type:        n/a\n"))?;
-        return Err(Failure::silent(Exit::Parameters));
+    let Some(verity) = &fields.verity else {
+        let report = Report::new(head + "  type:        n/a\n", &fields);
+        return Err(report.failed(Failure::said(Exit::Parameters, "mapping is not a verity mapping")));
     };
-    output::print(&(head + &details(&mapping, verity)))
+    Ok(Report::new(head + &verity.text(&mapping), &fields))
 }
 
 /// The lines below the first, in the order and with the keys that callers know.
@@ -30,56 +101,87 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 struct Details(String);
 
 impl Details {
-    fn add(&mut self, key: &str, value: impl Display) {
+    fn add(&mut self, key: &str, value: impl std::fmt::Display) {
         writeln!(self.0, "  {:<12} {value}", format!("{key}:")).expect("a String takes everything");
     }
 
-    fn add_device(&mut self, what: &str, device: &BackingDevice) {
-        self.add(&format!("{what} device"), device.device.display());
+    fn add_device(&mut self, what: &str, device: &DeviceFields) {
+        self.add(&format!("{what} device"), &device.device);
         if let Some(file) = &device.file {
-            self.add(&format!("{what} loop"), file.display());
+            self.add(&format!("{what} loop"), file);
         }
     }
 
-    fn add_sectors(&mut self, key: &str, sectors: u64) {
-        let bytes = u128::from(sectors) * u128::from(SECTOR_SIZE);
-        self.add(key, format!("{sectors} [512-byte units] ({bytes} [bytes])"));
+    fn add_sectors(&mut self, key: &str, bytes: u128) {
+        self.add(key, format!("{} [512-byte units] ({bytes} [bytes])", bytes / u128::from(SECTOR_SIZE)));
     }
 }
 
-fn details(mapping: &MappingStatus, verity: &VerityMapping) -> String {
-    let table = &verity.table;
-    let offset = |blocks: u64, block_size: BlockSize| blocks.saturating_mul(block_size.bytes() / SECTOR_SIZE);
-    let mut text = Details::default();
+impl DeviceFields {
+    fn new(device: &BackingDevice) -> Self {
+        Self { device: shown(&device.device), file: device.file.as_deref().map(shown) }
+    }
+}
 
-    text.add("type", "VERITY");
-    let state = if verity.status.corrupted { "corrupted" } else { "verified" };
-    let signed = if table.options.signature_key.is_some() { " (with signature)" } else { "" };
-    text.add("status", format!("{state}{signed}"));
-    text.add("hash type", table.hash_type.number());
-    text.add("data block", format!("{} [bytes]", table.data_block_size));
-    text.add("hash block", format!("{} [bytes]", table.hash_block_size));
-    text.add("hash name", &table.algorithm);
-    text.add("salt", &table.salt);
-    text.add_device("data", &verity.data);
-    text.add_sectors("size", verity.sectors);
-    text.add("mode", if mapping.read_only { "readonly" } else { "read/write" });
-    text.add_device("hash", &verity.hash);
-    text.add_sectors("hash offset", offset(table.hash_start, table.hash_block_size));
-    if let (Some(fec), Some(device)) = (&table.options.fec, &verity.fec) {
-        // Without its file, as the reference tool.
-        text.add("FEC device", device.device.display());
-        text.add_sectors("FEC offset", offset(fec.start, table.data_block_size));
-        text.add("FEC roots", fec.roots);
-        if let Some(repaired) = verity.status.repaired {
-            text.add("FEC repaired", format!("{repaired} [events]"));
+impl VerityFields {
+    fn new(verity: &VerityMapping) -> Self {
+        let table = &verity.table;
+        let offset = |blocks: u64, block_size: BlockSize| u128::from(blocks) * u128::from(block_size.bytes());
+        let unknown = table.options.unknown.iter().cloned();
+        Self {
+            corrupted: verity.status.corrupted,
+            signed: table.options.signature_key.is_some(),
+            hash_type: table.hash_type.number(),
+            data_block_size: table.data_block_size.bytes(),
+            hash_block_size: table.hash_block_size.bytes(),
+            hash_algorithm: table.algorithm.clone(),
+            salt: table.salt.clone(),
+            data_blocks: table.data_blocks,
+            data_device: DeviceFields::new(&verity.data),
+            size: u128::from(verity.sectors) * u128::from(SECTOR_SIZE),
+            hash_device: DeviceFields::new(&verity.hash),
+            hash_offset: offset(table.hash_start, table.hash_block_size),
+            fec: table.options.fec.as_ref().zip(verity.fec.as_ref()).map(|(fec, device)| FecFields {
+                device: DeviceFields::new(device),
+                offset: offset(fec.start, table.data_block_size),
+                roots: fec.roots,
+                repaired: verity.status.repaired,
+            }),
+            root_hash: table.root_hash.to_string(),
+            flags: table.options.flags().map(str::to_owned).chain(unknown).collect(),
         }
     }
-    text.add("root hash", &table.root_hash);
-    let known = table.options.flags().map(|flag| format!("{flag} "));
-    let flags: String = known.chain(table.options.unknown.iter().map(|flag| format!("{flag} "))).collect();
-    if !flags.is_empty() {
-        text.add("flags", flags);
+
+    fn text(&self, mapping: &MappingStatus) -> String {
+        let mut text = Details::default();
+        text.add("type", "VERITY");
+        let state = if self.corrupted { "corrupted" } else { "verified" };
+        let signed = if self.signed { " (with signature)" } else { "" };
+        text.add("status", format!("{state}{signed}"));
+        text.add("hash type", self.hash_type);
+        text.add("data block", format!("{} [bytes]", self.data_block_size));
+        text.add("hash block", format!("{} [bytes]", self.hash_block_size));
+        text.add("hash name", &self.hash_algorithm);
+        text.add("salt", &self.salt);
+        text.add_device("data", &self.data_device);
+        text.add_sectors("size", self.size);
+        text.add("mode", if mapping.read_only { "readonly" } else { "read/write" });
+        text.add_device("hash", &self.hash_device);
+        text.add_sectors("hash offset", self.hash_offset);
+        if let Some(fec) = &self.fec {
+            // Without its file, as the reference tool.
+            text.add("FEC device", &fec.device.device);
+            text.add_sectors("FEC offset", fec.offset);
+            text.add("FEC roots", fec.roots);
+            if let Some(repaired) = fec.repaired {
+                text.add("FEC repaired", format!("{repaired} [events]"));
+            }
+        }
+        text.add("root hash", &self.root_hash);
+        if !self.flags.is_empty() {
+            // With a blank after each.
+            text.add("flags", self.flags.join(" ") + " ");
+        }
+        text.0
     }
-    text.0
 }

@@ -1,18 +1,55 @@
 //! `verify`: check an image in userspace.
 
-use dmverity::{Error, Failure as Fault, RepairMode, Verification, Work};
+use dmverity::{Error, Failure as Fault, Repair, RepairMode, Verification, Work};
+use serde::Serialize;
 
-use super::image_to_check;
 use super::repair::{BEYOND_REPAIR, found_errors};
+use super::{image_to_check, shown};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, sizes};
-use crate::{interruption, output};
+use crate::interruption;
+use crate::report::Report;
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+#[derive(Serialize)]
+struct VerifyFields {
+    data_device: String,
+    hash_device: String,
+    fec_device: Option<String>,
+    hash_offset: u64,
+    root_hash: String,
+    #[serde(flatten)]
+    found: FoundFields,
+    /// What FEC says, where it was asked.
+    fec: Option<RepairableFields>,
+}
+
+/// What a verification has found.
+#[derive(Serialize)]
+pub(super) struct FoundFields {
+    verified: bool,
+    /// The first few bad blocks.
+    failures: Vec<FaultFields>,
+    /// How many there are.
+    failures_total: u64,
+}
+
+#[derive(Serialize)]
+struct FaultFields {
+    kind: &'static str,
+    position: u64,
+}
+
+#[derive(Serialize)]
+struct RepairableFields {
+    repairable: bool,
+    /// In data, tree, parity and behind the tree.
+    wrong_bytes: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (data, hash) = (arguments.path(0), arguments.path(1));
     let (params, root_hash) = image_to_check(arguments, data, hash, 2)?;
     let devices = arguments.devices(data, hash);
-    let threads = arguments.threads()?;
     let is_strict = arguments.flag("strict");
     let with_fec = params.fec().is_some();
     // A device that ends too early is a failed verification, but not of the data's making.
@@ -24,35 +61,69 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .hint(format!("{}: {}", path.display(), sizes(found, needed))),
         error => error.into(),
     };
-    let mut failures = Vec::new();
+    let report = |found: &Verification, repair: Option<&Repair>| {
+        let fields = VerifyFields {
+            data_device: shown(data),
+            hash_device: shown(hash),
+            fec_device: devices.fec.as_deref().map(shown),
+            hash_offset: params.hash_offset(),
+            root_hash: root_hash.to_string(),
+            found: FoundFields::of(found),
+            fec: repair
+                .map(|repair| RepairableFields { repairable: repair.is_complete(), wrong_bytes: repair.wrong_bytes() }),
+        };
+        Report::new("", &fields)
+    };
     // What FEC says counts only where something is wrong, unless everything is to be right.
+    let mut known = None;
     if !(is_strict && with_fec) {
         let verify = |work: &Work<'_>| dmverity::verify(&devices, &params, &root_hash, work);
-        failures = describe(&interruption::watched(threads, verify).map_err(refused)?);
-        if failures.is_empty() {
-            return Ok(());
+        let found = interruption::watched(arguments, data, verify)?.map_err(refused)?;
+        if found.is_good() {
+            return Ok(report(&found, None));
+        }
+        if !with_fec {
+            let failure = Failure::of_lines(Exit::Permission, describe(&found));
+            return Err(report(&found, None).failed(failure));
+        }
+        known = Some(found);
+    }
+    let repair = |work: &Work<'_>| dmverity::repair(&devices, &params, &root_hash, RepairMode::DryRun, work);
+    let repair = interruption::watched(arguments, data, repair)?.map_err(|error| {
+        // What is wrong with the data is known all the same.
+        let mut failure: Failure = refused(error);
+        let Some(found) = &known else { return failure };
+        failure.lines.splice(0..0, describe(found));
+        report(found, None).failed(failure)
+    })?;
+    let found = repair.verification();
+    let mut failures = describe(found);
+    let mut report = report(found, Some(&repair));
+    if !repair.is_complete() {
+        failures.push(BEYOND_REPAIR.to_owned());
+    } else if repair.wrong_bytes() > 0 {
+        failures.push(found_errors(&repair));
+        if !is_strict {
+            report.notes = failures;
+            return Ok(report);
         }
     }
-    if with_fec {
-        let repair = |work: &Work<'_>| dmverity::repair(&devices, &params, &root_hash, RepairMode::DryRun, work);
-        let repair = interruption::watched(threads, repair).map_err(|error| {
-            // What is wrong with the data is known all the same.
-            let mut failure = refused(error);
-            failure.lines.splice(0..0, failures);
-            failure
-        })?;
-        failures = describe(repair.verification());
-        if !repair.is_complete() {
-            failures.push(BEYOND_REPAIR.to_owned());
-        } else if repair.wrong_bytes() > 0 {
-            failures.push(found_errors(&repair));
-            if !is_strict {
-                output::print_error(&(failures.join("\n") + "\n"));
-                return Ok(());
-            }
+    if failures.is_empty() { Ok(report) } else { Err(report.failed(Failure::of_lines(Exit::Permission, failures))) }
+}
+
+impl FoundFields {
+    pub(super) fn of(found: &Verification) -> Self {
+        let fault = |fault: &Fault| match *fault {
+            Fault::DataBlock { position } => FaultFields { kind: "data_block", position },
+            Fault::HashBlock { position } => FaultFields { kind: "hash_block", position },
+            Fault::SpareArea { position } => FaultFields { kind: "spare_area", position },
+        };
+        Self {
+            verified: found.is_good(),
+            failures: found.first_failures().iter().map(fault).collect(),
+            failures_total: found.failures(),
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(Failure { exit: Exit::Permission, lines: failures, usage: false }) }
 }
 
 /// What a verification has found, unless all is good.

@@ -64,6 +64,20 @@ expect_text() {
     fail "$1 is not what was expected"
 }
 
+# expect_object TEXT...: the last `run` printed a JSON object to its standard output, with each of these texts in it when it
+# is written without newlines and indentation, and nothing to its standard error. The host holds it against its schema.
+expect_object() {
+    expect_err ""
+    object=$(printf '%s' "$out" | sed 's/^ *//' | tr -d '\n')
+    echo "json-object: $object"
+    for text in "$@"; do
+        case $object in
+        *"$text"*) ;;
+        *) fail "no $text in $object" ;;
+        esac
+    done
+}
+
 # Fails unless both hold the same bytes; files or devices.
 same() {
     cmp "$1" "$2" || fail "$1 and $2 differ"

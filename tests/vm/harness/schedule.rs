@@ -215,5 +215,10 @@ fn judge(case: &Case, end: &End, output: &str) -> Outcome {
     if end.leaked {
         reasons.push("left something behind".to_owned());
     }
+    for object in output.lines().filter_map(|line| line.strip_prefix("json-object: ")) {
+        if let Err(error) = crate::schema::check(object) {
+            reasons.push(format!("printed an object that its schema does not allow: {error:#}"));
+        }
+    }
     if reasons.is_empty() { Ok(()) } else { Err(format!("{}; its output:\n{output}", reasons.join(", "))) }
 }

@@ -1,0 +1,178 @@
+//! How far long work has come, on standard error: a bar where somebody looks at it, lines where they are asked for, nothing
+//! else.
+
+use std::io::{IsTerminal, stderr};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dmverity::Progress;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::arguments::Arguments;
+use crate::failure::{Exit, Failure, Result};
+use crate::output;
+
+/// Between two lines of JSON, unless `--progress-frequency` says otherwise.
+const JSON_EVERY: Duration = Duration::from_millis(500);
+
+/// A day: who asks for more has mistaken the unit.
+const LONGEST_SECONDS: u64 = 86400;
+
+const MIB: u64 = 1 << 20;
+
+/// Shows progress, or nothing.
+pub(crate) enum Display {
+    Nothing,
+    Bar(ProgressBar),
+    Lines(Lines),
+}
+
+impl Display {
+    /// What the options and the terminal ask for. Lines of JSON name the `device`, bars the action.
+    pub(crate) fn new(arguments: &Arguments, device: &Path) -> Result<Self> {
+        let json = arguments.flag("progress-json");
+        let every = match arguments.number("progress-frequency")? {
+            None => None,
+            Some(seconds @ 1..=LONGEST_SECONDS) => Some(Duration::from_secs(seconds)),
+            Some(other) => {
+                return Err(Failure::new(Exit::Parameters, "Invalid progress frequency.").hint(format!(
+                    "--progress-frequency is a number of seconds from 1 to {LONGEST_SECONDS}, not {other}."
+                )));
+            }
+        };
+        Ok(if arguments.flag("batch-mode") {
+            Self::Nothing
+        } else if json || every.is_some() {
+            let every = every.unwrap_or(JSON_EVERY);
+            let device = device.to_string_lossy().into_owned();
+            let now = Instant::now();
+            Self::Lines(Lines { device, json, every, started: now, last: Mutex::new(now) })
+        } else if stderr().is_terminal() {
+            Self::Bar(bar(arguments.name))
+        } else {
+            Self::Nothing
+        })
+    }
+
+    pub(crate) fn show(&self, progress: Progress) {
+        match self {
+            Self::Nothing => {}
+            Self::Bar(bar) => {
+                bar.set_length(progress.total);
+                bar.set_position(progress.done);
+            }
+            Self::Lines(lines) => lines.show(progress),
+        }
+    }
+}
+
+/// What comes next starts on a line of its own.
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(action: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {percent:>3}%  {binary_bytes_per_sec}  {eta} left")
+        .expect("the template is right");
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(style.progress_chars("=> "));
+    bar.set_prefix(action.to_owned());
+    bar
+}
+
+/// A line every now and then, and one at the end.
+pub(crate) struct Lines {
+    device: String,
+    json: bool,
+    every: Duration,
+    started: Instant,
+    last: Mutex<Instant>,
+}
+
+/// As the reference's other tools print it: numbers are texts, because not every reader of JSON has whole numbers of 64
+/// bits.
+#[derive(Serialize)]
+struct Line<'a> {
+    device: &'a str,
+    device_bytes: String,
+    device_size: String,
+    speed: String,
+    eta_ms: String,
+    time_ms: String,
+}
+
+impl Lines {
+    fn show(&self, progress: Progress) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if progress.done < progress.total && last.elapsed() < self.every {
+            return;
+        }
+        *last = Instant::now();
+        output::print_error(&self.line(progress, self.started.elapsed()));
+    }
+
+    fn line(&self, Progress { done, total }: Progress, elapsed: Duration) -> String {
+        let milliseconds = elapsed.as_millis().max(1);
+        let speed = u128::from(done) * 1000 / milliseconds;
+        let left = u128::from(total.saturating_sub(done)) * milliseconds / u128::from(done.max(1));
+        if self.json {
+            let line = Line {
+                device: &self.device,
+                device_bytes: done.to_string(),
+                device_size: total.to_string(),
+                speed: speed.to_string(),
+                eta_ms: left.to_string(),
+                time_ms: elapsed.as_millis().to_string(),
+            };
+            return serde_json::to_string(&line).expect("texts") + "\n";
+        }
+        let permille = u128::from(done) * 1000 / u128::from(total.max(1));
+        let seconds = left / 1000;
+        format!(
+            "Progress: {:>3}.{}%, ETA {:02}m{:02}s, {} MiB done, speed {} MiB/s\n",
+            permille / 10,
+            permille % 10,
+            seconds / 60,
+            seconds % 60,
+            done / MIB,
+            speed / u128::from(MIB),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(json: bool) -> Lines {
+        let now = Instant::now();
+        Lines { device: "d".to_owned(), json, every: JSON_EVERY, started: now, last: Mutex::new(now) }
+    }
+
+    #[test]
+    fn lines_have_speed_and_time_left() {
+        let half = Progress { done: 512 * MIB, total: 1024 * MIB };
+        assert_eq!(
+            lines(true).line(half, Duration::from_secs(2)),
+            "{\"device\":\"d\",\"device_bytes\":\"536870912\",\"device_size\":\"1073741824\",\"speed\":\"268435456\",\
+             \"eta_ms\":\"2000\",\"time_ms\":\"2000\"}\n"
+        );
+        assert_eq!(
+            lines(false).line(half, Duration::from_secs(2)),
+            "Progress:  50.0%, ETA 00m02s, 512 MiB done, speed 256 MiB/s\n"
+        );
+    }
+
+    #[test]
+    fn nothing_done_and_no_time_gone_are_no_division_by_zero() {
+        let none = Progress { done: 0, total: 0 };
+        assert!(lines(true).line(none, Duration::ZERO).contains("\"eta_ms\":\"0\""));
+        assert!(lines(false).line(none, Duration::ZERO).starts_with("Progress:   0.0%"));
+    }
+}

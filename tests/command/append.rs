@@ -1,0 +1,267 @@
+//! Images that are one file: `format --append`, `--hash-offset=auto`.
+
+use dmverity_tests::vectors::painted;
+
+use crate::bad_input::{misused, refused};
+use crate::interrupted::traced;
+use crate::sandbox::{Outcome, Sandbox};
+
+const SEED: &str = "--salt-seed=an image";
+
+fn ok(sandbox: &Sandbox, arguments: &[&str]) -> Outcome {
+    let outcome = sandbox.run(arguments);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    outcome
+}
+
+/// The number in a line such as `Hash offset: 4096 [bytes]`.
+fn bytes(outcome: &Outcome, key: &str) -> String {
+    outcome.field(key).strip_suffix(" [bytes]").expect("bytes").to_owned()
+}
+
+/// Whether both tools verify an image where ours says that its areas are, and find that one flipped byte is wrong.
+fn is_verified_by_both(sandbox: &Sandbox, image: &str, made: &Outcome) {
+    let hash_offset = format!("--hash-offset={}", bytes(made, "Hash offset"));
+    let fec = made.stdout.contains("FEC offset").then(|| bytes(made, "FEC offset"));
+    let mut arguments = vec!["verify".to_owned(), image.into(), image.into(), made.field("Root hash").into()];
+    arguments.push(hash_offset);
+    if let Some(offset) = fec {
+        let roots = made.field("FEC RS roots");
+        arguments.extend([
+            format!("--fec-device={image}"),
+            format!("--fec-offset={offset}"),
+            format!("--fec-roots={roots}"),
+        ]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    for outcome in [sandbox.run(&arguments), sandbox.reference(&arguments)] {
+        assert_eq!(outcome, Outcome { code: Some(0), stdout: String::new(), stderr: String::new() }, "{arguments:?}");
+    }
+    ok(sandbox, &["verify", image, image, made.field("Root hash"), "--hash-offset=auto"]);
+}
+
+#[test]
+fn the_reference_opens_what_is_appended_with_the_offsets_that_are_printed() {
+    let sandbox = Sandbox::new();
+    let mut rng = fastrand::Rng::with_seed(6);
+    for round in 0..40 {
+        let block = 512 << rng.u32(..8);
+        let hash_block = if round % 2 == 0 { block } else { 512 << rng.u32(..8) };
+        let data = painted(rng.usize(1..400_000));
+        sandbox.write("image", &data);
+        let (block, hash_block) = (format!("--data-block-size={block}"), format!("--hash-block-size={hash_block}"));
+        let roots = format!("--fec-roots={}", rng.u32(2..=24));
+        let mut arguments = vec!["format", "--append", "image", &block, &hash_block, "-q"];
+        if round % 2 == 0 && round % 3 > 0 {
+            arguments.push(&roots);
+        }
+        let made = sandbox.run(&arguments);
+        assert_eq!(made.code, Some(0), "{arguments:?} {made:?}");
+        let image = sandbox.read("image");
+        assert_eq!(image.len().to_string(), bytes(&made, "Image size"), "{arguments:?}");
+        assert!(image.starts_with(&data), "{arguments:?}");
+        is_verified_by_both(&sandbox, "image", &made);
+        let plan = ["plan", "--append", "image", &block, &hash_block, arguments.get(6).copied().unwrap_or("-q")];
+        assert_eq!(bytes(&ok(&sandbox, &plan), "Image size"), bytes(&made, "Image size"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_reference_makes_the_same_bytes() {
+    let sandbox = Sandbox::new();
+    let data = painted(300 * 4096);
+    sandbox.write("ours", &data);
+    sandbox.write("theirs", &data);
+    let made = ok(&sandbox, &["format", "--append", "ours", SEED, "--fec-roots=4"]);
+    let (offset, fec_offset) = (bytes(&made, "Hash offset"), bytes(&made, "FEC offset"));
+    let theirs = sandbox.reference(&[
+        "format",
+        "theirs",
+        "theirs",
+        "--data-blocks=300",
+        &format!("--hash-offset={offset}"),
+        "--fec-device=theirs",
+        &format!("--fec-offset={fec_offset}"),
+        "--fec-roots=4",
+        &format!("--salt={}", made.field("Salt")),
+        &format!("--uuid={}", made.field("UUID")),
+    ]);
+    assert_eq!(theirs.code, Some(0), "{theirs:?}");
+    assert!(sandbox.read("ours") == sandbox.read("theirs"));
+}
+
+#[test]
+fn appending_again_replaces_what_was_appended() {
+    let sandbox = Sandbox::new();
+    sandbox.write("image", &painted(100_000));
+    let first = ok(&sandbox, &["format", "--append", "image", SEED, "--fec-roots=2"]);
+    let fresh = sandbox.read("image");
+    assert_eq!(ok(&sandbox, &["format", "--append", "image", SEED, "--fec-roots=2"]), first);
+    assert!(sandbox.read("image") == fresh);
+    // Changed data, another tree.
+    sandbox.flip("image", 5000);
+    let second = ok(&sandbox, &["format", "--append", "image", SEED, "--hash=sha512"]);
+    assert_ne!(first.field("Root hash"), second.field("Root hash"));
+    is_verified_by_both(&sandbox, "image", &second);
+}
+
+#[test]
+fn parity_may_have_a_file_of_its_own_or_be_said_to_be_in_the_image() {
+    let sandbox = Sandbox::new();
+    sandbox.write("image", &painted(100_000));
+    let made = ok(&sandbox, &["format", "--append", "image", "--fec-device=parity", "--fec-roots=8"]);
+    assert_eq!(bytes(&made, "FEC offset"), "0");
+    let verify = ["verify", "image", "image", made.field("Root hash"), "--hash-offset", &bytes(&made, "Hash offset")];
+    let with_fec = [&verify[..], &["--fec-device=parity", "--fec-roots=8"]].concat();
+    sandbox.flip("image", 4096);
+    let found = "Verification failed at position 4096.\nVerification of data area failed.\n\
+                 Found 1 repairable errors with FEC device.\n";
+    let outcome = sandbox.run(&with_fec);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), found));
+    sandbox.flip("image", 4096);
+
+    sandbox.write("other", &painted(100_000));
+    ok(&sandbox, &["format", "--append", "other", SEED, "--fec-device=./other"]);
+    let inside = sandbox.read("other");
+    sandbox.write("other", &painted(100_000));
+    ok(&sandbox, &["format", "--append", "other", SEED, "--fec-roots=2"]);
+    assert!(sandbox.read("other") == inside);
+}
+
+/// What a killed format leaves does not load, and the next one makes of it what it makes of the data.
+#[test]
+fn killed_at_every_call_that_writes() {
+    let sandbox = Sandbox::new();
+    let data = painted(300_001);
+    let format = ["format", "--append", "image", SEED, "--fec-roots=2", "--threads=1"];
+    sandbox.write("image", &data);
+    ok(&sandbox, &format);
+    let expected = sandbox.read("image");
+    for before in [&data, &expected] {
+        sandbox.write("image", before);
+        let calls = traced(&sandbox, &format, &[]);
+        for (index, name) in calls.iter().enumerate() {
+            let nth = calls[..=index].iter().filter(|other| *other == name).count();
+            sandbox.write("image", before);
+            let kill = format!("inject={name}:signal=KILL:when={nth}");
+            assert_eq!(traced(&sandbox, &format, &["-e", &kill]), calls[..=index], "killed at the call");
+            let left = sandbox.read("image");
+            assert!(left.starts_with(&data), "call {index}");
+            let loads = sandbox.run(&["dump", "image", "--hash-offset=auto"]).code == Some(0);
+            assert_eq!(loads, left == expected, "call {index}: what loads is whole");
+            ok(&sandbox, &format);
+            assert!(sandbox.read("image") == expected, "call {index}");
+        }
+    }
+}
+
+#[test]
+fn no_superblock_or_more_than_one() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d", &painted(300 * 4096));
+    let made = ok(&sandbox, &["format", "d", "h", "--salt=aa"]);
+    let root_hash = made.field("Root hash");
+    let hint = "hint: no superblock lies where the data end that it is for: --hash-offset=auto is for data and hash tree on \
+                one device; the hash tree of a device of its own usually is at offset 0.\n";
+    let none = |device: &str| format!("Device {device} is not a valid VERITY device.\n{hint}");
+    // One that does not lie there is none.
+    refused(&sandbox, "dump h --hash-offset=auto", 1, &none("h"));
+    for command in ["verify d h", "open d v0 h", "table d h"] {
+        refused(&sandbox, &format!("{command} {root_hash} --hash-offset=auto"), 1, &none("h"));
+    }
+    refused(&sandbox, &format!("repair d h {root_hash} --hash-offset=auto --fec-device=d"), 1, &none("h"));
+    refused(&sandbox, "dump nosuch --hash-offset=auto", 4, "Device nosuch does not exist or access denied.\n");
+
+    // An image of an image: the inner one is still where its own data end.
+    ok(&sandbox, &["format", "--append", "d", SEED]);
+    let size = sandbox.read("d").len();
+    let blocks = format!("--data-blocks={}", size / 4096);
+    ok(&sandbox, &["format", "d", "d", &blocks, &format!("--hash-offset={size}"), "--salt=bb"]);
+    let two = format!(
+        "Device d has more than one VERITY superblock.\nhint: they are at bytes 1228800, {size}: say which with --hash-offset.\n"
+    );
+    refused(&sandbox, "dump d --hash-offset=auto", 1, &two);
+    refused(&sandbox, "format --append d", 1, &two);
+    refused(&sandbox, "plan --append d", 1, &two);
+}
+
+#[test]
+fn what_is_behind_a_tree_is_not_cut_off() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d", &painted(300 * 4096));
+    ok(&sandbox, &["format", "--append", "d"]);
+    let mut image = sandbox.read("d");
+    let end = image.len();
+    image.extend([1; 100]);
+    sandbox.write("d", &image);
+    let message = format!(
+        "Device d has data behind its hash area.\nhint: the hash area from byte 1228800 ends at byte {end}, the file at byte \
+         {}; what lies between is no parity of it, and --append would cut it off.\n",
+        end + 100
+    );
+    refused(&sandbox, "format --append d", 1, &message);
+    refused(&sandbox, "plan --append d", 1, &message);
+}
+
+#[test]
+fn bad_input() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d", &painted(300 * 4096));
+    sandbox.write("empty", &[]);
+    refused(&sandbox, "format --append nosuch", 4, "Device nosuch does not exist or access denied.\n");
+    refused(
+        &sandbox,
+        "format --append empty",
+        1,
+        "Device empty is too small.\nhint: it has 0 bytes, one data block has 4096.\n",
+    );
+    let roots = "Invalid number of parity bytes.\nhint: --fec-roots is a number from 2 to 24, not 25.\n";
+    refused(&sandbox, "format --append d --fec-roots=25", 1, roots);
+    refused(&sandbox, "plan --append d --fec-roots=25", 1, roots);
+    refused(
+        &sandbox,
+        "format --append d --fec-roots=2 --hash-block-size=512",
+        1,
+        "Block sizes must match for FEC.\nhint: the data block size is 4096 bytes, the hash block size 512.\n",
+    );
+    refused(
+        &sandbox,
+        "format --append d --fec-device=nosuch/fec",
+        4,
+        "Device nosuch/fec does not exist or access denied.\n",
+    );
+    misused(&sandbox, "format --append", "veritysetup: format: requires <image> as arguments\n");
+    for option in ["hash-offset=4096", "fec-offset=4096", "no-superblock", "data-blocks=10"] {
+        let name = option.split('=').next().unwrap();
+        let message = format!("veritysetup: Option --append and --{name} cannot be used together.\n");
+        misused(&sandbox, &format!("format --append d --{option}"), &message);
+    }
+    for action in ["format d h", "plan d"] {
+        let message = format!(
+            "veritysetup: Option --hash-offset=auto is not allowed with {} action.\n",
+            action.split(' ').next().unwrap()
+        );
+        misused(&sandbox, &format!("{action} --hash-offset=auto"), &message);
+    }
+    misused(
+        &sandbox,
+        "verify d d 00 --hash-offset=auto --no-superblock",
+        "veritysetup: Option --hash-offset=auto and --no-superblock cannot be used together.\n",
+    );
+    misused(
+        &sandbox,
+        "dump d --hash-offset=Auto",
+        "veritysetup: invalid numeric value\nhint: --hash-offset takes a decimal number from 0 to 18446744073709551615, not \
+         Auto.\n",
+    );
+    // A directory, a device that is no image.
+    let hint = "hint: a block device or a regular file is needed.\n";
+    for device in [".", "/dev/null"] {
+        refused(
+            &sandbox,
+            &format!("format --append {device}"),
+            4,
+            &format!("Device {device} is not compatible.\n{hint}"),
+        );
+    }
+}
