@@ -4,6 +4,7 @@
 mod append;
 mod bad_input;
 mod behaviour;
+mod completions;
 mod fec;
 mod fec_case;
 mod fec_reference;
@@ -12,6 +13,7 @@ mod golden;
 mod holes;
 mod interrupted;
 mod json;
+mod manual;
 mod planning;
 mod reference;
 mod sandbox;

@@ -1,0 +1,202 @@
+# Completion of veritysetup for bash.
+#
+# The three tables are the same in the files for bash, zsh and fish; a test holds them against the command's own table of
+# options. VERITYSETUP_SYSFS says where sysfs is, for tests.
+
+# Name, kinds of arguments, description.
+_veritysetup_actions="
+format|device device|format device
+verify|device device text|verify device
+repair|device device text|repair device with its FEC device
+open|device text device text|open device as <name>
+create|text device device text|open device as <name>
+close|mapping|close device (remove mapping)
+remove|mapping|close device (remove mapping)
+status|mapping|show active device status
+dump|device|show on-disk information
+plan|device|show sizes and offsets, and touch nothing
+table|device device text|show the line that opens device elsewhere
+features||show what this kernel's dm-verity accepts
+benchmark||show how fast this machine hashes
+"
+# Actions, names, kind of value, description.
+_veritysetup_options="
+all|-? --help||Show this help message
+all|--usage||Display brief usage
+all|-V --version||Print package version
+format plan|--append||Put hash tree (and FEC) behind the data of one image
+all|-q --batch-mode||Do not ask for confirmation, show no progress
+table|--boot-data-device|device|The data device's name where the line is used
+table|--boot-fec-device|device|The FEC device's name where the line is used
+table|--boot-hash-device|device|The hash device's name where the line is used
+close|--cancel-deferred||Cancel a previously set deferred device removal
+open table|--check-at-most-once||Verify data block only the first time it is read
+table|--cmdline||Show systemd's kernel command line parameters
+format verify repair open plan table benchmark|--data-block-size|size|Block size on the data device
+format verify repair open plan table|--data-blocks|text|The number of blocks in the data file
+plan|--data-size|text|The size of data that are not there yet
+all|--debug||Show debug messages
+close|--deferred||Device removal is deferred until the last user closes it
+format|--deterministic||Derive salt and UUID from the other parameters
+table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
+repair|--dry-run||Only show what would be repaired
+open table|--error-as-corruption||Handle IO error as corruption
+format verify repair open dump plan table|--fec-device|device|Path to device with error correction data
+format verify repair open dump plan table|--fec-offset|text|Starting offset on the FEC device
+format verify repair open dump plan table|--fec-roots|roots|FEC parity bytes
+format verify repair open plan table benchmark|--format|format|Format type (1 - normal, 0 - original Chrome OS)
+format verify repair open plan table benchmark|-h --hash|hash|Hash algorithm
+format verify repair open plan table|--hash-block-size|size|Block size on the hash device
+format verify repair open dump plan table|--hash-offset|offset|Starting offset on the hash device
+open table|--ignore-corruption||Ignore corruption, log it only
+open table|--ignore-zero-blocks||Do not verify zeroed blocks
+format verify repair open close status dump plan table features|--json||Print one JSON object instead of text
+open|--no-fallback||Fail if the kernel refuses an option that is only about speed
+format verify repair open plan table|--no-superblock||Do not use verity superblock
+open table|--panic-on-corruption||Panic kernel if corruption is detected
+format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
+format verify repair|--progress-frequency|text|Show progress in lines, one every <secs> seconds
+format verify repair|--progress-json||Show progress as lines of JSON
+open table|--restart-on-corruption||Restart kernel if corruption is detected
+format verify repair open table|--root-hash-file|file|Path to root hash file
+open table|--root-hash-signature|file|Path to root hash signature file
+format verify repair open table benchmark|-s --salt|text|Salt
+format|--salt-seed|text|Derive salt and UUID from a text
+open|--shared||Share data device with another verity segment
+verify|--strict||Fail also if FEC can repair all errors
+format verify repair benchmark|--threads|text|Threads that hash (default: one for each processor)
+dump|--tree||Draw the levels of the hash tree
+open table|--use-tasklets||Use kernel tasklets for performance
+format|--uuid|text|UUID for device to use
+all|-v --verbose||Shows more detailed error messages
+table|--veritytab|text|Show the line for /etc/veritytab
+"
+_veritysetup_hashes="
+sha256 sha512 sha1 sha224 sha384 sha512-224 sha512-256 sha3-224 sha3-256 sha3-384 sha3-512
+blake2b-160 blake2b-256 blake2b-384 blake2b-512 blake2s-128 blake2s-160 blake2s-224 blake2s-256
+ripemd160 rmd160 whirlpool wp512 sm3 md5 streebog256 stribog256 streebog512 stribog512
+"
+
+# The dm-verity mappings; sysfs names them also to those who may not ask device-mapper.
+_veritysetup_mappings() {
+    local uuid
+    for uuid in "${VERITYSETUP_SYSFS:-/sys}"/block/dm-*/dm/uuid; do
+        [[ -r $uuid && $(<"$uuid") == CRYPT-VERITY-* ]] && printf '%s\n' "$(<"${uuid%uuid}name")"
+    done
+}
+
+# The words up to the cursor as the command sees them: readline also breaks them at = and :.
+_veritysetup_split() {
+    local line=$COMP_LINE index piece glued
+    words=()
+    for ((index = 0; index <= COMP_CWORD; index++)); do
+        piece=${COMP_WORDS[index]}
+        glued=${line%%[![:space:]]*}
+        line=${line#"$glued"}
+        line=${line#"$piece"}
+        if [[ $index -gt 0 && -z $glued && ${#words[@]} -gt 0 ]]; then
+            words[${#words[@]} - 1]+=$piece
+        else
+            words+=("$piece")
+        fi
+    done
+}
+
+_veritysetup() {
+    local words current action='' rest=0 only_arguments='' awaited='' appended='' word actions names kind help
+    local -A kinds=() arguments=()
+    COMPREPLY=()
+    _veritysetup_split
+
+    while IFS='|' read -r names kind help; do
+        [[ -n $names ]] && arguments[$names]=$kind
+    done <<<"$_veritysetup_actions"
+    while IFS='|' read -r actions names kind help; do
+        for word in $names; do kinds[$word]=$kind; done
+    done <<<"$_veritysetup_options"
+
+    # What stands before the cursor: the action, how many arguments it has, an option that waits for its value.
+    current=${words[${#words[@]} - 1]}
+    for word in "${words[@]:1:${#words[@]}-2}"; do
+        if [[ -n $awaited ]]; then
+            awaited=
+        elif [[ -z $only_arguments && $word == -?* ]]; then
+            [[ $word == -- ]] && only_arguments=yes
+            [[ $word == --append ]] && appended=yes
+            [[ -n ${kinds[$word]-} ]] && awaited=$word
+        elif [[ -z $action ]]; then
+            action=$word
+        else
+            ((++rest))
+        fi
+    done
+
+    # What is wanted, and where in the word it starts.
+    local wanted='' value=$current before=''
+    if [[ -n $awaited ]]; then
+        wanted=${kinds[$awaited]}
+    elif [[ -z $only_arguments && $current == --*=* ]]; then
+        before=${current%%=*}
+        value=${current#*=}
+        wanted=${kinds[$before]-}
+        before+='='
+    elif [[ -z $only_arguments && $current == -* ]]; then
+        wanted=options
+    elif [[ -z $action ]]; then
+        wanted=actions
+    else
+        local -a all
+        read -ra all <<<"${arguments[$action]-}"
+        [[ -n $appended ]] && all=("${all[@]:0:1}")
+        wanted=${all[rest]-}
+    fi
+
+    local -a found=()
+    case $wanted in
+    options)
+        while IFS='|' read -r actions names kind help; do
+            local canonical=$action
+            case $action in create) canonical=open ;; remove) canonical=close ;; esac
+            [[ -n $names && ( -z $action || $actions == all || " $actions " == *" $canonical "* ) ]] || continue
+            for word in $names; do
+                [[ -n $kind && $word == --* ]] && word+='='
+                found+=("$word")
+            done
+        done <<<"$_veritysetup_options"
+        ;;
+    actions) found=("${!arguments[@]}") ;;
+    device | file)
+        # readline's own, which knows about quotes; it looks at what stands behind the =.
+        compopt -o default
+        return
+        ;;
+    mapping)
+        mapfile -t found < <(_veritysetup_mappings)
+        ;;
+    hash) read -r -d '' -a found <<<"$_veritysetup_hashes" ;;
+    size) found=(512 1024 2048 4096 8192 16384 32768 65536 131072 262144 524288) ;;
+    roots) found=({2..24}) ;;
+    format) found=(0 1) ;;
+    offset) case $action in verify | repair | open | create | dump | table) found=(auto) ;; esac ;;
+    esac
+
+    # readline replaces only what stands behind the last = or :.
+    local strip='' index
+    for ((index = ${#current}; index > 0; index--)); do
+        if [[ ${current:index-1:1} == [=:] && $COMP_WORDBREAKS == *"${current:index-1:1}"* ]]; then
+            strip=${current:0:index}
+            break
+        fi
+    done
+    for word in "${found[@]}"; do
+        [[ $word == "$value"* ]] || continue
+        word=$before$word
+        word=${word#"$strip"}
+        [[ $wanted == mapping ]] && printf -v word %q "$word"
+        COMPREPLY+=("$word")
+    done
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == --*= ]] && compopt -o nospace
+    return 0
+}
+
+complete -F _veritysetup veritysetup

@@ -1,0 +1,198 @@
+# Completion of veritysetup for fish.
+#
+# The three tables are the same in the files for bash, zsh and fish; a test holds them against the command's own table of
+# options. VERITYSETUP_SYSFS says where sysfs is, for tests.
+
+# Name, kinds of arguments, description.
+set -g __veritysetup_actions "
+format|device device|format device
+verify|device device text|verify device
+repair|device device text|repair device with its FEC device
+open|device text device text|open device as <name>
+create|text device device text|open device as <name>
+close|mapping|close device (remove mapping)
+remove|mapping|close device (remove mapping)
+status|mapping|show active device status
+dump|device|show on-disk information
+plan|device|show sizes and offsets, and touch nothing
+table|device device text|show the line that opens device elsewhere
+features||show what this kernel's dm-verity accepts
+benchmark||show how fast this machine hashes
+"
+# Actions, names, kind of value, description.
+set -g __veritysetup_options "
+all|-? --help||Show this help message
+all|--usage||Display brief usage
+all|-V --version||Print package version
+format plan|--append||Put hash tree (and FEC) behind the data of one image
+all|-q --batch-mode||Do not ask for confirmation, show no progress
+table|--boot-data-device|device|The data device's name where the line is used
+table|--boot-fec-device|device|The FEC device's name where the line is used
+table|--boot-hash-device|device|The hash device's name where the line is used
+close|--cancel-deferred||Cancel a previously set deferred device removal
+open table|--check-at-most-once||Verify data block only the first time it is read
+table|--cmdline||Show systemd's kernel command line parameters
+format verify repair open plan table benchmark|--data-block-size|size|Block size on the data device
+format verify repair open plan table|--data-blocks|text|The number of blocks in the data file
+plan|--data-size|text|The size of data that are not there yet
+all|--debug||Show debug messages
+close|--deferred||Device removal is deferred until the last user closes it
+format|--deterministic||Derive salt and UUID from the other parameters
+table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
+repair|--dry-run||Only show what would be repaired
+open table|--error-as-corruption||Handle IO error as corruption
+format verify repair open dump plan table|--fec-device|device|Path to device with error correction data
+format verify repair open dump plan table|--fec-offset|text|Starting offset on the FEC device
+format verify repair open dump plan table|--fec-roots|roots|FEC parity bytes
+format verify repair open plan table benchmark|--format|format|Format type (1 - normal, 0 - original Chrome OS)
+format verify repair open plan table benchmark|-h --hash|hash|Hash algorithm
+format verify repair open plan table|--hash-block-size|size|Block size on the hash device
+format verify repair open dump plan table|--hash-offset|offset|Starting offset on the hash device
+open table|--ignore-corruption||Ignore corruption, log it only
+open table|--ignore-zero-blocks||Do not verify zeroed blocks
+format verify repair open close status dump plan table features|--json||Print one JSON object instead of text
+open|--no-fallback||Fail if the kernel refuses an option that is only about speed
+format verify repair open plan table|--no-superblock||Do not use verity superblock
+open table|--panic-on-corruption||Panic kernel if corruption is detected
+format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
+format verify repair|--progress-frequency|text|Show progress in lines, one every <secs> seconds
+format verify repair|--progress-json||Show progress as lines of JSON
+open table|--restart-on-corruption||Restart kernel if corruption is detected
+format verify repair open table|--root-hash-file|file|Path to root hash file
+open table|--root-hash-signature|file|Path to root hash signature file
+format verify repair open table benchmark|-s --salt|text|Salt
+format|--salt-seed|text|Derive salt and UUID from a text
+open|--shared||Share data device with another verity segment
+verify|--strict||Fail also if FEC can repair all errors
+format verify repair benchmark|--threads|text|Threads that hash (default: one for each processor)
+dump|--tree||Draw the levels of the hash tree
+open table|--use-tasklets||Use kernel tasklets for performance
+format|--uuid|text|UUID for device to use
+all|-v --verbose||Shows more detailed error messages
+table|--veritytab|text|Show the line for /etc/veritytab
+"
+set -g __veritysetup_hashes "
+sha256 sha512 sha1 sha224 sha384 sha512-224 sha512-256 sha3-224 sha3-256 sha3-384 sha3-512
+blake2b-160 blake2b-256 blake2b-384 blake2b-512 blake2s-128 blake2s-160 blake2s-224 blake2s-256
+ripemd160 rmd160 whirlpool wp512 sm3 md5 streebog256 stribog256 streebog512 stribog512
+"
+
+# Each option that takes a value, under all its names.
+set -g __veritysetup_valued
+for line in (string split -n \n -- $__veritysetup_options)
+    set -l fields (string split '|' -- $line)
+    if test -n "$fields[3]"
+        set -a __veritysetup_valued (string split ' ' -- $fields[2])
+    end
+end
+
+# What stands before the cursor and is no option, nor an option's value.
+function __veritysetup_words
+    set -l awaited
+    set -l only_arguments
+    for word in (commandline -opc)[2..-1]
+        if test -n "$awaited"
+            set awaited
+        else if test -z "$only_arguments"; and string match -qr -- '^-.' $word
+            if test "$word" = --
+                set only_arguments yes
+            else if contains -- $word $__veritysetup_valued
+                set awaited $word
+            end
+        else
+            printf '%s\n' $word
+        end
+    end
+end
+
+# The action, by its newer name.
+function __veritysetup_action
+    switch (__veritysetup_words)[1]
+        case create
+            echo open
+        case remove
+            echo close
+        case '*'
+            __veritysetup_words | head -n 1
+    end
+end
+
+# Whether the action is one of these, or there is none yet.
+function __veritysetup_takes
+    set -l action (__veritysetup_action)
+    test -z "$action"; or contains -- $action $argv
+end
+
+# Whether an argument of this kind comes next.
+function __veritysetup_wants
+    set -l words (__veritysetup_words)
+    test (count $words) -gt 0; or return 1
+    if test (count $words) -gt 1; and contains -- --append (commandline -opc)
+        return 1
+    end
+    for line in (string split -n \n -- $__veritysetup_actions)
+        set -l fields (string split '|' -- $line)
+        if test "$fields[1]" = "$words[1]"
+            set -l kinds (string split ' ' -- $fields[2])
+            set -l next (count $words)
+            test "$kinds[$next]" = $argv[1]
+            return
+        end
+    end
+    return 1
+end
+
+# The dm-verity mappings; sysfs names them also to those who may not ask device-mapper.
+function __veritysetup_mappings
+    set -l sysfs /sys
+    set -q VERITYSETUP_SYSFS; and set sysfs $VERITYSETUP_SYSFS
+    for uuid in $sysfs/block/dm-*/dm/uuid
+        if string match -q 'CRYPT-VERITY-*' <$uuid
+            cat (string replace -r 'uuid$' name $uuid)
+        end
+    end
+end
+
+function __veritysetup_offsets
+    contains -- (__veritysetup_action) verify repair open dump table; and echo auto
+end
+
+complete -c veritysetup -f
+for line in (string split -n \n -- $__veritysetup_actions)
+    set -l fields (string split '|' -- $line)
+    complete -c veritysetup -n 'test -z "$(__veritysetup_action)"' -a $fields[1] -d $fields[3]
+end
+complete -c veritysetup -n '__veritysetup_wants device' -F
+complete -c veritysetup -n '__veritysetup_wants mapping' -a '(__veritysetup_mappings)' -d mapping
+
+for line in (string split -n \n -- $__veritysetup_options)
+    set -l fields (string split '|' -- $line)
+    set -l spec -d $fields[4]
+    test "$fields[1]" = all; or set -a spec -n "__veritysetup_takes $fields[1]"
+    for name in (string split ' ' -- $fields[2])
+        switch $name
+            case '--*'
+                set -a spec -l (string sub -s 3 -- $name)
+            case '-*'
+                set -a spec -s (string sub -s 2 -- $name)
+        end
+    end
+    switch "$fields[3]"
+        case ''
+        case device file
+            set -a spec -r -F
+        case hash
+            set -a spec -x -a "$(string replace -a \n ' ' -- $__veritysetup_hashes)"
+        case size
+            set -a spec -x -a '512 1024 2048 4096 8192 16384 32768 65536 131072 262144 524288'
+        case roots
+            set -a spec -x -a '(seq 2 24)'
+        case format
+            set -a spec -x -a '0 1'
+        case offset
+            set -a spec -x -a '(__veritysetup_offsets)'
+        case '*'
+            set -a spec -x
+    end
+    complete -c veritysetup $spec
+end
