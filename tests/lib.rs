@@ -74,25 +74,26 @@ fn up_to_date(path: PathBuf, made_by: &str) -> Result<PathBuf> {
     }
     let built = fs::metadata(&path)?.modified()?;
     for package in ["lib", "cli"] {
-        if let Some(newer) = newer_source(&workspace().join(package), built)? {
+        let package = workspace().join(package);
+        // Examples and tests are no part of it.
+        if let Some(newer) =
+            newer_than(&package.join("Cargo.toml"), built)?.or(newer_than(&package.join("src"), built)?)
+        {
             bail!("{} is newer than {}: run `{made_by}` first", newer.display(), path.display());
         }
     }
     Ok(path)
 }
 
-/// A file below the folder that is newer and that the binary is built from.
-fn newer_source(folder: &Path, than: SystemTime) -> Result<Option<PathBuf>> {
-    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if let Some(newer) = newer_source(&path, than)? {
-                return Ok(Some(newer));
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "toml")
-            && fs::metadata(&path)?.modified()? > than
-        {
-            return Ok(Some(path));
+/// The file, or a file below the folder, that is newer.
+fn newer_than(path: &Path, than: SystemTime) -> Result<Option<PathBuf>> {
+    let metadata = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if !metadata.is_dir() {
+        return Ok((metadata.modified()? > than).then(|| path.to_owned()));
+    }
+    for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
+        if let Some(newer) = newer_than(&entry?.path(), than)? {
+            return Ok(Some(newer));
         }
     }
     Ok(None)

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use dmverity::table::{TableFec, TableOptions, VerityTable};
+use dmverity::boot::BootImage;
 use dmverity::{Devices, Fec, Formatted, Layout, Params, ParamsBuilder, Progress, Salt, Work, device_size};
 use uuid::Uuid;
 
@@ -40,11 +40,14 @@ fn build() -> Result<(), Box<dyn Error>> {
     let root_hash = formatted.root_hash.to_string();
     fs::write(folder.join("root-hash"), format!("{root_hash}\n"))?;
 
-    let [data_uuid, hash_uuid] = partition_uuids(&formatted)?;
+    let uuids = formatted.root_hash.partition_uuids().ok_or("the root hash is too short")?;
+    // Devices that are not named are the partitions with these UUIDs; the parity is in that of the hash tree.
+    let area = formatted.fec_area.clone().ok_or("there is no parity")?;
+    let image = BootImage::new(&formatted.layout, &formatted.root_hash).fec(area, format!("PARTUUID={}", uuids.hash));
     println!("root hash:           {root_hash}");
-    println!("data partition UUID: {data_uuid}");
-    println!("hash partition UUID: {hash_uuid}");
-    println!("table:               {}", table(&formatted, &data_uuid, &hash_uuid)?);
+    println!("data partition UUID: {}", uuids.data);
+    println!("hash partition UUID: {}", uuids.hash);
+    println!("table:               {}", image.table_line()?);
     if formatted.uncovered_bytes > 0 {
         eprintln!("warning: nothing protects the last {} bytes of {}", formatted.uncovered_bytes, data.display());
     }
@@ -67,22 +70,4 @@ fn format(data: &Path, hash: PathBuf) -> Result<Formatted, Box<dyn Error>> {
     let formatted = dmverity::format(&devices, builder, &Work::default().progress(&progress));
     eprintln!();
     Ok(formatted?)
-}
-
-/// The first and the last 128 bits of the root hash.
-fn partition_uuids(formatted: &Formatted) -> Result<[String; 2], Box<dyn Error>> {
-    let bytes = formatted.root_hash.as_bytes();
-    let (first, last) = (bytes.first_chunk().ok_or("short digest")?, bytes.last_chunk().ok_or("short digest")?);
-    Ok([first, last].map(|bits| Uuid::from_bytes(*bits).to_string()))
-}
-
-/// Start and length in sectors, target, and what the target is told.
-fn table(formatted: &Formatted, data_uuid: &str, hash_uuid: &str) -> Result<String, Box<dyn Error>> {
-    let [data, hash] = [data_uuid, hash_uuid].map(|uuid| format!("PARTUUID={uuid}"));
-    let area = formatted.fec_area.as_ref().ok_or("no parity")?;
-    let start = area.start.ok_or("the parity does not start with a block")?;
-    let fec = TableFec { device: hash.clone(), blocks: area.blocks, start, roots: u32::try_from(FEC_ROOTS)? };
-    let options = TableOptions { fec: Some(fec), ..TableOptions::default() };
-    let table = VerityTable::new(&formatted.layout, formatted.root_hash.clone(), data, hash, options);
-    Ok(format!("0 {} verity {table}", table.sectors().ok_or("too large")?))
 }

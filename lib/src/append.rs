@@ -50,6 +50,24 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 /// behind those or into a device of its own, as `fec` says. What the builder says of the number of data
 /// blocks, of offsets and of FEC does not count.
 ///
+/// ```
+/// use dmverity::{Devices, Params, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let image = directory.path().join("image");
+/// # std::fs::write(&image, [7; 10_000])?;
+/// let made = dmverity::append(&image, Params::builder(), None, &Work::default())?;
+/// assert_eq!((made.plan.padding_bytes, made.plan.total_bytes), (2288, 12_288 + 8192));
+///
+/// // Whoever has nothing but the file and the root hash:
+/// let params = dmverity::load(&image, dmverity::find_hash_offset(&image)?, None)?;
+/// let devices = Devices::new(&image, &image);
+/// assert!(dmverity::verify(&devices, &params, &made.formatted.root_hash, &Work::default())?.is_good());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// A tree that an earlier call has made, and its parity, are replaced. Any other bytes behind a tree are refused. After an
 /// error the file is what it was, but for an older tree, which is gone; a process that is killed leaves nothing that
 /// loads, and that the next call replaces.

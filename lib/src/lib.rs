@@ -36,7 +36,11 @@
 //! | show how far work is, cancel it, choose its threads | [`Work`] | |
 //! | know where everything lies, before or after it is made | [`Layout`] | |
 //! | read an image block by block, each of them checked | [`hash::BlockHasher`] | |
-//! | make a device-mapper table for somebody else to load | [`table::VerityTable`] | |
+//! | know the sizes before there are data | [`Plan`] | |
+//! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
+//! | make the same bytes everywhere | [`Seed`] | |
+//! | write the line by which another system opens an image | [`boot::BootImage`] | |
+//! | make or read a device-mapper table | [`table::VerityTable`] | |
 //! | open an image as a block device | [`dm::activate`] | root |
 //! | ask for the state of an open image | [`dm::status`] | root |
 //! | close it | [`dm::deactivate`] | root |
@@ -72,6 +76,7 @@
 //! | [`params`], [`units`], [`hash`] | the values an image is described by, valid once they exist |
 //! | [`superblock`], [`layout`] | bytes on disk, and where they lie; no I/O |
 //! | [`table`] | device-mapper's table and status lines; strings only |
+//! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
 //! | [`error`] | the one error type |
 
