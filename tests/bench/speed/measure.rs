@@ -193,7 +193,11 @@ impl Bench {
         one.set(last)?;
         sched_setaffinity(Pid::from_raw(0), &one)?;
         let mut runs = [Vec::new(), Vec::new()];
+        // What any program takes to start and end, and what ours takes beyond that.
+        let mut starts = [Vec::new(), Vec::new()];
         for pair in 0..START_UPS {
+            starts[0].push(run(&self.directory, Path::new("true"), &[])?.wall);
+            starts[1].push(run(&self.directory, &self.ours, &["--version"])?.wall);
             for turn in 0..2 {
                 let side = (pair + turn) % 2;
                 runs[side].push(run(&self.directory, [&self.reference, &self.ours][side], &["dump", TREES[0]])?);
@@ -205,7 +209,13 @@ impl Bench {
             bail!("the reference printed\n{reference}ours printed\n{ours}");
         }
         self.remove(&[DATA, TREES[0]])?;
-        Ok(Outcome { line: Some(line(what, REFERENCE_AND_OURS, &runs)), notes: Vec::new() })
+        let [nothing, ours] = starts.map(|times| median(&times));
+        let note = format!(
+            "Starting and ending: `veritysetup --version` takes {} s, `true` {} s.",
+            seconds(ours),
+            seconds(nothing)
+        );
+        Ok(Outcome { line: Some(line(what, REFERENCE_AND_OURS, &runs)), notes: vec![note] })
     }
 
     /// Formats into the files of a side, which are new; with the root hash that it printed.
