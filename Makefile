@@ -16,8 +16,42 @@ BASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || g
 
 SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
 
-.PHONY: help demo test check build static forced vm-shell compat bench bench-chart bench-instructions bench-tasklet \
-	vectors semver fmt clean
+# Where `make install` puts things. DESTDIR stands before all of it, and nothing that is installed contains it.
+PREFIX = /usr/local
+SBINDIR = $(PREFIX)/sbin
+MANDIR = $(PREFIX)/share/man/man8
+MANPAGE = veritysetup.8
+DOCDIR = $(PREFIX)/share/doc/dmverity-tools
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+# Debian's zsh reads another folder of packages than of what the administrator installs.
+ZSHDIR = $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
+# What makes an initramfs looks below /usr only, and for its own folders in /etc.
+INITRAMFSDIR = /usr/share/initramfs-tools
+DRACUTDIR = /usr/lib/dracut/modules.d/90dmverity
+
+# Every file that is installed, as source:destination:mode.
+COMMAND = $(SBINDIR)/veritysetup
+INSTALLED = \
+	$(STATIC):$(COMMAND):755 \
+	man/veritysetup.8:$(MANDIR)/$(MANPAGE):644 \
+	man/veritysetup.schema.json:$(DOCDIR)/veritysetup.schema.json:644 \
+	README.md:$(DOCDIR)/README.md:644 \
+	LICENSE-APACHE:$(DOCDIR)/LICENSE-APACHE:644 \
+	LICENSE-MIT:$(DOCDIR)/LICENSE-MIT:644 \
+	completions/veritysetup.bash:$(BASHDIR)/veritysetup:644 \
+	completions/_veritysetup:$(ZSHDIR)/_veritysetup:644 \
+	completions/veritysetup.fish:$(FISHDIR)/veritysetup.fish:644
+# The same for scripts in which @veritysetup@ stands for the path of the installed command.
+BOOT = \
+	cli/boot/initramfs-tools/hook:$(INITRAMFSDIR)/hooks/dmverity:755 \
+	cli/boot/initramfs-tools/local-top:$(INITRAMFSDIR)/scripts/local-top/dmverity:755 \
+	$(foreach script,$(sort $(wildcard cli/boot/dracut/*.sh)),$(script):$(DRACUTDIR)/$(notdir $(script)):755)
+# Folders that nobody else puts files into.
+OWN_FOLDERS = $(DOCDIR) $(DRACUTDIR)
+
+.PHONY: help demo test check build static forced install uninstall vm-shell compat bench bench-chart \
+	bench-instructions bench-tasklet vectors semver fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,6 +91,30 @@ forced: ## Build a binary for each way to hash that is held to it, for tests and
 			$(CARGO) build --release --locked -p veritysetup --target $(TARGET); \
 		cp target/$(TARGET)/release/veritysetup target/forced/veritysetup-$$backend; \
 	done
+
+# Only what is missing: who installs is often root, who has built seldom.
+$(STATIC):
+	@echo "$(STATIC) is not there, so it is built first"
+	$(MAKE) static
+
+install: $(STATIC) ## Install below PREFIX what has been built: make install PREFIX=/usr DESTDIR=/tmp/root
+	@set -e; for file in $(INSTALLED) $(BOOT); do \
+		mode=$${file##*:}; file=$${file%:*}; from=$${file%%:*}; to="$(DESTDIR)$${file#*:}"; \
+		echo "$$from -> $$to"; \
+		install -D -m $$mode "$$from" "$$to"; \
+		case " $(BOOT) " in *" $$from:"*) \
+			sed 's|@veritysetup@|$(COMMAND)|g' "$$from" >"$$to" ;; \
+		esac; \
+	done
+	@[ -n "$(DESTDIR)" ] || echo "An initramfs has it when it is made again: update-initramfs -u, or dracut --force"
+
+uninstall: ## Take away what make install installed, with the same PREFIX and DESTDIR
+	@set -e; for file in $(INSTALLED) $(BOOT); do \
+		file=$${file%:*}; file="$(DESTDIR)$${file#*:}"; \
+		echo "$$file is removed"; \
+		rm -f "$$file"; \
+	done
+	@for folder in $(OWN_FOLDERS); do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done
 
 vm-shell: ## Open a shell on a real kernel: make vm-shell KERNEL=6.1
 	tests/setup.sh build test

@@ -11,6 +11,7 @@ mod fec_reference;
 mod fec_repair;
 mod golden;
 mod holes;
+mod install;
 mod interrupted;
 mod json;
 mod manual;
