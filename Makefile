@@ -50,7 +50,10 @@ BOOT = \
 # Folders that nobody else puts files into.
 OWN_FOLDERS = $(DOCDIR) $(DRACUTDIR)
 
-.PHONY: help demo test check build static forced install uninstall vm-shell compat bench bench-chart \
+CARGO_DEB := target/tools/bin/cargo-deb
+DEB_ROOT := target/deb/root
+
+.PHONY: help demo test check build static forced install uninstall deb test-deb vm-shell compat bench bench-chart \
 	bench-instructions bench-tasklet vectors semver fmt clean
 
 help: ## List the targets
@@ -115,6 +118,25 @@ uninstall: ## Take away what make install installed, with the same PREFIX and DE
 		rm -f "$$file"; \
 	done
 	@for folder in $(OWN_FOLDERS); do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done
+
+$(CARGO_DEB):
+	@echo "cargo-deb is not in target/tools, so it is built first; this happens once and needs the network"
+	$(CARGO) install --root target/tools --locked cargo-deb
+
+# The package is made of what `make install` installs, but for names that the distribution's own package has.
+deb: $(CARGO_DEB) ## Build a Debian package that lives beside the distribution's veritysetup
+	tests/setup.sh build
+	$(MAKE) static
+	rm -rf $(DEB_ROOT) target/deb/*.deb
+	$(MAKE) install DESTDIR=$(DEB_ROOT) PREFIX=/usr SBINDIR=/usr/lib/dmverity-tools MANPAGE=veritysetup.dmverity.8
+	$(CARGO_DEB) --locked --offline --no-build --no-strip --quiet -p veritysetup --output target/deb/ \
+		$(if $(MAINTAINER),--maintainer "$(MAINTAINER)")
+	@ls target/deb/*.deb
+
+test-deb: ## Test the Debian package in fresh systems: make test-deb SUITES="trixie bookworm"
+	tests/setup.sh deb
+	$(MAKE) deb
+	tests/deb/run.sh target/deb/*.deb $(SUITES)
 
 vm-shell: ## Open a shell on a real kernel: make vm-shell KERNEL=6.1
 	tests/setup.sh build test

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that are missing for what is to be done, and says which.
-#   tests/setup.sh build|test|demo|bench...
+#   tests/setup.sh build|test|demo|bench|deb...
 # Needs no network when nothing is missing.
 set -eu
 
@@ -19,6 +19,8 @@ demo="$machines squashfs-tools"
 bench="$machines valgrind"
 # Older systems have it in util-linux.
 command -v fincore >/dev/null || bench="$bench util-linux-extra"
+# What makes fresh systems to install packages in, and the key that the archive of Debian is signed with.
+deb="mmdebstrap debian-archive-keyring util-linux"
 
 packages=
 for group in "$@"; do
@@ -27,8 +29,9 @@ for group in "$@"; do
     test) packages="$packages $test" ;;
     demo) packages="$packages $demo" ;;
     bench) packages="$packages $bench" ;;
+    deb) packages="$packages $deb" ;;
     *)
-        echo "usage: tests/setup.sh build|test|demo|bench..." >&2
+        echo "usage: tests/setup.sh build|test|demo|bench|deb..." >&2
         exit 2
         ;;
     esac

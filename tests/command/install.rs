@@ -148,3 +148,27 @@ fn a_missing_command_is_built_first_and_that_is_said() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("is not there, so it is built first"), "{text}");
 }
+
+/// The newest entry of the package's changelog is of the version that is packaged: `make deb` takes both as they are.
+#[test]
+fn the_packages_changelog_is_of_this_version() {
+    let changelog = fs::read_to_string(workspace().join("cli/deb/changelog")).expect("readable");
+    let first = changelog.lines().next().unwrap_or_default();
+    assert!(first.starts_with(concat!("dmverity-tools (", env!("CARGO_PKG_VERSION"), "-1) ")), "{first}");
+}
+
+/// The package contains what `make install` does, but for the licences, which are in its copyright file.
+#[test]
+fn the_package_has_what_is_installed() {
+    let manifest = fs::read_to_string(workspace().join("cli/Cargo.toml")).expect("readable");
+    for path in expected("/usr", "vendor-completions").into_keys() {
+        let path = match path.as_str() {
+            "/usr/sbin/veritysetup" => "/usr/lib/dmverity-tools/veritysetup",
+            "/usr/share/man/man8/veritysetup.8" => "/usr/share/man/man8/veritysetup.dmverity.8",
+            path if path.contains("/LICENSE-") => continue,
+            path if path.starts_with("/usr/lib/dracut/") => "/usr/lib/dracut/modules.d/90dmverity/*.sh",
+            path => path,
+        };
+        assert!(manifest.contains(&format!("[\"../target/deb/root{path}\", ")), "{path} is not in the package");
+    }
+}
