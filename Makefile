@@ -124,9 +124,9 @@ $(CARGO_DEB):
 	$(CARGO) install --root target/tools --locked cargo-deb
 
 # The package is made of what `make install` installs, but for names that the distribution's own package has.
-deb: $(CARGO_DEB) ## Build a Debian package that lives beside the distribution's veritysetup
+deb: ## Build a Debian package that lives beside the distribution's veritysetup
 	tests/setup.sh build
-	$(MAKE) static
+	$(MAKE) $(CARGO_DEB) static
 	rm -rf $(DEB_ROOT) target/deb/*.deb
 	$(MAKE) install DESTDIR=$(DEB_ROOT) PREFIX=/usr SBINDIR=/usr/lib/dmverity-tools MANPAGE=veritysetup.dmverity.8
 	$(CARGO_DEB) --locked --offline --no-build --no-strip --quiet -p veritysetup --output target/deb/ \

@@ -50,7 +50,7 @@ for suite in "$@"; do
     tar -x -f "$system" -C "$root" --numeric-owner --exclude='./dev/*'
     mount -t proc proc "$root/proc"
     # Device nodes cannot be made in a user namespace, but lent.
-    mount -t tmpfs tmpfs "$root/dev"
+    mount -t tmpfs -o mode=755 tmpfs "$root/dev"
     for node in null zero full random urandom tty; do
         : >"$root/dev/$node"
         mount --bind "/dev/$node" "$root/dev/$node"
