@@ -1,0 +1,34 @@
+#!/bin/bash
+# dracut module: opens the root device with dm-verity where the kernel command line has `roothash=`.
+# shellcheck disable=SC2154 # variables of dracut
+
+check() {
+    require_binaries @veritysetup@ || return 1
+    # Always taken in: whether it does anything is said on the kernel command line.
+    return 0
+}
+
+depends() {
+    # Rules by which udev makes /dev/mapper/root, and what mounts it.
+    echo dm rootfs-block
+}
+
+installkernel() {
+    # By these names modprobe finds all variants of a hash algorithm. Whatever this host uses: the root device may be another
+    # one's.
+    hostonly='' instmods dm_mod dm_verity reed_solomon sha256 sha512
+}
+
+install() {
+    inst_multiple dd modprobe
+    inst_binary @veritysetup@ /usr/sbin/veritysetup
+    inst_simple "$moddir/verity-root.sh" /usr/lib/dmverity/verity-root.sh
+    # Before root= is taken for what it says.
+    inst_hook cmdline 94 "$moddir/parse-verity.sh"
+    inst_hook initqueue/settled 50 "$moddir/open-verity.sh"
+    inst_hook initqueue/timeout 50 "$moddir/open-verity.sh"
+    if dracut_module_included systemd; then
+        inst_script "$moddir/verity-generator.sh" "$systemdutildir/system-generators/dracut-dmverity-generator"
+    fi
+    dracut_need_initqueue
+}
