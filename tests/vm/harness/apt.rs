@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
@@ -92,6 +92,29 @@ impl Apt {
             bail!("apt-get downloaded {unpacked} packages instead of {}", packages.join(", "));
         }
         fs::remove_dir_all(&downloads)?;
+        Ok(())
+    }
+
+    /// Downloads the packages and everything that they depend on, checks them against the signed lists, and unpacks them
+    /// over each other into `into`, where a link in place of a folder stays one. None of their scripts runs.
+    pub fn unpack_with_dependencies(&self, packages: &[&str], into: &Path) -> Result<()> {
+        let mut apt = self.command("apt-get")?;
+        apt.args(["-q", "-y", "--no-install-recommends", "--download-only", "-o", "Debug::NoLocking=1", "install"]);
+        process::output(apt.args(packages)).with_context(|| format!("cannot download {}", packages.join(", ")))?;
+        for entry in fs::read_dir(self.folder.join("cache/archives"))? {
+            let archive = entry?.path();
+            if archive.extension().is_some_and(|extension| extension == "deb") {
+                let mut contents = process::command("dpkg-deb")?;
+                let mut contents = contents.arg("--fsys-tarfile").arg(&archive).stdout(Stdio::piped()).spawn()?;
+                let pipe = contents.stdout.take().context("dpkg-deb has a standard output")?;
+                let mut tar = process::command("tar")?;
+                tar.args(["-x", "--keep-directory-symlink", "--no-same-owner", "-C"]).arg(into).stdin(pipe);
+                process::output(&mut tar).with_context(|| format!("cannot unpack {}", archive.display()))?;
+                if !contents.wait()?.success() {
+                    bail!("cannot read {}", archive.display());
+                }
+            }
+        }
         Ok(())
     }
 

@@ -18,9 +18,12 @@ fn package(program: &str) -> &str {
         "dpkg-deb" | "dpkg" => "dpkg",
         "veritysetup" => "cryptsetup-bin",
         "dmsetup" => "dmsetup",
-        "blockdev" | "ipcrm" | "setpriv" => "util-linux",
-        "losetup" => "mount",
-        "cat" | "cut" | "date" | "dd" | "id" | "rm" | "sha256sum" | "stat" | "tr" | "uname" => "coreutils",
+        "blockdev" | "ipcrm" | "setpriv" | "unshare" => "util-linux",
+        "losetup" | "mount" => "mount",
+        "sfdisk" => "fdisk",
+        "cat" | "chroot" | "cp" | "cut" | "date" | "dd" | "id" | "rm" | "sha256sum" | "stat" | "tr" | "uname" => {
+            "coreutils"
+        }
         "keyctl" => "keyutils",
         "openssl" => "openssl",
         "lz4" => "lz4",

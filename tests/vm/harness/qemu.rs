@@ -28,6 +28,15 @@ pub enum Clock {
     Instructions,
 }
 
+/// What a machine has beyond what all have.
+#[derive(Debug, Default, Clone)]
+pub struct Extras {
+    /// More words for the kernel's command line.
+    pub options: String,
+    /// Images of disks: `/dev/vda` and so on. The machine cannot write to them.
+    pub disks: Vec<PathBuf>,
+}
+
 /// A running machine; it is killed when dropped.
 #[derive(Debug)]
 pub struct Machine {
@@ -38,6 +47,18 @@ pub struct Machine {
 impl Machine {
     /// Starts a machine with this kernel, initramfs and number of processors.
     pub fn start(kernel: &Path, initramfs: &Path, console: &Console, processors: u8, clock: Clock) -> Result<Self> {
+        Self::start_with(kernel, initramfs, console, processors, clock, &Extras::default())
+    }
+
+    /// The same, with disks and more words on the kernel's command line.
+    pub fn start_with(
+        kernel: &Path,
+        initramfs: &Path,
+        console: &Console,
+        processors: u8,
+        clock: Clock,
+        extras: &Extras,
+    ) -> Result<Self> {
         // setpriv becomes qemu, with the request to be killed when this thread ends: a harness that is killed itself
         // leaves no machine behind.
         let mut command = Command::new(process::find("setpriv")?);
@@ -55,12 +76,14 @@ impl Machine {
         // watchdogs and the check of the timer's interrupt would only notice that the emulation is slow.
         let options =
             "console=ttyS0 quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1 no_timer_check";
-        command.args(["-append", options]);
+        command.arg("-append").arg(format!("{options} {}", extras.options).trim_end());
+        for disk in &extras.disks {
+            let file = escaped(disk);
+            command.arg("-drive").arg(format!("file={file},format=raw,if=virtio,readonly=on,file.locking=off"));
+        }
         match console {
             Console::File(log) => {
-                let mut chardev = std::ffi::OsString::from("file,id=console,path=");
-                // A comma in a path has to be doubled in qemu's options.
-                chardev.push(log.to_string_lossy().replace(',', ",,"));
+                let chardev = format!("file,id=console,path={}", escaped(log));
                 command.args(["-monitor", "none", "-chardev"]).arg(chardev).args(["-serial", "chardev:console"]);
                 command.args(["-serial", "stdio"]);
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -72,6 +95,11 @@ impl Machine {
         let child = command.spawn().context("cannot start qemu")?;
         Ok(Self { child })
     }
+}
+
+/// A path for qemu's options, where a comma has to be doubled.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
 }
 
 impl Drop for Machine {
