@@ -53,7 +53,7 @@ OWN_FOLDERS = $(DOCDIR) $(DRACUTDIR)
 CARGO_DEB := target/tools/bin/cargo-deb
 DEB_ROOT := target/deb/root
 
-.PHONY: help demo test check build static forced install uninstall deb test-deb vm-shell compat bench bench-chart \
+.PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat bench bench-chart \
 	bench-instructions bench-tasklet vectors semver fmt clean
 
 help: ## List the targets
@@ -68,6 +68,11 @@ test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	tests/setup.sh build test
 	$(MAKE) check static forced
 	$(CARGO) test --workspace --locked
+
+test-boot: ## Boot from dm-verity with initramfs-tools and dracut: more cases than `make test` has time for
+	tests/setup.sh build test
+	$(MAKE) static
+	$(CARGO) test --locked -p dmverity-tests --test boot -- --include-ignored
 
 check: ## Check formatting and lints
 	$(CARGO) fmt --all --check

@@ -1,0 +1,215 @@
+//! The cases: what the machine is told on its kernel's command line, and what its console has to show.
+
+use super::disks::{Disk, Disks, FILE_SYSTEM, PARITY};
+use super::tree::Framework::{self, Dracut, DracutPlain, InitramfsTools, Klibc};
+
+/// How a machine ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With the root file system's own first process, whatever becomes of it.
+    Booted,
+    /// In the initramfs.
+    Refused,
+}
+
+/// One machine.
+#[derive(Debug)]
+pub(crate) struct Case {
+    /// What the test is called, after the framework.
+    pub(crate) name: &'static str,
+    /// What makes its initramfs.
+    pub(crate) frameworks: &'static [Framework],
+    /// Those of them that only `make test-boot` tries.
+    pub(crate) long: &'static [Framework],
+    /// What it boots from.
+    pub(crate) disk: Disk,
+    /// Words on the kernel's command line. `{hash}` is the root hash, `{whole}` says where the hash tree of a whole disk
+    /// is, up to its options, which can go on after it, `{parity}` where its parity is.
+    options: &'static str,
+    /// What has to come of it.
+    pub(crate) end: End,
+    /// Regular expressions for what the console shows, with `{hash}` and `{story}`.
+    pub(crate) shows: &'static [&'static str],
+    /// What it must not show.
+    pub(crate) hides: &'static [&'static str],
+}
+
+/// Both kinds, and dracut with systemd only: the other one differs in what runs first.
+const BOTH: &[Framework] = &[InitramfsTools, Dracut];
+const ALL: &[Framework] = &[InitramfsTools, Klibc, Dracut, DracutPlain];
+
+/// All of them.
+pub(crate) const CASES: &[Case] = &[
+    // Nothing but the root hash. `rw` changes nothing.
+    Case {
+        name: "boots",
+        frameworks: ALL,
+        long: &[DracutPlain],
+        disk: Disk::Partitions,
+        options: "roothash={hash} rw",
+        end: End::Booted,
+        shows: &[
+            "^mounted: /dev/mapper/root ext4 ro\\b",
+            "^hello: hello from the root file system$",
+            "^  type:        VERITY$",
+            "^  status:      verified$",
+            "^  root hash:   {hash}$",
+            "^  data device: /dev/vda1$",
+            "^  hash device: /dev/vda2$",
+            "^story: {story} ",
+            "^END$",
+        ],
+        hides: &["written", "dmverity: "],
+    },
+    // Options reach the kernel, which panics when /story is read. The plain device in `root=` is not booted.
+    Case {
+        name: "panic-on-corruption",
+        frameworks: BOTH,
+        long: &[],
+        disk: Disk::StoryWrong,
+        options: "root=/dev/vda rw roothash={hash} {whole},panic-on-corruption,check-at-most-once",
+        end: End::Booted,
+        shows: &[
+            "^mounted: /dev/mapper/root ext4 ro\\b",
+            "^  flags:       panic_on_corruption check_at_most_once ?$",
+            "^flags are over$",
+            "Kernel panic - not syncing: dm-verity device corrupted",
+        ],
+        hides: &["story: ", "written", "dmverity: "],
+    },
+    // The same wrong byte, corrected.
+    Case {
+        name: "corrected",
+        frameworks: BOTH,
+        long: BOTH,
+        disk: Disk::StoryWrong,
+        options: "roothash={hash} {whole},fec-device=/dev/vda,fec-offset={parity},fec-roots=2",
+        end: End::Booted,
+        shows: &["^mounted: /dev/mapper/root ext4 ro\\b", "^  FEC device:  /dev/vda$", "^story: {story} ", "^END$"],
+        hides: &["dmverity: "],
+    },
+    // The device in `root=` is not even waited for.
+    Case {
+        name: "root-elsewhere",
+        frameworks: BOTH,
+        long: BOTH,
+        disk: Disk::Whole,
+        options: "root=LABEL=nowhere roothash={hash} {whole},ignore-zero-blocks",
+        end: End::Booted,
+        shows: &["^mounted: /dev/mapper/root ext4 ro\\b", "^  flags:       ignore_zero_blocks ?$", "^END$"],
+        hides: &["dmverity: "],
+    },
+    // One wrong byte, and the plain device could be booted.
+    Case {
+        name: "tampered",
+        frameworks: BOTH,
+        long: &[],
+        disk: Disk::FirstBlockWrong,
+        options: "root=/dev/vda roothash={hash} {whole}",
+        end: End::Refused,
+        shows: &[
+            "dmverity: cannot open the root device: its first blocks do not have the root hash {hash}",
+            "^hint: the root hash on the command line is wrong, or the data or the hash device was changed$",
+            "^hint: data device: /dev/vda, hash device: /dev/vda$",
+        ],
+        hides: &[],
+    },
+    Case {
+        name: "wrong-root-hash",
+        frameworks: ALL,
+        long: &[Dracut, DracutPlain],
+        disk: Disk::Whole,
+        options: "root=/dev/vda \
+                  roothash=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef {whole}",
+        end: End::Refused,
+        shows: &["dmverity: cannot open the root device: its first blocks do not have the root hash 0123"],
+        hides: &[],
+    },
+    // The command's own words follow.
+    Case {
+        name: "refused",
+        frameworks: BOTH,
+        long: &[Dracut],
+        disk: Disk::Whole,
+        options: "root=/dev/vda roothash={hash} systemd.verity_root_data=/dev/vda systemd.verity_root_hash=/dev/vda \
+                  systemd.verity_root_options=hash-offset=4096",
+        end: End::Refused,
+        shows: &[
+            "dmverity: cannot open the root device: veritysetup open failed$",
+            "^Device /dev/vda is not a valid VERITY device\\.$",
+        ],
+        hides: &[],
+    },
+    // The partitions that follow from the root hash are not on this disk.
+    Case {
+        name: "missing-device",
+        frameworks: BOTH,
+        long: &[],
+        disk: Disk::Whole,
+        options: "root=/dev/vda roothash={hash} {patience}",
+        end: End::Refused,
+        shows: &[
+            "dmverity: cannot open the root device: /dev/disk/by-partuuid/[-0-9a-f]{36} does not exist \
+             \\(waited for [0-9]+ seconds\\)",
+            "^hint: block devices that are there:.* vda",
+            "^hint: without systemd.verity_root_data= it is the partition with the root hash's first half as UUID$",
+        ],
+        hides: &[],
+    },
+    // Nor is another kind of root device booted.
+    Case {
+        name: "unknown-option",
+        frameworks: BOTH,
+        long: &[Dracut],
+        disk: Disk::Whole,
+        options: "root=/dev/nfs roothash={hash} {whole},nofail,panic-on-corruptoin",
+        end: End::Refused,
+        shows: &["dmverity: cannot open the root device: systemd.verity_root_options= has the unknown option \
+             panic-on-corruptoin$"],
+        hides: &[],
+    },
+    // Without a root hash everything is as if this was not installed.
+    Case {
+        name: "not-asked",
+        frameworks: BOTH,
+        long: &[Dracut],
+        disk: Disk::Whole,
+        options: "root=/dev/vda ro systemd.verity_root_data=/dev/vda",
+        end: End::Booted,
+        shows: &[
+            "^mounted: /dev/(vda|root) ext4 ro\\b",
+            "^hello: hello from",
+            "/dev/mapper/root is inactive|Cannot initialize device-mapper",
+            "^END$",
+        ],
+        hides: &["dmverity: "],
+    },
+    Case {
+        name: "switched-off",
+        frameworks: BOTH,
+        long: BOTH,
+        disk: Disk::Whole,
+        options: "root=/dev/vda ro roothash={hash} {whole} rd.systemd.verity=no",
+        end: End::Booted,
+        shows: &[
+            "^mounted: /dev/(vda|root) ext4 ro\\b",
+            "/dev/mapper/root is inactive|Cannot initialize device-mapper",
+            "^END$",
+        ],
+        hides: &["dmverity: "],
+    },
+];
+
+impl Case {
+    /// The words for the kernel's command line.
+    pub(crate) fn options(&self, framework: Framework, disks: &Disks) -> String {
+        let whole = format!(
+            "systemd.verity_root_data=/dev/vda systemd.verity_root_hash=/dev/vda \
+             systemd.verity_root_options=hash-offset={FILE_SYSTEM}"
+        );
+        // initramfs-tools waits for 30 seconds at least.
+        let patience = if framework == InitramfsTools { "rootdelay=3" } else { "rd.timeout=3" };
+        let options = self.options.replace("{hash}", &disks.root_hash).replace("{whole}", &whole);
+        options.replace("{parity}", &PARITY.to_string()).replace("{patience}", patience)
+    }
+}

@@ -1,0 +1,134 @@
+//! The test `boot`: Debian's kernel with an initramfs made by Debian's initramfs-tools or dracut boots from a root file
+//! system on dm-verity, or refuses to, each case a machine of its own named `FRAMEWORK/CASE`. Those that show little more
+//! than the same case of another framework are ignored unless `make test-boot` asks for them.
+
+mod cases;
+mod disks;
+mod shells;
+mod tree;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use dmverity_tests::vm::console::Console;
+use dmverity_tests::vm::qemu::{self, Extras, Machine};
+use dmverity_tests::vm::{paths, process};
+use libtest_mimic::{Arguments, Trial};
+use regex_lite::Regex;
+
+use cases::{CASES, Case, End};
+use disks::Disks;
+use tree::{Built, Framework};
+
+/// After this long a machine is given up; usually it takes a tenth of it.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// What the kernel says last when it was halted; the machine stays on.
+const HALTED: &str = "System halted";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let workshop = Arc::new(Workshop::new());
+    let mut trials = shells::trials();
+    for case in CASES {
+        for framework in case.frameworks {
+            let workshop = Arc::clone(&workshop);
+            let test = move || workshop.run(case, *framework).map_err(|error| format!("{error:#}").into());
+            let trial = Trial::test(format!("{}/{}", framework.name(), case.name), test);
+            trials.push(trial.with_ignored_flag(case.long.contains(framework)));
+        }
+    }
+    let code = libtest_mimic::run(&arguments, trials).exit_code();
+    paths::remove(&workshop.folder);
+    code
+}
+
+/// What the cases share, made when the first one needs it.
+struct Workshop {
+    folder: PathBuf,
+    disks: OnceLock<Result<Disks, String>>,
+    built: [OnceLock<Result<Built, String>>; Framework::COUNT],
+}
+
+impl Workshop {
+    fn new() -> Self {
+        let folder = paths::cache().join("boot").join(paths::temporary("run"));
+        Self { folder, disks: OnceLock::new(), built: [const { OnceLock::new() }; Framework::COUNT] }
+    }
+
+    fn disks(&self) -> Result<&Disks> {
+        let made = self.disks.get_or_init(|| {
+            let made = paths::sweep(&paths::cache().join("boot")).and_then(|()| {
+                fs::create_dir_all(&self.folder)?;
+                Disks::make(&self.folder)
+            });
+            made.map_err(|error| format!("{error:#}"))
+        });
+        made.as_ref().map_err(|error| anyhow!("{error}")).context("cannot make the disks")
+    }
+
+    fn built(&self, framework: Framework) -> Result<&Built> {
+        let built = self.built[framework as usize]
+            .get_or_init(|| tree::build(framework, &self.folder).map_err(|error| format!("{error:#}")));
+        built.as_ref().map_err(|error| anyhow!("{error}")).context("cannot make the initramfs")
+    }
+
+    fn run(&self, case: &Case, framework: Framework) -> Result<()> {
+        process::require(&["qemu-system-x86_64", "setpriv"])?;
+        let disks = self.disks()?;
+        let built = self.built(framework)?;
+        let log = paths::logs().join("boot").join(format!("{}-{}.log", framework.name(), case.name));
+        fs::create_dir_all(log.parent().context("a log lies in a folder")?)?;
+        fs::write(&log, "")?;
+        let extras = Extras {
+            options: format!("{} {}", case.options(framework, disks), always(framework)),
+            disks: vec![disks.path(case.disk)],
+        };
+        let file = qemu::Console::File(log.clone());
+        // One processor: two machines at a time are as many as most hosts can emulate.
+        let mut machine = Machine::start_with(&built.kernel, &built.initramfs, &file, 1, qemu::Clock::Host, &extras)?;
+        let console = Console::new(&log);
+        let deadline = Instant::now() + LIMIT;
+        while machine.child.try_wait()?.is_none() && !console.text().contains(HALTED) {
+            if Instant::now() > deadline {
+                bail!("the machine did not come to an end and was ended\n{}", console.tail());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        judge(case, framework, &console.text(), disks).with_context(|| format!("{}\n", console.tail()))
+    }
+}
+
+/// What all machines of a framework are told: to end, and not to ask, when there is nothing to boot.
+fn always(framework: Framework) -> &'static str {
+    match framework {
+        // The machine's `panic=-1` is for Debian's scripts, too.
+        Framework::InitramfsTools | Framework::Klibc => "",
+        Framework::Dracut | Framework::DracutPlain => "rd.shell=0",
+    }
+}
+
+/// Whether the console shows what it has to.
+fn judge(case: &Case, framework: Framework, text: &str, disks: &Disks) -> Result<()> {
+    let booted = text.lines().any(|line| line.trim() == "BOOTED");
+    if booted != (case.end != End::Refused) {
+        bail!("the machine {}", if booted { "booted" } else { "did not boot" });
+    }
+    if case.end == End::Refused && text.contains("mounted: ") {
+        bail!("a root file system was mounted");
+    }
+    for expected in case.shows {
+        let expected = expected.replace("{hash}", &disks.root_hash).replace("{story}", &disks.story);
+        if !Regex::new(&format!("(?m){expected}"))?.is_match(text) {
+            bail!("the console of {} does not show {expected:?}", framework.name());
+        }
+    }
+    if let Some(wrong) = case.hides.iter().find(|wrong| text.contains(**wrong)) {
+        bail!("the console shows {wrong:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! Makes an initramfs as Debian does: its own `mkinitramfs` or `dracut`, run in a tree of its packages, with our files where
+//! `make install` puts them.
+//!
+//! The tree is fetched once and kept; what is built from it is made anew in every run.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use dmverity_tests::vm::apt::{Apt, Lists};
+use dmverity_tests::vm::cache::cached;
+use dmverity_tests::vm::kernels::{self, Installed};
+use dmverity_tests::vm::{paths, process};
+use dmverity_tests::{static_binary, workspace};
+use sha2::{Digest as _, Sha256};
+
+/// Whose kernel, `mkinitramfs` and `dracut` these are.
+const SUITE: &str = "bookworm";
+const KERNEL: &str = "6.1";
+
+/// What is unpacked, with what it depends on. Another choice is fetched anew.
+const PACKAGES: &[&str] = &[
+    // What is tested.
+    "initramfs-tools-core",
+    "dracut-core",
+    "busybox",
+    "dmsetup",
+    "systemd-sysv",
+    "udev",
+    // What is there on every Debian.
+    "base-files",
+    "bash",
+    "coreutils",
+    "cpio",
+    "dash",
+    "debianutils",
+    "e2fsprogs",
+    "findutils",
+    "grep",
+    "gzip",
+    "libc-bin",
+    "login",
+    "mawk",
+    "mount",
+    "sed",
+    "util-linux",
+    "zstd",
+];
+
+/// Where `make install` would put the command on this system.
+const COMMAND: &str = "usr/local/sbin/veritysetup";
+
+/// Modules of the machine's disks and of the file system on them, by name.
+const DRIVERS: &[&str] = &["virtio_pci", "virtio_blk", "ext4"];
+
+/// What makes and runs the initramfs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Framework {
+    /// Debian's own.
+    InitramfsTools,
+    /// The same without busybox, so with nothing but klibc's few tools.
+    Klibc,
+    /// dracut with systemd as its first process, which is what it makes where systemd is installed.
+    Dracut,
+    /// dracut with a shell script as its first process.
+    DracutPlain,
+}
+
+impl Framework {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 4;
+
+    /// What the tests call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::InitramfsTools => "initramfs-tools",
+            Self::Klibc => "initramfs-tools-klibc",
+            Self::Dracut => "dracut",
+            Self::DracutPlain => "dracut-plain",
+        }
+    }
+}
+
+/// A kernel and an initramfs for it, which goes away with this.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The kernel's image.
+    pub(crate) kernel: PathBuf,
+    /// The initramfs.
+    pub(crate) initramfs: PathBuf,
+}
+
+/// Makes the initramfs in the folder.
+pub(crate) fn build(framework: Framework, folder: &Path) -> Result<Built> {
+    process::require(&["unshare", "chroot", "cp", "tar", "mount"])?;
+    let kernel = kernels::kernel(kernels::by_name(KERNEL)?, false)?;
+    let tree = folder.join(format!("{}-tree", framework.name()));
+    // Links to the files of the cached tree: nothing that builds an initramfs writes into a file that is there.
+    process::output(process::command("cp")?.arg("-al").arg(debian()?).arg(&tree))?;
+    install(&tree)?;
+    configure(&tree, &kernel, framework)?;
+    let release = kernel.release.as_str();
+    let made = tree.join("initramfs");
+    let mut command = process::command("unshare")?;
+    command.arg("--mount");
+    if !nix::unistd::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.arg("sh").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("boot/build.sh"));
+    command.arg(&tree).arg(kernel.folder.join("lib/modules"));
+    if matches!(framework, Framework::InitramfsTools | Framework::Klibc) {
+        command.args(["mkinitramfs", "-o", "/initramfs", release]);
+    } else {
+        command.args([
+            "dracut",
+            "--force",
+            "--no-hostonly",
+            "--no-hostonly-cmdline",
+            "--no-compress",
+            "--kver",
+            release,
+        ]);
+        // What has nothing to do with this only makes the machine slower.
+        let mut omit =
+            "crypt kernel-modules kernel-modules-extra lunmask nvdimm qemu resume terminfo virtiofs".to_owned();
+        if framework == Framework::DracutPlain {
+            omit += " systemd systemd-initrd dracut-systemd";
+        } else {
+            // It would open the same device, if it was let.
+            command.args(["--add", "systemd-veritysetup"]);
+        }
+        command.arg("--omit").arg(omit).arg("--add-drivers").arg(DRIVERS.join(" "));
+        command.arg("/initramfs");
+    }
+    process::output(&mut command).with_context(|| format!("{} makes no initramfs", framework.name()))?;
+    let initramfs = folder.join(format!("{}.img", framework.name()));
+    fs::rename(&made, &initramfs).with_context(|| format!("{} made no initramfs", framework.name()))?;
+    fs::remove_dir_all(&tree)?;
+    Ok(Built { kernel: kernel.folder.join("vmlinuz"), initramfs })
+}
+
+/// Debian's tree, from the cache.
+fn debian() -> Result<PathBuf> {
+    let choice = Sha256::digest(PACKAGES.join(" "));
+    let folder = paths::cache().join(format!("boot-{SUITE}-{}", hex::encode(&choice[..4])));
+    cached(&folder, false, |work, out| {
+        // As on every current Debian; the packages themselves have both.
+        for name in ["bin", "lib", "lib64", "sbin"] {
+            fs::create_dir_all(out.join("usr").join(name))?;
+            symlink(format!("usr/{name}"), out.join(name))?;
+        }
+        Apt::update(&work.join("apt"), SUITE, Lists::Packages)?.unpack_with_dependencies(PACKAGES, out)?;
+        Ok(())
+    })
+    .context("cannot fetch a Debian to make initramfs files with")?;
+    Ok(folder)
+}
+
+/// Puts our files into the tree as `make install` does.
+fn install(tree: &Path) -> Result<()> {
+    let boot = workspace().join("cli/boot");
+    let modules = tree.join("usr/lib/dracut/modules.d/90dmverity");
+    let initramfs_tools = tree.join("usr/share/initramfs-tools");
+    let mut files = vec![
+        (boot.join("initramfs-tools/hook"), initramfs_tools.join("hooks/dmverity")),
+        (boot.join("initramfs-tools/local-top"), initramfs_tools.join("scripts/local-top/dmverity")),
+        (boot.join("initramfs-tools/local-top"), initramfs_tools.join("scripts/init-premount/dmverity")),
+    ];
+    for entry in fs::read_dir(boot.join("dracut"))? {
+        let entry = entry?;
+        files.push((entry.path(), modules.join(entry.file_name())));
+    }
+    for (from, to) in files {
+        let text = fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
+        put(&to, text.replace("@veritysetup@", &format!("/{COMMAND}")).as_bytes(), 0o755)?;
+    }
+    put(&tree.join(COMMAND), &fs::read(static_binary()?)?, 0o755)
+}
+
+/// What the packages' own scripts, or whoever installs a Debian, would have set up.
+fn configure(tree: &Path, kernel: &Installed, framework: Framework) -> Result<()> {
+    put(&tree.join("etc/passwd"), b"root:x:0:0:root:/root:/bin/sh\n", 0o644)?;
+    put(&tree.join("etc/group"), b"root:x:0:\ntty:x:5:\ndisk:x:6:\nkmem:x:15:\n", 0o644)?;
+    // How the kernel can unpack an initramfs.
+    let config = b"CONFIG_RD_GZIP=y\nCONFIG_RD_ZSTD=y\n";
+    put(&tree.join(format!("boot/config-{}", kernel.release)), config, 0o644)?;
+    let busybox = if framework == Framework::Klibc { "n" } else { "y" };
+    let settings = format!("MODULES=list\nBUSYBOX={busybox}\nCOMPRESS=zstd\nRUNSIZE=10%\n");
+    put(&tree.join("etc/initramfs-tools/initramfs.conf"), settings.as_bytes(), 0o644)?;
+    put(&tree.join("etc/initramfs-tools/modules"), format!("{}\n", DRIVERS.join("\n")).as_bytes(), 0o644)
+}
+
+/// Writes a file of its own there: what lies there may be a link to one of the cached tree.
+fn put(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let parent = path.parent().context("a file lies in a folder")?;
+    fs::create_dir_all(parent)?;
+    if path.exists() {
+        fs::remove_file(path)?;
+    }
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    Ok(())
+}
