@@ -45,6 +45,7 @@ INSTALLED = \
 # The same for scripts in which @veritysetup@ stands for the path of the installed command.
 BOOT = \
 	cli/boot/initramfs-tools/hook:$(INITRAMFSDIR)/hooks/dmverity:755 \
+	cli/boot/initramfs-tools/local-top:$(INITRAMFSDIR)/scripts/init-premount/dmverity:755 \
 	cli/boot/initramfs-tools/local-top:$(INITRAMFSDIR)/scripts/local-top/dmverity:755 \
 	$(foreach script,$(sort $(wildcard cli/boot/dracut/*.sh)),$(script):$(DRACUTDIR)/$(notdir $(script)):755)
 # Folders that nobody else puts files into.

@@ -48,9 +48,6 @@ const PACKAGES: &[&str] = &[
     "zstd",
 ];
 
-/// Where `make install` would put the command on this system.
-const COMMAND: &str = "usr/local/sbin/veritysetup";
-
 /// Modules of the machine's disks and of the file system on them, by name.
 const DRIVERS: &[&str] = &["virtio_pci", "virtio_blk", "ext4"];
 
@@ -157,25 +154,13 @@ fn debian() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Puts our files into the tree as `make install` does.
+/// Puts our files into the tree, which is what `make install` is for.
 fn install(tree: &Path) -> Result<()> {
-    let boot = workspace().join("cli/boot");
-    let modules = tree.join("usr/lib/dracut/modules.d/90dmverity");
-    let initramfs_tools = tree.join("usr/share/initramfs-tools");
-    let mut files = vec![
-        (boot.join("initramfs-tools/hook"), initramfs_tools.join("hooks/dmverity")),
-        (boot.join("initramfs-tools/local-top"), initramfs_tools.join("scripts/local-top/dmverity")),
-        (boot.join("initramfs-tools/local-top"), initramfs_tools.join("scripts/init-premount/dmverity")),
-    ];
-    for entry in fs::read_dir(boot.join("dracut"))? {
-        let entry = entry?;
-        files.push((entry.path(), modules.join(entry.file_name())));
-    }
-    for (from, to) in files {
-        let text = fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
-        put(&to, text.replace("@veritysetup@", &format!("/{COMMAND}")).as_bytes(), 0o755)?;
-    }
-    put(&tree.join(COMMAND), &fs::read(static_binary()?)?, 0o755)
+    let mut make = process::command("make")?;
+    make.current_dir(workspace()).env_remove("MAKEFLAGS").env_remove("MAKEOVERRIDES");
+    make.args(["install", "CARGO=false"]);
+    make.arg(format!("DESTDIR={}", tree.display())).arg(format!("STATIC={}", static_binary()?.display()));
+    process::output(&mut make).map(drop)
 }
 
 /// What the packages' own scripts, or whoever installs a Debian, would have set up.

@@ -156,6 +156,19 @@ fn killed_at_every_call_that_writes() {
 }
 
 #[test]
+fn a_signal_leaves_the_file_as_it_was() {
+    let sandbox = Sandbox::new();
+    let data = painted(4 << 20);
+    sandbox.write("image", &data);
+    // Whoever runs the tests may have been told to ignore it. By the third write the tree is being written.
+    let mut command = sandbox.command("env", &["--default-signal=INT", "strace", "-f", "-qq", "-o", "trace"]);
+    command.args(["-e", "trace=pwrite64", "-e", "inject=pwrite64:signal=INT:when=2"]);
+    let output = command.arg(dmverity_tests::veritysetup()).args(["format", "--append", "image"]).output().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(2), "{output:?}");
+    assert!(sandbox.read("image") == data);
+}
+
+#[test]
 fn no_superblock_or_more_than_one() {
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(300 * 4096));

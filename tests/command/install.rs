@@ -65,12 +65,12 @@ fn expected(prefix: &str, zsh: &str) -> BTreeMap<String, (u32, PathBuf)> {
         (format!("{share}/fish/vendor_completions.d/veritysetup.fish"), 0o644, "completions/veritysetup.fish".into()),
         (format!("{doc}/veritysetup.schema.json"), 0o644, "man/veritysetup.schema.json".into()),
         ("/usr/share/initramfs-tools/hooks/dmverity".into(), 0o755, "cli/boot/initramfs-tools/hook".into()),
-        (
-            "/usr/share/initramfs-tools/scripts/local-top/dmverity".into(),
-            0o755,
-            "cli/boot/initramfs-tools/local-top".into(),
-        ),
     ];
+    // One script in two places.
+    for when in ["init-premount", "local-top"] {
+        let path = format!("/usr/share/initramfs-tools/scripts/{when}/dmverity");
+        files.push((path, 0o755, "cli/boot/initramfs-tools/local-top".into()));
+    }
     for name in ["README.md", "LICENSE-APACHE", "LICENSE-MIT"] {
         files.push((format!("{doc}/{name}"), 0o644, name.into()));
     }

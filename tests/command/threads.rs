@@ -117,7 +117,8 @@ fn an_interrupted_format_over_an_older_image_leaves_nothing_that_loads() {
         assert_eq!(sandbox.run(&["format", "d", "h"]).code, Some(0));
         let inject = format!("inject={call}");
         let arguments = ["-f", "-qq", "-o", "trace", "-e", "trace=pread64,pwrite64", "-e", &inject];
-        let mut command = sandbox.command("strace", &arguments);
+        let mut command = sandbox.command("env", &["--default-signal=INT", "strace"]);
+        command.args(arguments);
         let status = command.arg(veritysetup()).args(["format", "d2", "h"]).output().unwrap().status;
         assert_eq!(status.signal(), Some(Signal::SIGINT as i32), "{call}: {status:?}");
         assert_eq!(sandbox.run(&["dump", "h"]).code, Some(1), "{call}");
