@@ -70,7 +70,7 @@ test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	$(MAKE) check static forced
 	$(CARGO) test --workspace --locked
 
-test-boot: ## Boot from dm-verity with initramfs-tools and dracut: more cases than `make test` has time for
+test-boot: ## Boot from dm-verity with initramfs-tools and dracut, every case: make test-boot BOOT_SUITE=trixie
 	tests/setup.sh build test
 	$(MAKE) static
 	$(CARGO) test --locked -p dmverity-tests --test boot -- --include-ignored

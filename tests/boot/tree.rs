@@ -3,20 +3,22 @@
 //!
 //! The tree is fetched once and kept; what is built from it is made anew in every run.
 
-use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use dmverity_tests::vm::apt::{Apt, Lists};
 use dmverity_tests::vm::cache::cached;
 use dmverity_tests::vm::kernels::{self, Installed};
-use dmverity_tests::vm::{paths, process};
+use dmverity_tests::vm::{paths, process, sources};
 use dmverity_tests::{static_binary, workspace};
 use sha2::{Digest as _, Sha256};
 
-/// Whose kernel, `mkinitramfs` and `dracut` these are.
+/// Whose `mkinitramfs` and `dracut` these are, unless `BOOT_SUITE` says otherwise.
 const SUITE: &str = "bookworm";
+
+/// The kernel that boots.
 const KERNEL: &str = "6.1";
 
 /// What is unpacked, with what it depends on. Another choice is fetched anew.
@@ -123,31 +125,35 @@ pub(crate) fn build(framework: Framework, folder: &Path) -> Result<Built> {
             "crypt kernel-modules kernel-modules-extra lunmask nvdimm qemu resume terminfo virtiofs".to_owned();
         if framework == Framework::DracutPlain {
             omit += " systemd systemd-initrd dracut-systemd";
-        } else {
+        } else if tree.join("usr/lib/systemd/system-generators/systemd-veritysetup-generator").exists() {
             // It would open the same device, if it was let.
             command.args(["--add", "systemd-veritysetup"]);
         }
         command.arg("--omit").arg(omit).arg("--add-drivers").arg(DRIVERS.join(" "));
         command.arg("/initramfs");
     }
-    process::output(&mut command).with_context(|| format!("{} makes no initramfs", framework.name()))?;
+    let said = process::output(&mut command).with_context(|| format!("{} makes no initramfs", framework.name()))?;
     let initramfs = folder.join(format!("{}.img", framework.name()));
-    fs::rename(&made, &initramfs).with_context(|| format!("{} made no initramfs", framework.name()))?;
+    fs::rename(&made, &initramfs).with_context(|| format!("{} made no initramfs: {said}", framework.name()))?;
     fs::remove_dir_all(&tree)?;
     Ok(Built { kernel: kernel.folder.join("vmlinuz"), initramfs })
 }
 
 /// Debian's tree, from the cache.
 fn debian() -> Result<PathBuf> {
+    let suite = env::var("BOOT_SUITE").ok().filter(|suite| !suite.is_empty()).unwrap_or_else(|| SUITE.to_owned());
+    if !sources::SUITES.contains(&suite.as_str()) {
+        bail!("BOOT_SUITE is {suite:?}, which is none of Debian's suites: {}", sources::SUITES.join(", "));
+    }
     let choice = Sha256::digest(PACKAGES.join(" "));
-    let folder = paths::cache().join(format!("boot-{SUITE}-{}", hex::encode(&choice[..4])));
+    let folder = paths::cache().join(format!("boot-{suite}-{}", hex::encode(&choice[..4])));
     cached(&folder, false, |work, out| {
         // As on every current Debian; the packages themselves have both.
         for name in ["bin", "lib", "lib64", "sbin"] {
             fs::create_dir_all(out.join("usr").join(name))?;
             symlink(format!("usr/{name}"), out.join(name))?;
         }
-        Apt::update(&work.join("apt"), SUITE, Lists::Packages)?.unpack_with_dependencies(PACKAGES, out)?;
+        Apt::update(&work.join("apt"), &suite, Lists::Packages)?.unpack_with_dependencies(PACKAGES, out)?;
         Ok(())
     })
     .context("cannot fetch a Debian to make initramfs files with")?;
@@ -168,7 +174,7 @@ fn configure(tree: &Path, kernel: &Installed, framework: Framework) -> Result<()
     put(&tree.join("etc/passwd"), b"root:x:0:0:root:/root:/bin/sh\n", 0o644)?;
     put(&tree.join("etc/group"), b"root:x:0:\ntty:x:5:\ndisk:x:6:\nkmem:x:15:\n", 0o644)?;
     // How the kernel can unpack an initramfs.
-    let config = b"CONFIG_RD_GZIP=y\nCONFIG_RD_ZSTD=y\n";
+    let config = b"CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\nCONFIG_RD_ZSTD=y\n";
     put(&tree.join(format!("boot/config-{}", kernel.release)), config, 0o644)?;
     let busybox = if framework == Framework::Klibc { "n" } else { "y" };
     let settings = format!("MODULES=list\nBUSYBOX={busybox}\nCOMPRESS=zstd\nRUNSIZE=10%\n");
