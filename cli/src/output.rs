@@ -26,7 +26,7 @@ pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -
     match form {
         Form::Json => {
             failure = failure.or_else(|| last().err());
-            failure = print(&report::json(action, report, failure.as_ref())).err().or(failure);
+            failure = print(&report::json(action, &report, failure.as_ref())).err().or(failure);
         }
         Form::Text { verbose } => {
             let warnings = report.warnings.iter().map(|warning| format!("WARNING: {warning}\n"));

@@ -4,7 +4,6 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
 
@@ -17,26 +16,22 @@ pub(crate) struct Report {
     pub(crate) notes: Vec<String>,
     /// Warnings, without the word.
     pub(crate) warnings: Vec<String>,
-    /// The fields of the JSON object.
-    pub(crate) fields: Map<String, Value>,
+    /// The fields of the JSON object: a struct, which is not looked at unless it is printed.
+    pub(crate) fields: Option<Box<dyn erased_serde::Serialize>>,
     /// What is done when the text is out, and before the object is.
     pub(crate) last: Option<Box<dyn FnOnce() -> Result<()>>>,
 }
 
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Report").field("text", &self.text).field("fields", &self.fields).finish_non_exhaustive()
+        f.debug_struct("Report").field("text", &self.text).finish_non_exhaustive()
     }
 }
 
 impl Report {
     /// A report of these fields, which are a struct.
-    pub(crate) fn new(text: impl Into<String>, fields: &impl Serialize) -> Self {
-        Self { text: text.into(), fields: object(fields), ..Self::default() }
-    }
-
-    pub(crate) fn warn(&mut self, warning: impl Into<String>) {
-        self.warnings.push(warning.into());
+    pub(crate) fn new(text: impl Into<String>, fields: impl Serialize + 'static) -> Self {
+        Self { text: text.into(), fields: Some(Box::new(fields)), ..Self::default() }
     }
 
     /// The failure that comes with this report.
@@ -45,22 +40,25 @@ impl Report {
     }
 }
 
-/// The fields of a struct.
-fn object(fields: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(fields) {
-        Ok(Value::Object(map)) => map,
-        other => unreachable!("a struct of numbers, texts and lists: {other:?}"),
-    }
+/// The whole object: the action, what was found, warnings, and what went wrong.
+#[derive(Serialize)]
+struct Whole<'a> {
+    action: Option<&'a str>,
+    #[serde(flatten)]
+    found: Option<&'a dyn erased_serde::Serialize>,
+    warnings: &'a [String],
+    error: Option<ErrorFields<'a>>,
 }
 
-/// The whole object: the action, what was found, warnings, and what went wrong.
-pub(crate) fn json(action: Option<&str>, report: Report, failure: Option<&Failure>) -> String {
-    let mut all = Map::new();
-    all.insert("action".to_owned(), action.into());
-    all.extend(report.fields);
-    all.insert("warnings".to_owned(), report.warnings.into());
-    all.insert("error".to_owned(), failure.map_or(Value::Null, |failure| object(&ErrorFields::of(failure)).into()));
-    serde_json::to_string_pretty(&all).expect("texts, numbers and lists of them") + "\n"
+/// The JSON object of a report, and of what went wrong with it.
+pub(crate) fn json(action: Option<&str>, report: &Report, failure: Option<&Failure>) -> String {
+    let whole = Whole {
+        action,
+        found: report.fields.as_deref(),
+        warnings: &report.warnings,
+        error: failure.map(ErrorFields::of),
+    };
+    serde_json::to_string_pretty(&whole).expect("texts, numbers and lists of them") + "\n"
 }
 
 /// An option that the kernel refused.

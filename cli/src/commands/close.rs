@@ -35,5 +35,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         }
         Some(_) => ("done", String::new()),
     };
-    Ok(Report::new(text, &CloseFields { name: name.to_string(), removal }))
+    Ok(Report::new(text, CloseFields { name: name.to_string(), removal }))
 }

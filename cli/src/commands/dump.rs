@@ -40,5 +40,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         text += &image.tree();
     }
     let fields = DumpFields { hash_device: shown(hash), fec_device: fec.as_deref().map(shown), image };
-    Ok(Report::new(text, &fields))
+    Ok(Report::new(text, fields))
 }

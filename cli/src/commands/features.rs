@@ -61,7 +61,7 @@ pub(crate) fn run(_: &Arguments) -> Result<Report> {
         let other = other.map(|other| format!("  as {other}")).unwrap_or_default();
         writeln!(text, "  {name:<25}{}{other}", yes(each.kernel_name.is_some())).expect("a String takes everything");
     }
-    Ok(Report::new(text, &shown))
+    Ok(Report::new(text, shown))
 }
 
 fn yes(yes: bool) -> &'static str {

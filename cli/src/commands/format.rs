@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use dmverity::{Formatted, ParamsBuilder, Salt, Seed};
+use dmverity::{Formatted, ParamsBuilder, Salt, Seed, Work};
 use nix::unistd::{AccessFlags, access};
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -58,20 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         builder = builder.uuid(uuid.value);
     }
     let root_hash_file = arguments.path_option("root-hash-file").as_deref().map(RootHashFile::check).transpose()?;
-    let (formatted, fec_device, appended) = if append {
-        let fec = arguments.appended_fec(data)?;
-        let made = interruption::watched(arguments, data, |work| dmverity::append(data, builder, fec.as_ref(), work))??;
-        let fields = AppendedFields {
-            image_bytes: made.plan.hash_device_bytes,
-            padding_bytes: made.plan.padding_bytes,
-            replaced: made.replaced,
-        };
-        (made.formatted, fec.map(|fec| fec.device.unwrap_or_else(|| data.to_owned())), Some(fields))
-    } else {
-        let devices = arguments.devices(data, hash);
-        let formatted = interruption::watched(arguments, data, |work| dmverity::format(&devices, builder, work))??;
-        (formatted, devices.fec, None)
-    };
+    let (formatted, fec_device, appended) = make(arguments, builder)?;
     let Formatted { layout, fec_area, root_hash, uncovered_bytes } = formatted;
     let params = layout.params();
     let spelling = Spelling {
@@ -93,23 +80,44 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if let Some(appended) = &fields.appended {
         text += &fields.image.offsets(Some(appended.image_bytes));
     }
-    if arguments.flag("partition-uuids") {
-        text += &fields.partition_uuids.as_ref().map(PartitionUuids::text).unwrap_or_default();
-    }
-    let mut report = Report::new(text, &fields);
+    let mut warnings = Vec::new();
     if let Some(page_size) = dmverity::page_size().filter(|&page_size| params.data_block_size().bytes() > page_size) {
-        report.warn(format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
+        warnings.push(format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
     }
     if uncovered_bytes > 0 {
-        report.warn(format!("last {uncovered_bytes} bytes of data are not covered."));
+        warnings.push(format!("last {uncovered_bytes} bytes of data are not covered."));
     }
-    if arguments.flag("partition-uuids") && fields.partition_uuids.is_none() {
-        report.warn("no partition UUIDs follow from a root hash of 128 bits or less.");
+    if arguments.flag("partition-uuids") {
+        match &fields.partition_uuids {
+            Some(uuids) => text += &uuids.text(),
+            None => warnings.push("no partition UUIDs follow from a root hash of 128 bits or less.".to_owned()),
+        }
     }
+    let mut report = Report { warnings, ..Report::new(text, fields) };
     if let Some(file) = root_hash_file {
         report.last = Some(Box::new(move || file.write(&root_hash.to_string())));
     }
     Ok(report)
+}
+
+/// Makes the image, in its files or in one; with where its parity went.
+fn make(arguments: &Arguments, builder: ParamsBuilder) -> Result<(Formatted, Option<PathBuf>, Option<AppendedFields>)> {
+    let data = arguments.path(0);
+    if !arguments.flag("append") {
+        let devices = arguments.devices(data, arguments.path(1));
+        let format = |work: &Work<'_>| dmverity::format(&devices, builder, work);
+        let formatted = interruption::watched(arguments, data, format)??;
+        return Ok((formatted, devices.fec, None));
+    }
+    let fec = arguments.appended_fec(data)?;
+    let append = |work: &Work<'_>| dmverity::append(data, builder, fec.as_ref(), work);
+    let made = interruption::watched(arguments, data, append)??;
+    let fields = AppendedFields {
+        image_bytes: made.plan.hash_device_bytes,
+        padding_bytes: made.plan.padding_bytes,
+        replaced: made.replaced,
+    };
+    Ok((made.formatted, fec.map(|fec| fec.device.unwrap_or_else(|| data.to_owned())), Some(fields)))
 }
 
 /// What salt and UUID are derived from, if that is asked for.

@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         warnings.push(format!("udev did not confirm device {name} in time; links to it may be missing."));
     }
     let corrupted = activation.corrupted.then(|| "Verity device detected corruption after activation.".to_owned());
-    Ok(Report { warnings, notes: Vec::from_iter(corrupted), ..Report::new("", &fields) })
+    Ok(Report { warnings, notes: Vec::from_iter(corrupted), ..Report::new("", fields) })
 }
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {

@@ -73,9 +73,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         fec_device_bytes: plan.fec_device_bytes,
         total_bytes: plan.total_bytes,
     };
-    let mut report = Report::new(fields.text(), &fields);
+    let mut report = Report::new(fields.text(), fields);
     if plan.uncovered_bytes > 0 {
-        report.warn(format!("last {} bytes of data are not covered.", plan.uncovered_bytes));
+        report.warnings.push(format!("last {} bytes of data are not covered.", plan.uncovered_bytes));
     }
     Ok(report)
 }

@@ -74,12 +74,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         lines.push(BEYOND_REPAIR.to_owned());
         let failure = Failure::of_lines(Exit::Permission, lines)
             .hint("nothing was written: there is more damage than FEC can correct, or the root hash is wrong.");
-        return Err(Report::new("", &fields).failed(failure));
+        return Err(Report::new("", fields).failed(failure));
     }
     let is_found_only = mode == RepairMode::DryRun && repair.wrong_bytes() > 0;
     let notes = Vec::from_iter(is_found_only.then(|| found_errors(&repair)));
     let done = if repaired > 0 { format!("Repaired {repaired} errors.\n") } else { String::new() };
-    let report = Report { notes, ..Report::new(list(&repair) + &done, &fields) };
+    let report = Report { notes, ..Report::new(list(&repair) + &done, fields) };
     if repair.is_clean_afterwards() {
         return Ok(report);
     }

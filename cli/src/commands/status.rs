@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             r#type: None,
             verity: None,
         };
-        return Err(Report::new(text, &fields).failed(Failure::said(Exit::Device, "mapping is inactive")));
+        return Err(Report::new(text, fields).failed(Failure::said(Exit::Device, "mapping is inactive")));
     };
     let fields = StatusFields {
         name: name.to_string(),
@@ -90,10 +90,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let in_use = if mapping.open_count > 0 { " and is in use" } else { "" };
     let head = format!("/dev/mapper/{name} is active{in_use}.\n");
     let Some(verity) = &fields.verity else {
-        let report = Report::new(head + "  type:        n/a\n", &fields);
+        let report = Report::new(head + "  type:        n/a\n", fields);
         return Err(report.failed(Failure::said(Exit::Parameters, "mapping is not a verity mapping")));
     };
-    Ok(Report::new(head + &verity.text(&mapping), &fields))
+    Ok(Report::new(head + &verity.text(&mapping), fields))
 }
 
 /// The lines below the first, in the order and with the keys that callers know.

@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if matches!(form, Form::PartitionUuids) {
         let fields = fields(None);
         let text = fields.partition_uuids.as_ref().ok_or(Error::NoPartitionUuids)?.text();
-        return Ok(Report::new(text, &fields));
+        return Ok(Report::new(text, fields));
     }
     let names = Names::new(arguments, data, hash, devices.fec.as_deref(), &form)?;
     let mut image = BootImage::new(&layout, &root_hash);
@@ -126,7 +126,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         Form::Table | Form::PartitionUuids => image.table_line()?,
     };
     let text = format!("{line}\n");
-    Ok(Report { warnings, ..Report::new(text, &fields(Some(line))) })
+    Ok(Report { warnings, ..Report::new(text, fields(Some(line))) })
 }
 
 /// What the devices are called where the line is read; `None` for those that are found by their partition UUIDs.

@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             fec: repair
                 .map(|repair| RepairableFields { repairable: repair.is_complete(), wrong_bytes: repair.wrong_bytes() }),
         };
-        Report::new("", &fields)
+        Report::new("", fields)
     };
     // What FEC says counts only where something is wrong, unless everything is to be right.
     let mut known = None;
