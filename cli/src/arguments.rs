@@ -304,17 +304,21 @@ impl Arguments {
         if !self.given("fec-roots") && !self.given("fec-device") {
             return Ok(None);
         }
-        let is_image = |device: &PathBuf| match (device.canonicalize(), image.canonicalize()) {
-            (Ok(device), Ok(image)) => device == image,
-            _ => device == image,
-        };
-        let device = self.path_option("fec-device").filter(|device| !is_image(device));
+        let device = self.path_option("fec-device").filter(|device| !are_same(device, image));
         Ok(Some(AppendedFec { roots: self.fec_roots()?, device }))
     }
 
     /// The devices of an image.
     pub(crate) fn devices(&self, data: &Path, hash: &Path) -> dmverity::Devices {
         dmverity::Devices { data: data.to_owned(), hash: hash.to_owned(), fec: self.path_option("fec-device") }
+    }
+}
+
+/// Whether two paths lead to the same file, or are the same where there is none.
+pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
     }
 }
 

@@ -197,6 +197,8 @@ fn system(error: &Error) -> Failure {
             Failure::new(Exit::Device, format!("Device {} is not compatible.", path.display()))
                 .hint("a block device or a regular file is needed.")
         }
+        Error::NotFile { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", path.display()))
+            .hint("--append needs a regular file; for a block device say --data-blocks and --hash-offset."),
         Error::DeviceBusy { path, holders } => Failure::new(
             Exit::Busy,
             format!("Cannot use device {} which is in use (already mapped or mounted).", path.display()),

@@ -73,7 +73,7 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 /// loads, and that the next call replaces.
 ///
 /// # Errors
-/// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] for anything but a regular file;
+/// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for anything but a regular file;
 /// [`Error::SeveralHashAreas`], and [`Error::BehindHashArea`] for bytes of unknown meaning behind a tree.
 pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
     let data = Data::of(&open(image)?, work)?;
@@ -94,7 +94,7 @@ fn open(image: &Path) -> Result<Device> {
     if matches!(device.identity(), Identity::File(..)) {
         Ok(device)
     } else {
-        Err(Error::NotDevice { path: image.to_owned() })
+        Err(Error::NotFile { path: image.to_owned() })
     }
 }
 

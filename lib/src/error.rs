@@ -222,6 +222,12 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// Something else where only a regular file will do.
+    #[error("{path} is not a regular file")]
+    NotFile {
+        /// The path.
+        path: PathBuf,
+    },
     /// A block device that something else holds exclusively.
     #[error("{path} is in use (already mapped or mounted)")]
     DeviceBusy {

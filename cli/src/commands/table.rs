@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::image::PartitionUuids;
 use super::{image_to_check, shown, table_options};
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, are_same};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
@@ -144,25 +144,22 @@ impl Names {
             None if form.is_for_boot() && !is_block_device(here) => Ok(None),
             None => text(here).map(Some),
         };
-        // Which devices are the same here are the same there.
-        let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {
-            (Ok(one), Ok(other)) => one == other,
-            _ => one == other,
-        };
         let needed = |option: &str, here: &Path| {
             Failure::usage(format!("table: requires option --{option}"))
                 .hint(format!("what is {} called there? No partition UUID follows for it.", here.display()))
         };
         let data_name = name("boot-data-device", data)?;
         let mut hash_name = name("boot-hash-device", hash)?;
-        if hash_name.is_none() && same(data, hash) {
+        // Which devices are the same here are the same there.
+        if hash_name.is_none() && are_same(data, hash) {
             hash_name = Some(data_name.clone().ok_or_else(|| needed("boot-data-device", data))?);
         }
         let fec_name = match fec {
             None => None,
             Some(fec) => {
                 let others = [(hash, &hash_name), (data, &data_name)];
-                let other = || others.iter().find(|(other, _)| same(other, fec)).and_then(|(_, name)| (*name).clone());
+                let other =
+                    || others.iter().find(|(other, _)| are_same(other, fec)).and_then(|(_, name)| (*name).clone());
                 let found = name("boot-fec-device", fec)?.or_else(other);
                 Some(found.ok_or_else(|| needed("boot-fec-device", fec))?)
             }

@@ -17,13 +17,16 @@ run vs open d v0 h "$root"
 expect_code 1
 expect_out ""
 expect_err "$message"
+refused_as_json
 run vs status v0
 expect_code 1
 expect_out ""
 expect_err "$message"
+refused_as_json
 run vs close v0
 expect_code 4
 expect_out ""
 expect_err "$message"
+refused_as_json
 vs verify d h "$root"
 vs dump h

@@ -15,5 +15,6 @@ for action in "open d v0 h $(root_hash made) --use-tasklets" features; do
     expect_out ""
     expect_err "Kernel has no dm-verity target. Is dm_verity kernel module loaded?
 hint: load it with \`modprobe dm-verity\`; it is the kernel's build option CONFIG_DM_VERITY."
+    refused_as_json
     nothing_left
 done

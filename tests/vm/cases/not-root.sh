@@ -18,4 +18,5 @@ for action in "open d v0 h $root" "status v0" "close v0"; do
     esac
     expect_out ""
     expect_err "Cannot initialize device-mapper, running as non-root user."
+    refused_as_json
 done

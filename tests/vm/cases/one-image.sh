@@ -39,6 +39,11 @@ dmsetup create v1 --readonly <line
 dmsetup mknodes v1
 expect_text "the table" "$(cat line)" "$(dmsetup table v1 | sed "s|7:[0-9]*|$device|g")"
 same data /dev/mapper/v1
+# What is no file cannot grow.
+run vs format --append "$device"
+expect_code 4
+expect_err "Device $device is not compatible.
+hint: --append needs a regular file; for a block device say --data-blocks and --hash-offset."
 dmsetup remove v1
 [ "$nodes" = udev ] || rm /dev/mapper/v1
 losetup -d "$device"

@@ -6,6 +6,7 @@ refused() {
     expect_out ""
     expect_text "what is said" "$1" "$(echo "$err" | sed '$d')"
     echo "$err" | tail -n 1 | grep '^hint: the table was: [01] '
+    refused_as_json
     nothing_left
 }
 

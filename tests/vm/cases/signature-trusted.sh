@@ -34,6 +34,7 @@ refused() {
     expect_code 1
     expect_out ""
     expect_text "the first line" "$words" "$(echo "$err" | head -n 1)"
+    refused_as_json
     nothing_left
 }
 

@@ -33,6 +33,10 @@ run() {
     *) traced=no ;;
     esac
     set +x
+    ran=
+    for word in "$@"; do
+        ran="$ran '$word'"
+    done
     code=0
     "$@" >/tmp/.out 2>/tmp/.err || code=$?
     out=$(cat /tmp/.out)
@@ -76,6 +80,16 @@ expect_object() {
         *) fail "no $text in $object" ;;
         esac
     done
+}
+
+# Runs the command of the last `run`, which has been refused, once more with --json: it ends with the same code and says
+# the same in an object.
+refused_as_json() {
+    first_line=$(echo "$err" | head -n 1)
+    refused_with=$code
+    eval "run $ran --json"
+    expect_code "$refused_with"
+    expect_object "\"error\": {\"code\": $refused_with," "\"message\": \"$first_line\""
 }
 
 # Fails unless both hold the same bytes; files or devices.
