@@ -7,6 +7,13 @@ set -eu
 tree=$1
 modules=$2
 shift 2
+# What is mounted here is not to be seen outside. In a chroot the root is no mount that could be told so: then the tree is
+# made one, and goes again.
+if ! mount --make-rprivate / 2>/dev/null; then
+    mount --bind "$tree" "$tree"
+    trap 'umount --recursive --lazy "$tree"' EXIT
+    mount --make-private "$tree"
+fi
 for folder in dev proc; do
     mount --rbind "/$folder" "$tree/$folder"
 done
@@ -16,4 +23,4 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 # What the packages' own scripts would have done: dracut asks the list of libraries where these lie.
 chroot "$tree" ldconfig
-exec chroot "$tree" "$@"
+chroot "$tree" "$@"

@@ -102,7 +102,7 @@ pub(crate) fn build(framework: Framework, folder: &Path) -> Result<Built> {
     let release = kernel.release.as_str();
     let made = tree.join("initramfs");
     let mut command = process::command("unshare")?;
-    command.arg("--mount");
+    command.args(["--mount", "--propagation", "unchanged"]);
     if !nix::unistd::geteuid().is_root() {
         command.arg("--map-root-user");
     }
