@@ -47,8 +47,8 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 }
 
 /// Pads the file `image` with zeros to whole data blocks and puts superblock and hash tree behind them, and the parity
-/// behind those or into a device of its own, as `fec` says. What the builder says of the number of data
-/// blocks, of offsets and of FEC does not count.
+/// behind those or into a device of its own, as `fec` says. What else the builder says of the number of data blocks, of
+/// offsets, of FEC and of leaving out the superblock does not count.
 ///
 /// ```
 /// use dmverity::{Devices, Params, Work};
@@ -73,8 +73,9 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 /// loads, and that the next call replaces.
 ///
 /// # Errors
-/// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for anything but a regular file;
-/// [`Error::SeveralHashAreas`], and [`Error::BehindHashArea`] for bytes of unknown meaning behind a tree.
+/// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for anything
+/// but a regular file; [`Error::SeveralHashAreas`]; [`Error::BehindHashArea`] for bytes of unknown meaning behind a tree, and
+/// [`Error::DeviceTooSmall`] for a tree that is not all there.
 pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
     let data = Data::of(&open(image)?, work)?;
     let plan = Plan::one_image(builder, image, data.bytes, fec)?;
@@ -123,6 +124,7 @@ impl Data {
             ([params], []) => {
                 let layout = Layout::new(params)?;
                 let end = layout.hash_end();
+                image.check_size(end)?;
                 if image.bytes() != end && !ends_with_parity(params, end, image.bytes()) {
                     return Err(Error::BehindHashArea {
                         path: path(),

@@ -337,6 +337,11 @@ impl ParamsBuilder {
         self.data_block_size
     }
 
+    /// The same for an image whose hash area begins where its data end.
+    pub(crate) fn of_one_image(self, data_blocks: u64, data_end: u64) -> Self {
+        Self { data_blocks: Some(data_blocks), hash_offset: data_end, no_superblock: false, fec: None, ..self }
+    }
+
     /// Whether all whole blocks of the data device are to be protected, because no number was given.
     pub(crate) fn covers_whole_device(&self) -> bool {
         self.data_blocks.is_none()

@@ -77,8 +77,8 @@ impl Plan {
     }
 
     /// One file of `data_bytes` bytes of data, whose path is for messages alone, padded to whole blocks, behind them the superblock and the hash tree, and
-    /// behind that the parity unless it has its own device. Number of data blocks, hash offset and FEC of the builder do
-    /// not count: they follow.
+    /// behind that the parity unless it has its own device. What else the builder says of the number of data blocks, of
+    /// offsets, of FEC and of leaving out the superblock does not count.
     ///
     /// # Errors
     /// Those of [`Plan::new`], and [`Error::FecRoots`](crate::Error::FecRoots).
@@ -87,7 +87,7 @@ impl Plan {
         let blocks = data_bytes.div_ceil(block.bytes());
         let too_many = || Error::TooManyBlocks { blocks, block_size: block.get() };
         let end = block.checked_bytes_of(blocks).ok_or_else(too_many)?;
-        let mut builder = builder.data_blocks(blocks).hash_offset(end);
+        let mut builder = builder.of_one_image(blocks, end);
         let build = |builder: &ParamsBuilder| builder.clone().build(image, if blocks == 0 { 0 } else { end });
         let mut layout = Layout::new(&build(&builder)?)?;
         let on_hash_device = fec.is_some_and(|fec| fec.device.is_none());

@@ -214,6 +214,9 @@ fn what_is_behind_a_tree_is_not_cut_off() {
     );
     refused(&sandbox, "format --append d", 1, &message);
     refused(&sandbox, "plan --append d", 1, &message);
+    sandbox.write("d", &image[..end - 1]);
+    let message = format!("Device d is too small.\nhint: it has {} bytes, {end} are needed.\n", end - 1);
+    refused(&sandbox, "format --append d", 1, &message);
 }
 
 #[test]
