@@ -216,6 +216,11 @@ fn an_image_that_is_one_file_has_one_name() {
              systemd.verity_root_options=hash-offset=1228800,fec-device=/dev/sda2,fec-offset=1249280,fec-roots=2\n"
         ),
     );
+    prints(
+        &sandbox,
+        &format!("{call} --boot-data-device=/dev/sda2"),
+        &format!("0 2400 verity 1 /dev/sda2 /dev/sda2 4096 4096 300 301 sha256 {ROOT_HASH} aa\n"),
+    );
     misused(
         &sandbox,
         &format!("{call} --cmdline"),

@@ -138,30 +138,32 @@ struct Names {
 
 impl Names {
     fn new(arguments: &Arguments, data: &Path, hash: &Path, fec: Option<&Path>, form: &Form) -> Result<Self> {
-        let name = |option: &str, here: &Path| match arguments.path_option(option) {
-            Some(name) => text(&name).map(Some),
-            // A file has no name there.
-            None if form.is_for_boot() && !is_block_device(here) => Ok(None),
-            None => text(here).map(Some),
+        // What a device is called: as an option says, as another one that is the same here, or as it is here.
+        let name = |option: &str, here: &Path, others: &[(&Path, &Option<String>)]| {
+            if let Some(name) = arguments.path_option(option) {
+                return text(&name).map(Some);
+            }
+            match others.iter().find(|(other, _)| are_same(other, here)) {
+                Some((_, name)) => Ok((*name).clone()),
+                // A file has no name there.
+                None if form.is_for_boot() && !is_block_device(here) => Ok(None),
+                None => text(here).map(Some),
+            }
         };
         let needed = |option: &str, here: &Path| {
             Failure::usage(format!("table: requires option --{option}"))
                 .hint(format!("what is {} called there? No partition UUID follows for it.", here.display()))
         };
-        let data_name = name("boot-data-device", data)?;
-        let mut hash_name = name("boot-hash-device", hash)?;
-        // Which devices are the same here are the same there.
-        if hash_name.is_none() && are_same(data, hash) {
-            hash_name = Some(data_name.clone().ok_or_else(|| needed("boot-data-device", data))?);
+        let data_name = name("boot-data-device", data, &[])?;
+        let hash_name = name("boot-hash-device", hash, &[(data, &data_name)])?;
+        if data_name.is_none() && are_same(data, hash) {
+            return Err(needed("boot-data-device", data));
         }
         let fec_name = match fec {
             None => None,
             Some(fec) => {
-                let others = [(hash, &hash_name), (data, &data_name)];
-                let other =
-                    || others.iter().find(|(other, _)| are_same(other, fec)).and_then(|(_, name)| (*name).clone());
-                let found = name("boot-fec-device", fec)?.or_else(other);
-                Some(found.ok_or_else(|| needed("boot-fec-device", fec))?)
+                let name = name("boot-fec-device", fec, &[(hash, &hash_name), (data, &data_name)])?;
+                Some(name.ok_or_else(|| needed("boot-fec-device", fec))?)
             }
         };
         Ok(Self { data: data_name, hash: hash_name, fec: fec_name })
