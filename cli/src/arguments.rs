@@ -304,21 +304,13 @@ impl Arguments {
         if !self.given("fec-roots") && !self.given("fec-device") {
             return Ok(None);
         }
-        let device = self.path_option("fec-device").filter(|device| !are_same(device, image));
+        let device = self.path_option("fec-device").filter(|device| !dmverity::is_same_device(device, image));
         Ok(Some(AppendedFec { roots: self.fec_roots()?, device }))
     }
 
     /// The devices of an image.
     pub(crate) fn devices(&self, data: &Path, hash: &Path) -> dmverity::Devices {
         dmverity::Devices { data: data.to_owned(), hash: hash.to_owned(), fec: self.path_option("fec-device") }
-    }
-}
-
-/// Whether two paths lead to the same file, or are the same where there is none.
-pub(crate) fn are_same(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => one == other,
     }
 }
 

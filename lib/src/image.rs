@@ -391,6 +391,14 @@ pub fn fec_area(hash: &Path, fec: &Path, layout: &Layout) -> Result<Option<FecAr
     Ok(layout.fec_area_on(device.bytes(), on_hash_device))
 }
 
+/// Whether two paths lead to the same device or file; where nothing is, whether they are the same path.
+pub fn is_same_device(one: &Path, other: &Path) -> bool {
+    match (identify(one), identify(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
 /// The size of a device or file in bytes.
 ///
 /// # Errors

@@ -108,7 +108,7 @@ pub use error::{Error, Result};
 pub use fec::{Repair, RepairMode, WrongBlock};
 pub use find::find_hash_offset;
 pub use hash::{HashAlgorithm, HashType};
-pub use image::{Devices, Formatted, device_size, fec_area, format, load, repair, verify};
+pub use image::{Devices, Formatted, device_size, fec_area, format, is_same_device, load, repair, verify};
 pub use io::page_size;
 pub use layout::{FecArea, Layout};
 pub use params::{Fec, Params, ParamsBuilder, PartitionUuids, RootHash, Salt};

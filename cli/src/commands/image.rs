@@ -28,7 +28,7 @@ pub(super) struct Geometry {
     data_blocks: u64,
     hash_block_size: u64,
     hash_blocks: u64,
-    pub(super) hash_offset: u64,
+    hash_offset: u64,
     hash_area: Area,
     /// The highest, which is stored first, comes first.
     levels: Vec<Level>,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dmverity::Plan;
+use dmverity::{ParamsBuilder, Plan};
 use serde::Serialize;
 
 use super::image::Geometry;
@@ -55,11 +55,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             let bytes = dmverity::device_size(device)?;
             (bytes, Plan::new(builder, device, bytes)?)
         }
-        (None, Some(bytes), None) => (bytes, of_size(arguments, bytes)?),
+        (None, Some(bytes), None) => (bytes, of_size(arguments, builder, bytes)?),
         (None, None, Some(blocks)) => {
             // Refused below where it is more than a device can hold.
             let bytes = arguments.data_block_size()?.bytes().saturating_mul(blocks);
-            (bytes, of_size(arguments, bytes)?)
+            (bytes, of_size(arguments, builder, bytes)?)
         }
     };
     let fields = PlanFields {
@@ -80,8 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     Ok(report)
 }
 
-fn of_size(arguments: &Arguments, bytes: u64) -> Result<Plan> {
-    let builder = arguments.params()?;
+fn of_size(arguments: &Arguments, builder: ParamsBuilder, bytes: u64) -> Result<Plan> {
     let data = Path::new("data");
     Ok(if arguments.flag("append") {
         Plan::one_image(builder, data, bytes, arguments.appended_fec(data)?.as_ref())?

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use dmverity::boot::BootImage;
 use dmverity::dm::MappingName;
-use dmverity::{Error, Layout};
+use dmverity::{Error, Layout, is_same_device};
 use serde::Serialize;
 
 use super::image::PartitionUuids;
 use super::{image_to_check, shown, table_options};
-use crate::arguments::{Arguments, are_same};
+use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
@@ -143,7 +143,7 @@ impl Names {
             if let Some(name) = arguments.path_option(option) {
                 return text(&name).map(Some);
             }
-            match others.iter().find(|(other, _)| are_same(other, here)) {
+            match others.iter().find(|(other, _)| is_same_device(other, here)) {
                 Some((_, name)) => Ok((*name).clone()),
                 // A file has no name there.
                 None if form.is_for_boot() && !is_block_device(here) => Ok(None),
@@ -156,7 +156,7 @@ impl Names {
         };
         let data_name = name("boot-data-device", data, &[])?;
         let hash_name = name("boot-hash-device", hash, &[(data, &data_name)])?;
-        if data_name.is_none() && are_same(data, hash) {
+        if data_name.is_none() && is_same_device(data, hash) {
             return Err(needed("boot-data-device", data));
         }
         let fec_name = match fec {
