@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use dmverity::cmdline::{Fault, OptionFault};
 use dmverity::error::{Area, NameFault};
 use dmverity::{Error, Holder, Salt};
 use nix::errno::Errno;
@@ -178,10 +179,23 @@ fn in_words(error: &Error) -> Failure {
                 .hint("a seed is text that is not empty and has no control characters, such as newlines."),
             Error::Unwritable { line, value } => parameters(&format!("Cannot write {value:?} in {line}."))
                 .hint("it has no way to say that, or the characters mean something else there."),
+            Error::Cmdline(fault) => parameters(&fault.to_string()).hints(about_cmdline(fault)),
             Error::NoPartitionUuids => parameters("Root hash is too short for partition UUIDs.")
                 .hint("they are its first and its last 128 bits: use a longer hash."),
             other => system(other),
         }
+}
+
+/// What helps with a kernel command line.
+fn about_cmdline(fault: &Fault) -> Option<String> {
+    let hint = match fault {
+        Fault::Option { what: OptionFault::Unknown, .. } => {
+            "the options are those of veritytab(5); one that is not known could be about protection."
+        }
+        Fault::Ambiguous { .. } => "quotation marks, unusual blanks or the word -- hide it from one of them.",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// What the system, its devices and mappings have against a command.

@@ -188,6 +188,9 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// A kernel command line that has something to do with verity and cannot be followed.
+    #[error("{0}")]
+    Cmdline(crate::cmdline::Fault),
     /// A superblock of another version.
     #[error("superblock version {found}, 1 is the only one known")]
     SuperblockVersion {

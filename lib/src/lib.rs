@@ -40,6 +40,7 @@
 //! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
 //! | make the same bytes everywhere | [`Seed`] | |
 //! | write the line by which another system opens an image | [`boot::BootImage`] | |
+//! | read what a kernel command line asks to be opened as root | [`cmdline::Cmdline`] | |
 //! | make or read a device-mapper table | [`table::VerityTable`] | |
 //! | open an image as a block device | [`dm::activate`] | root |
 //! | ask for the state of an open image | [`dm::status`] | root |
@@ -77,11 +78,13 @@
 //! | [`superblock`], [`layout`] | bytes on disk, and where they lie; no I/O |
 //! | [`table`] | device-mapper's table and status lines; strings only |
 //! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |
+//! | [`cmdline`] | the kernel's command line, read; bytes only |
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
 //! | [`error`] | the one error type |
 
 mod append;
 pub mod boot;
+pub mod cmdline;
 pub mod dm;
 pub mod error;
 mod fec;
