@@ -175,6 +175,31 @@ fn in_words(error: &Error) -> Failure {
                      parity of it, and --append would cut it off."
                 ))
             }
+            Error::UnfinishedHashArea { path, data_end, offset, planned_end, found } => {
+                let planned = planned_end.map_or(String::new(), |end| format!(" that was to end at byte {end}"));
+                parameters(&format!("Device {} has an unfinished hash area and was changed after that.", path.display()))
+                    .hint(format!(
+                        "the data ended at byte {data_end}, an unfinished hash area{planned} follows at byte {offset}, and the \
+                         file now ends at byte {found}."
+                    ))
+                    .hint(format!(
+                        "if nothing after the data is needed, cut it off: truncate --size={data_end} {}",
+                        path.display()
+                    ))
+            }
+            Error::FileSystemTooLarge { path, found, data_end, offset } => {
+                parameters(&format!("Device {} has a file system that reaches into its hash area.", path.display()))
+                    .hint(format!(
+                        "the file system has {found} bytes, the data end at byte {data_end}, and --append would replace what \
+                         follows them: shrink the file system."
+                    ))
+                    .hint(format!(
+                        "if the hash area is not needed, make it a part of the data: dd if=/dev/zero of={} bs=512 seek={} \
+                         count=1 conv=notrunc",
+                        path.display(),
+                        offset / 512
+                    ))
+            }
             Error::Seed { .. } => parameters("Invalid salt seed specified.")
                 .hint("a seed is text that is not empty and has no control characters, such as newlines."),
             Error::Unwritable { line, value } => parameters(&format!("Cannot write {value:?} in {line}."))

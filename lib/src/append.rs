@@ -5,14 +5,16 @@
 //! data ... | zeros to a whole block | superblock | pad | hash tree | parity
 //!                                   ^ hash offset                  ^ FEC offset
 //! ```
-//! While it is made a mark lies where the superblock will be, which says how long the file was. Whoever finds one knows
-//! that what follows is an unfinished tree, and takes it away.
+//! While it is made a [`Mark`] lies where the superblock will be, which says how long the data are and how long the file is
+//! going to be. The next [`append()`] that finds one knows that an unfinished tree follows, and takes it away, unless the
+//! file has another length than that: then there is more in it than the tree.
 
-use std::fs::OpenOptions;
-use std::path::{Path, PathBuf};
+mod file_system;
+mod mark;
 
-use zerocopy::byteorder::little_endian::U64;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use std::path::Path;
+
+use zerocopy::IntoBytes;
 
 use crate::error::{Error, Result};
 use crate::find;
@@ -21,9 +23,9 @@ use crate::io::{Device, Identity};
 use crate::layout::Layout;
 use crate::params::{Fec, Params, ParamsBuilder};
 use crate::plan::{AppendedFec, Plan};
-use crate::superblock::SUPERBLOCK_SIZE;
-use crate::units::BlockSize;
+use crate::superblock::{SUPERBLOCK_SIZE, Superblock};
 use crate::work::Work;
+use mark::Mark;
 
 /// What [`append`] made.
 #[derive(Clone, Debug)]
@@ -42,7 +44,7 @@ pub struct Appended {
 /// # Errors
 /// Those of [`append`] that come before anything is written.
 pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
-    let data = Data::of(&open(image)?, &Work::default())?;
+    let data = Data::of(&check_file(Device::open(image)?)?, &Work::default())?;
     Plan::one_image(builder, image, data.bytes, fec)
 }
 
@@ -74,28 +76,30 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 ///
 /// # Errors
 /// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for anything
-/// but a regular file; [`Error::SeveralHashAreas`]; [`Error::BehindHashArea`] for bytes of unknown meaning behind a tree, and
-/// [`Error::DeviceTooSmall`] for a tree that is not all there.
+/// but a regular file; [`Error::SeveralHashAreas`]; [`Error::BehindHashArea`] for bytes of unknown meaning behind a tree,
+/// [`Error::UnfinishedHashArea`] for an unfinished one in a file whose length has been changed since,
+/// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, and [`Error::DeviceTooSmall`] for a
+/// tree that is not all there.
 pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
-    let data = Data::of(&open(image)?, work)?;
+    let device = check_file(Device::open_writable(image)?)?;
+    let data = Data::of(&device, work)?;
     let plan = Plan::one_image(builder, image, data.bytes, fec)?;
     let params = plan.layout.params();
     let builder = params.to_builder();
     let fec_device = fec.map(|fec| fec.device.as_deref().unwrap_or(image).to_owned());
     let devices = Devices { fec: fec_device, ..Devices::new(image, image) };
     image::check(&devices, &plan.layout, Some(plan.hash_device_bytes))?;
-    let staked = Staked::new(image, &data, params.hash_offset())?;
+    let staked = Staked::new(device, &data, &plan)?;
     let formatted = image::format(&devices, builder, work)?;
     staked.keep();
     Ok(Appended { formatted, plan, replaced: data.replaced })
 }
 
-fn open(image: &Path) -> Result<Device> {
-    let device = Device::open(image)?;
-    if matches!(device.identity(), Identity::File(..)) {
-        Ok(device)
+fn check_file(image: Device) -> Result<Device> {
+    if matches!(image.identity(), Identity::File(..)) {
+        Ok(image)
     } else {
-        Err(Error::NotFile { path: image.to_owned() })
+        Err(Error::NotFile { path: image.path().to_owned() })
     }
 }
 
@@ -109,37 +113,74 @@ struct Data {
 
 impl Data {
     fn of(image: &Device, work: &Work<'_>) -> Result<Self> {
-        let (mut found, mut marks) = (Vec::new(), Vec::new());
+        let (mut found, mut marks, mut cut) = (Vec::new(), Vec::new(), None);
         find::each_sector(image, work, |offset, bytes| {
-            if found.len() + marks.len() < find::MOST {
+            let already = found.len() + marks.len();
+            if already < find::MOST {
                 found.extend(find::image_whose_data_end_at(offset, bytes));
                 marks.extend(Mark::read(offset, bytes));
             }
+            let is_whole = image.bytes() - offset >= SUPERBLOCK_SIZE as u64;
+            if !is_whole && already == found.len() + marks.len() && (Superblock::begins(bytes) || Mark::begins(bytes)) {
+                cut = Some(offset);
+            }
         })?;
-        let path = || image.path().to_owned();
-        match (&found[..], &marks[..]) {
-            ([], []) => Ok(Self { bytes: image.bytes(), replaced: None }),
-            // All that follows was written by whoever has left it.
-            ([], [mark]) => Ok(Self { bytes: mark.data_bytes.get(), replaced: Some(mark.offset.get()) }),
-            ([params], []) => {
-                let layout = Layout::new(params)?;
-                let end = layout.hash_end();
-                image.check_size(end)?;
-                if image.bytes() != end && !ends_with_parity(params, end, image.bytes()) {
-                    return Err(Error::BehindHashArea {
-                        path: path(),
-                        offset: params.hash_offset(),
-                        end,
-                        found: image.bytes(),
-                    });
-                }
-                Ok(Self { bytes: params.data_bytes(), replaced: Some(params.hash_offset()) })
-            }
+        if let Some(offset) = cut {
+            // With zeros after it, what is left of it could become a superblock again.
+            image.check_size(offset + SUPERBLOCK_SIZE as u64)?;
+        }
+        let data = match (&found[..], &marks[..]) {
+            ([], []) => Self { bytes: image.bytes(), replaced: None },
+            ([], [mark]) => Self::before_mark(image, mark)?,
+            ([params], []) => Self::before_tree(image, params)?,
             _ => {
-                let offsets = found.iter().map(Params::hash_offset);
-                let offsets = offsets.chain(marks.iter().map(|mark| mark.offset.get())).collect();
-                Err(Error::SeveralHashAreas { path: path(), offsets })
+                let offsets = found.iter().map(Params::hash_offset).chain(marks.iter().map(Mark::offset)).collect();
+                return Err(Error::SeveralHashAreas { path: image.path().to_owned(), offsets });
             }
+        };
+        data.check_file_system(image)?;
+        Ok(data)
+    }
+
+    /// All that follows them was written by a call that was interrupted.
+    fn before_mark(image: &Device, mark: &Mark) -> Result<Self> {
+        if mark.explains(image.bytes()) {
+            return Ok(Self { bytes: mark.data_bytes(), replaced: Some(mark.offset()) });
+        }
+        Err(Error::UnfinishedHashArea {
+            path: image.path().to_owned(),
+            data_end: mark.data_bytes(),
+            offset: mark.offset(),
+            planned_end: mark.planned_end(),
+            found: image.bytes(),
+        })
+    }
+
+    fn before_tree(image: &Device, params: &Params) -> Result<Self> {
+        let end = Layout::new(params)?.hash_end();
+        image.check_size(end)?;
+        if image.bytes() != end && !ends_with_parity(params, end, image.bytes()) {
+            return Err(Error::BehindHashArea {
+                path: image.path().to_owned(),
+                offset: params.hash_offset(),
+                end,
+                found: image.bytes(),
+            });
+        }
+        Ok(Self { bytes: params.data_bytes(), replaced: Some(params.hash_offset()) })
+    }
+
+    /// A file system that has been grown into the hash area would lose its end.
+    fn check_file_system(&self, image: &Device) -> Result<()> {
+        let Some(offset) = self.replaced else { return Ok(()) };
+        let mut head = [0; file_system::HEAD_BYTES];
+        let len = usize::try_from(self.bytes).map_or(head.len(), |bytes| bytes.min(head.len()));
+        image.read_at(&mut head[..len], 0)?;
+        match file_system::bytes(&head[..len]) {
+            Some(found) if found > self.bytes => {
+                Err(Error::FileSystemTooLarge { path: image.path().to_owned(), found, data_end: self.bytes, offset })
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -153,66 +194,31 @@ fn ends_with_parity(params: &Params, tree_end: u64, image_bytes: u64) -> bool {
     })
 }
 
-/// What lies in the superblock's place until there is one.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct Mark {
-    signature: [u8; 24],
-    /// Where it lies.
-    offset: U64,
-    /// How long the file was.
-    data_bytes: U64,
-    zeros: [u8; SUPERBLOCK_SIZE - 40],
-}
-
-const _: () = assert!(size_of::<Mark>() == SUPERBLOCK_SIZE);
-
-impl Mark {
-    /// Not to be taken for a superblock by anybody.
-    const SIGNATURE: [u8; 24] = *b"unfinished dm-verity\0\0\0\0";
-
-    fn new(offset: u64, data_bytes: u64) -> Self {
-        let zeros = [0; SUPERBLOCK_SIZE - 40];
-        Self { signature: Self::SIGNATURE, offset: offset.into(), data_bytes: data_bytes.into(), zeros }
-    }
-
-    /// The mark in these bytes from byte `offset` of an image, if it is one and lies where it says: in or behind the last
-    /// block of data.
-    fn read(offset: u64, bytes: &[u8]) -> Option<Self> {
-        let (mark, _) = Self::read_from_prefix(bytes).ok()?;
-        let data = mark.data_bytes.get();
-        let expected = Self::new(offset, data);
-        let padding = offset.checked_sub(data)?;
-        (mark.as_bytes() == expected.as_bytes() && padding < u64::from(BlockSize::MAX)).then_some(mark)
-    }
-}
-
 /// A file that is being made an image; unless it is kept it gets its former length back.
 #[derive(Debug)]
 struct Staked {
-    path: PathBuf,
+    device: Device,
     data_bytes: u64,
     kept: bool,
 }
 
 impl Staked {
-    fn new(image: &Path, data: &Data, hash_offset: u64) -> Result<Self> {
-        let staked = Self { path: image.to_owned(), data_bytes: data.bytes, kept: false };
+    /// Puts the mark where the superblock will be, and gives the file the length that it will have.
+    fn new(device: Device, data: &Data, plan: &Plan) -> Result<Self> {
+        let (offset, end) = (plan.layout.params().hash_offset(), plan.hash_device_bytes);
+        let mut staked = Self { device, data_bytes: data.bytes, kept: false };
         // First, so that no older superblock lies among the data for a moment.
         if data.replaced.is_some() {
             staked.cut()?;
         }
         // In one step with the zeros before it.
-        Device::open_writable(image)?.write_at(Mark::new(hash_offset, data.bytes).as_bytes(), hash_offset)?;
+        staked.device.write_at(Mark::new(offset, data.bytes, end).as_bytes(), offset)?;
+        staked.device.set_len("extend", end)?;
         Ok(staked)
     }
 
-    fn cut(&self) -> Result<()> {
-        OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .and_then(|file| file.set_len(self.data_bytes))
-            .map_err(Error::io("truncate", &self.path))
+    fn cut(&mut self) -> Result<()> {
+        self.device.set_len("truncate", self.data_bytes)
     }
 
     fn keep(mut self) {
@@ -233,10 +239,11 @@ impl Drop for Staked {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::{Progress, RootHash, find_hash_offset, load, verify};
+    use crate::{BlockSize, Progress, RootHash, find_hash_offset, load, verify};
 
     const BYTES: usize = 3_000_001;
 
@@ -306,16 +313,82 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_counts_only_where_it_says_that_it_lies() {
-        let mark = Mark::new(8192, 5000);
-        assert!(Mark::read(8192, mark.as_bytes()).is_some());
-        assert!(Mark::read(4096, mark.as_bytes()).is_none());
-        for (offset, data) in [(8192, 8193), (1 << 20, 0), (0, u64::MAX)] {
-            assert!(Mark::read(offset, Mark::new(offset, data).as_bytes()).is_none(), "{offset} {data}");
+    fn an_unfinished_image_is_refused_once_its_length_has_changed() {
+        let (_directory, path, data) = image();
+        let plan = plan_append(&path, Params::builder(), None).unwrap();
+        let (offset, end) = (plan.layout.params().hash_offset(), plan.total_bytes);
+        append(&path, Params::builder(), None, &Work::default()).unwrap();
+        let finished = std::fs::read(&path).unwrap();
+        let unfinished = |mark: Mark, bytes: u64| {
+            let mut image = data.clone();
+            image.resize(usize::try_from(offset).unwrap(), 0);
+            image.extend(mark.as_bytes());
+            image.resize(usize::try_from(bytes).unwrap(), 7);
+            image
+        };
+        let mark = Mark::new(offset, BYTES as u64, end);
+        for bytes in [offset + 512, end] {
+            std::fs::write(&path, unfinished(mark, bytes)).unwrap();
+            assert_eq!(plan_append(&path, Params::builder(), None).unwrap().total_bytes, end);
+            let made = append(&path, Params::builder(), None, &Work::default()).unwrap();
+            assert_eq!((made.replaced, std::fs::read(&path).unwrap().len()), (Some(offset), finished.len()));
         }
-        let mut damaged = mark;
-        damaged.zeros[400] = 1;
-        assert!(Mark::read(8192, damaged.as_bytes()).is_none());
+        // A mark that says no end is one of an earlier version.
+        let old = Mark::new(offset, BYTES as u64, 0);
+        for (mark, bytes, known) in [
+            (mark, end + 1, Some(end)),
+            (mark, end - 1, Some(end)),
+            (mark, offset + 513, Some(end)),
+            (mark, offset + 511, Some(end)),
+            (mark, offset + 100, Some(end)),
+            (mark, end * 3, Some(end)),
+            (old, end, None),
+            (old, offset + 512, None),
+        ] {
+            let before = unfinished(mark, bytes);
+            std::fs::write(&path, &before).unwrap();
+            let planned = plan_append(&path, Params::builder(), None).unwrap_err();
+            let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+            for error in [planned, refused] {
+                assert!(
+                    matches!(error, Error::UnfinishedHashArea { data_end, planned_end, found, .. }
+                        if (data_end, planned_end, found) == (BYTES as u64, known, bytes)),
+                    "{bytes}: {error}"
+                );
+            }
+            assert!(std::fs::read(&path).unwrap() == before, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_superblock_or_mark_that_is_cut_is_not_taken_for_data() {
+        let (_directory, path, data) = image();
+        append(&path, Params::builder(), None, &Work::default()).unwrap();
+        let finished = std::fs::read(&path).unwrap();
+        let offset = BYTES.next_multiple_of(4096);
+        for len in [8, 30, 73, 80, 120, 344, 500, 511] {
+            std::fs::write(&path, &finished[..offset + len]).unwrap();
+            let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+            assert!(matches!(refused, Error::DeviceTooSmall { .. }), "{len}: {refused}");
+            assert!(std::fs::read(&path).unwrap() == finished[..offset + len], "{len}");
+        }
+        let mark = Mark::new(offset as u64, BYTES as u64, finished.len() as u64);
+        for len in [20, 30, 40, 48, 511] {
+            let mut cut = data.clone();
+            cut.resize(offset, 0);
+            cut.extend(&mark.as_bytes()[..len]);
+            std::fs::write(&path, &cut).unwrap();
+            let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+            assert!(
+                matches!(refused, Error::DeviceTooSmall { .. } | Error::UnfinishedHashArea { .. }),
+                "{len}: {refused}"
+            );
+            assert!(std::fs::read(&path).unwrap() == cut, "{len}");
+        }
+        // What only begins a little alike is data.
+        std::fs::write(&path, &finished[..offset + 5]).unwrap();
+        let made = append(&path, Params::builder(), None, &Work::default()).unwrap();
+        assert!(is_good(&path, &made.formatted.root_hash));
     }
 
     #[test]

@@ -171,6 +171,34 @@ pub enum Error {
         /// The file's length.
         found: u64,
     },
+    /// An unfinished hash area in a file whose length is not one that an interrupted [`append`](crate::append()) leaves.
+    #[error(
+        "{path}: the data end at byte {data_end}, an unfinished hash area follows, and the file ends at byte {found}"
+    )]
+    UnfinishedHashArea {
+        /// The image.
+        path: PathBuf,
+        /// The length of the data in bytes.
+        data_end: u64,
+        /// Where the unfinished hash area begins.
+        offset: u64,
+        /// Where the file was to end; `None` where that is not known.
+        planned_end: Option<u64>,
+        /// The file's length.
+        found: u64,
+    },
+    /// A file system that is longer than the data before a hash area.
+    #[error("{path}: the file system has {found} bytes, the data before the hash area {data_end}")]
+    FileSystemTooLarge {
+        /// The image.
+        path: PathBuf,
+        /// How long the file system says that it is, in bytes.
+        found: u64,
+        /// The length of the data in bytes.
+        data_end: u64,
+        /// Where the hash area begins.
+        offset: u64,
+    },
     /// A seed that is empty or has control characters.
     #[error("the seed {text:?} is empty or has control characters")]
     Seed {

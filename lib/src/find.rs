@@ -50,9 +50,10 @@ pub(crate) fn image_whose_data_end_at(offset: u64, bytes: &[u8]) -> Option<Param
     Layout::new(&params).ok().map(|_| params)
 }
 
-/// Calls `look` for each place of a device where a superblock can be: its offset, and as many bytes as a superblock has.
+/// Calls `look` for each place of a device where a superblock can be, or the beginning of one: its offset, and as many bytes
+/// as a superblock has. After the end of the device they are zeros, as they are once it is padded.
 pub(crate) fn each_sector(device: &Device, work: &Work<'_>, mut look: impl FnMut(u64, &[u8])) -> Result<()> {
-    let end = device.bytes() / SECTOR_SIZE * SECTOR_SIZE;
+    let end = device.bytes();
     let mut reader = Reader::default();
     let mut holes = device.holes();
     device.will_be_read_in_order();
@@ -70,8 +71,15 @@ pub(crate) fn each_sector(device: &Device, work: &Work<'_>, mut look: impl FnMut
         let len = PIECE.min(end - position);
         let direct = device.is_cold(position, len);
         let bytes = reader.read(device, position, usize::try_from(len).expect("no more than a piece"), direct)?;
-        for (index, sector) in bytes.chunks_exact(SUPERBLOCK_SIZE).enumerate() {
-            look(position + index as u64 * SECTOR_SIZE, sector);
+        for (index, sector) in bytes.chunks(SUPERBLOCK_SIZE).enumerate() {
+            let offset = position + index as u64 * SECTOR_SIZE;
+            if sector.len() == SUPERBLOCK_SIZE {
+                look(offset, sector);
+            } else {
+                let mut padded = [0; SUPERBLOCK_SIZE];
+                padded[..sector.len()].copy_from_slice(sector);
+                look(offset, &padded);
+            }
         }
         position += len;
     }

@@ -122,6 +122,11 @@ impl Superblock {
         })
     }
 
+    /// Whether a superblock begins like these bytes, which may end within it.
+    pub(crate) fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(&SIGNATURE)
+    }
+
     /// The superblock's bytes.
     pub fn to_bytes(&self) -> [u8; SUPERBLOCK_SIZE] {
         let mut raw = Raw::new_zeroed();

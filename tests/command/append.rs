@@ -155,6 +155,101 @@ fn killed_at_every_call_that_writes() {
     }
 }
 
+/// What an owner adds to a file in which an unfinished tree is, after a killed format, is not taken for that tree.
+#[test]
+fn what_was_added_to_an_unfinished_image_is_not_cut_off() {
+    let sandbox = Sandbox::new();
+    let data = painted(300_001);
+    let format = ["format", "--append", "image", SEED, "--fec-roots=2"];
+    sandbox.write("image", &data);
+    ok(&sandbox, &format);
+    let expected = sandbox.read("image");
+    sandbox.write("image", &data);
+    traced(&sandbox, &format, &["-e", "inject=pwrite64:signal=KILL:when=2"]);
+    let left = sandbox.read("image");
+    let end = expected.len();
+    assert_eq!(left.len(), end);
+    for change in [vec![1; end + 4096], vec![0; 3 * end], vec![1; end - 100], vec![0; 303_104 + 100]] {
+        let now = change.len();
+        let mut image = left[..end.min(now)].to_vec();
+        image.extend(&change[end.min(now)..]);
+        sandbox.write("image", &image);
+        let message = format!(
+            "Device image has an unfinished hash area and was changed after that.\n\
+             hint: the data ended at byte 300001, an unfinished hash area that was to end at byte {end} follows at byte \
+             303104, and the file now ends at byte {now}.\n\
+             hint: if nothing after the data is needed, cut it off: truncate --size=300001 image\n"
+        );
+        refused(&sandbox, "format --append image", 1, &message);
+        refused(&sandbox, "plan --append image", 1, &message);
+        assert!(sandbox.read("image") == image);
+    }
+    sandbox.write("image", &sandbox.read("image")[..300_001]);
+    ok(&sandbox, &format);
+    assert!(sandbox.read("image") == expected);
+}
+
+/// `resize2fs` makes a file system as long as its file: also where the end of that is a hash tree.
+#[test]
+fn a_file_system_that_was_grown_into_the_tree_is_not_cut_off() {
+    let sandbox = Sandbox::new();
+    let run = |program: &str, arguments: &[&str]| {
+        let output = sandbox.command(program, arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+        assert!(output.status.success(), "{output:?}");
+    };
+    let format = ["format", "--append", "image", SEED, "--fec-roots=24", "--threads=1"];
+    for unfinished in [true, false] {
+        sandbox.write("image", &[]);
+        run("truncate", &["--size=20M", "image"]);
+        run("mkfs.ext4", &["-q", "-b", "1024", "image"]);
+        if unfinished {
+            traced(&sandbox, &format, &["-e", "inject=pwrite64:signal=KILL:when=2"]);
+        } else {
+            ok(&sandbox, &format);
+        }
+        let before = sandbox.read("image");
+        run("resize2fs", &["image"]);
+        let grown = sandbox.read("image");
+        assert!(grown != before && grown.len() == before.len());
+        let size = grown.len() / 1024 * 1024;
+        let message = format!(
+            "Device image has a file system that reaches into its hash area.\n\
+             hint: the file system has {size} bytes, the data end at byte 20971520, and --append would replace what follows \
+             them: shrink the file system.\n\
+             hint: if the hash area is not needed, make it a part of the data: dd if=/dev/zero of=image bs=512 seek=40960 \
+             count=1 conv=notrunc\n"
+        );
+        refused(&sandbox, "format --append image", 1, &message);
+        refused(&sandbox, "plan --append image", 1, &message);
+        run("dd", &["if=/dev/zero", "of=image", "bs=512", "seek=40960", "count=1", "conv=notrunc"]);
+        let made = ok(&sandbox, &format);
+        assert!(sandbox.read("image").starts_with(&grown[..20 << 20]));
+        is_verified_by_both(&sandbox, "image", &made);
+        run("e2fsck", &["-fn", "image"]);
+    }
+}
+
+#[test]
+fn an_image_that_is_cut_in_its_superblock_stays_as_it_is() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d", &painted(300 * 4096));
+    ok(&sandbox, &["format", "--append", "d"]);
+    let image = sandbox.read("d");
+    for len in [8, 100, 400, 511] {
+        let found = 300 * 4096 + len;
+        sandbox.write("d", &image[..found]);
+        for action in ["format", "plan"] {
+            let outcome = sandbox.run(&[action, "--append", "d"]);
+            assert_eq!(outcome.code, Some(1), "{len} {outcome:?}");
+            let start = format!("Device d is too small.\nhint: it has {found} bytes, ");
+            assert!(outcome.stderr.starts_with(&start), "{len} {outcome:?}");
+        }
+        let outcome = sandbox.run(&["dump", "d", "--hash-offset=auto"]);
+        assert_eq!(outcome.first_error(), "Device d is not a valid VERITY device.", "{len}");
+        assert!(sandbox.read("d") == image[..found], "{len}");
+    }
+}
+
 #[test]
 fn a_signal_leaves_the_file_as_it_was() {
     let sandbox = Sandbox::new();

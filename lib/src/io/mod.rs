@@ -182,10 +182,16 @@ impl Device {
     /// Makes a file at least `needed` bytes long. Block devices have the size they have, and have to hold them.
     pub(crate) fn extend_to(&mut self, needed: u64) -> Result<()> {
         if matches!(self.identity, Identity::File(..)) && self.bytes < needed {
-            self.file.set_len(needed).map_err(Error::io("extend", &self.path))?;
-            self.bytes = needed;
+            self.set_len("extend", needed)?;
         }
         self.check_size(needed)
+    }
+
+    /// Makes a file this long; `action` is what that is called if it fails.
+    pub(crate) fn set_len(&mut self, action: &'static str, bytes: u64) -> Result<()> {
+        self.file.set_len(bytes).map_err(Error::io(action, &self.path))?;
+        self.bytes = bytes;
+        Ok(())
     }
 
     /// Returns when everything written is on stable storage.

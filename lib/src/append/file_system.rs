@@ -1,0 +1,54 @@
+//! How long the file system in an image says that it is. One that says more than there are data has been grown into what
+//! follows them: `resize2fs` does that without a change to the file's length.
+
+/// How many bytes of the image are enough to know.
+pub(super) const HEAD_BYTES: usize = 2048;
+
+const EXT_SUPERBLOCK: usize = 1024;
+const EXT_MAGIC: u16 = 0xEF53;
+const EXT_INCOMPAT_64BIT: u32 = 0x80;
+const EXT_MAX_LOG_BLOCK_SIZE: u32 = 6;
+
+/// The length in bytes of the ext2, ext3 or ext4 file system that begins with these bytes, if they are one's. Other file
+/// systems grow only while they are mounted.
+pub(super) fn bytes(head: &[u8]) -> Option<u64> {
+    let superblock = head.get(EXT_SUPERBLOCK..)?;
+    let u16_at = |offset| Some(u16::from_le_bytes(*superblock.get(offset..)?.first_chunk()?));
+    let u32_at = |offset| Some(u32::from_le_bytes(*superblock.get(offset..)?.first_chunk()?));
+    // s_magic, s_log_block_size, s_feature_incompat, s_blocks_count_hi, s_blocks_count_lo
+    if u16_at(56)? != EXT_MAGIC {
+        return None;
+    }
+    let log_block_size = u32_at(24).filter(|&log| log <= EXT_MAX_LOG_BLOCK_SIZE)?;
+    let high = if u32_at(96)? & EXT_INCOMPAT_64BIT == 0 { 0 } else { u32_at(336)? };
+    let blocks = u64::from(high) << 32 | u64::from(u32_at(4)?);
+    blocks.checked_mul(1024 << log_block_size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ext4_says_of_its_length() {
+        let mut head = [0; HEAD_BYTES];
+        assert_eq!(bytes(&head), None);
+        head[1024 + 4..][..4].copy_from_slice(&300_u32.to_le_bytes());
+        head[1024 + 24] = 2;
+        head[1024 + 336] = 1;
+        assert_eq!(bytes(&head), None);
+        head[1024 + 56..][..2].copy_from_slice(&EXT_MAGIC.to_le_bytes());
+        assert_eq!(bytes(&head), Some(300 * 4096));
+        head[1024 + 96] = 0x80;
+        assert_eq!(bytes(&head), Some(((1 << 32) + 300) * 4096));
+        // No block size that there is, more than there can be, too short.
+        head[1024 + 24] = 7;
+        assert_eq!(bytes(&head), None);
+        head[1024 + 24] = 6;
+        head[1024 + 336..][..4].fill(0xFF);
+        assert_eq!(bytes(&head), None);
+        for len in [0, 1024, 1081, 1359] {
+            assert_eq!(bytes(&head[..len]), None, "{len}");
+        }
+    }
+}
