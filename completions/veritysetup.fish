@@ -41,6 +41,8 @@ format|--deterministic||Derive salt and UUID from the other parameters
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
 repair|--dry-run||Only show what would be repaired
 open table|--error-as-corruption||Handle IO error as corruption
+verify repair open table|--expect|file|Fail unless the superblock is as in JSON of format
+verify repair open table|--expect-data-blocks|text|Fail unless the superblock has this number of blocks
 format verify repair open dump plan table|--fec-device|device|Path to device with error correction data
 format verify repair open dump plan table|--fec-offset|text|Starting offset on the FEC device
 format verify repair open dump plan table|--fec-roots|roots|FEC parity bytes

@@ -200,6 +200,10 @@ fn in_words(error: &Error) -> Failure {
                         offset / 512
                     ))
             }
+            Error::Unexpected { field, expected, found } => Failure::new(
+                Exit::Permission,
+                format!("Image is not the expected one: {field} is {found}, {expected} expected."),
+            ),
             Error::Seed { .. } => parameters("Invalid salt seed specified.")
                 .hint("a seed is text that is not empty and has no control characters, such as newlines."),
             Error::Unwritable { line, value } => parameters(&format!("Cannot write {value:?} in {line}."))

@@ -155,6 +155,8 @@ const OPEN_OR_TABLE: &[Action] = &[Action::Open, Action::Table];
 const CLOSE: &[Action] = &[Action::Close];
 const FORMAT: &[Action] = &[Action::Format];
 const TABLE: &[Action] = &[Action::Table];
+/// What trusts a superblock.
+const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table];
 /// What takes its time.
 const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair];
 
@@ -179,6 +181,8 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("dm-mod-create", "name", "Show the kernel's dm-mod.create parameter", TABLE),
     flag("dry-run", "Only show what would be repaired", &[Action::Repair]),
     flag("error-as-corruption", "Handle IO error as corruption", OPEN_OR_TABLE),
+    with_value("expect", "path", "Fail unless the superblock is as in JSON of format", CHECKED),
+    with_value("expect-data-blocks", "blocks", "Fail unless the superblock has this number of blocks", CHECKED),
     with_value("fec-device", "path", "Path to device with error correction data", &[]),
     with_value("fec-offset", "bytes", "Starting offset on the FEC device", &[]),
     with_value("fec-roots", "bytes", "FEC parity bytes", &[]),

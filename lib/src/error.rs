@@ -231,6 +231,16 @@ pub enum Error {
         /// Which field, and what is wrong with it.
         what: &'static str,
     },
+    /// Parameters that are not those that were expected; see [`Expected`](crate::Expected).
+    #[error("{field} is {found}, {expected} expected")]
+    Unexpected {
+        /// Which parameter, by its name in the command's JSON.
+        field: &'static str,
+        /// What it has to be.
+        expected: String,
+        /// What the superblock, or who calls, says that it is.
+        found: String,
+    },
     /// A superblock that cannot be used, and on which device it was found.
     #[error("{path}: {source}")]
     Superblock {

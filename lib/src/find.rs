@@ -20,7 +20,8 @@ pub(crate) const MOST: usize = 8;
 
 /// Finds the one superblock of an image whose hash area lies behind its data on the same device: the one that lies at the
 /// byte where, by its own number and size of data blocks, the data end. The whole image is read, but for its holes,
-/// because there may be another one.
+/// because there may be another one. What it finds is no more to be trusted than any superblock: see
+/// [`load`](crate::load).
 ///
 /// # Errors
 /// [`Error::NoHashArea`] and [`Error::SeveralHashAreas`]; [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].

@@ -233,6 +233,10 @@ fn invalidate_superblock(layout: &Layout, hash: &Device) -> Result<()> {
 
 /// Reads the superblock at byte `hash_offset` of the hash device. `fec` is not on disk and is taken over as it is.
 ///
+/// No root hash covers the superblock. Whoever can write to the hash device can change it so that the image still
+/// verifies with the root hash that is trusted: it can say that there are fewer blocks, or that hash blocks of the tree
+/// are the data. If that matters, compare the parameters with what is known from elsewhere: [`Expected`](crate::Expected).
+///
 /// # Errors
 /// [`Error::Superblock`] with the reason, when there is none or none that can be used; [`Error::Open`],
 /// [`Error::NotDevice`] and [`Error::Io`].
@@ -276,6 +280,10 @@ pub fn load(hash: &Path, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
 
 /// Checks all data and hash blocks of an image against its root hash; FEC is not looked at. What is wrong with the image
 /// is in the [`Verification`]; an error means that it could not be checked.
+///
+/// The root hash proves the blocks of an image of these parameters. That the parameters are the right ones it does not
+/// prove where they come from a superblock: see [`load`]. [`uncovered_blocks`](crate::uncovered_blocks) tells how many
+/// blocks of the data device the tree leaves out.
 ///
 /// # Errors
 /// [`Error::DeviceTooSmall`] for a device that ends before its area; [`Error::Open`], [`Error::NotDevice`] and

@@ -32,6 +32,7 @@
 //! | make a hash tree, and parity if you like | [`format()`] | |
 //! | read the parameters of an image | [`load`] | |
 //! | check a whole image | [`verify`] | |
+//! | refuse an image whose superblock is not the one that was made | [`Expected`] | |
 //! | repair a damaged image by its parity | [`repair()`] | |
 //! | show how far work is, cancel it, choose its threads | [`Work`] | |
 //! | know where everything lies, before or after it is made | [`Layout`] | |
@@ -87,6 +88,7 @@ pub mod boot;
 pub mod cmdline;
 pub mod dm;
 pub mod error;
+mod expected;
 mod fec;
 mod find;
 pub mod hash;
@@ -108,6 +110,7 @@ mod work;
 
 pub use append::{Appended, append, plan_append};
 pub use error::{Error, Result};
+pub use expected::{Expected, uncovered_blocks};
 pub use fec::{Repair, RepairMode, WrongBlock};
 pub use find::find_hash_offset;
 pub use hash::{HashAlgorithm, HashType};

@@ -517,6 +517,8 @@ fn options_with_actions_that_do_not_take_them() {
         ("ignore-zero-blocks", &open_or_table),
         ("error-as-corruption", &open_or_table),
         ("use-tasklets", &open_or_table),
+        ("expect=x", &["verify", "repair", "open", "table"]),
+        ("expect-data-blocks=1", &["verify", "repair", "open", "table"]),
         ("shared", &["open"]),
         ("no-fallback", &["open"]),
         ("strict", &["verify"]),

@@ -292,7 +292,8 @@ impl Image {
 pub(crate) fn run(sandbox: &Sandbox, way: &Path, arguments: &[String]) -> Outcome {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let output = sandbox.command(way, &arguments).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}", way.display())).into()
+    let outcome: Outcome = output.unwrap_or_else(|error| panic!("{}: {error}", way.display())).into();
+    outcome.without_uncovered()
 }
 
 /// Writes all the files.

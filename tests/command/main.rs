@@ -5,6 +5,7 @@ mod append;
 mod bad_input;
 mod behaviour;
 mod completions;
+mod expected;
 mod fec;
 mod fec_case;
 mod fec_reference;

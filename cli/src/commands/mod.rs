@@ -3,6 +3,7 @@
 pub(crate) mod benchmark;
 pub(crate) mod close;
 pub(crate) mod dump;
+mod expect;
 pub(crate) mod features;
 pub(crate) mod format;
 mod image;
@@ -20,10 +21,11 @@ use std::path::{Path, PathBuf};
 use dmverity::table::{OnCorruption, OnError, TableOptions};
 use dmverity::{HashAlgorithm, Params, RootHash};
 
+use self::expect::Expectation;
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
 
-/// Longer than any root hash in hexadecimal digits; a file of this or more is none.
+/// Longer than any root hash in hexadecimal digits; a file of more is none.
 const ROOT_HASH_FILE_MAX: u64 = 4096;
 
 /// The root hash's text: from `--root-hash-file`, which counts where both are given, or argument `index`.
@@ -56,27 +58,54 @@ impl RootHashText {
 
 /// The first word of the file: the digits, with or without a newline after them.
 fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(ROOT_HASH_FILE_MAX).read_to_end(&mut bytes)).map_err(|error| {
-        Failure::new(Exit::Device, format!("Cannot read root hash file {}.", path.display())).because(&error)
-    })?;
+    let bytes = read_bounded(path, ROOT_HASH_FILE_MAX, "root hash file")?.unwrap_or_default();
     match String::from_utf8_lossy(&bytes).split_ascii_whitespace().next() {
         Some(text) => Ok(RootHashText { text: text.to_owned(), file: Some(path.to_owned()) }),
         None => Err(Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", path.display()))),
     }
 }
 
+/// All of a file, `None` if it has more than `most` bytes: it may be a device without end.
+fn read_bounded(path: &Path, most: u64, what: &str) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| {
+        Failure::new(Exit::Device, format!("Cannot read {what} {}.", path.display())).because(&error)
+    })?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
+}
+
+/// An image that is there.
+struct Image {
+    params: Params,
+    root_hash: RootHash,
+    warnings: Vec<String>,
+}
+
 /// What is needed to check an existing image: its parameters from the superblock, or, with `--no-superblock`, from the
-/// options; and the root hash, which is argument `index` unless it comes from a file.
-fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize) -> Result<(Params, RootHash)> {
+/// options; and the root hash, which is argument `index` unless it comes from a file. They are what `--expect` and
+/// `--expect-data-blocks` want them to be.
+fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize) -> Result<Image> {
     let root_hash = root_hash_text(arguments, index)?;
+    let expectation = Expectation::of(arguments)?;
     let params = if arguments.flag("no-superblock") {
         arguments.params()?.build(data, dmverity::device_size(data)?)?
     } else {
         dmverity::load(hash, arguments.hash_offset_on(hash)?, arguments.fec()?)?
     };
+    expectation.check(&params)?;
     let root_hash = root_hash.parse(params.algorithm())?;
-    Ok((params, root_hash))
+    expectation.check_root_hash(&root_hash)?;
+    let warnings = Vec::from_iter(ignored_blocks(arguments, &params)?);
+    Ok(Image { params, root_hash, warnings })
+}
+
+/// That the superblock counts where `--data-blocks` says something else, as in the reference tool.
+fn ignored_blocks(arguments: &Arguments, params: &Params) -> Result<Option<String>> {
+    let found = params.data_blocks();
+    let given = arguments.number("data-blocks")?.filter(|&given| given > 0 && given != found);
+    Ok(given.map(|given| {
+        format!("the superblock says {found} data blocks; --data-blocks={given} is ignored, see --expect-data-blocks.")
+    }))
 }
 
 /// What the options ask the kernel to do, and a warning where one of them overrides another.

@@ -5,7 +5,7 @@ use std::path::Path;
 use dmverity::dm::{ActivateOptions, MappingName, activate};
 use serde::Serialize;
 
-use super::{image_to_check, shown, table_options};
+use super::{Image, image_to_check, shown, table_options};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
 use crate::refusal::{KernelOption, refused_fields};
@@ -30,7 +30,7 @@ struct OpenFields {
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (data, hash) = (arguments.path(0), arguments.path(2));
     let name = MappingName::new(&arguments.text(1).unwrap_or_default())?;
-    let (params, root_hash) = image_to_check(arguments, data, hash, 3)?;
+    let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 3)?;
 
     let (table, overridden) = table_options(arguments);
     let options = ActivateOptions {
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         no_fallback: arguments.flag("no-fallback"),
     };
     let opened = activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options);
-    let mut warnings = Vec::from_iter(overridden);
+    warnings.extend(overridden);
     let activation = match opened {
         Ok(activation) => activation,
         Err(error) => {

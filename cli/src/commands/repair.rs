@@ -5,7 +5,7 @@ use dmverity::{Repair, RepairMode, WrongBlock};
 use serde::Serialize;
 
 use super::verify::{FoundFields, describe};
-use super::{image_to_check, shown};
+use super::{Image, image_to_check, shown};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if arguments.path_option("fec-device").is_none() {
         return Err(Failure::usage("repair: requires option --fec-device"));
     }
-    let (params, root_hash) = image_to_check(arguments, data, hash, 2)?;
+    let Image { params, root_hash, warnings } = image_to_check(arguments, data, hash, 2)?;
     let devices = arguments.devices(data, hash);
     let mode = if arguments.flag("dry-run") { RepairMode::DryRun } else { RepairMode::Write };
     let repair =
@@ -74,12 +74,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         lines.push(BEYOND_REPAIR.to_owned());
         let failure = Failure::of_lines(Exit::Permission, lines)
             .hint("nothing was written: there is more damage than FEC can correct, or the root hash is wrong.");
-        return Err(Report::new("", fields).failed(failure));
+        return Err(Report { warnings, ..Report::new("", fields) }.failed(failure));
     }
     let is_found_only = mode == RepairMode::DryRun && repair.wrong_bytes() > 0;
     let notes = Vec::from_iter(is_found_only.then(|| found_errors(&repair)));
     let done = if repaired > 0 { format!("Repaired {repaired} errors.\n") } else { String::new() };
-    let report = Report { notes, ..Report::new(list(&repair) + &done, fields) };
+    let report = Report { notes, warnings, ..Report::new(list(&repair) + &done, fields) };
     if repair.is_clean_afterwards() {
         return Ok(report);
     }

@@ -9,7 +9,7 @@ use dmverity::{Error, Layout, is_same_device};
 use serde::Serialize;
 
 use super::image::PartitionUuids;
-use super::{image_to_check, shown, table_options};
+use super::{Image, image_to_check, shown, table_options};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
@@ -72,10 +72,9 @@ impl Form {
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (data, hash) = (arguments.path(0), arguments.path(1));
     let form = Form::of(arguments)?;
-    let (params, root_hash) = image_to_check(arguments, data, hash, 2)?;
+    let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 2)?;
     let layout = Layout::new(&params)?;
     let devices = arguments.devices(data, hash);
-    let mut warnings = Vec::new();
     let fields = |line| TableFields {
         form: form.name(),
         line,
@@ -86,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if matches!(form, Form::PartitionUuids) {
         let fields = fields(None);
         let text = fields.partition_uuids.as_ref().ok_or(Error::NoPartitionUuids)?.text();
-        return Ok(Report::new(text, fields));
+        return Ok(Report { warnings, ..Report::new(text, fields) });
     }
     let names = Names::new(arguments, data, hash, devices.fec.as_deref(), &form)?;
     let mut image = BootImage::new(&layout, &root_hash);

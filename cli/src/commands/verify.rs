@@ -1,10 +1,10 @@
 //! `verify`: check an image in userspace.
 
-use dmverity::{Error, Failure as Fault, Repair, RepairMode, Verification, Work};
+use dmverity::{Devices, Error, Failure as Fault, Params, Repair, RepairMode, Verification, Work};
 use serde::Serialize;
 
 use super::repair::{BEYOND_REPAIR, found_errors};
-use super::{image_to_check, shown};
+use super::{Image, image_to_check, shown};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result, sizes};
 use crate::interruption;
@@ -48,7 +48,7 @@ struct RepairableFields {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (data, hash) = (arguments.path(0), arguments.path(1));
-    let (params, root_hash) = image_to_check(arguments, data, hash, 2)?;
+    let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 2)?;
     let devices = arguments.devices(data, hash);
     let is_strict = arguments.flag("strict");
     let with_fec = params.fec().is_some();
@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         .hint(format!("{}: {}", path.display(), sizes(found, needed))),
         error => error.into(),
     };
+    warnings.extend(uncovered(&devices, &params)?);
     let report = |found: &Verification, repair: Option<&Repair>| {
         let fields = VerifyFields {
             data_device: shown(data),
@@ -72,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             fec: repair
                 .map(|repair| RepairableFields { repairable: repair.is_complete(), wrong_bytes: repair.wrong_bytes() }),
         };
-        Report::new("", fields)
+        Report { warnings: warnings.clone(), ..Report::new("", fields) }
     };
     // What FEC says counts only where something is wrong, unless everything is to be right.
     let mut known = None;
@@ -109,6 +110,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         }
     }
     if failures.is_empty() { Ok(report) } else { Err(report.failed(Failure::of_lines(Exit::Permission, failures))) }
+}
+
+/// That the data device goes on where the tree ends: more than a rest that is no whole block may be data.
+fn uncovered(devices: &Devices, params: &Params) -> Result<Option<String>> {
+    let blocks = dmverity::uncovered_blocks(devices, params)?;
+    Ok((blocks > 0).then(|| format!("{blocks} whole blocks at the end of the data are not covered by the hash tree.")))
 }
 
 impl FoundFields {

@@ -1,0 +1,107 @@
+//! `--expect` and `--expect-data-blocks`: what the image has to be, from elsewhere than from its superblock.
+
+use std::path::Path;
+
+use dmverity::{BlockSize, Expected, HashAlgorithm, HashType, Params, RootHash, Salt};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::read_bounded;
+use crate::arguments::Arguments;
+use crate::failure::{Exit, Failure, Result};
+
+/// No object of `format` is as long.
+const FILE_MAX: u64 = 1 << 20;
+
+/// What `format --json` also prints, and no superblock says: devices, results, and what follows from other fields.
+const NOT_COMPARED: &[&str] = &[
+    "action",
+    "data_device",
+    "hash_device",
+    "fec_device",
+    "hash_area",
+    "levels",
+    "fec",
+    "partition_uuids",
+    "uncovered_bytes",
+    "appended",
+    "seed",
+    "warnings",
+    "error",
+];
+
+/// What both options say.
+pub(super) struct Expectation {
+    file: Option<Expected>,
+    data_blocks: Option<Expected>,
+}
+
+impl Expectation {
+    pub(super) fn of(arguments: &Arguments) -> Result<Self> {
+        Ok(Self {
+            file: arguments.path_option("expect").as_deref().map(read).transpose()?,
+            data_blocks: arguments.number("expect-data-blocks")?.map(|blocks| Expected::default().data_blocks(blocks)),
+        })
+    }
+
+    pub(super) fn check(&self, params: &Params) -> Result<()> {
+        self.file.iter().chain(&self.data_blocks).try_for_each(|expected| Ok(expected.check(params)?))
+    }
+
+    pub(super) fn check_root_hash(&self, root_hash: &RootHash) -> Result<()> {
+        self.file.iter().try_for_each(|expected| Ok(expected.check_root_hash(root_hash)?))
+    }
+}
+
+fn read(path: &Path) -> Result<Expected> {
+    let invalid = |hint: String| {
+        Failure::new(Exit::Parameters, format!("Invalid file {} for --expect.", path.display())).hint(hint)
+    };
+    let bytes = read_bounded(path, FILE_MAX, "expected values file")?
+        .ok_or_else(|| invalid(format!("it has more than {FILE_MAX} bytes.")))?;
+    let object: Map<String, Value> = serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(format!("it is no JSON object as format --json prints it: {error}.")))?;
+    parse(&object).map_err(invalid)
+}
+
+/// What an object says, or what is wrong with it.
+fn parse(object: &Map<String, Value>) -> std::result::Result<Expected, String> {
+    let mut expected = Expected::default();
+    for (field, value) in object {
+        if !NOT_COMPARED.contains(&field.as_str()) {
+            expected = add(expected, field, value)?.ok_or_else(|| format!("{field} cannot be {value}."))?;
+        }
+    }
+    if expected == Expected::default() {
+        return Err("it has no field that could be compared.".to_owned());
+    }
+    Ok(expected)
+}
+
+/// The same with one more field; `None` for a value that the field cannot have.
+fn add(expected: Expected, field: &str, value: &Value) -> std::result::Result<Option<Expected>, String> {
+    let number = value.as_u64();
+    let text = value.as_str();
+    let block_size = || BlockSize::new(number?).ok();
+    Ok(match field {
+        // An image without superblock has none.
+        "uuid" if value.is_null() => Some(expected.no_superblock()),
+        "uuid" => text.and_then(|text| Uuid::parse_str(text).ok()).map(|uuid| expected.uuid(uuid)),
+        "hash_type" => number.and_then(|number| HashType::new(number).ok()).map(|number| expected.hash_type(number)),
+        "hash_algorithm" => {
+            text.and_then(|text| HashAlgorithm::from_name(text).ok()).map(|algorithm| expected.algorithm(algorithm))
+        }
+        "data_block_size" => block_size().map(|size| expected.data_block_size(size)),
+        "hash_block_size" => block_size().map(|size| expected.hash_block_size(size)),
+        "data_blocks" => number.map(|blocks| expected.data_blocks(blocks)),
+        "hash_blocks" => number.map(|blocks| expected.hash_blocks(blocks)),
+        "hash_offset" => number.map(|offset| expected.hash_offset(offset)),
+        "salt" => text.and_then(|text| Salt::from_hex(text).ok()).map(|salt| expected.salt(salt)),
+        "root_hash" => {
+            // Which algorithm made it may not be said here.
+            let parse = |text| HashAlgorithm::all().find_map(|algorithm| RootHash::from_hex(text, algorithm).ok());
+            text.and_then(parse).map(|root_hash| expected.root_hash(root_hash))
+        }
+        _ => return Err(format!("{field:?} is not a field that format --json prints.")),
+    })
+}
