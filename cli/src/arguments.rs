@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 
 /// Parses a command line, program name first.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
-    let mut matches = command().try_get_matches_from(arguments).map_err(|error| parse_failure(&error))?;
+    let mut matches = command().try_get_matches_from(arguments).map_err(|error| parse_failure(&error, arguments))?;
     for (option, text) in [("version", version as fn() -> String), ("help", help), ("usage", options::usage)] {
         if matches.get_flag(option) {
             return Ok(Request::Text(text()));
@@ -100,11 +100,25 @@ fn command() -> Command {
 }
 
 /// What clap found wrong, in the words callers know.
-fn parse_failure(error: &clap::Error) -> Failure {
+fn parse_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
     let option = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
+    // The whole word, with a value or other short options.
+    let is_it = |text: &&str| match option.strip_prefix('-') {
+        Some(letter) if !letter.starts_with('-') => {
+            text.starts_with('-') && !text.starts_with("--") && text[1..].contains(letter)
+        }
+        _ => text.strip_prefix(&option).is_some_and(|value| value.starts_with('=')),
+    };
+    let mut given = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let given = match error.kind() {
+        // Its value would have come next.
+        ErrorKind::InvalidValue => given.next_back().filter(|last| last.starts_with('-')),
+        _ => given.find(is_it),
+    };
+    let option = given.unwrap_or(&option);
     match error.kind() {
         ErrorKind::UnknownArgument => Failure::usage(format!("{option}: unknown option")),
         ErrorKind::InvalidValue => Failure::usage(format!("{option}: missing argument")),
@@ -169,8 +183,8 @@ impl Arguments {
     pub(crate) fn number(&self, option: &str) -> Result<Option<u64>> {
         let Some(text) = self.matches.get_one::<OsString>(option) else { return Ok(None) };
         match text.to_str().and_then(|text| text.parse().ok()) {
-            Some(number) => Ok(Some(number)),
-            None => Err(invalid_number(option, text)),
+            Some(number) if number <= largest(option) => Ok(Some(number)),
+            _ => Err(invalid_number(option, text)),
         }
     }
 
@@ -314,10 +328,18 @@ impl Arguments {
     }
 }
 
+/// The largest number that an option takes: the reference keeps these in 32 bits.
+fn largest(option: &str) -> u64 {
+    match option {
+        "data-block-size" | "hash-block-size" | "fec-roots" | "format" => u64::from(u32::MAX),
+        _ => u64::MAX,
+    }
+}
+
 fn invalid_number(option: &str, text: &OsStr) -> Failure {
     Failure::usage("invalid numeric value").hint(format!(
         "--{option} takes a decimal number from 0 to {}, not {}.",
-        u64::MAX,
+        largest(option),
         text.to_string_lossy()
     ))
 }

@@ -150,7 +150,7 @@ fn parameters_the_format_does_not_have() {
             &format!("--salt={}", "ab".repeat(257)),
             "Invalid salt string specified.\nhint: the salt has 257 bytes, at most 256 are possible.\n",
         );
-        for size in [0, 1, 256, 3000, 1_048_576, 4_294_971_392_u64] {
+        for size in [0, 1, 256, 3000, 1_048_576, u32::MAX] {
             let message = format!("Unsupported VERITY block size.\n{sizes} {size} is not.\n");
             format(&format!("--data-block-size={size}"), &message);
             format(&format!("--hash-block-size={size}"), &message);
@@ -493,13 +493,29 @@ fn command_lines_that_mean_nothing() {
     misused(&sandbox, "--nosuch format d new", "--nosuch: unknown option\n");
     misused(&sandbox, "-x format d new", "-x: unknown option\n");
     misused(&sandbox, "format d new --salt", "--salt: missing argument\n");
-    misused(&sandbox, "format d new --debug=1", "--debug: option does not take an argument\n");
-    for (option, text) in [("format", "x"), ("data-blocks", "-1"), ("data-block-size", "4k"), ("hash-offset", "0x200")]
-    {
-        let hint = format!("hint: --{option} takes a decimal number from 0 to 18446744073709551615, not {text}.\n");
+    misused(&sandbox, "format d new --debug=1", "--debug=1: option does not take an argument\n");
+    // The word as it was given.
+    misused(&sandbox, "format d new --Salt=aa", "--Salt=aa: unknown option\n");
+    misused(&sandbox, "format d new -vx", "-vx: unknown option\n");
+    misused(&sandbox, "format d new -s", "-s: missing argument\n");
+    misused(&sandbox, "format d new -vs", "-vs: missing argument\n");
+    for (option, text, most) in [
+        ("format", "x", u64::from(u32::MAX)),
+        ("data-blocks", "-1", u64::MAX),
+        ("data-block-size", "4k", u64::from(u32::MAX)),
+        ("hash-offset", "0x200", u64::MAX),
+    ] {
+        let hint = format!("hint: --{option} takes a decimal number from 0 to {most}, not {text}.\n");
         let message = format!("veritysetup: invalid numeric value\n{hint}");
         misused(&sandbox, &format!("format d new --{option}={text}"), &message);
         misused(&sandbox, &format!("format d new --{option} {text}"), &message);
+    }
+    // These have 32 bits, also where they do not count.
+    for option in ["format", "data-block-size", "hash-block-size", "fec-roots"] {
+        let hint = format!("hint: --{option} takes a decimal number from 0 to 4294967295, not 4294967296.\n");
+        let message = format!("veritysetup: invalid numeric value\n{hint}");
+        misused(&sandbox, &format!("format d new --{option}=4294967296"), &message);
+        misused(&sandbox, &format!("verify d h {ROOT_HASH} --{option}=4294967296"), &message);
     }
 }
 
