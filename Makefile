@@ -54,7 +54,7 @@ OWN_FOLDERS = $(DOCDIR) $(DRACUTDIR)
 CARGO_DEB := target/tools/bin/cargo-deb
 DEB_ROOT := target/deb/root
 
-.PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat bench bench-chart \
+.PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff diff-manual bench bench-chart \
 	bench-instructions bench-tasklet vectors semver fmt clean
 
 help: ## List the targets
@@ -148,6 +148,14 @@ vm-shell: ## Open a shell on a real kernel: make vm-shell KERNEL=6.1
 	tests/setup.sh build test
 	$(MAKE) static
 	$(CARGO) run --locked -p dmverity-tests --bin vm -- shell --kernel $(or $(KERNEL),6.1)
+
+diff: ## Compare random commands with the reference's: make diff CASES=10000 SEED=7, or one of them with CASE=3
+	tests/setup.sh build test
+	$(MAKE) static
+	CASES=$(CASES) SEED=$(SEED) CASE=$(CASE) $(CARGO) test --locked -p dmverity-tests --test diff -- --nocapture commands
+
+diff-manual: ## Write what differs from the reference, and why, into the manual
+	WRITE_MANUAL=1 $(CARGO) test --quiet --locked -p dmverity-tests --test diff -- manual
 
 compat: ## Run cryptsetup's own tests on ours: make compat COMPAT_SUITE=trixie KERNEL=6.12 NODES=udev
 	tests/setup.sh build test

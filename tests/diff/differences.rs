@@ -1,0 +1,193 @@
+//! The one table of what differs from the reference on purpose. The manual's section on differences is made from it.
+
+mod files;
+mod refusals;
+mod text;
+
+use Why::{Meant, NotYet, Said, Version};
+
+use crate::compare::Comparison;
+
+/// Something that differs.
+pub(crate) struct Difference {
+    pub(crate) name: &'static str,
+    pub(crate) why: Why,
+    /// Takes away from what both did the difference that this explains, and says whether it was there. What remains has
+    /// to be equal. `None` for what needs a kernel, and is shown on one.
+    pub(crate) take: Option<Take>,
+}
+
+type Take = fn(&mut Comparison<'_>) -> bool;
+
+/// Why it differs.
+pub(crate) enum Why {
+    /// On purpose. The manual says it in these words.
+    Meant(&'static str),
+    /// On purpose, and the manual says it with the difference before, or it says nothing to those who use the command.
+    Said,
+    /// Among the reference's own versions.
+    Version,
+    /// It is going to be as with the reference.
+    NotYet,
+}
+
+const fn row(name: &'static str, why: Why, take: Take) -> Difference {
+    Difference { name, why, take: Some(take) }
+}
+
+/// What shows on a kernel alone.
+const fn on_kernels(name: &'static str, manual: &'static str) -> Difference {
+    Difference { name, why: Meant(manual), take: None }
+}
+
+/// In the order in which they are taken away: first what is printed beside the rest.
+pub(crate) const DIFFERENCES: &[Difference] = &[
+    row("usage before a message", Said, text::usage),
+    row("units, and a full stop", Version, text::units),
+    row("options that came later", Version, text::newer_options),
+    row(
+        "hints",
+        Meant(
+            "What helps beyond the words that scripts look for is on\n.Ql hint:\\&\nlines on standard error.\n\
+             .Fl -debug\nand\n.Fl -help\nprint other texts.",
+        ),
+        text::hints,
+    ),
+    row("debug messages", Said, text::debug),
+    row("help and version", Said, text::help),
+    row(
+        "usage is output",
+        Meant(
+            ".Fl -usage\nprints to standard output.\n\
+             .Fl -help , -usage\nand\n.Fl -version\ndo not hide errors in the rest of the command line.",
+        ),
+        text::usage_is_output,
+    ),
+    row("help comes last", Said, text::help_comes_last),
+    row(
+        "control characters",
+        Meant("Control characters in names of files, mappings and algorithms are not sent to\nthe terminal."),
+        text::escaped,
+    ),
+    row(
+        "warnings",
+        Meant(
+            ".Cm format\nwarns about bytes at the end of the data that no block covers,\n.Cm verify\n\
+             about whole blocks there, and every action about arguments and parameters that\n\
+             it does not use.\n\
+             A command that is refused does not warn of what the kernel would refuse later.",
+        ),
+        text::warnings,
+    ),
+    row(
+        "every bad block",
+        Meant(".Cm verify\nnames every bad block, the first 20 and then a count."),
+        text::every_bad_block,
+    ),
+    row(
+        "wrong root hash",
+        Meant("A wrong root hash is exit status 2, as every other failed verification."),
+        text::wrong_root_hash,
+    ),
+    row("no permission", Meant("Exit status 2 says that only root may use device-mapper."), refusals::no_permission),
+    row("no device-mapper", Said, refusals::no_device_mapper),
+    row(
+        "FEC device that is none",
+        Meant("A FEC device that is no device is exit status 4, as with any other device."),
+        refusals::fec_device,
+    ),
+    row(
+        "FEC is looked at when it is needed",
+        Meant(".Cm verify\nlooks at the FEC device only if something is wrong, or with\n.Fl -strict ."),
+        refusals::fec_unused,
+    ),
+    row(
+        "FEC proves nothing",
+        Meant(
+            "What FEC recovers counts only if the root hash proves it.\n\
+             Twice as many bad blocks can be recovered, because the hash tree says which\n\
+             ones they are.",
+        ),
+        refusals::fec_verdict,
+    ),
+    row(
+        "FEC area after the end",
+        Meant("The FEC area may start after the end of the hash device's file: what is between\nthem counts as zeros."),
+        files::fec_after_the_end,
+    ),
+    row(
+        "one data block",
+        Meant("An image of one data block can be made at every offset, also with parity."),
+        files::one_data_block,
+    ),
+    row(
+        "numbers",
+        Meant(
+            "A negative number is not a number, nor is one after a blank.\n\
+             An option that is given twice counts once, also where its first value is wrong.",
+        ),
+        refusals::numbers,
+    ),
+    row(
+        "bounds",
+        Meant(
+            "Parameters that no image can have are refused, in options and in superblocks:\n\
+             offsets and numbers of blocks beyond the largest device, salts of more than 256\n\
+             bytes, numbers of parity bytes that do not exist, FEC with unequal block sizes.",
+        ),
+        refusals::bounds,
+    ),
+    row("existing root hash file", NotYet, files::root_hash_file),
+    row("more in the root hash file", NotYet, refusals::root_hash_file),
+    row("root hash file that cannot be written", NotYet, refusals::unwritable_root_hash_file),
+    row("parity that is too short", NotYet, refusals::short_parity),
+    row("signature file that is not there", NotYet, refusals::signature_file),
+    row("path of a mapping", NotYet, refusals::mapping_path),
+    row("gap before the tree", NotYet, files::gap),
+    row("FEC size of a shared file", NotYet, text::shared_fec_size),
+    row("algorithm as it is written", NotYet, text::algorithm_name),
+    row("length for one data block", NotYet, files::length),
+    row(
+        "refused changes nothing",
+        Meant(
+            "Every parameter, size and overlap is checked before anything is written: a\n\
+             refused command changes no file and creates none.\n\
+             An interrupted\n.Cm format\nleaves no superblock.",
+        ),
+        files::refused,
+    ),
+    row(
+        "order of complaints",
+        Meant("Where a command has several faults, another one may be named first."),
+        refusals::order,
+    ),
+    row(
+        "one fault in other words",
+        Meant(
+            "Some messages name the fault, where the other's name a consequence of it: a file\n\
+             that is too short, or cannot be written to, or is no root hash.\n\
+             More data blocks than there are are refused with both numbers.",
+        ),
+        refusals::words,
+    ),
+    on_kernels("close", ".Cm close\nremoves only verity mappings."),
+    on_kernels(
+        "refused tables",
+        "A refused table is taken apart, and the error names what was refused.\n\
+         A refused\n.Fl -use-tasklets\nis left out with a warning.",
+    ),
+    on_kernels(
+        "udev",
+        "A udev that does not answer is waited for 30 seconds, one that has died not at\n\
+         all; mapping and node are there.",
+    ),
+];
+
+/// What the manual says of them: the items of a list.
+pub(crate) fn manual() -> String {
+    let texts = DIFFERENCES.iter().filter_map(|difference| match difference.why {
+        Meant(text) => Some(format!(".It\n{text}\n")),
+        Said | Version | NotYet => None,
+    });
+    texts.collect()
+}

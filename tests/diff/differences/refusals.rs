@@ -1,0 +1,270 @@
+//! Refusals that differ.
+
+use super::text::{both, remove};
+use crate::case::Kind;
+use crate::compare::Comparison;
+use crate::sandbox::{End, Outcome};
+
+pub(super) fn is_refused(outcome: &Outcome) -> bool {
+    matches!(outcome.end, End::Code(1..))
+}
+
+/// Whether a line on standard error starts so.
+pub(super) fn says(outcome: &Outcome, start: &str) -> bool {
+    outcome.stderr.iter().any(|line| line.starts_with(start))
+}
+
+impl Comparison<'_> {
+    /// Whether ours was refused and has left everything as it was.
+    fn is_refused(&self) -> bool {
+        is_refused(&self.ours) && self.ours.files == *self.before
+    }
+
+    fn differs(&self) -> bool {
+        let (ours, theirs) = (&self.ours, &self.theirs);
+        ours.end != theirs.end || ours.stderr != theirs.stderr || ours.stdout != theirs.stdout
+    }
+
+    /// Takes what the reference did for what ours did.
+    pub(super) fn take_if(&mut self, is_explained: bool) -> bool {
+        if is_explained {
+            self.ours = self.theirs.clone();
+        }
+        is_explained
+    }
+}
+
+/// Where device-mapper cannot be used, the reference goes on to say that the name is no good.
+pub(super) fn no_device_mapper(comparison: &mut Comparison<'_>) -> bool {
+    both(comparison, |outcome| {
+        says(outcome, "Cannot initialize device-mapper")
+            && remove(&mut outcome.stderr, |line| line.ends_with(", name is invalid or still in use."))
+    })
+}
+
+pub(super) fn no_permission(comparison: &mut Comparison<'_>) -> bool {
+    const SAYS: &str = "Cannot initialize device-mapper, running as non-root user.";
+    let (ours, theirs) = (&mut comparison.ours, &comparison.theirs);
+    let differs = says(ours, SAYS) && says(theirs, SAYS) && ours.end == End::Code(2) && theirs.end != End::Code(2);
+    if differs {
+        ours.end = theirs.end.clone();
+        ours.stdout.clone_from(&theirs.stdout);
+    }
+    differs
+}
+
+pub(super) fn fec_device(comparison: &mut Comparison<'_>) -> bool {
+    let (ours, theirs) = (&mut comparison.ours, &comparison.theirs);
+    let differs = ours.end == End::Code(4) && theirs.end == End::Code(3) && ours.stderr == theirs.stderr;
+    if differs {
+        ours.end = theirs.end.clone();
+        ours.stdout.clone_from(&theirs.stdout);
+    }
+    differs
+}
+
+/// FEC that cannot be used, where nothing is wrong or something else is.
+pub(super) fn fec_unused(comparison: &mut Comparison<'_>) -> bool {
+    const FAULTS: &[&str] =
+        &["Device ", "Block sizes must match for FEC.", "Hash area overlaps ", "Data area overlaps "];
+    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+    let is_explained = comparison.has("--fec-device")
+        && comparison.kind == Kind::Verify
+        && ours.files == *comparison.before
+        && (ours.end == End::Code(0) || says(ours, "Invalid root hash ") || says(ours, "Verification "))
+        && is_refused(theirs)
+        && FAULTS.iter().any(|fault| says(theirs, fault) && !says(ours, fault));
+    comparison.take_if(is_explained)
+}
+
+const BEYOND_REPAIR: &str = "Errors cannot be repaired with FEC device.";
+
+/// What FEC says counts only as far as the root hash proves it, and the tree tells where the errors are.
+pub(super) fn fec_verdict(comparison: &mut Comparison<'_>) -> bool {
+    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+    let is_repairable = ours.stderr.iter().any(|line| line.ends_with(" repairable errors with FEC device."));
+    let is_explained = comparison.has("--fec-device")
+        && comparison.differs()
+        && ours.files == theirs.files
+        && match ours.end {
+            End::Code(0) => is_repairable,
+            End::Code(2) => says(ours, BEYOND_REPAIR),
+            _ => false,
+        };
+    comparison.take_if(is_explained)
+}
+
+/// Negative numbers, and wrong ones that do not count.
+pub(super) fn numbers(comparison: &mut Comparison<'_>) -> bool {
+    const INVALID: &str = "veritysetup: invalid numeric value";
+    let is_negative = |text: &str| text.strip_prefix(['-', ' ']).is_some_and(|rest| rest.parse::<u64>().is_ok());
+    let is_explained = if says(&comparison.theirs, INVALID) {
+        !says(&comparison.ours, INVALID)
+    } else {
+        says(&comparison.ours, INVALID) && comparison.is_refused() && comparison.numbers().any(is_negative)
+    };
+    comparison.take_if(is_explained)
+}
+
+/// What ours refuses because no image can have it.
+pub(super) fn bounds(comparison: &mut Comparison<'_>) -> bool {
+    const BOUNDS: &[&str] = &[
+        "VERITY header corrupted.",
+        "Unsupported VERITY FEC offset.",
+        "Unsupported VERITY hash offset.",
+        "Invalid salt string specified.",
+        "Invalid number of parity bytes.",
+        "Block sizes must match for FEC.",
+    ];
+    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+    let is_explained = comparison.is_refused()
+        && BOUNDS.iter().any(|start| says(ours, start) && (!says(theirs, start) || theirs.end == End::Code(0)));
+    comparison.take_if(is_explained)
+}
+
+/// A root hash file that holds more than the root hash.
+pub(super) fn root_hash_file(comparison: &mut Comparison<'_>) -> bool {
+    let is_explained = comparison.has("--root-hash-file")
+        && comparison.is_refused()
+        && comparison.ours.stderr == ["Invalid root hash string specified."]
+        && !says(&comparison.theirs, "Invalid root hash");
+    comparison.take_if(is_explained)
+}
+
+/// A root hash file is written last, with both; the words differ.
+pub(super) fn unwritable_root_hash_file(comparison: &mut Comparison<'_>) -> bool {
+    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+    let is_said = says(ours, "Cannot write to root hash file ")
+        && (says(theirs, "Cannot write to root hash file ") || says(theirs, "Cannot create root hash file "));
+    let is_explained = is_said && ours.stderr != theirs.stderr && ours.end == theirs.end && ours.files == theirs.files;
+    comparison.take_if(is_explained)
+}
+
+/// A FEC device that ends too early.
+pub(super) fn short_parity(comparison: &mut Comparison<'_>) -> bool {
+    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+    let is_short = |line: &String| line.starts_with("Device ") && line.ends_with(" is too small.");
+    let is_explained = comparison.kind == Kind::Verify
+        && comparison.is_refused()
+        && ours.end == End::Code(1)
+        && ours.stderr.iter().any(is_short)
+        && theirs.end == End::Code(2)
+        && says(theirs, BEYOND_REPAIR);
+    comparison.take_if(is_explained)
+}
+
+/// A signature that is not there.
+pub(super) fn signature_file(comparison: &mut Comparison<'_>) -> bool {
+    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+    let is_explained = ours.end == End::Code(4)
+        && says(ours, "Cannot read signature file ")
+        && says(theirs, "Invalid signature file ");
+    comparison.take_if(is_explained)
+}
+
+/// The path of a mapping where there is no device-mapper.
+pub(super) fn mapping_path(comparison: &mut Comparison<'_>) -> bool {
+    let is_inactive = |line: &String| line.starts_with("/dev/mapper/") && line.ends_with(" is inactive.");
+    let is_explained = comparison.is_refused() && comparison.theirs.stdout.iter().any(is_inactive);
+    comparison.take_if(is_explained)
+}
+
+/// How a message about a fault starts.
+const FAULTS: &[&str] = &[
+    "Cannot initialize device-mapper",
+    "Cannot create root hash file ",
+    "Cannot create hash image ",
+    "Cannot create FEC image ",
+    "Cannot open device ",
+    "Cannot read root hash file ",
+    "Cannot read signature file ",
+    "Invalid signature file ",
+    "Failed to read RS block ",
+    "Cannot use a loopback device",
+    "Cannot use device ",
+    "Invalid root hash ",
+    "Invalid salt string specified.",
+    "Invalid number of parity bytes.",
+    "Unsupported VERITY ",
+    "Wrong VERITY UUID format ",
+    "VERITY header corrupted.",
+    "Hash algorithm ",
+    "Hash area overflow.",
+    "Block sizes must match for FEC.",
+    "Name must not contain ",
+    "Name is too long.",
+    "Device offset overflow.",
+    "Device ",
+    "Header detected but device ",
+    "Kernel does not support ",
+    "Data area overlaps with ",
+    "Hash area overlaps with ",
+    "Verification ",
+    "Spare area is not zeroed ",
+    "Input/output error while creating hash area.",
+    "veritysetup: ",
+    "-",
+    "Command requires <root_hash> ",
+];
+
+/// Where more than one thing is wrong, another one is named, since other things are looked at first.
+pub(super) fn order(comparison: &mut Comparison<'_>) -> bool {
+    let [one, other] = [&comparison.ours, &comparison.theirs].map(fault);
+    let is_explained = comparison.faults > 1
+        && comparison.is_refused()
+        && is_refused(&comparison.theirs)
+        && one.is_some()
+        && other.is_some()
+        && one != other;
+    comparison.take_if(is_explained)
+}
+
+/// The fault that is named: its place in the table, and how the message ends.
+fn fault(outcome: &Outcome) -> Option<(usize, &str)> {
+    let line = outcome.stderr.iter().find(|line| *line != "usage" && !line.starts_with("WARNING: "))?;
+    let kind = FAULTS.iter().position(|start| line.starts_with(start))?;
+    // What is wrong with a device or an argument comes after its name.
+    let is_named = ["Device ", "veritysetup: ", "-"].contains(&FAULTS[kind]);
+    Some((kind, if is_named { line.rsplit(' ').next().unwrap_or_default() } else { "" }))
+}
+
+/// Other words, or another exit code, for one fault: how ours says it, and how the reference.
+const WORDS: &[(&str, &str)] = &[
+    // A root hash file.
+    ("Invalid root hash string specified.", "Invalid root hash file "),
+    ("Invalid root hash file ", "Invalid root hash string specified."),
+    ("Cannot read root hash file ", "Cannot read root hash file "),
+    ("Cannot read root hash file ", "Invalid root hash file "),
+    // A file that is too short: how long it is comes before what is in it.
+    ("Device ", "Input/output error while creating hash area."),
+    ("Device ", "Verification of data area failed."),
+    ("Device ", "Hash area overflow."),
+    ("Device ", "Header detected but device "),
+    ("Device ", "Data area overlaps with hash area."),
+    ("Device ", "Failed to read RS block "),
+    ("Verification of data area failed.", "Header detected but device "),
+    ("Verification of data area failed.", "Verification failed at position "),
+    // A file that cannot be written to.
+    ("Device ", "Cannot create hash image "),
+    ("Device ", "Cannot create FEC image "),
+    ("Device ", "Cannot open device "),
+    ("Device /proc/version ", "Failed to write parity for "),
+    // What is no device, or a file that does not tell its length.
+    ("Device sock is not compatible.", "Device sock does not exist or access denied."),
+    ("Device /proc/version ", "Device /proc/version is not a valid VERITY device."),
+    // A FEC device of dump is no fault of the hash device.
+    ("Device ", "Device "),
+    // Numbers have no sign.
+    ("Unsupported VERITY version ", "Unsupported VERITY version "),
+    ("Unsupported VERITY hash type ", "Unsupported VERITY hash type "),
+    ("Block sizes must match for FEC.", "Verification "),
+    ("veritysetup: open: requires ", "veritysetup: Unknown action."),
+];
+
+pub(super) fn words(comparison: &mut Comparison<'_>) -> bool {
+    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+    let is_explained = comparison.is_refused()
+        && comparison.differs()
+        && WORDS.iter().any(|(one, other)| says(ours, one) && says(theirs, other));
+    comparison.take_if(is_explained)
+}

@@ -1,0 +1,201 @@
+//! What is printed that differs.
+
+use crate::case::Kind;
+use crate::compare::Comparison;
+use crate::sandbox::{End, Outcome};
+
+/// Applies to both outcomes.
+pub(super) fn both(comparison: &mut Comparison<'_>, mut change: impl FnMut(&mut Outcome) -> bool) -> bool {
+    let ours = change(&mut comparison.ours);
+    change(&mut comparison.theirs) || ours
+}
+
+pub(super) fn remove(lines: &mut Vec<String>, mut wanted: impl FnMut(&str) -> bool) -> bool {
+    let before = lines.len();
+    lines.retain(|line| !wanted(line));
+    lines.len() < before
+}
+
+/// The usage before a message has to be there with both, whatever it names.
+pub(super) fn usage(comparison: &mut Comparison<'_>) -> bool {
+    both(comparison, |outcome| {
+        let mut is_inside = false;
+        for line in &mut outcome.stderr {
+            is_inside = line.starts_with("Usage: ") || (is_inside && line.starts_with("        "));
+            if is_inside {
+                "usage".clone_into(line);
+            }
+        }
+        outcome.stderr.dedup();
+        outcome.stderr.first().is_some_and(|line| line == "usage")
+    })
+}
+
+pub(super) fn debug(comparison: &mut Comparison<'_>) -> bool {
+    both(comparison, |outcome| {
+        let found = remove(&mut outcome.stdout, |line| line.starts_with("# "));
+        remove(&mut outcome.stderr, |line| line.starts_with("# ")) || found
+    })
+}
+
+pub(super) fn hints(comparison: &mut Comparison<'_>) -> bool {
+    remove(&mut comparison.ours.stderr, |line| line.starts_with("hint: "))
+}
+
+pub(super) fn warnings(comparison: &mut Comparison<'_>) -> bool {
+    if comparison.ours.end != End::Code(0) {
+        // Of what is refused there is nothing else to be said.
+        remove(&mut comparison.theirs.stderr, |line| line.starts_with("WARNING: Kernel cannot activate device "));
+        remove(&mut comparison.ours.stderr, |line| line.starts_with("WARNING: Kernel cannot activate device "));
+    }
+    let theirs = &comparison.theirs.stderr;
+    let is_more = |line: &str| line.starts_with("WARNING: ") && !theirs.iter().any(|other| other == line);
+    remove(&mut comparison.ours.stderr, is_more)
+}
+
+/// Before 2.8 the reference had no units here.
+pub(super) fn units(comparison: &mut Comparison<'_>) -> bool {
+    both(comparison, |outcome| {
+        let mut changed = false;
+        for line in &mut outcome.stdout {
+            let is_block_size = line.starts_with("Data block size:") || line.starts_with("Hash block size:");
+            let short = match line.strip_suffix(" [bytes]").filter(|_| is_block_size) {
+                Some(short) => short,
+                None if line.starts_with("VERITY header information for ") => line.trim_end_matches('.'),
+                None => continue,
+            };
+            if *line != short {
+                *line = short.to_owned();
+                changed = true;
+            }
+        }
+        changed
+    })
+}
+
+pub(super) fn help(comparison: &mut Comparison<'_>) -> bool {
+    let is_text = |outcome: &Outcome| {
+        outcome.stdout.first().is_some_and(|line| line.starts_with("Usage: ") || line.starts_with("veritysetup 2."))
+    };
+    if !is_text(&comparison.ours) || !is_text(&comparison.theirs) {
+        return false;
+    }
+    both(comparison, |outcome| {
+        outcome.stdout.truncate(1);
+        let word = outcome.stdout[0].split([' ', ':']).next().unwrap_or_default().to_owned();
+        outcome.stdout = vec![word];
+        true
+    })
+}
+
+/// Ours names the first twenty, the reference the first one.
+pub(super) fn every_bad_block(comparison: &mut Comparison<'_>) -> bool {
+    let is_position = |line: &str| line.contains(" at position ") || line.ends_with(" more positions.");
+    let mut first = true;
+    let ours = &mut comparison.ours.stderr;
+    remove(ours, |line| is_position(line) && !std::mem::take(&mut first))
+}
+
+pub(super) fn wrong_root_hash(comparison: &mut Comparison<'_>) -> bool {
+    let says = |outcome: &Outcome| outcome.stderr.iter().any(|line| line == "Verification of root hash failed.");
+    let (ours, theirs) = (&mut comparison.ours, &comparison.theirs);
+    let differs = says(ours) && says(theirs) && ours.end == End::Code(2) && theirs.end == End::Code(1);
+    if differs {
+        ours.end = End::Code(1);
+        for line in &mut ours.stdout {
+            *line = line.replace("code -2 (no permission or bad passphrase)", "code -1 (wrong or missing parameters)");
+        }
+    }
+    differs
+}
+
+/// `--usage` is what was asked for, and goes where what is asked for goes.
+pub(super) fn usage_is_output(comparison: &mut Comparison<'_>) -> bool {
+    let (ours, theirs) = (&mut comparison.ours, &mut comparison.theirs);
+    let differs = ours.end == End::Code(0)
+        && theirs.end == End::Code(0)
+        && ours.stdout.first().is_some_and(|line| line.starts_with("Usage: "))
+        && theirs.stderr == ["usage"]
+        && theirs.stdout.is_empty();
+    if differs {
+        ours.stdout.clear();
+        theirs.stderr.clear();
+    }
+    differs
+}
+
+/// The reference prints a help text, usage or version before it has read the rest of the line.
+pub(super) fn help_comes_last(comparison: &mut Comparison<'_>) -> bool {
+    let asks = ["--help", "--usage", "--version", "-V", "-?", "-Vx"].iter().any(|option| comparison.has(option));
+    let differs = asks
+        && comparison.theirs.end == End::Code(0)
+        && comparison.ours.end == End::Code(1)
+        && comparison.ours.stderr.first().is_some_and(|line| line == "usage")
+        && comparison.ours.files == *comparison.before;
+    if differs {
+        comparison.ours = comparison.theirs.clone();
+    }
+    differs
+}
+
+/// Options that came after the version of the reference.
+pub(super) fn newer_options(comparison: &mut Comparison<'_>) -> bool {
+    const NEWER: &[&str] = &["--shared", "--error-as-corruption", "--batch-mode", "-q"];
+    let says = |option: &&str| comparison.theirs.stderr.iter().any(|line| *line == format!("{option}: unknown option"));
+    let differs = comparison.theirs.end == End::Code(1) && NEWER.iter().any(says);
+    if differs {
+        comparison.ours = comparison.theirs.clone();
+    }
+    differs
+}
+
+/// Characters that a terminal would obey, and bytes that are no text.
+pub(super) fn escaped(comparison: &mut Comparison<'_>) -> bool {
+    let plain = |text: &str| -> String {
+        let text = unescaped(text);
+        let is_odd = |letter: char| (letter.is_control() && letter != '\t') || "\u{240a}\u{fffd}".contains(letter);
+        text.chars().map(|letter| if is_odd(letter) { '?' } else { letter }).collect()
+    };
+    both(comparison, |outcome| {
+        let mut changed = false;
+        for line in outcome.stdout.iter_mut().chain(&mut outcome.stderr) {
+            let same = plain(line);
+            changed |= same != *line;
+            *line = same;
+        }
+        changed
+    })
+}
+
+/// With a question mark for everything that is escaped, by the sandbox or by ours.
+fn unescaped(text: &str) -> String {
+    let mut pieces = text.split('\\');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let digits = usize::from(piece.starts_with('x'));
+        let is_escape = piece.get(digits..3).is_some_and(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        plain.push(if is_escape { '?' } else { '\\' });
+        plain.push_str(if is_escape { &piece[3..] } else { piece });
+    }
+    plain
+}
+
+/// Parity on the hash device has no size of its own; ours looks at the path alone.
+pub(super) fn shared_fec_size(comparison: &mut Comparison<'_>) -> bool {
+    let is_dump = comparison.kind == Kind::Dump && comparison.has("--fec-device");
+    let differs = is_dump && comparison.ours.stdout.len() == comparison.theirs.stdout.len() + 1;
+    differs && remove(&mut comparison.ours.stdout, |line| line.starts_with("FEC device size:"))
+}
+
+/// The superblock's name of the algorithm may be in upper case.
+pub(super) fn algorithm_name(comparison: &mut Comparison<'_>) -> bool {
+    let [ours, theirs] = [&comparison.ours, &comparison.theirs]
+        .map(|outcome| outcome.stdout.iter().position(|line| line.starts_with("Hash algorithm:")));
+    let (Some(index), Some(other)) = (ours, theirs) else { return false };
+    let (line, wanted) = (&comparison.ours.stdout[index], &comparison.theirs.stdout[other]);
+    let differs = line != wanted && *line == wanted.to_lowercase().replacen("hash", "Hash", 1);
+    if differs {
+        comparison.ours.stdout[index] = wanted.clone();
+    }
+    differs
+}
