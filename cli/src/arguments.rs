@@ -8,6 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use dmverity::{AppendedFec, BlockSize, Fec, HashAlgorithm, HashType, Params, ParamsBuilder, Salt};
 
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::{self, ACTIONS, Action, ActionInfo, NOT_TOGETHER, OPTIONS};
 
@@ -70,7 +71,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
     let taken = taken.split_whitespace().count();
     if let Some(extra) = arguments.rest.get(taken..).filter(|extra| !extra.is_empty()) {
         let extra = extra.join(OsStr::new(" "));
-        arguments.warnings.push(format!("ignored arguments: {}", extra.to_string_lossy()));
+        arguments.warnings.push(format!("ignored arguments: {}", text_of(extra)));
     }
     Ok(Request::Run(Box::new(arguments)))
 }
@@ -155,9 +156,14 @@ impl Arguments {
         Path::new(&self.rest[index])
     }
 
+    /// Argument `index` after the action as it was given.
+    pub(crate) fn word(&self, index: usize) -> &OsStr {
+        &self.rest[index]
+    }
+
     /// Argument `index` after the action as text, if it was given.
     pub(crate) fn text(&self, index: usize) -> Option<String> {
-        self.rest.get(index).map(|text| text.to_string_lossy().into_owned())
+        self.rest.get(index).map(text_of)
     }
 
     /// An option's value as a path.
@@ -167,7 +173,7 @@ impl Arguments {
 
     /// An option's value as text.
     pub(crate) fn text_option(&self, option: &str) -> Option<String> {
-        self.matches.get_one::<OsString>(option).map(|text| text.to_string_lossy().into_owned())
+        self.matches.get_one::<OsString>(option).map(text_of)
     }
 
     /// An option's value as text, every character of which counts.
@@ -340,6 +346,6 @@ fn invalid_number(option: &str, text: &OsStr) -> Failure {
     Failure::usage("invalid numeric value").hint(format!(
         "--{option} takes a decimal number from 0 to {}, not {}.",
         largest(option),
-        text.to_string_lossy()
+        text_of(text)
     ))
 }

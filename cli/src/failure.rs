@@ -9,6 +9,7 @@ use dmverity::error::{Area, NameFault};
 use dmverity::{Error, Holder, Salt};
 use nix::errno::Errno;
 
+use crate::escape::{escaped, text_of};
 use crate::report::{RefusalFields, Report};
 use crate::{options, refusal};
 
@@ -104,8 +105,8 @@ impl Failure {
             return String::new();
         }
         let usage = if self.usage { options::usage() } else { String::new() };
-        let text = self.lines.iter().fold(usage, |text, line| text + line + "\n");
-        self.hints.iter().fold(text, |text, hint| text + "hint: " + hint + "\n")
+        let text = self.lines.iter().fold(usage, |text, line| text + &escaped(line) + "\n");
+        self.hints.iter().fold(text, |text, hint| text + "hint: " + &escaped(hint) + "\n")
     }
 }
 
@@ -146,49 +147,49 @@ fn in_words(error: &Error) -> Failure {
                 ))
             }
             Error::NoDataBlocks { path, found, block_size } => {
-                parameters(&format!("Device {} is too small.", path.display()))
+                parameters(&format!("Device {} is too small.", text_of(path)))
                     .hint(format!("it has {found} bytes, one data block has {block_size}."))
             }
             Error::TooManyBlocks { blocks, block_size } => parameters("Device offset overflow.")
                 .hint(format!("{blocks} data blocks of {block_size} bytes are more than a device can hold.")),
             Error::DeviceTooSmall { path, found, needed } => {
-                parameters(&format!("Device {} is too small.", path.display())).hint(sizes(*found, *needed))
+                parameters(&format!("Device {} is too small.", text_of(path))).hint(sizes(*found, *needed))
             }
             Error::NotVerity => parameters("There is no VERITY superblock."),
             Error::SuperblockVersion { found } => parameters(&format!("Unsupported VERITY version {found}.")),
             Error::SuperblockCorrupted { what } => parameters("VERITY header corrupted.").hint(format!("{what}.")),
             Error::Superblock { path, source } => unusable_superblock(path, source),
             Error::NoHashArea { path } => {
-                parameters(&format!("Device {} is not a valid VERITY device.", path.display())).hint(
+                parameters(&format!("Device {} is not a valid VERITY device.", text_of(path))).hint(
                     "no superblock lies where the data end that it is for: --hash-offset=auto is for data and hash tree on one \
                      device; the hash tree of a device of its own usually is at offset 0.",
                 )
             }
             Error::SeveralHashAreas { path, offsets } => {
                 let offsets: Vec<String> = offsets.iter().map(u64::to_string).collect();
-                parameters(&format!("Device {} has more than one VERITY superblock.", path.display()))
+                parameters(&format!("Device {} has more than one VERITY superblock.", text_of(path)))
                     .hint(format!("they are at bytes {}: say which with --hash-offset.", offsets.join(", ")))
             }
             Error::BehindHashArea { path, offset, end, found } => {
-                parameters(&format!("Device {} has data behind its hash area.", path.display())).hint(format!(
+                parameters(&format!("Device {} has data behind its hash area.", text_of(path))).hint(format!(
                     "the hash area from byte {offset} ends at byte {end}, the file at byte {found}; what lies between is no \
                      parity of it, and --append would cut it off."
                 ))
             }
             Error::UnfinishedHashArea { path, data_end, offset, planned_end, found } => {
                 let planned = planned_end.map_or(String::new(), |end| format!(" that was to end at byte {end}"));
-                parameters(&format!("Device {} has an unfinished hash area and was changed after that.", path.display()))
+                parameters(&format!("Device {} has an unfinished hash area and was changed after that.", text_of(path)))
                     .hint(format!(
                         "the data ended at byte {data_end}, an unfinished hash area{planned} follows at byte {offset}, and the \
                          file now ends at byte {found}."
                     ))
                     .hint(format!(
                         "if nothing after the data is needed, cut it off: truncate --size={data_end} {}",
-                        path.display()
+                        text_of(path)
                     ))
             }
             Error::FileSystemTooLarge { path, found, data_end, offset } => {
-                parameters(&format!("Device {} has a file system that reaches into its hash area.", path.display()))
+                parameters(&format!("Device {} has a file system that reaches into its hash area.", text_of(path)))
                     .hint(format!(
                         "the file system has {found} bytes, the data end at byte {data_end}, and --append would replace what \
                          follows them: shrink the file system."
@@ -196,7 +197,7 @@ fn in_words(error: &Error) -> Failure {
                     .hint(format!(
                         "if the hash area is not needed, make it a part of the data: dd if=/dev/zero of={} bs=512 seek={} \
                          count=1 conv=notrunc",
-                        path.display(),
+                        text_of(path),
                         offset / 512
                     ))
             }
@@ -233,23 +234,21 @@ fn system(error: &Error) -> Failure {
     match error {
         Error::Open { path, source } => {
             let failure =
-                Failure::new(Exit::Device, format!("Device {} does not exist or access denied.", path.display()));
+                Failure::new(Exit::Device, format!("Device {} does not exist or access denied.", text_of(path)));
             if source.kind() == ErrorKind::NotFound { failure } else { failure.because(source) }
         }
-        Error::NotDevice { path } => {
-            Failure::new(Exit::Device, format!("Device {} is not compatible.", path.display()))
-                .hint("a block device or a regular file is needed.")
-        }
-        Error::NotFile { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", path.display()))
+        Error::NotDevice { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", text_of(path)))
+            .hint("a block device or a regular file is needed."),
+        Error::NotFile { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", text_of(path)))
             .hint("--append needs a regular file; for a block device say --data-blocks and --hash-offset."),
         Error::DeviceBusy { path, holders } => Failure::new(
             Exit::Busy,
-            format!("Cannot use device {} which is in use (already mapped or mounted).", path.display()),
+            format!("Cannot use device {} which is in use (already mapped or mounted).", text_of(path)),
         )
         .hints(holders.iter().map(held_by)),
         Error::Io { action, path, source } => {
             let exit = if source.kind() == ErrorKind::OutOfMemory { Exit::Memory } else { Exit::Parameters };
-            Failure::new(exit, format!("Cannot {action} device {}.", path.display())).because(source)
+            Failure::new(exit, format!("Cannot {action} device {}.", text_of(path))).because(source)
         }
         Error::MappingName { name, what } => parameters(&match what {
             NameFault::Slash => "Name must not contain '/' character.".to_owned(),
@@ -295,7 +294,7 @@ fn system(error: &Error) -> Failure {
         Error::LoopDevice { path, source } => {
             let exit = if source.kind() == ErrorKind::PermissionDenied { Exit::Permission } else { Exit::Device };
             let failure =
-                Failure::new(exit, format!("Cannot attach {} to a loop device.", path.display())).because(source);
+                Failure::new(exit, format!("Cannot attach {} to a loop device.", text_of(path))).because(source);
             // The control node is missing, or there is nothing behind it.
             if matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO))
             {
@@ -316,8 +315,8 @@ fn system(error: &Error) -> Failure {
 fn held_by(holder: &Holder) -> String {
     match holder {
         Holder::Mapping(name) => format!("it is held by device-mapper device {name}."),
-        Holder::Device(path) => format!("it is held by {}.", path.display()),
-        Holder::Mount(path) => format!("it is mounted on {}.", path.display()),
+        Holder::Device(path) => format!("it is held by {}.", text_of(path)),
+        Holder::Mount(path) => format!("it is mounted on {}.", text_of(path)),
         Holder::Swap => "it is swapped to.".to_owned(),
     }
 }
@@ -329,7 +328,7 @@ pub(crate) fn sizes(found: u64, needed: u64) -> String {
 
 /// Why the superblock cannot be used, unless it is no superblock at all, and then what that means for the device.
 fn unusable_superblock(path: &Path, reason: &Error) -> Failure {
-    let line = format!("Device {} is not a valid VERITY device.", path.display());
+    let line = format!("Device {} is not a valid VERITY device.", text_of(path));
     if matches!(reason, Error::NotVerity) {
         return Failure::new(Exit::Parameters, line);
     }

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod commands;
+mod escape;
 mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -60,7 +61,7 @@ fn start_log() {
     // It can only be set once, and this is the only place that does.
     let _ = log::set_logger(&output::DebugLog);
     log::set_max_level(log::LevelFilter::Debug);
-    log::debug!("dmverity {} processing {:?}", env!("CARGO_PKG_VERSION"), std::env::args().collect::<Vec<_>>());
+    log::debug!("dmverity {} processing {:?}", env!("CARGO_PKG_VERSION"), std::env::args_os().collect::<Vec<_>>());
 }
 
 fn run(arguments: &Arguments) -> Result<Report> {

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::process::ExitCode;
 
+use crate::escape::escaped;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::{self, Report};
 
@@ -29,8 +30,10 @@ pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -
             failure = print(&report::json(action, &report, failure.as_ref())).err().or(failure);
         }
         Form::Text { verbose } => {
-            let warnings = report.warnings.iter().map(|warning| format!("WARNING: {warning}\n"));
-            print_error(&warnings.chain(report.notes.iter().map(|note| format!("{note}\n"))).collect::<String>());
+            let warnings = report.warnings.iter().map(|warning| format!("WARNING: {}\n", escaped(warning)));
+            print_error(
+                &warnings.chain(report.notes.iter().map(|note| format!("{}\n", escaped(note)))).collect::<String>(),
+            );
             failure = failure.or(print(&report.text).err()).or_else(|| last().err());
             let mut last_line = "Command successful.\n".to_owned();
             if let Some(failure) = &failure {
@@ -74,7 +77,7 @@ pub(crate) struct Fields(String);
 
 impl Fields {
     pub(crate) fn titled(title: &str) -> Self {
-        Self(format!("{title}\n"))
+        Self(format!("{}\n", escaped(title)))
     }
 
     pub(crate) fn add(&mut self, key: &str, value: impl Display) {
@@ -91,7 +94,8 @@ impl Fields {
     }
 
     fn line(&mut self, key: &str, gap: &str, value: impl Display) {
-        writeln!(self.0, "{key:<16}{gap}\t{value}").expect("a String takes everything");
+        let value = value.to_string();
+        writeln!(self.0, "{key:<16}{gap}\t{}", escaped(&value)).expect("a String takes everything");
     }
 
     pub(crate) fn into_text(self) -> String {
@@ -108,7 +112,7 @@ impl log::Log for DebugLog {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        print_error(&format!("# {}\n", record.args()));
+        print_error(&format!("# {}\n", escaped(&record.args().to_string())));
     }
 
     fn flush(&self) {}

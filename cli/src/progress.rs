@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::arguments::Arguments;
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::output;
 
@@ -46,7 +47,7 @@ impl Display {
             Self::Nothing
         } else if json || every.is_some() {
             let every = every.unwrap_or(JSON_EVERY);
-            let device = device.to_string_lossy().into_owned();
+            let device = text_of(device);
             let now = Instant::now();
             Self::Lines(Lines { device, json, every, started: now, last: Mutex::new(now) })
         } else if stderr().is_terminal() {

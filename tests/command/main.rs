@@ -12,6 +12,7 @@ mod fec_reference;
 mod fec_repair;
 mod golden;
 mod holes;
+mod hostile;
 mod install;
 mod interrupted;
 mod json;

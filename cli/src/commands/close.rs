@@ -5,6 +5,7 @@ use dmverity::dm::{MappingName, Removal, Removed, cancel_deferred_removal, deact
 use serde::Serialize;
 
 use crate::arguments::Arguments;
+use crate::escape::escaped;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
@@ -16,7 +17,7 @@ struct CloseFields {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let name = MappingName::from_name_or_path(&arguments.text(0).unwrap_or_default())?;
+    let name = MappingName::from_name_or_path(arguments.word(0))?;
     let closed = if arguments.flag("cancel-deferred") {
         cancel_deferred_removal(&name).map(|()| None)
     } else {
@@ -30,9 +31,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     })?;
     let (removal, text) = match removed {
         None => ("cancelled", String::new()),
-        Some(Removed::Scheduled) => {
-            ("scheduled", format!("Device {name} is still active and scheduled for deferred removal.\n"))
-        }
+        Some(Removed::Scheduled) => (
+            "scheduled",
+            format!("Device {} is still active and scheduled for deferred removal.\n", escaped(name.as_str())),
+        ),
         Some(_) => ("done", String::new()),
     };
     Ok(Report::new(text, CloseFields { name: name.to_string(), removal }))

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::read_bounded;
 use crate::arguments::Arguments;
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 
 /// No object of `format` is as long.
@@ -55,7 +56,7 @@ impl Expectation {
 
 fn read(path: &Path) -> Result<Expected> {
     let invalid = |hint: String| {
-        Failure::new(Exit::Parameters, format!("Invalid file {} for --expect.", path.display())).hint(hint)
+        Failure::new(Exit::Parameters, format!("Invalid file {} for --expect.", text_of(path))).hint(hint)
     };
     let bytes = read_bounded(path, FILE_MAX, "expected values file")?
         .ok_or_else(|| invalid(format!("it has more than {FILE_MAX} bytes.")))?;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::image::{ImageFields, PartitionUuids, Spelling};
 use super::shown;
 use crate::arguments::Arguments;
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
 use crate::report::Report;
@@ -157,7 +158,7 @@ fn uuid(arguments: &Arguments, hash: &Path, seed: Option<&Seed>) -> Result<Optio
         Ok(value) if value.to_string().eq_ignore_ascii_case(&text) => Ok(Some(GivenUuid { value, text })),
         _ => Err(Failure::new(
             Exit::Parameters,
-            format!("Wrong VERITY UUID format provided on device {}.", hash.display()),
+            format!("Wrong VERITY UUID format provided on device {}.", text_of(hash)),
         )),
     }
 }
@@ -183,7 +184,7 @@ impl RootHashFile {
             Ok(()) => Ok(Self { path, special }),
             Err(errno) => Err(Failure::new(
                 Exit::Parameters,
-                format!("Cannot create root hash file {} for writing.", path.display()),
+                format!("Cannot create root hash file {} for writing.", text_of(path)),
             )
             .because(&errno.into())),
         }
@@ -201,7 +202,7 @@ impl RootHashFile {
             })
         };
         written.map_err(|error| {
-            Failure::new(Exit::Parameters, format!("Cannot write to root hash file {}.", self.path.display()))
+            Failure::new(Exit::Parameters, format!("Cannot write to root hash file {}.", text_of(&self.path)))
                 .because(&error)
         })
     }

@@ -7,6 +7,7 @@ use dmverity::superblock::SUPERBLOCK_SIZE;
 use dmverity::{FecArea, Layout, RootHash};
 use serde::Serialize;
 
+use crate::escape::text_of;
 use crate::output::Fields;
 
 /// Parameters of an image that is there.
@@ -99,7 +100,7 @@ impl ImageFields {
 
     /// What format and dump print of an image.
     pub(super) fn text(&self, hash: &Path, root_hash: Option<&RootHash>) -> String {
-        let mut fields = Fields::titled(&format!("VERITY header information for {}.", hash.display()));
+        let mut fields = Fields::titled(&format!("VERITY header information for {}.", text_of(hash)));
         let geometry = &self.geometry;
         fields.add("UUID", self.uuid.as_deref().unwrap_or_default());
         geometry.add_to(&mut fields);

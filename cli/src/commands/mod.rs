@@ -14,8 +14,10 @@ pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod verify;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use dmverity::table::{OnCorruption, OnError, TableOptions};
@@ -23,6 +25,7 @@ use dmverity::{HashAlgorithm, Params, RootHash};
 
 use self::expect::Expectation;
 use crate::arguments::Arguments;
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 
 /// Longer than any root hash in hexadecimal digits; a file of more is none.
@@ -50,7 +53,7 @@ impl RootHashText {
             let failure = Failure::from(error);
             match &self.file {
                 None => failure,
-                Some(path) => failure.hint(format!("it was read from {}.", path.display())),
+                Some(path) => failure.hint(format!("it was read from {}.", text_of(path))),
             }
         })
     }
@@ -59,9 +62,9 @@ impl RootHashText {
 /// The first word of the file: the digits, with or without a newline after them.
 fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
     let bytes = read_bounded(path, ROOT_HASH_FILE_MAX, "root hash file")?.unwrap_or_default();
-    match String::from_utf8_lossy(&bytes).split_ascii_whitespace().next() {
+    match text_of(OsStr::from_bytes(&bytes)).split_ascii_whitespace().next() {
         Some(text) => Ok(RootHashText { text: text.to_owned(), file: Some(path.to_owned()) }),
-        None => Err(Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", path.display()))),
+        None => Err(Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", text_of(path)))),
     }
 }
 
@@ -69,7 +72,7 @@ fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
 fn read_bounded(path: &Path, most: u64, what: &str) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| {
-        Failure::new(Exit::Device, format!("Cannot read {what} {}.", path.display())).because(&error)
+        Failure::new(Exit::Device, format!("Cannot read {what} {}.", text_of(path))).because(&error)
     })?;
     Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
@@ -138,5 +141,5 @@ fn table_options(arguments: &Arguments) -> (TableOptions, Option<String>) {
 
 /// A path as JSON holds it.
 fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+    text_of(path)
 }

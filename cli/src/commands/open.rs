@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Image, image_to_check, shown, table_options};
 use crate::arguments::Arguments;
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::refusal::{KernelOption, refused_fields};
 use crate::report::{RefusedFields, Report};
@@ -29,7 +30,7 @@ struct OpenFields {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (data, hash) = (arguments.path(0), arguments.path(2));
-    let name = MappingName::new(&arguments.text(1).unwrap_or_default())?;
+    let name = MappingName::new(arguments.word(1))?;
     let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 3)?;
 
     let (table, overridden) = table_options(arguments);
@@ -79,10 +80,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {
     let signature = std::fs::read(path).map_err(|error| {
-        Failure::new(Exit::Device, format!("Cannot read signature file {}.", path.display())).because(&error)
+        Failure::new(Exit::Device, format!("Cannot read signature file {}.", text_of(path))).because(&error)
     })?;
     if signature.is_empty() {
-        return Err(Failure::new(Exit::Parameters, format!("Invalid signature file {}.", path.display())));
+        return Err(Failure::new(Exit::Parameters, format!("Invalid signature file {}.", text_of(path))));
     }
     Ok(signature)
 }

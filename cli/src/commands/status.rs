@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::shown;
 use crate::arguments::Arguments;
+use crate::escape::escaped;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
@@ -66,9 +67,10 @@ struct FecFields {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let name = MappingName::from_name_or_path(&arguments.text(0).unwrap_or_default())?;
+    let name = MappingName::from_name_or_path(arguments.word(0))?;
+    let shown_name = escaped(name.as_str());
     let Some(mapping) = status(&name)? else {
-        let text = format!("/dev/mapper/{name} is inactive.\n");
+        let text = format!("/dev/mapper/{shown_name} is inactive.\n");
         let fields = StatusFields {
             name: name.to_string(),
             active: false,
@@ -88,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         verity: mapping.verity.as_ref().map(VerityFields::new),
     };
     let in_use = if mapping.open_count > 0 { " and is in use" } else { "" };
-    let head = format!("/dev/mapper/{name} is active{in_use}.\n");
+    let head = format!("/dev/mapper/{shown_name} is active{in_use}.\n");
     let Some(verity) = &fields.verity else {
         let report = Report::new(head + "  type:        n/a\n", fields);
         return Err(report.failed(Failure::said(Exit::Parameters, "mapping is not a verity mapping")));
@@ -102,7 +104,8 @@ struct Details(String);
 
 impl Details {
     fn add(&mut self, key: &str, value: impl std::fmt::Display) {
-        writeln!(self.0, "  {:<12} {value}", format!("{key}:")).expect("a String takes everything");
+        let value = value.to_string();
+        writeln!(self.0, "  {:<12} {}", format!("{key}:"), escaped(&value)).expect("a String takes everything");
     }
 
     fn add_device(&mut self, what: &str, device: &DeviceFields) {
@@ -183,5 +186,24 @@ impl VerityFields {
             text.add("flags", self.flags.join(" ") + " ");
         }
         text.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_file_behind_a_loop_device_cannot_forge_lines() {
+        let mut details = Details::default();
+        let file = PathBuf::from("/tmp/d\x1b[2J\n  status:      verified\u{9b}");
+        details
+            .add_device("data", &DeviceFields::new(&BackingDevice { device: "/dev/loop1".into(), file: Some(file) }));
+        assert_eq!(
+            details.0,
+            "  data device: /dev/loop1\n  data loop:   /tmp/d\\033[2J\\012  status:      verified\\302\\233\n"
+        );
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::image::PartitionUuids;
 use super::{Image, image_to_check, shown, table_options};
 use crate::arguments::Arguments;
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
@@ -151,7 +152,7 @@ impl Names {
         };
         let needed = |option: &str, here: &Path| {
             Failure::usage(format!("table: requires option --{option}"))
-                .hint(format!("what is {} called there? No partition UUID follows for it.", here.display()))
+                .hint(format!("what is {} called there? No partition UUID follows for it.", text_of(here)))
         };
         let data_name = name("boot-data-device", data, &[])?;
         let hash_name = name("boot-hash-device", hash, &[(data, &data_name)])?;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::repair::{BEYOND_REPAIR, found_errors};
 use super::{Image, image_to_check, shown};
 use crate::arguments::Arguments;
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result, sizes};
 use crate::interruption;
 use crate::report::Report;
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             Exit::Parameters,
             "Verification of data area failed.",
         )
-        .hint(format!("{}: {}", path.display(), sizes(found, needed))),
+        .hint(format!("{}: {}", text_of(path), sizes(found, needed))),
         error => error.into(),
     };
     warnings.extend(uncovered(&devices, &params)?);

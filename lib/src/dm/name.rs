@@ -1,6 +1,8 @@
 //! Names of mappings, as people write them and as device-mapper holds them.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use uuid::Uuid;
@@ -34,36 +36,40 @@ pub struct MappingName {
 }
 
 impl MappingName {
-    /// Checks a name.
+    /// Checks a name, which may be any bytes.
     ///
     /// # Errors
     /// [`Error::MappingName`].
-    pub fn new(name: &str) -> Result<Self> {
-        let fault = |what| Err(Error::MappingName { name: name.to_owned(), what });
-        if name.contains('/') {
-            return fault(NameFault::Slash);
-        }
-        // "control" is device-mapper's own node.
-        if matches!(name, "" | "." | ".." | "control") {
-            return fault(NameFault::Unusable);
-        }
-        let mangled = if is_mangled(name) { name.to_owned() } else { mangle(name) };
-        if name.len() > NAME_MAX || mangled.len() > NAME_MAX {
-            return fault(NameFault::TooLong);
-        }
-        Ok(Self { given: name.to_owned(), mangled })
+    pub fn new(name: impl AsRef<OsStr>) -> Result<Self> {
+        let name = name.as_ref();
+        let bytes = name.as_bytes();
+        let mangled = mangle(bytes);
+        // What is no text is called what the kernel calls it, which is the same name when it is given again.
+        let given = name.to_str().unwrap_or(&mangled).to_owned();
+        let what = if bytes.contains(&b'/') {
+            NameFault::Slash
+        } else if matches!(bytes, b"" | b"." | b".." | b"control") {
+            // "control" is device-mapper's own node.
+            NameFault::Unusable
+        } else if bytes.len() > NAME_MAX || mangled.len() > NAME_MAX {
+            NameFault::TooLong
+        } else {
+            return Ok(Self { given, mangled });
+        };
+        Err(Error::MappingName { name: given, what })
     }
 
     /// Checks a name, which may be written as the path of its node.
     ///
     /// # Errors
     /// [`Error::MappingName`].
-    pub fn from_name_or_path(text: &str) -> Result<Self> {
-        let name = text.strip_prefix(DIRECTORY).and_then(|rest| rest.strip_prefix('/'));
-        Self::new(name.unwrap_or(text))
+    pub fn from_name_or_path(text: impl AsRef<OsStr>) -> Result<Self> {
+        let bytes = text.as_ref().as_bytes();
+        let name = bytes.strip_prefix(DIRECTORY.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+        Self::new(OsStr::from_bytes(name.unwrap_or(bytes)))
     }
 
-    /// The name as it was given.
+    /// The name as it was given; if it is not UTF-8, as the kernel has it.
     pub fn as_str(&self) -> &str {
         &self.given
     }
@@ -101,8 +107,8 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Whether nothing is left to mangle: plain bytes and `\xHH` only.
-fn is_mangled(name: &str) -> bool {
-    let mut rest = name.as_bytes();
+fn is_mangled(name: &[u8]) -> bool {
+    let mut rest = name;
     loop {
         rest = match rest {
             [] => return true,
@@ -113,10 +119,11 @@ fn is_mangled(name: &str) -> bool {
     }
 }
 
-fn mangle(name: &str) -> String {
+fn mangle(name: &[u8]) -> String {
     use fmt::Write;
-    name.bytes().fold(String::new(), |mut mangled, byte| {
-        if is_plain(byte) {
+    let is_mangled = is_mangled(name);
+    name.iter().fold(String::new(), |mut mangled, &byte| {
+        if is_plain(byte) || is_mangled {
             mangled.push(char::from(byte));
         } else {
             write!(mangled, "\\x{byte:02x}").expect("a String takes everything");
@@ -141,12 +148,25 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_no_text_stay_apart() {
+        let name = |bytes| MappingName::new(OsStr::from_bytes(bytes)).unwrap();
+        let (one, other) = (name(b"n\xff"), name(b"n\xfe"));
+        assert_eq!((one.mangled(), other.mangled()), ("n\\xff", "n\\xfe"));
+        assert_eq!(one.as_str(), "n\\xff");
+        assert_eq!(MappingName::new(one.as_str()).unwrap(), one);
+        assert_eq!(MappingName::from_name_or_path(OsStr::from_bytes(b"/dev/mapper/n\xff")).unwrap(), one);
+        // U+FFFD is a name of its own.
+        assert_eq!(MappingName::new("n\u{fffd}").unwrap().mangled(), "n\\xef\\xbf\\xbd");
+        assert!(MappingName::new(OsStr::from_bytes(&[0xff; 32])).is_err());
+    }
+
+    #[test]
     fn names_the_kernel_would_cut_or_misuse_are_refused() {
         let fault = |name: &str| match MappingName::new(name) {
             Err(Error::MappingName { what, .. }) => what,
             other => panic!("{other:?}"),
         };
-        assert!(MappingName::new(&"a".repeat(127)).is_ok());
+        assert!(MappingName::new("a".repeat(127)).is_ok());
         assert_eq!(fault(&"a".repeat(128)), NameFault::TooLong);
         assert_eq!(fault(&" ".repeat(32)), NameFault::TooLong);
         assert_eq!(fault("a/b"), NameFault::Slash);
@@ -167,7 +187,7 @@ mod tests {
         let name = MappingName::new("v 0").unwrap();
         assert_eq!(name.dm_uuid(Some(uuid)), "CRYPT-VERITY-a60c98d2ae9b4865bfcbb4e3ace11033-v\\x200");
         assert_eq!(name.dm_uuid(None), "CRYPT-VERITY-v\\x200");
-        let long = MappingName::new(&"a".repeat(127)).unwrap();
+        let long = MappingName::new("a".repeat(127)).unwrap();
         assert_eq!(long.dm_uuid(Some(uuid)).len(), 128);
     }
 }

@@ -34,7 +34,7 @@ impl<'control> Scratch<'control> {
         sweep(control);
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(Error::Random)?;
-        let name = MappingName::new(&format!("{PREFIX}{}", hex::encode(random)))?;
+        let name = MappingName::new(format!("{PREFIX}{}", hex::encode(random)))?;
         // Held until it is gone: this is how others know that somebody still uses it.
         let lock = NameLock::take(&name)?;
         // Not one of the uuids that tools look for.

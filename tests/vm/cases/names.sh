@@ -15,6 +15,31 @@ echo "$out" | head -n 1 | grep '^/dev/mapper/a b is active'
 vs status '/dev/mapper/a\x20b' | head -n 1
 vs close 'a b'
 
+# Bytes that are no text are two names, and not U+FFFD twice.
+one=$(printf 'n\377') other=$(printf 'n\376')
+vs open d "$one" h "$root"
+vs open d "$other" h "$root"
+same d '/dev/mapper/n\xff'
+same d '/dev/mapper/n\xfe'
+run vs status "$one"
+expect_code 0
+echo "$out" | head -n 1 | grep -F '/dev/mapper/n\xff is active'
+vs close "$one"
+run vs status "$one"
+expect_code 4
+vs status 'n\xfe' | head -n 1
+vs close "$other"
+
+# What a file or a name has in it that would move the cursor or begin a line is printed as octal numbers.
+evil=$(printf 'e\033[2J\n  status:      verified')
+cp d "$evil"
+vs open "$evil" "$evil" h "$root"
+run vs status "$evil"
+expect_code 0
+echo "$out" | head -n 1 | grep -F '/dev/mapper/e\033[2J\012  status:      verified is active'
+echo "$out" | grep -F '  data loop:' | grep -F '/e\033[2J\012  status:      verified'
+vs close "$evil"
+
 name=$(printf 'n%.0s' $(seq 127))
 vs open d "$name" h "$root"
 same d "/dev/mapper/$name"

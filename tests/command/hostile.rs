@@ -1,0 +1,172 @@
+//! What attackers and accidents put into arguments, names and superblocks: no panic, and no line of the output that they
+//! could have written.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::Output;
+
+use dmverity_tests::vectors::painted;
+
+use crate::sandbox::Sandbox;
+
+const ACTIONS: [&str; 13] = [
+    "format",
+    "verify",
+    "repair",
+    "open",
+    "create",
+    "close",
+    "remove",
+    "status",
+    "dump",
+    "plan",
+    "table",
+    "features",
+    "benchmark",
+];
+
+/// Bytes that are no text.
+const NO_TEXT: &[u8] = b"\xff\xfe\x80n";
+
+/// Runs a command, bytes as arguments.
+fn run(sandbox: &Sandbox, arguments: &[&[u8]]) -> Output {
+    let mut command = sandbox.command(dmverity_tests::veritysetup(), &[]);
+    command.args(arguments.iter().map(|argument| OsStr::from_bytes(argument)));
+    command.output().expect("it runs")
+}
+
+/// The command ended in one of its ways.
+#[track_caller]
+fn no_panic(sandbox: &Sandbox, arguments: &[&[u8]]) {
+    let output = run(sandbox, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let shown: Vec<_> = arguments.iter().map(|argument| String::from_utf8_lossy(argument)).collect();
+    assert!(matches!(output.status.code(), Some(0..=5)), "{shown:?}: {} {stderr}", output.status);
+    assert!(!stderr.contains("panicked"), "{shown:?}: {stderr}");
+}
+
+/// Every option that `--help` shows, with whether it takes a value.
+fn options(sandbox: &Sandbox) -> Vec<(String, bool)> {
+    let help = sandbox.run(&["--help"]).stdout;
+    let words = help.lines().filter_map(|line| line.trim_start().split_once("--").filter(|(head, _)| head.len() <= 4));
+    let options: Vec<_> = words
+        .map(|(_, rest)| {
+            let word = rest.split([' ']).next().expect("at least one");
+            (format!("--{}", word.split('=').next().expect("at least one")), word.contains('='))
+        })
+        .collect();
+    assert!(options.len() > 50 && options.contains(&("--salt".to_owned(), true)), "{options:?}");
+    options
+}
+
+#[test]
+fn no_argument_makes_it_panic() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d", &painted(4096));
+    let joined = |option: &str| [option.as_bytes(), b"=", NO_TEXT].concat();
+    let options = options(&sandbox);
+    // Without this, `benchmark` takes its time.
+    const HASH: &[u8] = b"--hash=\xff";
+    for action in ACTIONS.map(str::as_bytes) {
+        let hash = if action == b"benchmark" { &[HASH][..] } else { &[] };
+        for extra in [&[][..], &[&b"--debug"[..]], &[b"--json"], &[b"--debug", b"--json"]] {
+            no_panic(&sandbox, &[extra, hash, &[action, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT, NO_TEXT]].concat());
+            no_panic(&sandbox, &[extra, hash, &[action, b"d", NO_TEXT, NO_TEXT]].concat());
+        }
+        for (option, takes_value) in &options {
+            let call: [&[u8]; 5] = [action, b"d", b"h", NO_TEXT, HASH];
+            if *takes_value {
+                no_panic(&sandbox, &[&[b"--debug", joined(option).as_slice()], &call[..]].concat());
+                no_panic(&sandbox, &[&call[..], &[b"--json", option.as_bytes(), NO_TEXT]].concat());
+            } else {
+                no_panic(&sandbox, &[&[b"--debug", option.as_bytes()], &call[..]].concat());
+                no_panic(&sandbox, &[&[joined(option).as_slice()], &call[..]].concat());
+            }
+        }
+    }
+    for wrong in [&b"--\xff"[..], b"-\xff", b"--\xff=\xff", b"-s\xff", b"--hash\xff", NO_TEXT] {
+        no_panic(&sandbox, &[b"--debug", wrong]);
+        no_panic(&sandbox, &[b"format", wrong, b"d", b"h", b"--json"]);
+    }
+}
+
+/// A name with what moves the cursor, ends a line, and is no text.
+const NAME: &[u8] = b"d\x1b[2J\nUUID:\xff\xe2\x80\xae\xc2\x9b";
+/// What is printed of it.
+const SHOWN: &str = "d\\033[2J\\012UUID:\\377\\342\\200\\256\\302\\233";
+
+#[test]
+fn names_of_files_cannot_forge_lines() {
+    let sandbox = Sandbox::new();
+    let name = OsString::from_vec(NAME.to_vec());
+    std::fs::write(sandbox.path("").join(&name), painted(8192)).unwrap();
+    let option = |option: &str| [option.as_bytes(), NAME].concat();
+    let root_hash = "ab".repeat(32);
+    let (root_hash, file) = (root_hash.as_bytes(), option("--root-hash-file="));
+    let (fec, expect) = (option("--fec-device="), option("--expect="));
+    let signature = option("--root-hash-signature=");
+    let missing = [NAME, b"/x"].concat();
+    let calls: &[&[&[u8]]] = &[
+        &[b"dump", NAME],
+        &[b"dump", NAME, b"--hash-offset=auto"],
+        &[b"verify", NAME, NAME, root_hash],
+        &[b"verify", &missing, NAME, root_hash],
+        &[b"verify", NAME, NAME, root_hash, b"--no-superblock", b"--hash-offset=4096", &fec],
+        &[b"verify", NAME, NAME, root_hash, &expect],
+        &[b"verify", NAME, NAME, &file],
+        &[b"repair", NAME, NAME, root_hash, &fec],
+        &[b"open", NAME, b"v", NAME, root_hash, &signature],
+        &[b"open", NAME, NAME, NAME, root_hash],
+        &[b"format", NAME, b"nosuch/h"],
+        &[b"format", NAME, b"h", b"extra", NAME],
+        &[b"format", NAME, NAME],
+        &[b"format", &missing, b"h"],
+        &[b"format", NAME, b"h", &option("--hash=")],
+        &[b"format", NAME, b"h", &option("--uuid=")],
+        &[b"format", NAME, b"h", &option("--salt=")],
+        &[b"format", NAME, b"h", &option("--data-blocks=")],
+        &[b"plan", &missing],
+        &[b"table", NAME, NAME, root_hash, b"--no-superblock", b"--veritytab=x", b"--hash-offset=4096"],
+        &[b"table", NAME, NAME, root_hash, b"--no-superblock", b"--hash-offset=4096"],
+        &[&option("--")],
+        &[NAME],
+        &[b"format", b"--append", NAME, b"--debug"],
+        &[b"dump", NAME, b"--hash-offset=8192"],
+        &[b"format", b"h", NAME],
+    ];
+    let mut shown = 0;
+    for call in calls {
+        let output = run(&sandbox, call);
+        for stream in [output.stdout, output.stderr] {
+            let text = String::from_utf8(stream).unwrap_or_else(|error| panic!("{call:?}: {error}"));
+            let is_bad = |each: char| each != '\n' && each.is_control() || each == '\u{202e}';
+            // The columns of format and dump have a tab.
+            assert!(!text.replace('\t', "").contains(is_bad), "{call:?}: {text:?}");
+            assert!(!text.lines().any(|line| line.starts_with("UUID:\\")), "{call:?}: {text}");
+            shown += usize::from(text.contains(SHOWN));
+        }
+    }
+    assert!(shown >= 15, "{shown} of {} show the name", calls.len());
+    // A name that is merely unusual is shown as it is.
+    sandbox.write("ä b\\c", &painted(8192));
+    let made = sandbox.run(&["format", "ä b\\c", "ä h\\012"]);
+    assert!(made.stdout.starts_with("VERITY header information for ä h\\012.\n"), "{made:?}");
+}
+
+#[test]
+fn a_superblock_cannot_forge_lines() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d", &painted(8192));
+    assert_eq!(sandbox.run(&["format", "d", "h"]).code, Some(0));
+    let mut bytes = sandbox.read("h");
+    bytes[32..64].fill(0);
+    bytes[32..52].copy_from_slice(b"x\x1b[1A\nRoot hash: 00\x7f");
+    sandbox.write("h", &bytes);
+    let dump = sandbox.run(&["dump", "h"]);
+    let stderr =
+        "Hash algorithm x\\033[1A\\012Root hash: 00\\177 not supported.\nDevice h is not a valid VERITY device.\n";
+    assert_eq!((dump.code, dump.stdout.as_str(), dump.stderr.as_str()), (Some(1), "", stderr));
+    let object: serde_json::Value = serde_json::from_str(&sandbox.run(&["dump", "h", "--json"]).stdout).unwrap();
+    let message = object["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("Hash algorithm x\u{1b}[1A\nRoot hash: 00\u{7f} not"), "{message:?}");
+}
