@@ -16,6 +16,7 @@ mod output;
 mod progress;
 mod refusal;
 mod report;
+mod streams;
 
 use std::process::ExitCode;
 
@@ -65,6 +66,10 @@ fn start_log() {
 }
 
 fn run(arguments: &Arguments) -> Result<Report> {
+    // These print nothing, or what no one loses anything by; the others would do their work for nothing.
+    if arguments.flag("json") || !matches!(arguments.action, Action::Verify | Action::Open | Action::Close) {
+        output::check()?;
+    }
     match arguments.action {
         Action::Format => commands::format::run(arguments),
         Action::Verify => commands::verify::run(arguments),

@@ -4,9 +4,12 @@ use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::process::ExitCode;
 
+use nix::errno::Errno;
+
 use crate::escape::escaped;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::{self, Report};
+use crate::streams::stdout_was_closed;
 
 /// How a command tells what came of it.
 #[derive(Clone, Copy)]
@@ -27,7 +30,12 @@ pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -
     match form {
         Form::Json => {
             failure = failure.or_else(|| last().err());
-            failure = print(&report::json(action, &report, failure.as_ref())).err().or(failure);
+            if let Err(lost) = print(&report::json(action, &report, failure.as_ref())) {
+                // The object would have said what went wrong.
+                let texts = failure.filter(|failure| failure.lines != lost.lines).map(|failure| failure.text());
+                print_error(&(texts.unwrap_or_default() + &lost.text()));
+                failure = Some(lost);
+            }
         }
         Form::Text { verbose } => {
             let warnings = report.warnings.iter().map(|warning| format!("WARNING: {}\n", escaped(warning)));
@@ -49,17 +57,25 @@ pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -
     failure.map_or(ExitCode::SUCCESS, |failure| failure.exit.code().into())
 }
 
+/// Whether there is a standard output.
+pub(crate) fn check() -> Result<()> {
+    if stdout_was_closed() { Err(unwritable(&Errno::EBADF.into())) } else { Ok(()) }
+}
+
+fn unwritable(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Parameters, "Cannot write to standard output.").because(error)
+}
+
 /// Prints text to standard output. A reader that has gone away is no failure of ours; a root hash that is lost because
 /// the disk is full is.
 pub(crate) fn print(text: &str) -> Result<()> {
     if text.is_empty() {
         return Ok(());
     }
+    check()?;
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Parameters, "Cannot write to standard output.").because(&error))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritable(&error)),
         _ => Ok(()),
     }
 }

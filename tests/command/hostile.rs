@@ -28,6 +28,9 @@ const ACTIONS: [&str; 13] = [
 /// Bytes that are no text.
 const NO_TEXT: &[u8] = b"\xff\xfe\x80n";
 
+/// Without this, `benchmark` takes its time.
+const HASH: &[u8] = b"--hash=\xff";
+
 /// Runs a command, bytes as arguments.
 fn run(sandbox: &Sandbox, arguments: &[&[u8]]) -> Output {
     let mut command = sandbox.command(dmverity_tests::veritysetup(), &[]);
@@ -65,8 +68,6 @@ fn no_argument_makes_it_panic() {
     sandbox.write("d", &painted(4096));
     let joined = |option: &str| [option.as_bytes(), b"=", NO_TEXT].concat();
     let options = options(&sandbox);
-    // Without this, `benchmark` takes its time.
-    const HASH: &[u8] = b"--hash=\xff";
     for action in ACTIONS.map(str::as_bytes) {
         let hash = if action == b"benchmark" { &[HASH][..] } else { &[] };
         for extra in [&[][..], &[&b"--debug"[..]], &[b"--json"], &[b"--debug", b"--json"]] {
@@ -169,4 +170,45 @@ fn a_superblock_cannot_forge_lines() {
     let object: serde_json::Value = serde_json::from_str(&sandbox.run(&["dump", "h", "--json"]).stdout).unwrap();
     let message = object["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("Hash algorithm x\u{1b}[1A\nRoot hash: 00\u{7f} not"), "{message:?}");
+}
+
+/// Runs a command line of the shell, in which `$V` is ours.
+fn shell(sandbox: &Sandbox, line: &str) -> (Option<i32>, String) {
+    let mut command = sandbox.command("/bin/sh", &["-c", line]);
+    let output = command.env("V", dmverity_tests::veritysetup()).output().expect("it runs");
+    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+}
+
+#[test]
+fn a_standard_output_that_is_closed_or_full_is_an_error() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d", &painted(8192));
+    let root_hash = sandbox.run(&["format", "d", "h"]).field("Root hash").to_owned();
+    let said = |reason: &str| format!("Cannot write to standard output.\nhint: {reason}.\n");
+    let (closed, full) = (said("Bad file number"), said("No space left on device"));
+    let before = sandbox.snapshot();
+    for json in ["", " --json"] {
+        // Nothing is written when it is known that nobody will know the root hash.
+        for command in ["format d new", "dump h", "plan d", &format!("table d h {root_hash}"), "format d h"] {
+            assert_eq!(shell(&sandbox, &format!("\"$V\" {command}{json} >&-")), (Some(1), closed.clone()), "{command}");
+        }
+        for command in ["dump h", "plan d", &format!("table d h {root_hash}")] {
+            let line = format!("\"$V\" {command}{json} >/dev/full");
+            assert_eq!(shell(&sandbox, &line), (Some(1), full.clone()), "{command}");
+        }
+    }
+    for line in ["\"$V\" --help >&-", "\"$V\" benchmark >&-", "\"$V\" repair --fec-device=f d h 00 >&-"] {
+        assert_eq!(shell(&sandbox, line), (Some(1), closed.clone()), "{line}");
+    }
+    assert!(sandbox.snapshot() == before);
+    let verify = format!("\"$V\" verify d h {root_hash}");
+    assert_eq!(shell(&sandbox, &format!("{verify} >&-")), (Some(0), String::new()));
+    assert_eq!(shell(&sandbox, &format!("{verify} --json >&-")), (Some(1), closed));
+    // What went wrong before that is said, too.
+    let (code, stderr) = shell(&sandbox, "\"$V\" dump nosuch --json >/dev/full");
+    assert_eq!((code, stderr), (Some(1), format!("Device nosuch does not exist or access denied.\n{full}")));
+    // A reader that goes away is none; and there is no other stream to say it on.
+    assert_eq!(shell(&sandbox, "\"$V\" dump h | true").0, Some(0));
+    assert_eq!(shell(&sandbox, "\"$V\" format d new >&- 2>&-"), (Some(1), String::new()));
+    assert!(sandbox.snapshot() == before);
 }
