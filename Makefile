@@ -54,8 +54,14 @@ OWN_FOLDERS = $(DOCDIR) $(DRACUTDIR)
 CARGO_DEB := target/tools/bin/cargo-deb
 DEB_ROOT := target/deb/root
 
-.PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff diff-manual bench bench-chart \
-	bench-instructions bench-tasklet vectors semver fmt clean
+FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
+FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
+	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 PATH="$(CURDIR)/target/tools/bin:$$PATH"
+FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +nightly fuzz
+FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
+
+.PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff diff-manual fuzz \
+	bench bench-chart bench-instructions bench-tasklet vectors semver fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -161,6 +167,32 @@ compat: ## Run cryptsetup's own tests on ours: make compat COMPAT_SUITE=trixie K
 	tests/setup.sh build test
 	$(MAKE) static
 	$(CARGO) run --locked -p dmverity-tests --bin vm -- compat --kernel $(or $(KERNEL),6.1) $(if $(filter udev,$(NODES)),--udev)
+
+# What the address sanitizer keeps of freed memory is not the target's.
+fuzz: ## Fuzz every target: make fuzz MINUTES=10, or TARGET=image_verify RUNS=1000000 SANITIZER=none
+	tests/setup.sh build
+	@set -e; if ! $(CARGO) +nightly --version >/dev/null 2>&1; then \
+		echo "Plain mutations: libFuzzer needs a nightly compiler (rustup toolchain install nightly)"; \
+		exec $(CARGO) run --release --locked -p dmverity-fuzz --bin mutate -- $(TARGET) \
+			$(if $(RUNS),--runs $(RUNS),--minutes $(or $(MINUTES),1)) $(if $(SEED),--seed $(SEED)); \
+	fi; \
+	echo "libFuzzer, with the nightly compiler"; \
+	[ -x target/tools/bin/cargo-fuzz ] || { \
+		echo "Installing cargo-fuzz into target/tools, which happens once and needs the network"; \
+		$(CARGO) install --root target/tools --locked cargo-fuzz; }; \
+	mkdir -p target/fuzz/findings; \
+	for target in $(or $(TARGET),$(FUZZ_TARGETS)); do \
+		$(FUZZ) build $(FUZZ_OPTIONS) $$target; \
+		corpus=target/fuzz/corpus/$$target; log=target/fuzz/$$target.log; \
+		rm -rf $$corpus.small; mkdir -p $$corpus $$corpus.small; \
+		$(FUZZ) run $(FUZZ_OPTIONS) $$target $$corpus fuzz/corpus/$$target -- -timeout=1 -rss_limit_mb=256 -max_len=1024 \
+			-artifact_prefix=target/fuzz/findings/$$target- -print_final_stats=1 $(if $(SEED),-seed=$(SEED)) \
+			$(if $(RUNS),-runs=$(RUNS),-max_total_time=$$(($(or $(MINUTES),1) * 60))) >$$log 2>&1 || { \
+				grep -v -e NEW -e REDUCE $$log | tail -n 60; exit 1; }; \
+		echo "$$target: $$(grep -h -e DONE -e ^Done $$log | tr '\n' ' ')"; \
+		$(FUZZ) run $(FUZZ_OPTIONS) $$target $$corpus.small $$corpus fuzz/corpus/$$target -- -merge=1 >>$$log 2>&1; \
+		rm -rf $$corpus; mv $$corpus.small $$corpus; \
+	done
 
 bench: ## Measure the speed next to the reference: make bench OPTIONS="--rows verify --size 64"
 	tests/setup.sh build bench

@@ -1,10 +1,13 @@
 //! What the fuzz targets call: the command line is read as the command reads it, and nothing is run that opens anything.
 
 use std::ffi::OsString;
+use std::path::Path;
+
+use dmverity::{Expected, HashAlgorithm, RootHash};
 
 use crate::arguments::{self, Arguments, Request};
 use crate::commands;
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
 use crate::report::{self, Report};
 
@@ -46,6 +49,29 @@ fn read(arguments: &Arguments) -> Result<Report> {
         return commands::plan::run(arguments);
     }
     Ok(Report::default())
+}
+
+/// The object for a failure with these lines and hints, and with as many warnings.
+pub fn json(texts: &[String]) -> String {
+    let report = Report { warnings: texts.to_vec(), ..Report::default() };
+    let failure = Failure::of_lines(Exit::Parameters, texts.to_vec()).hints(texts.iter().cloned());
+    report::json(None, &report, Some(&failure))
+}
+
+/// What a root hash file says, if that is a root hash of this algorithm.
+///
+/// # Errors
+/// What the command would print.
+pub fn root_hash_file(path: &Path, algorithm: HashAlgorithm) -> std::result::Result<RootHash, String> {
+    commands::read_root_hash_file(path).and_then(|text| text.parse(algorithm)).map_err(|failure| failure.text())
+}
+
+/// What a file for `--expect` says.
+///
+/// # Errors
+/// What the command would print.
+pub fn expect_file(path: &Path) -> std::result::Result<Expected, String> {
+    commands::expect::read(path).map_err(|failure| failure.text())
 }
 
 fn printed(action: Option<&str>, result: Result<Report>) -> Printed {

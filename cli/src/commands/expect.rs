@@ -54,7 +54,7 @@ impl Expectation {
     }
 }
 
-fn read(path: &Path) -> Result<Expected> {
+pub(crate) fn read(path: &Path) -> Result<Expected> {
     let invalid = |hint: String| {
         Failure::new(Exit::Parameters, format!("Invalid file {} for --expect.", text_of(path))).hint(hint)
     };

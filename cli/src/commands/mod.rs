@@ -3,7 +3,7 @@
 pub(crate) mod benchmark;
 pub(crate) mod close;
 pub(crate) mod dump;
-mod expect;
+pub(crate) mod expect;
 pub(crate) mod features;
 pub(crate) mod format;
 mod image;
@@ -42,13 +42,13 @@ fn root_hash_text(arguments: &Arguments, index: usize) -> Result<RootHashText> {
 }
 
 /// A root hash before the algorithm that makes it is known.
-struct RootHashText {
+pub(crate) struct RootHashText {
     text: String,
     file: Option<PathBuf>,
 }
 
 impl RootHashText {
-    fn parse(&self, algorithm: HashAlgorithm) -> Result<RootHash> {
+    pub(crate) fn parse(&self, algorithm: HashAlgorithm) -> Result<RootHash> {
         RootHash::from_hex(&self.text, algorithm).map_err(|error| {
             let failure = Failure::from(error);
             match &self.file {
@@ -60,7 +60,7 @@ impl RootHashText {
 }
 
 /// The first word of the file: the digits, with or without a newline after them.
-fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
+pub(crate) fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
     let bytes = read_bounded(path, ROOT_HASH_FILE_MAX, "root hash file")?.unwrap_or_default();
     match text_of(OsStr::from_bytes(&bytes)).split_ascii_whitespace().next() {
         Some(text) => Ok(RootHashText { text: text.to_owned(), file: Some(path.to_owned()) }),

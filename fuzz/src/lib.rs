@@ -1,0 +1,111 @@
+//! What is tried with hostile bytes. A target is a function of any bytes that panics where a property does not hold;
+//! libFuzzer drives it (`make fuzz`), or, where there is no nightly compiler and in `make test`, the plain mutations of
+//! [`run`]. What each target's bytes mean is said beside it: shorter input reads as if zeros followed.
+
+mod append_find_plan;
+mod command_line;
+mod fec_repair;
+mod file;
+mod image_verify;
+mod input;
+mod json;
+mod kernel_cmdline;
+mod model;
+mod mutate;
+pub mod run;
+mod superblock_params;
+mod table_lines;
+
+use std::path::{Path, PathBuf};
+
+pub use append_find_plan::append_find_plan;
+pub use command_line::command_line;
+pub use fec_repair::fec_repair;
+pub use image_verify::image_verify;
+pub use json::json;
+pub use kernel_cmdline::kernel_cmdline;
+pub use superblock_params::superblock_params;
+pub use table_lines::table_lines;
+
+/// A function that is tried with hostile bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name, which is also that of its folder in `fuzz/corpus`.
+    pub name: &'static str,
+    /// Panics where a property does not hold.
+    pub run: fn(&[u8]),
+    /// Bytes that have a meaning, for mutations.
+    pub dictionary: &'static [&'static str],
+    /// The longest input that is tried, in bytes.
+    pub max_len: usize,
+    /// How often `make test` calls it.
+    pub executions: u64,
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "superblock_params",
+        run: superblock_params,
+        dictionary: superblock_params::DICTIONARY,
+        max_len: 600,
+        executions: 400_000,
+    },
+    Target {
+        name: "table_lines",
+        run: table_lines,
+        dictionary: table_lines::DICTIONARY,
+        max_len: 1024,
+        executions: 200_000,
+    },
+    Target {
+        name: "command_line",
+        run: command_line,
+        dictionary: command_line::DICTIONARY,
+        max_len: 1024,
+        executions: 20_000,
+    },
+    Target {
+        name: "kernel_cmdline",
+        run: kernel_cmdline,
+        dictionary: kernel_cmdline::DICTIONARY,
+        max_len: 1024,
+        executions: 60_000,
+    },
+    Target { name: "json", run: json, dictionary: json::DICTIONARY, max_len: 1024, executions: 60_000 },
+    Target {
+        name: "image_verify",
+        run: image_verify,
+        dictionary: superblock_params::DICTIONARY,
+        max_len: 1024,
+        executions: 15_000,
+    },
+    Target {
+        name: "append_find_plan",
+        run: append_find_plan,
+        dictionary: &["unfinished dm-verity\0\0\0\0", "verity\0\0\x01\0\0\0\x01\0\0\0"],
+        max_len: 256,
+        executions: 5_000,
+    },
+    Target { name: "fec_repair", run: fec_repair, dictionary: &[], max_len: 128, executions: 4_000 },
+];
+
+impl Target {
+    /// The target with this name.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        TARGETS.iter().find(|target| target.name == name)
+    }
+
+    /// The stored inputs, with the files they are in, in order of their names.
+    ///
+    /// # Panics
+    /// If they cannot be read, or there are none.
+    pub fn corpus(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(self.name);
+        let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("the corpus can be read").path()).collect();
+        files.sort();
+        assert!(!files.is_empty(), "{} has no stored input", self.name);
+        files.into_iter().map(|path| (path.clone(), std::fs::read(path).expect("it can be read"))).collect()
+    }
+}

@@ -1,0 +1,144 @@
+//! Calls a target again and again with mutated input, without libFuzzer.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::Target;
+use crate::mutate::Mutator;
+
+/// What all of a process may need at most, in KiB.
+const MOST_MEMORY: i64 = 256 << 10;
+
+/// How a target is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// What the mutations follow from.
+    pub seed: u64,
+    /// How many calls; without a number, until `time` is over.
+    pub executions: Option<u64>,
+    /// When to end at the latest, whatever the number.
+    pub time: Option<Duration>,
+    /// A call that takes longer is a finding.
+    pub longest: Duration,
+}
+
+/// What has come of a run without finding.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// Calls.
+    pub executions: u64,
+    /// How long they took together.
+    pub time: Duration,
+    /// The longest one.
+    pub longest: Duration,
+    /// The most memory that the process has needed, in KiB.
+    pub memory: i64,
+}
+
+impl Run {
+    /// Calls a target until there is a finding or nothing left to do.
+    ///
+    /// # Panics
+    /// With a finding: where its input has been stored, what it is, and by which seed it was made. A call that does not
+    /// come back ends the process.
+    pub fn run(&self, target: &Target) -> Figures {
+        let watched = Watched::default();
+        thread::scope(|scope| {
+            let (stop, stopped) = mpsc::channel();
+            let watched = &watched;
+            scope.spawn(move || watched.watch(target, self, &stopped));
+            // Dropped also by a panic, so that the watcher ends.
+            let _stop: mpsc::Sender<()> = stop;
+            self.calls(target, watched)
+        })
+    }
+
+    fn calls(&self, target: &Target, watched: &Watched) -> Figures {
+        let mut mutator = Mutator::new(target, self.seed);
+        let mut figures = Figures { executions: 0, time: Duration::ZERO, longest: Duration::ZERO, memory: 0 };
+        let start = Instant::now();
+        while self.executions.is_none_or(|most| figures.executions < most)
+            && self.time.is_none_or(|most| start.elapsed() < most)
+        {
+            let begun = Instant::now();
+            {
+                let mut current = watched.lock();
+                mutator.next(&mut current.input);
+                current.begun = Some(begun);
+            }
+            let input = watched.lock().input.clone();
+            let result = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
+            watched.lock().begun = None;
+            let took = begun.elapsed();
+            figures.executions += 1;
+            figures.longest = figures.longest.max(took);
+            figures.memory = peak_memory();
+            let fault = match result {
+                Err(_) => "it panics",
+                Ok(()) if took > self.longest => "it takes too long",
+                Ok(()) if figures.memory > MOST_MEMORY => "it needs too much memory",
+                Ok(()) => continue,
+            };
+            panic!("{}", finding(target, self.seed, &input, fault));
+        }
+        figures.time = start.elapsed();
+        figures
+    }
+}
+
+fn peak_memory() -> i64 {
+    getrusage(UsageWho::RUSAGE_SELF).expect("it takes no argument that could be wrong").max_rss()
+}
+
+/// The call that is running.
+#[derive(Debug, Default)]
+struct Current {
+    input: Vec<u8>,
+    begun: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Watched(Mutex<Current>);
+
+impl Watched {
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the process if a call does not come back.
+    fn watch(&self, target: &Target, run: &Run, stopped: &mpsc::Receiver<()>) {
+        while stopped.recv_timeout(Duration::from_secs(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let current = self.lock();
+            if current.begun.is_some_and(|begun| begun.elapsed() > run.longest) {
+                eprintln!("{}", finding(target, run.seed, &current.input, "it does not end"));
+                std::process::abort();
+            }
+        }
+    }
+}
+
+/// Stores the input of a finding and says what is to be known of it.
+fn finding(target: &Target, seed: u64, input: &[u8], fault: &str) -> String {
+    let folder = folder();
+    let path = folder.join(format!("{}-{seed}", target.name));
+    let stored = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, input));
+    let stored = stored.map_or_else(|error| format!("not stored: {error}"), |()| path.display().to_string());
+    format!(
+        "{} with seed {seed}: {fault}\n  input: {stored}\n  as hexadecimal digits: {}\n  \
+         again: cargo run -p dmverity-fuzz --bin mutate -- {} --file {stored}",
+        target.name,
+        hex::encode(input),
+        target.name
+    )
+}
+
+/// Where the inputs of findings go.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fuzz/findings")
+}

@@ -1,0 +1,32 @@
+//! Every target with plain mutations, the same on every run. A finding names the file that holds its input.
+
+use std::time::Duration;
+
+use dmverity_fuzz::Target;
+use dmverity_fuzz::run::Run;
+
+/// Other mutations: `FUZZ_SEED=2 cargo test -p dmverity-fuzz`.
+fn run(name: &str) {
+    let seed = std::env::var("FUZZ_SEED").map_or(1, |text| text.parse().expect("FUZZ_SEED is a number"));
+    let target = Target::by_name(name).expect("it is in the list");
+    // Only a call that does not end takes this long, however busy the machine is.
+    let longest = Duration::from_secs(120);
+    let figures = Run { seed, executions: Some(target.executions), time: None, longest }.run(target);
+    assert_eq!(figures.executions, target.executions);
+    println!("{name}: {figures:?}");
+}
+
+macro_rules! targets {
+    ($($name:ident)*) => {
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        $(#[test] fn $name() { run(stringify!($name)); })*
+    };
+}
+
+targets!(superblock_params table_lines command_line kernel_cmdline json image_verify append_find_plan fec_repair);
+
+#[test]
+fn every_target_is_run() {
+    let names: Vec<&str> = dmverity_fuzz::TARGETS.iter().map(|target| target.name).collect();
+    assert_eq!(names, NAMES);
+}
