@@ -188,6 +188,10 @@ fn in_words(error: &Error) -> Failure {
                         text_of(path)
                     ))
             }
+            Error::Changed { path, expected, found } => {
+                Failure::new(Exit::Busy, format!("Device {} is being changed by another process.", path.display()))
+                    .hint(format!("it had {expected} bytes when it was opened, and has {found} now."))
+            }
             Error::FileSystemTooLarge { path, found, data_end, offset } => {
                 parameters(&format!("Device {} has a file system that reaches into its hash area.", text_of(path)))
                     .hint(format!(

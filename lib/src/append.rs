@@ -78,8 +78,8 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 /// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for anything
 /// but a regular file; [`Error::SeveralHashAreas`]; [`Error::BehindHashArea`] for bytes of unknown meaning behind a tree,
 /// [`Error::UnfinishedHashArea`] for an unfinished one in a file whose length has been changed since,
-/// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, and [`Error::DeviceTooSmall`] for a
-/// tree that is not all there.
+/// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, [`Error::Changed`] for a file that
+/// becomes longer or shorter meanwhile, and [`Error::DeviceTooSmall`] for a tree that is not all there.
 pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
     let device = check_file(Device::open_writable(image)?)?;
     let data = Data::of(&device, work)?;
@@ -204,13 +204,15 @@ struct Staked {
 
 impl Staked {
     /// Puts the mark where the superblock will be, and gives the file the length that it will have.
-    fn new(device: Device, data: &Data, plan: &Plan) -> Result<Self> {
+    fn new(mut device: Device, data: &Data, plan: &Plan) -> Result<Self> {
         let (offset, end) = (plan.layout.params().hash_offset(), plan.hash_device_bytes);
-        let mut staked = Self { device, data_bytes: data.bytes, kept: false };
-        // First, so that no older superblock lies among the data for a moment.
+        // What was added since it was read would be written over.
+        device.check_unchanged()?;
+        // First, so that no older superblock lies among the data for a moment. If it fails all is as it was.
         if data.replaced.is_some() {
-            staked.cut()?;
+            device.set_len("truncate", data.bytes)?;
         }
+        let mut staked = Self { device, data_bytes: data.bytes, kept: false };
         // In one step with the zeros before it.
         staked.device.write_at(Mark::new(offset, data.bytes, end).as_bytes(), offset)?;
         staked.device.set_len("extend", end)?;
@@ -309,6 +311,19 @@ mod tests {
         let report = |progress: Progress| cancel.store(progress.done > 1 << 20, Ordering::SeqCst);
         let work = Work::default().progress(&report).cancel(&cancel);
         assert!(matches!(append(&path, Params::builder(), None, &work), Err(Error::Cancelled)));
+        assert!(std::fs::read(&path).unwrap() == data);
+    }
+
+    #[test]
+    fn what_is_added_after_the_image_was_read_is_not_written_over() {
+        let (_directory, path, mut data) = image();
+        let device = Device::open(&path).unwrap();
+        let found = Data::of(&device, &Work::default()).unwrap();
+        let plan = Plan::one_image(Params::builder(), &path, found.bytes, None).unwrap();
+        data.extend([7; 10_000]);
+        std::fs::write(&path, &data).unwrap();
+        let refused = Staked::new(device, &found, &plan).unwrap_err();
+        assert!(matches!(refused, Error::Changed { found, .. } if found == data.len() as u64), "{refused}");
         assert!(std::fs::read(&path).unwrap() == data);
     }
 

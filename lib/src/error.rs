@@ -187,6 +187,16 @@ pub enum Error {
         /// The file's length.
         found: u64,
     },
+    /// A file whose length has changed while it was worked on: somebody else writes to it.
+    #[error("{path}: had {expected} bytes when it was opened, and has {found} now")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its length when it was opened, in bytes.
+        expected: u64,
+        /// Its length now.
+        found: u64,
+    },
     /// A file system that is longer than the data before a hash area.
     #[error("{path}: the file system has {found} bytes, the data before the hash area {data_end}")]
     FileSystemTooLarge {

@@ -190,11 +190,15 @@ fn write(
     let params = layout.params();
     let fec_total = fec.as_ref().map_or(0, |(_, area)| fec::total(layout, area));
     let mut progress = Progress { done: 0, total: tree::total(layout) + fec_total };
-    hash.extend_to(layout.hash_end())?;
-    if let Some((device, area)) = &mut fec {
-        device.extend_to(area.bytes.end)?;
+    let former = (hash.bytes(), fec.as_ref().map(|(device, _)| device.bytes()));
+    if let Err(error) = make_room(layout, &mut hash, &mut fec) {
+        // An image that may have been here is what it was, but for these.
+        give_back(&mut hash, former.0);
+        if let (Some((device, _)), Some(bytes)) = (&mut fec, former.1) {
+            give_back(device, bytes);
+        }
+        return Err(error);
     }
-    invalidate_superblock(layout, &hash)?;
     let root_hash = match &fec {
         None => tree::create(layout, (data, &hash), None, &mut progress, work)?,
         Some((device, area)) => {
@@ -212,6 +216,24 @@ fn write(
         hash.sync()?;
     }
     Ok(root_hash)
+}
+
+/// Makes files as long as their areas need, and from then on no older image is there.
+fn make_room(layout: &Layout, hash: &mut Device, fec: &mut Option<(Device, FecArea)>) -> Result<()> {
+    hash.extend_to(layout.hash_end())?;
+    if let Some((device, area)) = fec {
+        device.extend_to(area.bytes.end)?;
+    }
+    invalidate_superblock(layout, hash)
+}
+
+/// Takes away what a file has been extended by.
+fn give_back(device: &mut Device, former_bytes: u64) {
+    if device.bytes() > former_bytes
+        && let Err(left) = device.set_len("truncate", former_bytes)
+    {
+        log::warn!("cannot take back what was added: {left}");
+    }
 }
 
 /// Wipes an older superblock that stands in the way, also when the new image has none: from here on its tree is not

@@ -194,6 +194,15 @@ impl Device {
         Ok(())
     }
 
+    /// Fails with [`Error::Changed`] if it has another length than when it was opened.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let found = self.file.metadata().map_err(Error::io("read", &self.path))?.len();
+        if matches!(self.identity, Identity::File(..)) && found != self.bytes {
+            return Err(Error::Changed { path: self.path.clone(), expected: self.bytes, found });
+        }
+        Ok(())
+    }
+
     /// Returns when everything written is on stable storage.
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::io("sync", &self.path))
