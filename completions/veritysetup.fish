@@ -39,7 +39,7 @@ all|--debug||Show debug messages
 close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
-repair|--dry-run||Only show what would be repaired
+repair open|--dry-run||Only show what would be done
 open table|--error-as-corruption||Handle IO error as corruption
 verify repair open table|--expect|file|Fail unless the superblock is as in JSON of format
 verify repair open table|--expect-data-blocks|text|Fail unless the superblock has this number of blocks
@@ -47,6 +47,7 @@ format verify repair open dump plan table|--fec-device|device|Path to device wit
 format verify repair open dump plan table|--fec-offset|text|Starting offset on the FEC device
 format verify repair open dump plan table|--fec-roots|roots|FEC parity bytes
 format verify repair open plan table benchmark|--format|format|Format type (1 - normal, 0 - original Chrome OS)
+open|--from-cmdline|file|Open what this kernel command line asks for as root device
 format verify repair open plan table benchmark|-h --hash|hash|Hash algorithm
 format verify repair open plan table|--hash-block-size|size|Block size on the hash device
 format verify repair open dump plan table|--hash-offset|offset|Starting offset on the hash device

@@ -10,13 +10,19 @@ use dmverity::{AppendedFec, BlockSize, Fec, HashAlgorithm, HashType, Params, Par
 
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
-use crate::options::{self, ACTIONS, Action, ActionInfo, NOT_TOGETHER, OPTIONS};
+use crate::options::{self, ACTIONS, Action, ActionInfo, NOT_TOGETHER, OPTIONS, OptionInfo};
 
 /// The version of the reference tool whose command line this is: callers compare it.
 const COMPATIBLE_VERSION: &str = "2.8.0";
 
 /// The name under which clap keeps everything that is no option.
 const REST: &str = "rest";
+
+/// The option of `open` that takes the place of its arguments and of all options about an image.
+pub(crate) const FROM_CMDLINE: &str = "from-cmdline";
+
+/// The options that it leaves room for.
+const WITH_FROM_CMDLINE: &[&str] = &[FROM_CMDLINE, "dry-run", "debug", "verbose", "batch-mode"];
 
 /// What `--fec-roots` is without saying so.
 const DEFAULT_FEC_ROOTS: u64 = 2;
@@ -58,12 +64,13 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
     // Data and hash tree are one image then.
     let (needed, taken) = match info.action {
         Action::Format if matches.get_flag("append") => (1, "<image>"),
+        Action::Open if matches.contains_id(FROM_CMDLINE) => (0, ""),
         _ => (info.needed, info.arguments),
     };
     if rest.len() < needed {
         return Err(Failure::usage(format!("{}: requires {taken} as arguments", info.name)));
     }
-    if name == "create" {
+    if name == "create" && rest.len() > 1 {
         rest.swap(0, 1);
     }
     let mut arguments = Arguments { action: info.action, name: info.name, warnings: Vec::new(), rest, matches };
@@ -211,6 +218,9 @@ impl Arguments {
                 self.number(option.name)?;
             }
         }
+        if self.action == Action::Open {
+            self.check_from_cmdline()?;
+        }
         if self.is_auto("hash-offset") {
             if matches!(self.action, Action::Format | Action::Plan) {
                 return Err(Failure::usage(format!(
@@ -239,6 +249,25 @@ impl Arguments {
             return Err(Failure::usage("Options --cancel-deferred and --deferred cannot be used at the same time."));
         }
         Ok(())
+    }
+
+    /// The command line says all there is to say of the image.
+    fn check_from_cmdline(&self) -> Result<()> {
+        if !self.given(FROM_CMDLINE) {
+            if self.flag("dry-run") {
+                return Err(Failure::usage("Option --dry-run must be used with --from-cmdline in open action."));
+            }
+            return Ok(());
+        }
+        if !self.rest.is_empty() {
+            return Err(Failure::usage("open: takes no arguments with --from-cmdline"));
+        }
+        match OPTIONS.iter().find(|option| !WITH_FROM_CMDLINE.contains(&option.name) && self.given(option.name)) {
+            None => Ok(()),
+            Some(OptionInfo { name, .. }) => {
+                Err(Failure::usage(format!("Option --{name} and --from-cmdline cannot be used together.")))
+            }
+        }
     }
 
     /// The parameters that the options give.

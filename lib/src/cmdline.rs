@@ -93,7 +93,7 @@ pub enum Fault {
     Nul,
     /// A quotation mark has no counterpart.
     OpenQuote,
-    /// A backslash stands before a quotation mark or a blank, which versions of systemd read in different ways.
+    /// A backslash precedes a quotation mark or a blank, which versions of systemd read in different ways.
     Backslash,
     /// The kernel and systemd find different parameters: because of quotation marks, unusual blanks, or the word `--`, which
     /// ends the kernel's own.
@@ -139,7 +139,7 @@ impl fmt::Display for Fault {
             Self::Nul => f.write_str("the kernel command line has a NUL byte"),
             Self::OpenQuote => f.write_str("a quotation mark on the kernel command line is not closed"),
             Self::Backslash => {
-                f.write_str("a backslash on the kernel command line stands before a quotation mark or a blank")
+                f.write_str("a backslash on the kernel command line precedes a quotation mark or a blank")
             }
             Self::Ambiguous { name } => write!(f, "the kernel and systemd read {name} in different ways"),
             Self::NoParameter { name } => {

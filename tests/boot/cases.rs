@@ -38,6 +38,13 @@ pub(crate) struct Case {
 const BOTH: &[Framework] = &[InitramfsTools, Dracut];
 const ALL: &[Framework] = &[InitramfsTools, Klibc, Dracut, DracutPlain];
 
+/// What the console shows of a wrong byte in the first block.
+const WRONG_BYTE: &[&str] =
+    &["dmverity: cannot open the root device: its first blocks do not have the root hash {hash}"];
+
+/// Writes to the console where a shell runs it, what is on no command line.
+const RUN: &str = "$(echo${IFS}$((40+2))x>/dev/console)";
+
 /// All of them.
 pub(crate) const CASES: &[Case] = &[
     // Nothing but the root hash. `rw` changes nothing.
@@ -125,6 +132,133 @@ pub(crate) const CASES: &[Case] = &[
         shows: &["dmverity: cannot open the root device: its first blocks do not have the root hash 0123"],
         hides: &[],
     },
+    // However `roothash=` is set off from what is around it, the device with the wrong byte is not booted.
+    Case {
+        name: "tab",
+        frameworks: BOTH,
+        long: &[Dracut],
+        disk: Disk::FirstBlockWrong,
+        options: "root=/dev/vda\troothash={hash}\t{whole}",
+        end: End::Refused,
+        shows: WRONG_BYTE,
+        hides: &[],
+    },
+    Case {
+        name: "newline",
+        frameworks: BOTH,
+        long: BOTH,
+        disk: Disk::FirstBlockWrong,
+        options: "root=/dev/vda\nroothash={hash}\n{whole}",
+        end: End::Refused,
+        shows: WRONG_BYTE,
+        hides: &[],
+    },
+    Case {
+        name: "single-quotes",
+        frameworks: ALL,
+        long: &[InitramfsTools, Klibc, DracutPlain],
+        disk: Disk::FirstBlockWrong,
+        options: "root=/dev/vda 'roothash={hash}' {whole}",
+        end: End::Refused,
+        shows: WRONG_BYTE,
+        hides: &[],
+    },
+    // What is between quotation marks switches nothing off.
+    Case {
+        name: "off-in-quotes",
+        frameworks: BOTH,
+        long: &[Dracut],
+        disk: Disk::FirstBlockWrong,
+        options: "root=/dev/vda dyndbg=\"file x.c systemd.verity=no +p\" roothash={hash} {whole}",
+        end: End::Refused,
+        shows: WRONG_BYTE,
+        hides: &[],
+    },
+    // A root hash that is not a parameter is not overlooked.
+    Case {
+        name: "open-quote",
+        frameworks: BOTH,
+        long: &[InitramfsTools],
+        disk: Disk::FirstBlockWrong,
+        options: "root=/dev/vda {whole} \"quiet roothash={hash}",
+        end: End::Refused,
+        shows: &["dmverity: cannot open the root device: a quotation mark on the kernel command line is not closed$"],
+        hides: &[],
+    },
+    Case {
+        name: "inside-a-word",
+        frameworks: ALL,
+        long: ALL,
+        disk: Disk::FirstBlockWrong,
+        options: "root=/dev/vda x.roothash={hash} {whole}",
+        end: End::Refused,
+        shows: &[
+            "dmverity: cannot open the root device: roothash= is on the kernel command line, but not as a parameter \
+             of its own$",
+        ],
+        hides: &[],
+    },
+    Case {
+        name: "inside-quotes",
+        frameworks: BOTH,
+        long: BOTH,
+        disk: Disk::FirstBlockWrong,
+        options: "root=/dev/vda dyndbg=\"file x.c roothash={hash} +p\" {whole}",
+        end: End::Refused,
+        shows: &[
+            "dmverity: cannot open the root device: roothash= is on the kernel command line, but not as a parameter \
+             of its own$",
+        ],
+        hides: &[],
+    },
+    // With systemd's own generator, dracut leaves it to that.
+    Case {
+        name: "usr",
+        frameworks: &[InitramfsTools, DracutPlain],
+        long: &[DracutPlain],
+        disk: Disk::Whole,
+        options: "root=/dev/vda usrhash={hash}",
+        end: End::Refused,
+        shows: &["dmverity: cannot open the root device: usrhash= asks for a verity device for /usr"],
+        hides: &[],
+    },
+    // No shell runs what is on the command line, nor what is kept for the emergency shell.
+    Case {
+        name: "substitution",
+        frameworks: ALL,
+        long: &[InitramfsTools, Klibc, DracutPlain],
+        disk: Disk::Whole,
+        options: "root=/dev/{run} roothash={hash} {patience} systemd.verity_root_data=/dev/{run} rd.shell=1",
+        end: End::Refused,
+        shows: &[
+            "dmverity: cannot open the root device: /dev/\\$\\(echo\\$\\{IFS\\}\\$\\(\\(40\\+2\\)\\)x>/dev/console\\) does not exist",
+        ],
+        hides: &["42x"],
+    },
+    Case {
+        name: "substituted-root-hash",
+        frameworks: BOTH,
+        long: BOTH,
+        disk: Disk::Whole,
+        options: "root=/dev/{run} roothash={run} rd.shell=1",
+        end: End::Refused,
+        shows: &["dmverity: cannot open the root device: roothash=\\$\\(echo.* is not hexadecimal"],
+        hides: &["42x"],
+    },
+    // The superblock is no one's word for it.
+    Case {
+        name: "expected-blocks",
+        frameworks: BOTH,
+        long: &[Dracut],
+        disk: Disk::Whole,
+        options: "root=/dev/vda roothash={hash} {whole},expect-data-blocks=300",
+        end: End::Refused,
+        shows: &[
+            "dmverity: cannot open the root device: veritysetup open failed$",
+            "^Image is not the expected one: data_blocks is 3072, 300 expected\\.$",
+        ],
+        hides: &[],
+    },
     // The command's own words follow.
     Case {
         name: "refused",
@@ -160,7 +294,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "unknown-option",
         frameworks: BOTH,
-        long: &[Dracut],
+        long: BOTH,
         disk: Disk::Whole,
         options: "root=/dev/nfs roothash={hash} {whole},nofail,panic-on-corruptoin",
         end: End::Refused,
@@ -208,8 +342,8 @@ impl Case {
              systemd.verity_root_options=hash-offset={FILE_SYSTEM}"
         );
         // initramfs-tools waits for 30 seconds at least.
-        let patience = if framework == InitramfsTools { "rootdelay=3" } else { "rd.timeout=3" };
-        let options = self.options.replace("{hash}", &disks.root_hash).replace("{whole}", &whole);
+        let patience = if matches!(framework, InitramfsTools | Klibc) { "rootdelay=3" } else { "rd.timeout=3" };
+        let options = self.options.replace("{hash}", &disks.root_hash).replace("{whole}", &whole).replace("{run}", RUN);
         options.replace("{parity}", &PARITY.to_string()).replace("{patience}", patience)
     }
 }

@@ -27,8 +27,9 @@ use tree::{Built, Framework};
 /// After this long a machine is given up; usually it takes a tenth of it.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// What the kernel says last when it was halted; the machine stays on.
-const HALTED: &str = "System halted";
+/// What is said last where the machine stays on: by the kernel when it was halted, and before dracut's emergency shell, with
+/// systemd and without.
+const ENDS: &[&str] = &["System halted", "Entering emergency mode.", "Dropping to debug shell."];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -85,7 +86,8 @@ impl Workshop {
         fs::create_dir_all(log.parent().context("a log lies in a folder")?)?;
         fs::write(&log, "")?;
         let extras = Extras {
-            options: format!("{} {}", case.options(framework, disks), always(framework)),
+            // What a case has may go on to the end of the line.
+            options: format!("{} {}", always(framework), case.options(framework, disks)),
             disks: vec![disks.path(case.disk)],
         };
         let file = qemu::Console::File(log.clone());
@@ -93,7 +95,8 @@ impl Workshop {
         let mut machine = Machine::start_with(&built.kernel, &built.initramfs, &file, 1, qemu::Clock::Host, &extras)?;
         let console = Console::new(&log);
         let deadline = Instant::now() + LIMIT;
-        while machine.child.try_wait()?.is_none() && !console.text().contains(HALTED) {
+        let is_at_its_end = || ENDS.iter().any(|end| console.text().contains(end));
+        while machine.child.try_wait()?.is_none() && !is_at_its_end() {
             if Instant::now() > deadline {
                 bail!("the machine did not come to an end and was ended\n{}", console.tail());
             }

@@ -1,35 +1,52 @@
-//! What the boot scripts make of a kernel command line, in each shell that an initramfs may have, without a machine.
+//! What the boot scripts make of the command's answers, in each shell that an initramfs may have, without a machine. How the
+//! command reads a kernel command line is tested where that is done, in the library.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use dmverity_tests::vm::{kernels, process};
-use dmverity_tests::workspace;
+use dmverity_tests::{static_binary, workspace};
 use libtest_mimic::Trial;
 
 const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
 
-/// Prints what has become of the words. `set -u` finds what is read without having been set.
+/// Prints what the functions find: of the script `$1`, with the command `$2`, the command line `$3`, and something that opens
+/// `/usr` if `$4` is not empty. `set -u` finds what is read without having been set.
 const SCRIPT: &str = r#"
 set -u
+verity_line() {
+    printf '%s\n' "$line"
+}
+line=$3
+verity_usr=$4
 . "$1"
-if verity_parse "$2"; then
-    if [ -n "$verity_wrong" ]; then
-        echo "wrong: $verity_wrong"
-    else
-        echo "$verity_root_hash $verity_data $verity_hash$verity_arguments"
-    fi
+verity_command=$2
+modprobe() { :; }
+if ! verity_wanted; then
+    echo 'not wanted'
+elif [ -n "$verity_refused" ]; then
+    echo refused
+    verity_report
+elif verity_open; then
+    echo opened
+    verity_report
+elif [ -n "$verity_missing" ]; then
+    printf 'waits for %s\n' "$verity_missing"
+    verity_waited 3
+    verity_report
 else
-    echo off
+    echo failed
+    verity_report
 fi
-# Patterns were not switched off for good, and words are still words.
-set -- /dev/nul?
-echo "$1"
 "#;
 
-/// What is on the command line, besides the root hash, and what follows, after it.
-const PARTITIONS: &str = "/dev/disk/by-partuuid/01234567-89ab-cdef-0123-456789abcdef /dev/disk/by-partuuid/fedcba98-7654-3210-fedc-ba9876543210";
+/// What the scripts say of an answer that they do not know.
+const NO_ANSWER: &str = "dmverity: cannot open the root device: COMMAND gives no answer that is understood\n";
+
+/// A command: what it does with `--dry-run`, and what it does without.
+struct Fake(&'static str, &'static str);
 
 /// One test for each shell.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -40,107 +57,132 @@ pub(crate) fn trials() -> Vec<Trial> {
         .into()
 }
 
-fn all(shell: &str) -> Result<()> {
-    let on = |words: &str, expected: &str| {
-        let hash = HASH.to_ascii_lowercase();
-        check(shell, &format!("quiet roothash={HASH} {words}"), &format!("{hash} {expected}"))
-    };
-    let wrong = |words: &str, expected: &str| check(shell, words, &format!("wrong: {expected}"));
-    let options = |words: &str, expected: &str| {
-        let space = if expected.is_empty() { "" } else { " " };
-        on(&format!("systemd.verity_root_options={words}"), &format!("{PARTITIONS}{space}{expected}"))
-    };
+fn all(shell: &'static str) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let fakes = Shell { shell, folder: folder.path() };
+    fakes.real()?;
+    fakes.unknown_answers()?;
+    fakes.known_answers()
+}
 
-    check(shell, "", "off")?;
-    check(shell, "root=/dev/sda usrhash=00 systemd.verity_root_data=/dev/sda", "off")?;
-    for no in ["systemd.verity=no", "systemd.verity=0", "rd.systemd.verity=no", "rd.systemd.verity=0"] {
-        check(shell, &format!("roothash={HASH} {no}"), "off")?;
-    }
-    wrong(&format!("roothash={HASH} systemd.verity=maybe"), "systemd.verity=maybe is neither yes nor no")?;
-    on("", PARTITIONS)?;
-    on("systemd.verity=no systemd.verity=yes", PARTITIONS)?;
-    wrong("roothash=", "roothash= is empty")?;
-    wrong("roothash=0123456789abcdefg", "roothash=0123456789abcdefg is not hexadecimal")?;
-    wrong("roothash=*", "roothash=* is not hexadecimal")?;
-    wrong("roothash=0123456789abcdef", "roothash=0123456789abcdef is too short")?;
+/// A shell, and where the commands are that it calls.
+struct Shell<'a> {
+    shell: &'static str,
+    folder: &'a Path,
+}
 
-    on("systemd.verity_root_data=/dev/sda1 systemd.verity_root_hash=/dev/sda2", "/dev/sda1 /dev/sda2")?;
-    on(
-        "systemd.verity_root_data=UUID=AbCd systemd.verity_root_hash=PARTUUID=AbCd",
-        "/dev/disk/by-uuid/AbCd /dev/disk/by-partuuid/abcd",
-    )?;
-    on(
-        "systemd.verity_root_data=\"LABEL=a/b\" systemd.verity_root_hash=PARTLABEL=*",
-        "/dev/disk/by-label/a\\x2fb /dev/disk/by-partlabel/*",
-    )?;
-    wrong(&format!("roothash={HASH} systemd.verity_root_data=sda"), "systemd.verity_root_data=sda names no device")?;
-    wrong(
-        &format!("roothash={HASH} systemd.verity_root_hash=UUID="),
-        "systemd.verity_root_hash=UUID= names no device",
-    )?;
-
-    options("", "")?;
-    options("superblock=no,format=0,data-block-size=512", "--no-superblock --format=0 --data-block-size=512")?;
-    options("superblock=yes,hash-block-size=1024,data-blocks=5", "--hash-block-size=1024 --data-blocks=5")?;
-    options("hash-offset=4096,salt=-,hash=sha512", "--hash-offset=4096 --salt=- --hash=sha512")?;
-    options("hash-offset=auto,uuid=00-11", "--hash-offset=auto --uuid=00-11")?;
-    options(
-        "fec-device=PARTLABEL=fec,fec-offset=0,fec-roots=24",
-        "--fec-device=/dev/disk/by-partlabel/fec --fec-offset=0 --fec-roots=24",
-    )?;
-    options("ignore-corruption,ignore-zero-blocks", "--ignore-corruption --ignore-zero-blocks")?;
-    options("restart-on-corruption,check-at-most-once", "--restart-on-corruption --check-at-most-once")?;
-    options(
-        "panic-on-corruption,error-as-corruption,use-tasklets",
-        "--panic-on-corruption --error-as-corruption --use-tasklets",
-    )?;
-    options("root-hash-signature=/dev/../etc/passwd", "--root-hash-signature=/dev/../etc/passwd")?;
-    options("nofail,x-initrd.attach,,_netdev,auto,noauto,tries=3", "")?;
-    for unknown in [
-        "what",
-        "ignore_corruption",
-        "ignore-corruption=yes",
-        "salt",
-        "superblock=maybe",
-        "root-hash-signature=base64:AA",
-        "*",
-    ] {
-        wrong(
-            &format!("roothash={HASH} systemd.verity_root_options=nofail,{unknown},auto"),
-            &format!("systemd.verity_root_options= has the unknown option {unknown}"),
+impl Shell<'_> {
+    /// With the command itself.
+    fn real(&self) -> Result<()> {
+        let command = static_binary()?;
+        let real = |line: &str, usr, expected: &str| self.check(&command, &line.replace("{}", HASH), usr, expected);
+        real("", "", "not wanted\n")?;
+        real("root=/dev/sda quiet", "", "not wanted\n")?;
+        real("roothash={} 'systemd.verity=no'", "", "not wanted\n")?;
+        real(
+            "quiet\n'roothash={}'\tsystemd.verity_root_data=/dev/null/$(echo${IFS}x)\\n",
+            "",
+            "waits for /dev/null/$(echo${IFS}x)\\n\n\
+             dmverity: cannot open the root device: /dev/null/$(echo${IFS}x)\\n does not exist (waited for 3 seconds)\n",
         )?;
+        real(
+            "r\"\"oothash=$(x)",
+            "",
+            "refused\ndmverity: cannot open the root device: roothash=$(x) is not hexadecimal\n",
+        )?;
+        real("* roothash={} \"", "", "refused\ndmverity: cannot open the root device: a quotation mark on the kernel")?;
+        let usr = "refused\ndmverity: cannot open the root device: usrhash= asks for a verity device for /usr\nhint: ";
+        real("usrhash={}", "", usr)?;
+        real("roothash={} usrhash={}", "", usr)?;
+        real("usrhash={}", "1", "not wanted\n")?;
+        real("roothash={} usrhash={} systemd.verity_root_data=/dev/null/x", "1", "waits for /dev/null/x\n")
     }
-    wrong(
-        &format!("roothash={HASH} systemd.verity_root_options=salt="),
-        "systemd.verity_root_options= has salt= without a value",
-    )?;
-    wrong(
-        &format!("roothash={HASH} systemd.verity_root_options=fec-device=fec"),
-        "systemd.verity_root_options= has fec-device=fec, which names no device",
-    )?;
-    wrong(
-        &format!("roothash={HASH} systemd.verity_root_options=root-hash-signature=/nowhere"),
-        "the initramfs does not have /nowhere, which root-hash-signature= names",
-    )
-}
 
-fn check(shell: &str, words: &str, expected: &str) -> Result<()> {
-    let found = process::output(&mut parse(shell, words)?).with_context(|| format!("{shell} with {words:?}"))?;
-    if found != format!("{expected}\n/dev/null\n") {
-        bail!("{shell} makes of {words:?}:\n{found}instead of:\n{expected}");
+    /// With something that is not the command, or is broken: only who asks for nothing boots.
+    fn unknown_answers(&self) -> Result<()> {
+        for (answer, said) in [
+            ("exit 0", ""),
+            ("exit 1", ""),
+            ("kill -SEGV $$", ""),
+            ("echo asked; exit 1", "asked\n"),
+            ("echo asked; echo asked", "asked\nasked\n"),
+            ("echo asked; echo what >&2", "asked\nwhat\n"),
+            ("echo Asked", "Asked\n"),
+            ("echo not-asked", "not-asked\n"),
+            ("echo opened", "opened\n"),
+            ("echo '$(touch x) * `'; exit 3", "$(touch x) * `\n"),
+        ] {
+            let command = self.fake(&Fake(answer, "exit 9"))?;
+            for line in ["roothash=00", "x.roothash=00", "\"x usrhash=00\"", "rd.usrhash="] {
+                self.check(&command, line, "1", &format!("refused\n{NO_ANSWER}{said}"))?;
+            }
+            self.check(&command, "root=/dev/sda", "", "not wanted\n")?;
+        }
+        self.check(
+            Path::new("/no/where"),
+            "roothash=00",
+            "",
+            &format!("refused\n{}", NO_ANSWER.replace("COMMAND", "/no/where")),
+        )?;
+        self.check(Path::new("/no/where"), "quiet", "", "not wanted\n")?;
+        for (answer, said) in [
+            ("exit 0", ""),
+            ("kill -SEGV $$", ""),
+            ("echo opened; exit 1", "opened\n"),
+            ("echo opened; echo what", "opened\nwhat\n"),
+            ("echo unopened", "unopened\n"),
+            ("echo missing /dev/sda", "missing /dev/sda\n"),
+            ("echo missing; exit 4", "missing\n"),
+            ("echo switched-off", "switched-off\n"),
+        ] {
+            let command = self.fake(&Fake("echo asked", answer))?;
+            self.check(&command, "roothash=00", "", &format!("failed\n{NO_ANSWER}{said}"))?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn parse(shell: &str, words: &str) -> Result<Command> {
-    let mut command = if shell == "busybox" {
-        let mut command = process::command_at(&kernels::busybox(false)?);
-        command.arg("sh");
-        command
-    } else {
-        process::command(shell)?
-    };
-    let library = workspace().join("cli/boot/dracut/verity-root.sh");
-    command.arg("-c").arg(SCRIPT).arg("sh").arg(Path::new(&library)).arg(words);
-    Ok(command)
+    fn known_answers(&self) -> Result<()> {
+        let known = |answer, expected: &str| {
+            let command = self.fake(&Fake("echo asked", answer))?;
+            self.check(&command, "roothash=00", "", expected)
+        };
+        known("echo opened", "opened\n\n")?;
+        known("echo WARNING: a >&2; echo b >&2; echo opened", "opened\nWARNING: a\nb\n")?;
+        let because = "dmverity: cannot open the root device:";
+        known(
+            "printf '%s\\n' 'missing /dev/a b\\c'; printf 'x\\nhint: y\\n' >&2; exit 4",
+            &format!("waits for /dev/a b\\c\n{because} /dev/a b\\c does not exist (waited for 3 seconds)\nhint: y\n"),
+        )?;
+        known(
+            "echo WARNING: a >&2; echo 'dmverity: cannot open the root device: $(x)' >&2; exit 2",
+            &format!("failed\nWARNING: a\n{because} $(x)\n"),
+        )
+    }
+
+    fn fake(&self, Fake(dry_run, open): &Fake) -> Result<std::path::PathBuf> {
+        let path = self.folder.join("command");
+        let script = format!("#!/bin/sh\ncase $* in\n*--dry-run*) {dry_run} ;;\n*) {open} ;;\nesac\n");
+        fs::write(&path, script)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        Ok(path)
+    }
+
+    fn check(&self, verity: &Path, line: &str, usr: &str, expected: &str) -> Result<()> {
+        let mut command = if self.shell == "busybox" {
+            let mut command = process::command_at(&kernels::busybox(false)?);
+            command.arg("sh");
+            command
+        } else {
+            process::command(self.shell)?
+        };
+        let library = workspace().join("cli/boot/dracut/verity-root.sh");
+        command.arg("-c").arg(SCRIPT).arg("sh").arg(library).arg(verity).arg(line).arg(usr);
+        let found = process::output(&mut command).with_context(|| format!("{} with {line:?}", self.shell))?;
+        // What the shell itself says of a command that was killed, or is missing, follows.
+        let expected = expected.replace("COMMAND", &verity.display().to_string());
+        if !found.starts_with(&expected) {
+            bail!("{} makes of {line:?}:\n{found}instead of:\n{expected}", self.shell);
+        }
+        Ok(())
+    }
 }

@@ -10,6 +10,7 @@ mod fec;
 mod fec_case;
 mod fec_reference;
 mod fec_repair;
+mod from_cmdline;
 mod golden;
 mod holes;
 mod hostile;

@@ -20,9 +20,10 @@ installkernel() {
 }
 
 install() {
-    inst_multiple dd modprobe
+    inst_multiple modprobe
     inst_binary @veritysetup@ /usr/sbin/veritysetup
     inst_simple "$moddir/verity-root.sh" /usr/lib/dmverity/verity-root.sh
+    inst_simple "$moddir/dracut-root.sh" /usr/lib/dmverity/dracut-root.sh
     # Before root= is taken for what it says.
     inst_hook cmdline 94 "$moddir/parse-verity.sh"
     inst_hook initqueue/settled 50 "$moddir/open-verity.sh"

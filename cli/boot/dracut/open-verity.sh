@@ -4,10 +4,18 @@
 
 # shellcheck disable=SC1091,SC2154 # files and variables of dracut
 type getcmdline >/dev/null 2>&1 || . /lib/dracut-lib.sh
-. /usr/lib/dmverity/verity-root.sh
+. /usr/lib/dmverity/dracut-root.sh
 
 verity_step() {
-    if verity_missing; then
+    if verity_open; then
+        : >/run/dmverity-root
+        verity_forget_root
+        if [ -n "$verity_said" ]; then
+            verity_report >/dev/console
+        fi
+        return 0
+    fi
+    if [ -n "$verity_missing" ]; then
         verity_clock
         [ -e /run/dmverity-since ] || echo "$verity_now" >/run/dmverity-since
         read -r verity_since </run/dmverity-since
@@ -21,24 +29,11 @@ verity_step() {
         */timeout/*) ;;
         *) [ $((verity_now - verity_since)) -ge "$verity_limit" ] || return 0 ;;
         esac
-        verity_reason="$verity_reason (waited for $((verity_now - verity_since)) seconds)"
-    elif verity_open; then
-        : >/run/dmverity-root
-        # Nobody waits for the device that root= names.
-        verity_old=$(getarg root=)
-        if [ -n "$verity_old" ]; then
-            verity_old=$(label_uuid_to_dev "${verity_old#block:}")
-            rm -f "$hookdir/initqueue/finished/devexists-$(str_replace "$verity_old" '/' '\x2f').sh"
-        fi
-        if [ -n "$verity_said" ]; then
-            echo "$verity_said" >/dev/console
-        fi
-        return 0
+        verity_waited $((verity_now - verity_since))
     fi
-    verity_report >/dev/console 2>&1
-    die "dmverity: cannot open the root device: $verity_reason"
+    verity_give_up
 }
 
-if ! [ -e /run/dmverity-root ] && verity_parse "$(getcmdline)" && [ -z "$verity_wrong" ]; then
+if ! [ -e /run/dmverity-root ] && [ -e "$hookdir/initqueue/finished/dmverity.sh" ]; then
     verity_step
 fi

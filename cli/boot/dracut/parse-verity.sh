@@ -3,9 +3,9 @@
 
 # shellcheck disable=SC1091,SC2034,SC2154 # files and variables of dracut
 type getcmdline >/dev/null 2>&1 || . /lib/dracut-lib.sh
-. /usr/lib/dmverity/verity-root.sh
+. /usr/lib/dmverity/dracut-root.sh
 
-if verity_parse "$(getcmdline)"; then
+if verity_wanted; then
     # Read by dracut.
     root=block:/dev/mapper/root
     rootok=1
@@ -14,8 +14,8 @@ if verity_parse "$(getcmdline)"; then
     fastboot=yes
     # The queue ends when the device is open and could be read, not before.
     echo '[ -e /run/dmverity-root ]' >"$hookdir/initqueue/finished/dmverity.sh"
-    if [ -n "$verity_wrong" ]; then
-        verity_report >/dev/console 2>&1
-        die "dmverity: cannot open the root device: $verity_wrong"
+    verity_forget_root
+    if [ -n "$verity_refused" ]; then
+        verity_give_up
     fi
 fi

@@ -4,13 +4,26 @@
 
 # shellcheck disable=SC1091 # files of the initramfs
 . /lib/dracut-lib.sh
-. /usr/lib/dmverity/verity-root.sh
+. /usr/lib/dmverity/dracut-root.sh
 
-verity_parse "$(getcmdline)" || exit 0
+verity_wanted || exit 0
 early=$2
 
-options=$(getarg rootflags=)
-fstype=$(getarg rootfstype=)
+# Sets verity_value to the value of a parameter as a unit can have it: only characters that mean nothing there.
+verity_setting() {
+    verity_value=$(getarg "$1")
+    case $verity_value in
+    *[!A-Za-z0-9,.:_=/+@\"-]*)
+        echo "dmverity: $1 has characters that are not passed on, and is ignored" >/dev/kmsg
+        verity_value=
+        ;;
+    esac
+}
+
+verity_setting rootflags=
+options=$verity_value
+verity_setting rootfstype=
+fstype=$verity_value
 cat >"$early/sysroot.mount" <<END
 [Unit]
 Description=Root file system on dm-verity

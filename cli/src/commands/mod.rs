@@ -10,6 +10,7 @@ mod image;
 pub(crate) mod open;
 pub(crate) mod plan;
 pub(crate) mod repair;
+mod root_device;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod verify;

@@ -5,8 +5,8 @@ use std::path::Path;
 use dmverity::dm::{ActivateOptions, MappingName, activate};
 use serde::Serialize;
 
-use super::{Image, image_to_check, shown, table_options};
-use crate::arguments::Arguments;
+use super::{Image, image_to_check, root_device, shown, table_options};
+use crate::arguments::{Arguments, FROM_CMDLINE};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::refusal::{KernelOption, refused_fields};
@@ -29,6 +29,9 @@ struct OpenFields {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
+    if let Some(cmdline) = arguments.path_option(FROM_CMDLINE) {
+        return root_device::run(arguments, &cmdline);
+    }
     let (data, hash) = (arguments.path(0), arguments.path(2));
     let name = MappingName::new(arguments.word(1))?;
     let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 3)?;

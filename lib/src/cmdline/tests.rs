@@ -111,7 +111,7 @@ fn a_quoted_stretch_is_one_word() {
 #[test]
 fn what_is_read_in_different_ways_is_refused() {
     const OPEN: &str = "wrong: a quotation mark on the kernel command line is not closed";
-    const BACKSLASH: &str = "wrong: a backslash on the kernel command line stands before a quotation mark or a blank";
+    const BACKSLASH: &str = "wrong: a backslash on the kernel command line precedes a quotation mark or a blank";
     const HASH_DIFFERS: &str = "wrong: the kernel and systemd read roothash in different ways";
     const OFF_DIFFERS: &str = "wrong: the kernel and systemd read systemd.verity in different ways";
     check(&[

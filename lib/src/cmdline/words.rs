@@ -57,7 +57,7 @@ pub(super) fn unquoted(word: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Whether a backslash stands before what it would take the meaning from, in versions of systemd that read it so.
+/// Whether a backslash precedes what it would take the meaning from, in versions of systemd that read it so.
 pub(super) fn is_backslash_ambiguous(line: &[u8]) -> bool {
     let has_meaning = |byte: u8| KERNEL.blanks.contains(&byte) || matches!(byte, b'"' | b'\'');
     line.windows(2).any(|pair| pair[0] == b'\\' && has_meaning(pair[1]))

@@ -1,0 +1,164 @@
+//! `open --from-cmdline`: open the root device that a kernel command line asks for. It is made for the scripts in an
+//! initramfs: standard output has one line that begins with fixed words; what went wrong goes to standard error, as the console
+//! is to show it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use dmverity::RootHash;
+use dmverity::cmdline::{Cmdline, Root, RootDevice, RootImage};
+use dmverity::dm::{MappingName, MappingStatus, Removal, deactivate, status};
+
+use super::read_bounded;
+use crate::arguments::{self, Arguments, Request};
+use crate::escape::escaped;
+use crate::failure::{Exit, Failure, Result};
+use crate::report::Report;
+
+/// The mapping's name, as with systemd.
+const NAME: &str = "root";
+
+/// Longer than any command line: kernels have room for some thousand bytes.
+const CMDLINE_MAX: u64 = 1 << 20;
+
+/// How much is read to see whether the root hash is right: as far as file systems keep what they read first.
+const START: u64 = 128 << 10;
+
+/// Opens what the command line in this file asks for; with `--dry-run` only says whether it asks.
+pub(super) fn run(arguments: &Arguments, cmdline: &Path) -> Result<Report> {
+    answer(cmdline, arguments.flag("dry-run")).map_err(|mut failure| {
+        if let Some(reason) = failure.lines.first_mut() {
+            reason.insert_str(0, "dmverity: cannot open the root device: ");
+        }
+        failure.usage = false;
+        failure
+    })
+}
+
+fn answer(cmdline: &Path, is_dry_run: bool) -> Result<Report> {
+    let cmdline = Cmdline::parse(&read(cmdline)?)?;
+    let image = match &cmdline.root {
+        Root::SwitchedOff => return Ok(said("switched-off", Report::default())),
+        Root::NotAsked => return Ok(said(if cmdline.usr { "not-asked usr" } else { "not-asked" }, Report::default())),
+        Root::Image(image) => image,
+    };
+    let request = request(image)?;
+    if is_dry_run {
+        return Ok(said(if cmdline.usr { "asked usr" } else { "asked" }, Report::default()));
+    }
+    if let Some(device) = missing(image) {
+        return Err(report_missing(image, device));
+    }
+    open(image, &request)
+}
+
+/// A report with the one line, and with the warnings and notes of another.
+fn said(line: &str, report: Report) -> Report {
+    Report { text: format!("{line}\n"), warnings: report.warnings, notes: report.notes, ..Report::default() }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    read_bounded(path, CMDLINE_MAX, "kernel command line")?.ok_or_else(|| {
+        Failure::new(Exit::Parameters, format!("{} is too long for a kernel command line", path.display()))
+    })
+}
+
+/// The command line of `open` that opens the image.
+fn request(image: &RootImage) -> Result<Box<Arguments>> {
+    let mut words: Vec<OsString> = vec!["veritysetup".into(), "open".into()];
+    if let Some(device) = &image.fec_device {
+        words.push(format!("--fec-device={device}").into());
+    }
+    for option in &image.options {
+        let value = option.value.as_ref().map_or_else(String::new, |value| format!("={value}"));
+        if let ("root-hash-signature", Some(path)) = (option.name, &option.value)
+            && !Path::new(path).is_file()
+        {
+            let reason = format!("the initramfs does not have {path}, which root-hash-signature= names");
+            return Err(Failure::new(Exit::Parameters, reason));
+        }
+        words.push(format!("--{}{value}", option.name).into());
+    }
+    words.push("--".into());
+    words.extend([&image.data_device.path, NAME, &image.hash_device.path].map(OsString::from));
+    words.push(image.root_hash.to_string().into());
+    match arguments::parse(&words).map_err(refused)? {
+        Request::Run(arguments) => Ok(arguments),
+        Request::Text(_) => Err(Failure::new(Exit::Parameters, "veritysetup open failed")),
+    }
+}
+
+/// The command's own words follow the reason.
+fn refused(mut failure: Failure) -> Failure {
+    failure.lines.insert(0, "veritysetup open failed".to_owned());
+    failure
+}
+
+/// The first device that is not there.
+fn missing(image: &RootImage) -> Option<&str> {
+    let devices = [Some(&image.data_device.path), Some(&image.hash_device.path), image.fec_device.as_ref()];
+    devices.into_iter().flatten().map(String::as_str).find(|path| !Path::new(path).exists())
+}
+
+fn report_missing(image: &RootImage, device: &str) -> Failure {
+    let follows = |of: &RootDevice| of.path == device && !of.is_named;
+    let about_uuid = if follows(&image.data_device) {
+        Some("without systemd.verity_root_data= it is the partition with the root hash's first half as UUID")
+    } else if follows(&image.hash_device) {
+        Some("without systemd.verity_root_hash= it is the partition with the root hash's last half as UUID")
+    } else {
+        None
+    };
+    let failure = Failure::new(Exit::Device, format!("{device} does not exist"))
+        .hint(format!("block devices that are there: {}", block_devices().join(" ")))
+        .hints(about_uuid.map(str::to_owned));
+    said(&format!("missing {}", escaped(device)), Report::default()).failed(failure)
+}
+
+fn block_devices() -> Vec<String> {
+    let entries = std::fs::read_dir("/sys/class/block").into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn open(image: &RootImage, arguments: &Arguments) -> Result<Report> {
+    let name = MappingName::new(NAME)?;
+    let about_devices = || format!("data device: {}, hash device: {}", image.data_device.path, image.hash_device.path);
+    // Someone in the emergency shell may have opened it.
+    let report = if is_open(&name, &image.root_hash) {
+        Report::default()
+    } else {
+        super::open::run(arguments).map_err(|failure| refused(failure).hint(about_devices()))?
+    };
+    // A wrong root hash shows at the first read.
+    let Err(error) = read_start(&name.node()) else { return Ok(said("opened", report)) };
+    let is_corrupted = mapping(&name).and_then(|mapping| mapping.verity).is_some_and(|verity| verity.status.corrupted);
+    let failure = if is_corrupted {
+        Failure::new(Exit::Permission, format!("its first blocks do not have the root hash {}", image.root_hash))
+            .hint("the root hash on the command line is wrong, or the data or the hash device was changed")
+    } else {
+        Failure::new(Exit::Device, "its first blocks cannot be read").because(&error)
+    };
+    let mut failure = failure.hint(about_devices());
+    if let Err(error) = deactivate(&name, Removal::Now) {
+        let closing = Failure::from(error);
+        failure.lines.extend(closing.lines);
+        failure.hints.extend(closing.hints);
+    }
+    Err(report.failed(failure))
+}
+
+fn mapping(name: &MappingName) -> Option<MappingStatus> {
+    status(name).ok().flatten()
+}
+
+fn is_open(name: &MappingName, root_hash: &RootHash) -> bool {
+    mapping(name).and_then(|mapping| mapping.verity).is_some_and(|verity| verity.table.root_hash == *root_hash)
+}
+
+fn read_start(node: &PathBuf) -> io::Result<()> {
+    io::copy(&mut File::open(node)?.take(START), &mut io::sink()).map(drop)
+}

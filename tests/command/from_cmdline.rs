@@ -1,0 +1,127 @@
+//! `open --from-cmdline`, as far as it goes without a kernel: one line of fixed words for scripts, and the reason on standard
+//! error. How a command line is read is tested in the library, what is opened in `tests/boot`.
+
+use crate::sandbox::Sandbox;
+
+const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
+const BECAUSE: &str = "dmverity: cannot open the root device:";
+
+/// Exit code, standard output and standard error; `{}` in the line is a root hash.
+#[track_caller]
+fn check(line: &str, dry_run: bool, code: i32, stdout: &str, stderr: &str) {
+    let sandbox = Sandbox::new();
+    sandbox.write("cmdline", line.replace("{}", HASH).as_bytes());
+    let mut arguments = vec!["open", "--from-cmdline=cmdline"];
+    arguments.extend(dry_run.then_some("--dry-run"));
+    let outcome = sandbox.run(&arguments);
+    let found = (outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str());
+    assert_eq!(found, (Some(code), stdout, stderr), "{line:?}");
+}
+
+#[test]
+fn it_says_whether_the_root_device_is_asked_for() {
+    for dry_run in [true, false] {
+        check("root=/dev/sda1 ro\n", dry_run, 0, "not-asked\n", "");
+        check("usrhash={}", dry_run, 0, "not-asked usr\n", "");
+        check("roothash={} systemd.verity=no usrhash={}", dry_run, 0, "switched-off\n", "");
+        let reason = format!("{BECAUSE} roothash= is on the kernel command line, but not as a parameter of its own\n");
+        check("x.roothash={}", dry_run, 1, "", &reason);
+    }
+    check("quiet\t'roothash={}'\n", true, 0, "asked\n", "");
+    check("quiet roothash={} usrhash={}\n", true, 0, "asked usr\n", "");
+}
+
+#[test]
+fn what_open_would_refuse_is_refused_before() {
+    for (options, reason) in [
+        ("data-blocks=many", "veritysetup: invalid numeric value\nhint: --data-blocks takes"),
+        (
+            "ignore-corruption,restart-on-corruption",
+            "veritysetup: Option --ignore-corruption and --restart-on-corruption",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("cmdline", format!("roothash={HASH} systemd.verity_root_options={options}").as_bytes());
+        let outcome = sandbox.run(&["open", "--from-cmdline=cmdline", "--dry-run"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""));
+        let expected = format!("{BECAUSE} veritysetup open failed\n{reason}");
+        assert!(outcome.stderr.starts_with(&expected), "{}", outcome.stderr);
+    }
+    check(
+        "roothash={} systemd.verity_root_options=root-hash-signature=/no/where",
+        true,
+        1,
+        "",
+        &format!("{BECAUSE} the initramfs does not have /no/where, which root-hash-signature= names\n"),
+    );
+    check(
+        "roothash={} systemd.verity_root_options=what",
+        true,
+        1,
+        "",
+        &format!(
+            "{BECAUSE} systemd.verity_root_options= has the unknown option what\n\
+             hint: the options are those of veritytab(5); one that is not known could be about protection.\n"
+        ),
+    );
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named() {
+    for (line, device, hint) in [
+        ("roothash={} systemd.verity_root_data=/dev/no\"\\x20$(x) \"", "/dev/no\\x20$(x) ", ""),
+        (
+            "roothash={}",
+            "/dev/disk/by-partuuid/01234567-89ab-cdef-0123-456789abcdef",
+            "hint: without systemd.verity_root_data= it is the partition with the root hash's first half as UUID\n",
+        ),
+        (
+            "roothash={} systemd.verity_root_data=/dev/null",
+            "/dev/disk/by-partuuid/fedcba98-7654-3210-fedc-ba9876543210",
+            "hint: without systemd.verity_root_hash= it is the partition with the root hash's last half as UUID\n",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write("cmdline", line.replace("{}", HASH).as_bytes());
+        let outcome = sandbox.run(&["open", "--from-cmdline=cmdline"]);
+        assert_eq!((outcome.code, outcome.stdout), (Some(4), format!("missing {device}\n")));
+        let head = format!("{BECAUSE} {device} does not exist\nhint: block devices that are there:");
+        assert!(outcome.stderr.starts_with(&head) && outcome.stderr.ends_with(hint), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_command_line_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("long", &vec![b' '; (1 << 20) + 1]);
+    for (file, code, reason) in [
+        ("nosuch", 4, "Cannot read kernel command line nosuch.\nhint: "),
+        ("/dev/zero", 1, "/dev/zero is too long for a kernel command line\n"),
+        ("long", 1, "long is too long for a kernel command line\n"),
+    ] {
+        let outcome = sandbox.run(&["open", &format!("--from-cmdline={file}"), "--dry-run"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(code), ""), "{file}");
+        assert!(outcome.stderr.starts_with(&format!("{BECAUSE} {reason}")), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn it_takes_the_place_of_arguments_and_other_options() {
+    let sandbox = Sandbox::new();
+    sandbox.write("cmdline", b"");
+    for (words, message) in [
+        ("open d root h 00 --dry-run", "Option --dry-run must be used with --from-cmdline in open action."),
+        ("open d root h 00 --from-cmdline=cmdline", "open: takes no arguments with --from-cmdline"),
+        ("create root d h --from-cmdline=cmdline", "open: takes no arguments with --from-cmdline"),
+        ("create d --from-cmdline=cmdline", "open: takes no arguments with --from-cmdline"),
+        ("open --from-cmdline=cmdline --shared", "Option --shared and --from-cmdline cannot be used together."),
+        ("open --from-cmdline=cmdline --salt=-", "Option --salt and --from-cmdline cannot be used together."),
+        ("open --from-cmdline=cmdline --json", ""),
+    ] {
+        let outcome = sandbox.run(&words.split(' ').collect::<Vec<_>>());
+        assert_eq!(outcome.code, Some(1), "{words}");
+        if !message.is_empty() {
+            assert!(outcome.stderr.ends_with(&format!("\nveritysetup: {message}\n")), "{words}: {}", outcome.stderr);
+        }
+    }
+}
