@@ -245,7 +245,18 @@ pub(crate) const CASES: &[Case] = &[
         shows: &["dmverity: cannot open the root device: roothash=\\$\\(echo.* is not hexadecimal"],
         hides: &["42x"],
     },
-    // The superblock is no one's word for it.
+    // Nor is it a line of a systemd unit.
+    Case {
+        name: "unit-lines",
+        frameworks: &[Dracut],
+        long: &[Dracut],
+        disk: Disk::Whole,
+        options: "roothash={hash} {whole} rootfstype=\"ext4\rWhat=/dev/vda\r\" rootflags=\"noatime\rWhat=/dev/vda\r\"",
+        end: End::Booted,
+        shows: &["^mounted: /dev/mapper/root ext4 ro\\b", "^  status:      verified$", "^END$"],
+        hides: &["mounted: /dev/vda"],
+    },
+    // No root hash covers the superblock.
     Case {
         name: "expected-blocks",
         frameworks: BOTH,
