@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 
+use crate::cmdline::{self, Cmdline};
 use crate::error::{Error, Result};
 use crate::layout::{FecArea, Layout};
 use crate::params::RootHash;
@@ -42,6 +43,10 @@ pub struct BootImage<'a> {
 const COMMA: &[char] = &[','];
 /// What has a meaning in a `dm-mod.create=`, beside quotes and blanks.
 const SEPARATORS: &[char] = &[',', ';'];
+/// The most bytes that the kernel takes as the value of a parameter that is a text.
+const PARAMETER_MAX: usize = 1024;
+/// A mapping's name has fewer bytes.
+const NAME_END: usize = 128;
 
 impl<'a> BootImage<'a> {
     /// An image whose devices are the partitions that have the UUIDs which follow from its root hash, unless they are
@@ -91,30 +96,41 @@ impl<'a> BootImage<'a> {
     /// `0 SECTORS verity ...`, the line that `dmsetup create --readonly` reads.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] for names with blanks or quotes and for a signature, which is no part of a line;
+    /// [`Error::Unwritable`] for names with blanks or quotes, for devices by `UUID=` or `LABEL=`, which the kernel does not
+    /// know, and for a signature, which is no part of a line;
     /// [`Error::NoPartitionUuids`]; [`Error::FecDevice`] for FEC at an offset that a table cannot express.
     pub fn table_line(&self) -> Result<String> {
-        self.line("a table line", &[])
+        self.line("a table line", &[], is_known_to_the_kernel)
     }
 
     /// `dm-mod.create="NAME,,,ro,0 SECTORS verity ..."`: the parameter by which the kernel makes the mapping before there
     /// is an initramfs.
     ///
     /// # Errors
-    /// Those of [`table_line`](Self::table_line), also for a comma or semicolon.
+    /// Those of [`table_line`](Self::table_line), also for a comma or semicolon, for names that the kernel would not mangle
+    /// as device-mapper's tools do, for devices that only udev knows by that name, and for a line of more than 1024 bytes.
     pub fn dm_mod_create(&self, name: &str) -> Result<String> {
         const LINE: &str = "dm-mod.create=";
-        Ok(format!("{LINE}\"{},,,ro,{}\"", word(LINE, name, SEPARATORS)?, self.line(LINE, SEPARATORS)?))
+        let is_plain = |each: char| each.is_ascii_alphanumeric() || "#+-.:=@_".contains(each);
+        if !name.chars().all(is_plain) {
+            return Err(Error::Unwritable { line: LINE, value: name.to_owned() });
+        }
+        let value = format!("{},,,ro,{}", mapping(LINE, name)?, self.line(LINE, SEPARATORS, is_known_early)?);
+        if value.len() > PARAMETER_MAX {
+            return Err(Error::Unwritable { line: LINE, value });
+        }
+        Ok(format!("{LINE}\"{value}\""))
     }
 
-    fn line(&self, line: &'static str, forbidden: &[char]) -> Result<String> {
+    fn line(&self, line: &'static str, forbidden: &[char], is_device: fn(&str) -> bool) -> Result<String> {
+        let device = |name: &str| named(line, name, forbidden, is_device);
         if let Some(signature) = &self.signature {
             return Err(Error::Unwritable { line, value: signature.clone() });
         }
         let fec = match &self.fec {
             None => None,
-            Some((area, device)) => Some(TableFec {
-                device: word(line, device, forbidden)?,
+            Some((area, name)) => Some(TableFec {
+                device: device(name)?,
                 blocks: area.blocks,
                 start: area.start.ok_or(Error::FecDevice)?,
                 roots: self.layout.params().fec().ok_or(Error::FecDevice)?.roots,
@@ -123,8 +139,8 @@ impl<'a> BootImage<'a> {
         let table = VerityTable::new(
             self.layout,
             self.root_hash.clone(),
-            word(line, &self.data()?, forbidden)?,
-            word(line, &self.hash()?, forbidden)?,
+            device(&self.data()?)?,
+            device(&self.hash()?)?,
             TableOptions { fec, signature_key: None, unknown: Vec::new(), ..self.options.clone() },
         );
         let sectors = table.sectors().expect("the data fit a device");
@@ -134,12 +150,16 @@ impl<'a> BootImage<'a> {
     /// The line of `/etc/veritytab`: name, data device, hash device, root hash, options.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] for names with blanks, quotes or commas and for options that systemd does not have;
-    /// [`Error::NoPartitionUuids`].
+    /// [`Error::Unwritable`] for names with blanks, quotes or commas, for a mapping's name that would make the line a
+    /// comment, for devices that are neither below `/dev` nor named by `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=`, and for
+    /// options that systemd does not have; [`Error::NoPartitionUuids`].
     pub fn veritytab(&self, name: &str) -> Result<String> {
         const LINE: &str = "veritytab";
-        let (name, data, hash) =
-            (word(LINE, name, &[])?, word(LINE, &self.data()?, &[])?, word(LINE, &self.hash()?, &[])?);
+        if name.starts_with('#') {
+            return Err(Error::Unwritable { line: LINE, value: name.to_owned() });
+        }
+        let device = |name: &str| named(LINE, name, &[], cmdline::is_device);
+        let (name, data, hash) = (mapping(LINE, name)?, device(&self.data()?)?, device(&self.hash()?)?);
         let options = self.systemd_options(LINE)?;
         let options = if options.is_empty() { String::new() } else { format!(" {options}") };
         Ok(format!("{name} {data} {hash} {}{options}", self.root_hash))
@@ -159,14 +179,19 @@ impl<'a> BootImage<'a> {
         let mut words = vec![format!("roothash={}", self.root_hash)];
         for (key, device) in [("data", &self.data_device), ("hash", &self.hash_device)] {
             if let Some(device) = device {
-                words.push(format!("systemd.verity_root_{key}={}", word(LINE, device, &[])?));
+                words.push(format!("systemd.verity_root_{key}={}", named(LINE, device, &[], cmdline::is_device)?));
             }
         }
         let options = self.systemd_options(LINE)?;
         if !options.is_empty() {
             words.push(format!("systemd.verity_root_options={options}"));
         }
-        Ok(words.join(" "))
+        let words = words.join(" ");
+        // A boot takes no `roothash=` or `usrhash=` for a part of a name.
+        match Cmdline::parse(words.as_bytes()) {
+            Ok(_) => Ok(words),
+            Err(_) => Err(Error::Unwritable { line: LINE, value: words }),
+        }
     }
 
     fn data(&self) -> Result<String> {
@@ -209,12 +234,13 @@ impl<'a> BootImage<'a> {
             add("hash-offset", &params.hash_offset());
         }
         if let (Some((_, device)), Some(fec)) = (&self.fec, params.fec()) {
-            add("fec-device", &word(line, device, COMMA)?);
+            add("fec-device", &named(line, device, COMMA, cmdline::is_device)?);
             add("fec-offset", &fec.offset);
             add("fec-roots", &fec.roots);
         }
         if let Some(signature) = &self.signature {
-            add("root-hash-signature", &word(line, signature, COMMA)?);
+            // What is no absolute path is the signature itself.
+            add("root-hash-signature", &named(line, signature, COMMA, |path| path.starts_with('/'))?);
         }
         for option in self.options.asked() {
             match option {
@@ -228,6 +254,33 @@ impl<'a> BootImage<'a> {
         }
         Ok(words.join(","))
     }
+}
+
+/// The name of a mapping.
+fn mapping(line: &'static str, name: &str) -> Result<String> {
+    let is_name = |name: &str| !name.contains('/') && !matches!(name, "." | ".." | "control") && name.len() < NAME_END;
+    named(line, name, &[], is_name)
+}
+
+/// A value of a kind that the reader of the line knows.
+fn named(line: &'static str, value: &str, forbidden: &[char], is_known: impl Fn(&str) -> bool) -> Result<String> {
+    let value = word(line, value, forbidden)?;
+    if is_known(&value) { Ok(value) } else { Err(Error::Unwritable { line, value }) }
+}
+
+/// Whether a table can name a device so: as a path, by its numbers, or by its partition.
+fn is_known_to_the_kernel(device: &str) -> bool {
+    !["UUID=", "LABEL="].iter().any(|prefix| device.starts_with(prefix))
+}
+
+/// Whether the kernel finds a device by this name before there is an initramfs: what it has no name for itself is made by
+/// udev. Source: `block/early-lookup.c`.
+fn is_known_early(device: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_numbers = || device.split_once(':').is_some_and(|(major, minor)| number(major) && number(minor));
+    let has = |prefix: &str| device.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    let is_made_by_udev = ["/dev/disk/", "/dev/mapper/"].iter().any(|folder| device.starts_with(folder));
+    has("PARTUUID=") || has("PARTLABEL=") || (has("/dev/") && !is_made_by_udev) || is_numbers()
 }
 
 /// A value that reads back as it is, where blanks, quotes and the `forbidden` characters have a meaning.
@@ -320,10 +373,94 @@ mod tests {
                 assert!(matches!(result, Err(Error::Unwritable { .. })), "{name:?}");
             }
         }
+        // What the reader of a line does not know, or takes for something else.
+        for name in ["vda2", "/", "/dev/", "disk/vda2", "FOO=x", "UUID=", "PARTUUID=", "./x"] {
+            let image = with(name);
+            assert!(
+                image.veritytab("v").is_err() && image.cmdline().is_err() && image.dm_mod_create("v").is_err(),
+                "{name}"
+            );
+        }
+        for name in ["UUID=1234", "LABEL=a"] {
+            let image = with(name);
+            assert!(image.veritytab("v").is_ok() && image.cmdline().is_ok(), "{name}");
+            assert!(image.table_line().is_err() && image.dm_mod_create("v").is_err(), "{name}");
+        }
+        for name in ["/dev/disk/by-label/a", "/dev/mapper/a"] {
+            assert!(with(name).dm_mod_create("v").is_err() && with(name).cmdline().is_ok(), "{name}");
+        }
+        for name in ["8:2", "PARTUUID=1234-02", "PARTLABEL=a", "/dev/vda2"] {
+            assert!(with(name).dm_mod_create("v").is_ok() && with(name).table_line().is_ok(), "{name}");
+        }
+        let image = with("/dev/a");
+        for name in ["#v", "", "a b", "a/b", ".", "..", "control", "a\u{85}b", &"a".repeat(128)] {
+            assert!(image.veritytab(name).is_err(), "{name:?}");
+        }
+        for name in ["", "ä", "a/b", "a b", ".", "a%b", &"a".repeat(128)] {
+            assert!(image.dm_mod_create(name).is_err(), "{name:?}");
+        }
+        assert!(image.veritytab("v#ä").is_ok() && image.dm_mod_create("#v").is_ok());
+        assert!(with(&format!("/dev/{}", "a".repeat(1000))).dm_mod_create("v").is_err());
+        assert!(with("/dev/a").signature("sig").veritytab("v").is_err());
         assert!(with("/dev/a,b").table_line().is_ok());
         assert!(with("/dev/a,b").dm_mod_create("v").is_err());
         assert!(with("/dev/a").dm_mod_create("v;w").is_err());
         assert!(with("/dev/a").signature("/sig").table_line().is_err());
         assert!(with("/dev/a").signature("/si,g").veritytab("v").is_err());
+    }
+
+    #[test]
+    fn what_is_written_for_a_boot_is_what_a_boot_reads() {
+        let root_hash = root_hash();
+        let mut rng = fastrand::Rng::with_seed(13);
+        let kinds = ["/dev/", "UUID=", "PARTUUID=", "LABEL=", "PARTLABEL=", "", "/", "usrhash="];
+        let pieces = [
+            "a",
+            "B/",
+            "=",
+            ",",
+            "#",
+            "-",
+            "ä",
+            "%",
+            "$(x)",
+            "\\",
+            "'",
+            "\"",
+            " ",
+            "\t",
+            "\u{7f}",
+            "~",
+            "roothash=",
+            "disk",
+        ];
+        let mut written = 0;
+        for _ in 0..20_000 {
+            let mut name = || {
+                let kind = kinds[rng.usize(..kinds.len())].to_owned();
+                (0..rng.usize(1..3)).fold(kind, |name, _| name + pieces[rng.usize(..pieces.len())])
+            };
+            let (data, hash, fec, signature) = (name(), name(), name(), "/".to_owned() + &name());
+            let builder = Params::builder().hash_offset(4096).fec(Fec::new(4, 8192).unwrap());
+            let plan = Plan::new(builder, Path::new("data"), 1 << 20).unwrap();
+            let image = BootImage::new(&plan.layout, &root_hash)
+                .data_device(data)
+                .hash_device(hash)
+                .fec(plan.fec_area.unwrap(), fec)
+                .signature(&signature);
+            let Ok(line) = image.cmdline() else { continue };
+            let cmdline::Root::Image(read) = Cmdline::parse(line.as_bytes()).unwrap().root else {
+                panic!("{line} asks for nothing")
+            };
+            assert_eq!(read.root_hash, root_hash);
+            assert!(read.data_device.is_named && read.hash_device.is_named && read.fec_device.is_some(), "{line}");
+            let value = |name: &str| {
+                read.options.iter().find(|option| option.name == name).and_then(|option| option.value.clone())
+            };
+            assert_eq!(value("root-hash-signature"), Some(signature), "{line}");
+            assert_eq!((value("hash-offset"), value("fec-roots")), (Some("4096".to_owned()), Some("4".to_owned())));
+            written += 1;
+        }
+        assert!(written > 100, "{written}");
     }
 }

@@ -334,6 +334,11 @@ fn named(parameter: &Parameter) -> Result<RootDevice> {
     Ok(RootDevice { path, is_named: true })
 }
 
+/// Whether a device can be named so.
+pub(crate) fn is_device(text: &str) -> bool {
+    device(text).is_some()
+}
+
 /// The path of the device that a text names: a path below `/dev`, or one of the four kinds of names that udev makes links for.
 fn device(text: &str) -> Option<String> {
     if text.len() > "/dev/".len() && text.starts_with("/dev/") {

@@ -199,6 +199,12 @@ fn lines_that_open_an_image_elsewhere() {
     let dropped = sandbox.run(&["table", "d", "h", ROOT_HASH, "--cmdline", "--use-tasklets"]);
     assert_eq!((dropped.code, dropped.stdout), (Some(0), format!("roothash={ROOT_HASH}\n")));
     assert_eq!(dropped.stderr, "WARNING: systemd does not have --use-tasklets, left out.\n");
+    let long = format!("--boot-data-device=/dev/{}", "a".repeat(2000));
+    let long = sandbox.run(&["table", "d", "h", ROOT_HASH, "--cmdline", &long]);
+    assert_eq!(
+        (long.code, long.stderr.as_str()),
+        (Some(0), "WARNING: the line has 2104 bytes, the kernel command line of many machines only 2048.\n")
+    );
 }
 
 #[test]
@@ -237,6 +243,12 @@ fn lines_that_cannot_be_written() {
     for (options, what) in [
         ("--dm-mod-create=a,b", "Cannot write \"a,b\" in dm-mod.create=."),
         ("--boot-data-device=/dev/a\"b", "Cannot write \"/dev/a\\\"b\" in a table line."),
+        ("--veritytab=#v", "Cannot write \"#v\" in veritytab."),
+        ("--cmdline --boot-data-device=vda2", "Cannot write \"vda2\" in systemd's command line."),
+        ("--veritytab=v --boot-hash-device=vda2", "Cannot write \"vda2\" in veritytab."),
+        ("--dm-mod-create=v --boot-hash-device=vda2", "Cannot write \"vda2\" in dm-mod.create=."),
+        ("--dm-mod-create=v --boot-hash-device=UUID=1", "Cannot write \"UUID=1\" in dm-mod.create=."),
+        ("--cmdline --root-hash-signature=sig", "Cannot write \"sig\" in systemd's command line."),
         ("--veritytab=v --fec-device=d --boot-fec-device=/dev/a,b", "Cannot write \"/dev/a,b\" in veritytab."),
     ] {
         refused(&sandbox, &format!("{call} {options}"), 1, &format!("{what}\n{hint}"));

@@ -15,6 +15,9 @@ use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
+/// What the kernel's command line holds on x86 and arm64, all parameters together.
+const COMMAND_LINE_MAX: usize = 2048;
+
 #[derive(Serialize)]
 struct TableFields {
     form: &'static str,
@@ -125,6 +128,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         Form::Cmdline => image.cmdline()?,
         Form::Table | Form::PartitionUuids => image.table_line()?,
     };
+    if matches!(form, Form::DmModCreate(_) | Form::Cmdline) && line.len() > COMMAND_LINE_MAX {
+        let length = line.len();
+        warnings.push(format!(
+            "the line has {length} bytes, the kernel command line of many machines only {COMMAND_LINE_MAX}."
+        ));
+    }
     let text = format!("{line}\n");
     Ok(Report { warnings, ..Report::new(text, fields(Some(line))) })
 }
