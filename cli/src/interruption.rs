@@ -1,16 +1,17 @@
 //! Long work that a signal interrupts: it stops, cleans up, and then the command ends as the signal would have ended it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dmverity::{Error, Work};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::arguments::Arguments;
-use crate::failure::Result;
+use crate::failure::{Exit, Failure, Result};
+use crate::memory;
 use crate::progress::Display;
 
 /// Runs `work` on a device, with the threads that the options ask for, and shows how far it is; does not return if a
@@ -25,25 +26,59 @@ pub(crate) fn watched<T>(
 ) -> Result<dmverity::Result<T>> {
     let threads = arguments.threads()?;
     let display = Display::new(arguments, device)?;
-    let cancel = Arc::new(AtomicBool::new(false));
-    let caught = Arc::new(AtomicUsize::new(0));
-    for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal)) {
-        // A second signal does not wait for the first one's consequences. Where one cannot be caught it ends the command
-        // as ever, and leaves a file without superblock.
-        let _ = flag::register_conditional_default(signal, Arc::clone(&cancel));
-        let _ = flag::register_usize(signal, Arc::clone(&caught), signal.unsigned_abs() as usize);
-        let _ = flag::register(signal, Arc::clone(&cancel));
+    let Signals { cancel, caught } = signals();
+    if !memory::has_reserve() {
+        return Err(not_enough_memory());
     }
     let show = |progress| display.show(progress);
-    let how = Work::default().cancel(&cancel).progress(&show);
+    let how = Work::default().cancel(cancel).progress(&show);
     let result = work(&threads.map_or(how, |threads| how.threads(threads)));
     drop(display);
+    if matches!(result, Err(Error::Cancelled)) && caught.load(Ordering::SeqCst) == 0 && memory::is_short() {
+        return Err(not_enough_memory());
+    }
     if matches!(result, Err(Error::Cancelled)) {
         let signal = i32::try_from(caught.load(Ordering::SeqCst)).unwrap_or(SIGTERM);
         // It fails for signals that nobody can catch.
         let _ = emulate_default_handler(signal);
     }
     Ok(result)
+}
+
+fn not_enough_memory() -> Failure {
+    Failure::new(Exit::Memory, "Not enough memory.")
+}
+
+/// What signals have done.
+struct Signals {
+    /// Whether the work is to end.
+    cancel: Arc<AtomicBool>,
+    /// The signal, or 0.
+    caught: Arc<AtomicUsize>,
+}
+
+/// Catches the signals that end work, from the first call on.
+fn signals() -> &'static Signals {
+    static SIGNALS: OnceLock<Signals> = OnceLock::new();
+    SIGNALS.get_or_init(|| {
+        let signals = Signals { cancel: Arc::default(), caught: Arc::default() };
+        for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal)) {
+            // A second signal does not wait for the first one's consequences. Where one cannot be caught it ends the command
+            // as ever, and leaves a file without superblock.
+            let _ = flag::register_conditional_default(signal, Arc::clone(&signals.cancel));
+            let _ = flag::register_usize(signal, Arc::clone(&signals.caught), signal.unsigned_abs() as usize);
+            let _ = flag::register(signal, Arc::clone(&signals.cancel));
+        }
+        memory::cancels(&signals.cancel);
+        signals
+    })
+}
+
+/// Has a write beyond the limit of a file's size fail, with EFBIG, where a signal would end the command before it has
+/// cleaned up.
+pub(crate) fn outlive_full_files() {
+    // What it sets is not looked at: that the signal is caught is enough.
+    let _ = flag::register(SIGXFSZ, Arc::default());
 }
 
 /// Whether whoever started the command wants it to go on in spite of a signal, as `nohup` does.

@@ -11,6 +11,7 @@ mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 mod interruption;
+mod memory;
 mod options;
 mod output;
 mod progress;
@@ -26,8 +27,12 @@ use options::Action;
 use output::Form;
 use report::Report;
 
+pub use memory::Reserving;
+
 /// Runs the command that this process was started with, and returns its exit code.
 pub fn main() -> ExitCode {
+    memory::keep_reserve();
+    interruption::outlive_full_files();
     let command_line: Vec<_> = std::env::args_os().collect();
     match arguments::parse(&command_line) {
         Ok(Request::Text(text)) => {

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: veritysetup::Reserving = veritysetup::Reserving;
+
 fn main() -> ExitCode {
     veritysetup::main()
 }

@@ -463,6 +463,12 @@ fn signature_files() {
         1,
         "Invalid signature file empty.\n",
     );
+    sandbox.write("long", &vec![1; 32768]);
+    for file in ["long", "/dev/zero"] {
+        let message = format!("Invalid signature file {file}.\n");
+        refused(&sandbox, &format!("open d v0 h {ROOT_HASH} --root-hash-signature={file}"), 1, &message);
+    }
+    refused(&sandbox, "verify d h --root-hash-file=/dev/zero", 1, "Invalid root hash file /dev/zero.\n");
 }
 
 #[test]

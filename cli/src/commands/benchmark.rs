@@ -9,7 +9,7 @@ use dmverity::HashAlgorithm;
 use dmverity::hash::{Backend, BlockHasher};
 
 use crate::arguments::Arguments;
-use crate::failure::Result;
+use crate::failure::{Exit, Failure, Result};
 use crate::output;
 use crate::report::Report;
 
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         seen.push(algorithm);
         for backend in Backend::available(algorithm) {
             let hasher = BlockHasher::new(algorithm, asked_for.hash_type(), asked_for.salt().clone(), size);
-            let speed = measure(&hasher.with_backend(backend), threads);
+            let speed = measure(&hasher.with_backend(backend), threads)?;
             output::print(&format!("{:<16}{:<16}{speed:>10.1}\n", algorithm.name(), backend.name()))?;
         }
     }
@@ -49,15 +49,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     Ok(Report::default())
 }
 
-/// MiB per second, by all threads together.
-fn measure(hasher: &BlockHasher, threads: usize) -> f64 {
-    thread::scope(|scope| {
-        let measuring: Vec<_> = (0..threads).map(|_| scope.spawn(|| measure_one(hasher))).collect();
-        measuring.into_iter().map(|thread| thread.join().expect("hashing does not panic")).sum()
+/// MiB per second, by all threads together: what they have hashed, by the time from before the first began until the last
+/// was done.
+fn measure(hasher: &BlockHasher, threads: usize) -> Result<f64> {
+    let start = Instant::now();
+    let rounds = thread::scope(|scope| {
+        let begin = |_| thread::Builder::new().spawn_scoped(scope, || measure_one(hasher));
+        let measuring = (0..threads).map(begin).collect::<std::io::Result<Vec<_>>>()?;
+        let rounds = measuring.into_iter().map(|thread| thread.join().expect("hashing does not panic")).sum::<u32>();
+        Ok::<_, std::io::Error>(rounds)
     })
+    .map_err(|error| {
+        let failure = Failure::new(Exit::Memory, format!("Cannot start {threads} threads.")).because(&error);
+        failure.hint("there is not enough memory, or a limit of the system does not allow as many.")
+    })?;
+    Ok(f64::from(rounds) * MIB / start.elapsed().as_secs_f64())
 }
 
-fn measure_one(hasher: &BlockHasher) -> f64 {
+/// How often a thread has hashed its blocks.
+fn measure_one(hasher: &BlockHasher) -> u32 {
     // Not zeros, which are not hashed.
     let blocks = vec![0x5A; BYTES];
     let stride = hasher.digest_size();
@@ -68,5 +78,5 @@ fn measure_one(hasher: &BlockHasher) -> f64 {
         hasher.hash_blocks(&blocks, &mut digests, stride);
         rounds += 1;
     }
-    f64::from(rounds) * MIB / start.elapsed().as_secs_f64()
+    rounds
 }

@@ -5,12 +5,15 @@ use std::path::Path;
 use dmverity::dm::{ActivateOptions, MappingName, activate};
 use serde::Serialize;
 
-use super::{Image, image_to_check, root_device, shown, table_options};
+use super::{Image, image_to_check, read_bounded, root_device, shown, table_options};
 use crate::arguments::{Arguments, FROM_CMDLINE};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::refusal::{KernelOption, refused_fields};
 use crate::report::{RefusedFields, Report};
+
+/// The longest key that the kernel takes, in bytes.
+const SIGNATURE_MAX: u64 = 32767;
 
 /// A mapping that was made.
 #[derive(Serialize)]
@@ -82,11 +85,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
 }
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {
-    let signature = std::fs::read(path).map_err(|error| {
-        Failure::new(Exit::Device, format!("Cannot read signature file {}.", text_of(path))).because(&error)
-    })?;
-    if signature.is_empty() {
-        return Err(Failure::new(Exit::Parameters, format!("Invalid signature file {}.", text_of(path))));
-    }
-    Ok(signature)
+    let signature = read_bounded(path, SIGNATURE_MAX, "signature file")?;
+    signature
+        .filter(|signature| !signature.is_empty())
+        .ok_or_else(|| Failure::new(Exit::Parameters, format!("Invalid signature file {}.", text_of(path))))
 }
