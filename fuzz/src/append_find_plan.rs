@@ -9,8 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use dmverity::{
-    AppendedFec, BlockSize, Devices, Error, Fec, HashAlgorithm, Layout, Params, ParamsBuilder, Progress, Superblock,
-    Work,
+    AppendedFec, BlockSize, Devices, Error, HashAlgorithm, Params, ParamsBuilder, Progress, Superblock, Work,
 };
 
 use crate::file::MemoryFile;
@@ -49,7 +48,7 @@ struct Model<'a> {
     data: usize,
     /// What else the owner has written, after a tree.
     more: Vec<Range<usize>>,
-    /// The tree, finished or not, and where it ends or will end.
+    /// The tree and its parity, finished or not.
     tree: Option<Range<usize>>,
     /// The last tree, whether it is there or not.
     begun: Option<Range<usize>>,
@@ -166,10 +165,6 @@ impl Model<'_> {
         let at = input.byte() % 8;
         let before = self.file.bytes();
         let path = self.file.path();
-        if self.ends_as_parity_would(before.len() as u64) {
-            // What is as long as parity is taken for parity.
-            self.more.clear();
-        }
         let planned = dmverity::plan_append(path, builder.clone(), fec.as_ref());
         assert!(self.file.bytes() == before, "a plan has written something");
         let plan_of = planned.as_ref().ok().map(|plan| plan.layout.params().hash_offset());
@@ -206,8 +201,8 @@ impl Model<'_> {
                 assert_eq!(made.replaced, self.tree.as_ref().map(|tree| tree.start as u64));
                 assert_eq!(Tree::of(params, &after).root_hash, made.formatted.root_hash.as_bytes());
                 self.check_found(params, &made.formatted.root_hash);
-                let end = usize::try_from(made.plan.layout.hash_end()).expect("it is small");
-                (self.tree, self.begun) = (Some(offset..end), Some(offset..end));
+
+                (self.tree, self.begun) = (Some(offset..after.len()), Some(offset..after.len()));
                 let snapshot = snapshot.into_inner().expect("no panic");
                 if let Some(killed) = snapshot {
                     self.check_owned(&before, &killed);
@@ -220,17 +215,6 @@ impl Model<'_> {
         }
     }
 
-    fn ends_as_parity_would(&self, len: u64) -> bool {
-        let tree_end = self.tree.as_ref().map_or(0, |tree| tree.end as u64);
-        let tree = self.tree.as_ref().map_or(0, |tree| tree.start as u64);
-        (Fec::MIN_ROOTS..=Fec::MAX_ROOTS).any(|roots| {
-            let fec = Fec::new(roots.into(), tree_end).ok();
-            let params = dmverity::load(self.file.path(), tree, fec);
-            let layout = params.and_then(|params| Layout::new(&params));
-            layout.is_ok_and(|layout| layout.fec_area_on(tree_end, true).is_some_and(|area| area.bytes.end == len))
-        })
-    }
-
     /// A finished image is found and verifies.
     fn check_found(&self, params: &Params, root_hash: &dmverity::RootHash) {
         let path = self.file.path();
@@ -241,7 +225,10 @@ impl Model<'_> {
     }
 
     fn check_owned(&self, before: &[u8], after: &[u8]) {
-        for range in std::iter::once(0..self.data).chain(self.more.iter().cloned()) {
+        let is_zero = |range: &Range<usize>| before[range.clone()].iter().all(|&byte| byte == 0);
+        // The parity of zeros are zeros: nothing tells them from those of the owner.
+        let no_parity = |range: &&Range<usize>| !(is_zero(&(0..self.data)) && is_zero(range));
+        for range in std::iter::once(0..self.data).chain(self.more.iter().filter(no_parity).cloned()) {
             assert!(
                 after.get(range.clone()) == before.get(range.clone()),
                 "bytes {range:?} of the owner are lost: {} are left; behind them was {:?}",

@@ -17,6 +17,7 @@ use std::path::Path;
 use zerocopy::IntoBytes;
 
 use crate::error::{Error, Result};
+use crate::fec;
 use crate::find;
 use crate::image::{self, Devices, Formatted};
 use crate::io::{Device, Identity};
@@ -159,7 +160,7 @@ impl Data {
     fn before_tree(image: &Device, params: &Params) -> Result<Self> {
         let end = Layout::new(params)?.hash_end();
         image.check_size(end)?;
-        if image.bytes() != end && !ends_with_parity(params, end, image.bytes()) {
+        if image.bytes() != end && !ends_with_parity(params, end, image)? {
             return Err(Error::BehindHashArea {
                 path: image.path().to_owned(),
                 offset: params.hash_offset(),
@@ -185,13 +186,18 @@ impl Data {
     }
 }
 
-/// Whether the image ends where the parity does that [`append`] puts behind a tree, with some number of roots.
-fn ends_with_parity(params: &Params, tree_end: u64, image_bytes: u64) -> bool {
-    (Fec::MIN_ROOTS..=Fec::MAX_ROOTS).any(|roots| {
+/// Whether the image ends where the parity does that [`append`] puts behind a tree, with some number of roots, and that is
+/// the parity: an owner may have added as many bytes.
+fn ends_with_parity(params: &Params, tree_end: u64, image: &Device) -> Result<bool> {
+    for roots in Fec::MIN_ROOTS..=Fec::MAX_ROOTS {
         let with_fec = Fec::new(roots.into(), tree_end).and_then(|fec| params.clone().with_fec(fec));
-        let area = with_fec.and_then(|params| Ok(Layout::new(&params)?.fec_area_on(tree_end, true)));
-        area.is_ok_and(|area| area.is_some_and(|area| area.bytes.end == image_bytes))
-    })
+        let Ok(layout) = with_fec.and_then(|params| Layout::new(&params)) else { continue };
+        if let Some(area) = layout.fec_area_on(tree_end, true).filter(|area| area.bytes.end == image.bytes()) {
+            let image = fec::Image { layout: &layout, area: &area, data: image, hash: image, fec: image };
+            return fec::holds_parity(&image);
+        }
+    }
+    Ok(false)
 }
 
 /// A file that is being made an image; unless it is kept it gets its former length back.
@@ -404,6 +410,35 @@ mod tests {
         std::fs::write(&path, &finished[..offset + 5]).unwrap();
         let made = append(&path, Params::builder(), None, &Work::default()).unwrap();
         assert!(is_good(&path, &made.formatted.root_hash));
+    }
+
+    #[test]
+    fn bytes_as_long_as_parity_are_kept_unless_they_are_it() {
+        let (_directory, path, _) = image();
+        let fec = |roots| AppendedFec { roots, device: None };
+        let blocks = BYTES.div_ceil(4096) + 7;
+        for (roots, byte) in [(2, 0), (3, 7), (24, 0xFF)] {
+            append(&path, Params::builder(), None, &Work::default()).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let len = blocks.div_ceil(255 - roots) * roots * 4096;
+            bytes.resize(bytes.len() + len, byte);
+            std::fs::write(&path, &bytes).unwrap();
+            let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+            assert!(matches!(refused, Error::BehindHashArea { .. }), "{refused}");
+            assert!(std::fs::read(&path).unwrap() == bytes);
+            std::fs::write(&path, &bytes[..bytes.len() - len]).unwrap();
+        }
+        // It is the parity still when some of the data are other ones, and when most of it is damaged.
+        let roots = 24;
+        append(&path, Params::builder(), Some(&fec(roots)), &Work::default()).unwrap();
+        let made = std::fs::read(&path).unwrap();
+        let parity = made.len() - blocks.div_ceil(255 - 24) * 24 * 4096;
+        for damage in [0..4000, BYTES - 4000..BYTES, parity + 1000..made.len()] {
+            let mut bytes = made.clone();
+            bytes[damage].iter_mut().for_each(|byte| *byte ^= 0x55);
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(append(&path, Params::builder(), None, &Work::default()).unwrap().replaced.is_some());
+        }
     }
 
     #[test]

@@ -28,11 +28,13 @@ mod matrix;
 mod overlay;
 mod parity;
 mod places;
+mod recognize;
 mod repair;
 mod round;
 mod search;
 mod together;
 
+pub(crate) use recognize::holds_parity;
 pub(crate) use repair::{MOST_FAILURES, repair};
 pub use repair::{Repair, RepairMode, WrongBlock};
 pub(crate) use together::create;

@@ -1,0 +1,36 @@
+//! Whether bytes are an image's parity.
+
+use std::collections::BTreeSet;
+
+use super::Image;
+use super::covered::What;
+use super::encode::{COLUMNS, Encoder};
+use crate::error::Result;
+
+/// So many codewords that are not zeros are no coincidence. The others may be wrong: the data may have been changed since.
+const ENOUGH: usize = 16;
+
+/// Whether the image's FEC area holds its parity, as far as the codewords of the first round, the last, and one between
+/// them tell.
+pub(crate) fn holds_parity(image: &Image<'_>) -> Result<bool> {
+    let encoder = Encoder::new(image);
+    let roots = encoder.code.roots();
+    let block = image.layout.params().hash_block_size().bytes();
+    let last = image.area.rounds.saturating_sub(1);
+    let mut scratch = encoder.scratch(COLUMNS);
+    let (mut right, mut all_right) = (0, true);
+    for round in BTreeSet::from([0, last / 2, last]) {
+        for start in (round * block..(round + 1) * block).step_by(COLUMNS) {
+            let columns = start..((round + 1) * block).min(start + COLUMNS as u64);
+            let computed = encoder.parity(&columns, What::All, &mut scratch)?;
+            let mut stored = vec![0; computed.len()];
+            image.fec.read_at(&mut stored, image.area.bytes.start + start * roots as u64)?;
+            all_right &= stored == computed;
+            let codewords = stored.chunks_exact(roots).zip(computed.chunks_exact(roots));
+            right += codewords
+                .filter(|(stored, computed)| stored == computed && computed.iter().any(|&byte| byte != 0))
+                .count();
+        }
+    }
+    Ok(all_right || right >= ENOUGH)
+}
