@@ -7,6 +7,7 @@ use dmverity::{Expected, HashAlgorithm, RootHash};
 
 use crate::arguments::{self, Arguments, Request};
 use crate::commands;
+use crate::escape::escaped;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
 use crate::report::{self, Report};
@@ -80,6 +81,8 @@ fn printed(action: Option<&str>, result: Result<Report>) -> Printed {
         Err(mut failure) => (failure.report.take().map(|report| *report).unwrap_or_default(), Some(failure)),
     };
     let json = report::json(action, &report, failure.as_ref());
-    let text = report.text + &report.warnings.join("\n") + &failure.as_ref().map(Failure::text).unwrap_or_default();
+    let text = report.text
+        + &report.warnings.iter().map(|warning| escaped(warning) + "\n").collect::<String>()
+        + &failure.as_ref().map(Failure::text).unwrap_or_default();
     Printed { text, json }
 }

@@ -70,10 +70,11 @@ pub(crate) const DICTIONARY: &[&str] = &[
     "sha512",
 ];
 
-/// No argument makes a panic, and whatever is to be said of it is valid JSON.
+/// No argument makes a panic, nothing of it moves a terminal's cursor, and whatever is to be said of it is valid JSON.
 pub fn command_line(data: &[u8]) {
     let mut words = vec![OsString::from("veritysetup")];
     words.extend(Input::new(data).words());
     let printed = fuzzing::command_line(&words);
     check_object(&printed.json);
+    assert!(!printed.text.chars().any(|each| each.is_control() && !matches!(each, '\n' | '\t')), "{:?}", printed.text);
 }
