@@ -113,11 +113,12 @@ fn parse_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
         Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    // The whole word, with a value or other short options.
+    // The whole word, with a value, or with other short options before it that have none.
     let is_it = |text: &&str| match option.strip_prefix('-') {
-        Some(letter) if !letter.starts_with('-') => {
-            text.starts_with('-') && !text.starts_with("--") && text[1..].contains(letter)
-        }
+        Some(letter) if letter.chars().count() == 1 && letter != "-" => text
+            .strip_prefix('-')
+            .and_then(|letters| letters.split_once(letter))
+            .is_some_and(|(before, _)| before.chars().all(|letter| "?Vqv".contains(letter))),
         _ => text.strip_prefix(&option).is_some_and(|value| value.starts_with('=')),
     };
     let mut given = arguments.iter().skip(1).filter_map(|argument| argument.to_str());

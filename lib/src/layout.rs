@@ -178,7 +178,8 @@ impl Layout {
         let data = (Area::Data, 0..self.params.data_bytes());
         let hash = (Area::Hash, self.hash_area());
         if shared.data_and_hash {
-            check_apart(&data, &hash)?;
+            // Also where there is no tree: an offset within the data is wrong for whatever follows.
+            check_apart(&data, &(hash.0, hash.1.start..hash.1.end.max(hash.1.start + 1)))?;
         }
         if let Some(area) = fec {
             if area.bytes.end > MAX_DEVICE_BYTES {
@@ -317,6 +318,13 @@ mod tests {
             "data area (up to byte 1228800) overlaps with hash area (from byte 0)"
         );
         assert!(overlap(Params::builder().hash_offset(1_228_800), data_and_hash).is_ok());
+        // One block has no tree, and its place still has to be after the data.
+        let one = |offset| {
+            let layout = layout(Params::builder().no_superblock().hash_offset(offset), 1).unwrap();
+            layout.check_overlaps(data_and_hash, None)
+        };
+        assert!(one(0).is_err());
+        assert!(one(4096).is_ok());
         // Without a superblock a tree starts at the block below its offset, here inside the data.
         let rounded_down =
             Params::builder().hash_block_size(BlockSize::new(65536).unwrap()).no_superblock().hash_offset(1_228_800);

@@ -388,6 +388,22 @@ fn images_that_are_shorter_than_they_say() {
     refused(&sandbox, &format!("open d v0 short {ROOT_HASH}"), 1, message);
 }
 
+/// Where no superblock says how large the data are, they can be the tree itself, whose root hash then proves it.
+#[test]
+fn areas_that_overlap_without_a_superblock() {
+    let sandbox = image();
+    sandbox.write("tree", &sandbox.read("h")[4096..8192]);
+    let message =
+        "Data area overlaps with hash area.\nhint: the data area ends at byte 4096, the hash area starts at byte 0.\n";
+    for command in ["verify tree ./tree", "table tree ./tree", "open tree v0 ./tree"] {
+        refused(&sandbox, &format!("{command} {ROOT_HASH} --salt=aa --no-superblock"), 1, message);
+    }
+    assert_eq!(
+        sandbox.reference(&["verify", "tree", "./tree", ROOT_HASH, "--salt=aa", "--no-superblock"]).code,
+        Some(1)
+    );
+}
+
 #[test]
 fn images_that_do_not_match() {
     let sandbox = image();
@@ -503,6 +519,7 @@ fn command_lines_that_mean_nothing() {
     // The word as it was given.
     misused(&sandbox, "format d new --Salt=aa", "--Salt=aa: unknown option\n");
     misused(&sandbox, "format d new -vx", "-vx: unknown option\n");
+    misused(&sandbox, "format d new -saa -=", "-=: unknown option\n");
     misused(&sandbox, "format d new -s", "-s: missing argument\n");
     misused(&sandbox, "format d new -vs", "-vs: missing argument\n");
     for (option, text, most) in [

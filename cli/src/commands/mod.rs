@@ -21,8 +21,9 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use dmverity::layout::SharedDevices;
 use dmverity::table::{OnCorruption, OnError, TableOptions};
-use dmverity::{HashAlgorithm, Params, RootHash};
+use dmverity::{HashAlgorithm, Layout, Params, RootHash};
 
 use self::expect::Expectation;
 use crate::arguments::Arguments;
@@ -92,7 +93,11 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
     let root_hash = root_hash_text(arguments, index)?;
     let expectation = Expectation::of(arguments)?;
     let params = if arguments.flag("no-superblock") {
-        arguments.params()?.build(data, dmverity::device_size(data)?)?
+        let params = arguments.params()?.build(data, dmverity::device_size(data)?)?;
+        // A tree over its own blocks has a root hash, too: with one of them it is that block's digest.
+        let shared = SharedDevices { data_and_hash: dmverity::is_same_device(data, hash), ..SharedDevices::default() };
+        Layout::new(&params)?.check_overlaps(shared, None)?;
+        params
     } else {
         dmverity::load(hash, arguments.hash_offset_on(hash)?, arguments.fec()?)?
     };
