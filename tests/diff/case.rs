@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use fastrand::Rng;
 
-use crate::image::{Image, UUID};
+use crate::image::{FecPlace, Image, UUID};
 use crate::words::{self, FLAGS, ROOT, VALUED, Word};
 
 /// What a command is meant to be, before anything is done to it.
@@ -68,13 +68,29 @@ pub(crate) enum RootHashFile {
 }
 
 impl Case {
+    /// All that is not in the command lines.
+    pub(crate) fn described(&self) -> String {
+        let Self { seed, number, image, is_made, damage, root_hash_file, as_nobody, .. } = self;
+        format!(
+            "seed {seed}, case {number}: {image:?}\nmade first: {is_made}, damage: {damage:?}, root hash file: \
+             {root_hash_file:?}, as nobody: {as_nobody}\n"
+        )
+    }
+
+    /// How to see it again.
+    pub(crate) fn again(&self) -> String {
+        format!("again: make diff SEED={} CASE={}\n", self.seed, self.number)
+    }
+
     /// How many reasons there may be to refuse a command.
     pub(crate) fn faults(&self, step: &Step) -> usize {
         // There may be no device-mapper, and the name may be no good; who is nobody may neither read nor write.
         let kernel = if matches!(step.kind, Kind::Open | Kind::Close | Kind::Status) { 2 } else { 0 };
         let nobody = if self.as_nobody { 2 } else { 0 };
         let file = usize::from(self.root_hash_file != RootHashFile::Digits);
-        kernel + nobody + file + self.damage.len() + step.changes as usize
+        // The reference fails where there is nothing yet before the FEC area.
+        let fec = usize::from(matches!(self.image.fec, Some((FecPlace::OnHash | FecPlace::OnData, ..))));
+        kernel + nobody + file + fec + self.damage.len() + step.changes as usize
     }
 
     pub(crate) fn new(seed: u64, number: u64) -> Self {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use dmverity_tests::vectors::painted;
 
-use crate::case::{Case, Damage, Kind, RootHashFile};
+use crate::case::{Case, Damage, Kind, RootHashFile, Step};
 use crate::differences::DIFFERENCES;
 use crate::image::Image;
-use crate::sandbox::{End, Entry, Outcome, Sandbox, Snapshot};
+use crate::sandbox::{End, Entry, Outcome, Sandbox, Snapshot, has_device_mapper, is_root, loop_devices};
 use crate::words;
 
 /// The two tools.
@@ -45,71 +45,57 @@ pub(crate) struct Report {
 
 pub(crate) fn compare(case: &Case, tools: &Tools, directory: &Path) -> Report {
     let [ours, theirs] = ["ours", "theirs"].map(|name| Sandbox::new(&directory.join(name)));
-    let root = set_up(case, tools, &ours, &theirs);
-    let mut root = root.unwrap_or_else(|| "0".repeat(64));
+    let mut root = set_up(case, tools, &ours, &theirs).unwrap_or_else(|| "0".repeat(64));
     let mut report = Report::default();
     let mut before = ours.snapshot();
     let mut said = String::new();
-    // Then what the others look for may not be there.
-    let mut has_failed = false;
+    // What earlier commands did not make is not there for the others.
+    let mut earlier = 0;
     for step in &case.steps {
-        let run = |sandbox: &Sandbox, program: &Path| {
-            let here = sandbox.path().to_str().expect("a temporary directory's name");
-            sandbox.fill_fifo(root.as_bytes());
-            sandbox.run(program, &words::filled(&step.arguments, &root, here), case.as_nobody)
-        };
         let arguments = words::filled(&step.arguments, &root, "HERE");
+        writeln!(said, "$ {}", words::quoted(&arguments)).expect("a String takes everything");
         if let Some(fifo) = before.get_mut(OsStr::new("fifo")) {
             fifo.content = Arc::new(vec![(0, root.clone().into_bytes())]);
         }
-        let (ours, theirs) = (run(&ours, &tools.ours), run(&theirs, &tools.theirs));
-        report.commands.push((step.kind, theirs.end == End::Code(0)));
-        writeln!(said, "$ {}", words::quoted(&arguments)).expect("a String takes everything");
+        let [ours, theirs] = [(&ours, &tools.ours), (&theirs, &tools.theirs)]
+            .map(|(sandbox, program)| run(case, step, &root, sandbox, program));
+        let is_taken = theirs.end == End::Code(0);
+        report.commands.push((step.kind, is_taken));
         let is_together = ours.files == theirs.files && ours.end == theirs.end;
-        let next = ours.files.clone();
-        let failed = theirs.end != End::Code(0);
+        let after = ours.files.clone();
         if let Some(made) = theirs.stdout.iter().find_map(|line| line.strip_prefix("Root hash:")) {
             made.trim().clone_into(&mut root);
         }
         let show = format!("ours: {}theirs: {}", shown(&ours), shown(&theirs));
-        let mut comparison = Comparison {
-            kind: step.kind,
-            arguments: &arguments,
-            faults: case.faults(step) + usize::from(has_failed),
-            before: &before,
-            ours,
-            theirs,
-        };
-        for (index, difference) in DIFFERENCES.iter().enumerate() {
-            if difference.take.is_some_and(|take| take(&mut comparison)) {
-                report.met.push(index);
-            }
+        let faults = case.faults(step) + earlier;
+        let mut comparison =
+            Comparison { kind: step.kind, arguments: &arguments, faults, before: &before, ours, theirs };
+        report.met.extend(comparison.take_what_is_meant());
+        let mut left = comparison.left();
+        for file in loop_devices(directory) {
+            writeln!(left, "  a loop device holds {}", file.display()).expect("a String takes everything");
         }
-        let left = comparison.left();
         if !left.is_empty() {
-            report.unexplained = Some(format!(
-                "seed {}, case {}: {:?}\nmade first: {}, damage: {:?}, root hash file: {:?}, as nobody: {}\n\
-                 {said}{show}differs:\n{left}again: make diff SEED={} CASE={}\n",
-                case.seed,
-                case.number,
-                case.image,
-                case.is_made,
-                case.damage,
-                case.root_hash_file,
-                case.as_nobody,
-                case.seed,
-                case.number,
-            ));
-            break;
+            report.unexplained = Some(format!("{}{said}{show}differs:\n{left}{}", case.described(), case.again()));
         }
         // What follows would be run on different images.
-        if !is_together {
+        if !is_together || report.unexplained.is_some() {
             break;
         }
-        before = next;
-        has_failed |= failed;
+        before = after;
+        earlier += step.changes as usize + usize::from(!is_taken);
     }
     report
+}
+
+fn run(case: &Case, step: &Step, root: &str, sandbox: &Sandbox, program: &Path) -> Outcome {
+    const OPENS: [&str; 5] = ["open", "create", "close", "remove", "status"];
+    let here = sandbox.path().to_str().expect("a temporary directory's name");
+    let arguments = words::filled(&step.arguments, root, here);
+    let opens = arguments.iter().any(|argument| OPENS.iter().any(|action| argument == action));
+    let as_nobody = is_root() && (case.as_nobody || (opens && has_device_mapper()));
+    sandbox.fill_fifo(root.as_bytes());
+    sandbox.run(program, &arguments, as_nobody)
 }
 
 /// Fills both sandboxes alike. Returns the root hash, if there is an image.
@@ -199,17 +185,28 @@ fn apply(damage: &Damage, image: &Image, number: u64, files: &mut BTreeMap<&str,
 }
 
 impl Comparison<'_> {
+    /// Takes away all that the table explains, and returns which of its rows did.
+    fn take_what_is_meant(&mut self) -> Vec<usize> {
+        let mut met = Vec::new();
+        for (index, difference) in DIFFERENCES.iter().enumerate() {
+            if difference.take.is_some_and(|take| take(self)) {
+                met.push(index);
+            }
+        }
+        met
+    }
+
     /// Whether an option was given, as far as its spelling shows it.
     pub(crate) fn has(&self, option: &str) -> bool {
         self.arguments.iter().any(|argument| value_of(argument, option).is_some())
     }
 
     /// The value of a long option that was given last.
-    pub(crate) fn value(&self, option: &str) -> Option<&str> {
+    pub(crate) fn value(&self, option: &str) -> Option<OsString> {
         let index = self.arguments.iter().rposition(|argument| value_of(argument, option).is_some())?;
-        match value_of(&self.arguments[index], option) {
-            Some("") => self.arguments.get(index + 1)?.to_str(),
-            joined => joined.and_then(|value| value.strip_prefix('=')),
+        match value_of(&self.arguments[index], option)? {
+            b"" => self.arguments.get(index + 1).cloned(),
+            joined => Some(OsStr::from_bytes(&joined[1..]).to_owned()),
         }
     }
 
@@ -246,8 +243,9 @@ impl Comparison<'_> {
 }
 
 /// What follows an option's name.
-fn value_of<'a>(argument: &'a OsStr, option: &str) -> Option<&'a str> {
-    argument.to_str()?.strip_prefix(option).filter(|rest| rest.is_empty() || rest.starts_with('='))
+fn value_of<'a>(argument: &'a OsStr, option: &str) -> Option<&'a [u8]> {
+    let rest = argument.as_bytes().strip_prefix(option.as_bytes())?;
+    (rest.is_empty() || rest.starts_with(b"=")).then_some(rest)
 }
 
 fn entry(entry: Option<&Entry>, other: Option<&Entry>) -> String {

@@ -96,6 +96,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         Meant("A FEC device that is no device is exit status 4, as with any other device."),
         refusals::fec_device,
     ),
+    row("FEC device that is to blame", Said, refusals::only_fec_device),
     row(
         "FEC is looked at when it is needed",
         Meant(".Cm verify\nlooks at the FEC device only if something is wrong, or with\n.Fl -strict ."),
@@ -137,6 +138,11 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         ),
         refusals::bounds,
     ),
+    row(
+        "links",
+        Meant("Data, hash and FEC device are known to be one device also by other names of it."),
+        files::links,
+    ),
     row("existing root hash file", NotYet, files::root_hash_file),
     row("more in the root hash file", NotYet, refusals::root_hash_file),
     row("root hash file that cannot be written", NotYet, refusals::unwritable_root_hash_file),
@@ -145,6 +151,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     row("path of a mapping", NotYet, refusals::mapping_path),
     row("gap before the tree", NotYet, files::gap),
     row("FEC size of a shared file", NotYet, text::shared_fec_size),
+    row("sizes of areas that overlap", Said, text::sizes_of_overlapping_areas),
     row("algorithm as it is written", NotYet, text::algorithm_name),
     row("length for one data block", NotYet, files::length),
     row(

@@ -34,6 +34,7 @@ const ALGORITHMS: &[&str] = &[
 pub(crate) enum FecPlace {
     Own,
     OnHash,
+    OnData,
 }
 
 /// Good parameters.
@@ -94,9 +95,17 @@ impl Image {
         };
         if has_fec {
             let roots = [2, 2, 3, 8, 24][rng.usize(..5)];
-            let on_hash = rng.u32(..3) == 0;
-            let offset = if on_hash { image.hash_end() + data_block_size * rng.u64(..2) } else { 4096 * rng.u64(..2) };
-            image.fec = Some((if on_hash { FecPlace::OnHash } else { FecPlace::Own }, roots, offset));
+            let place = match rng.u32(..6) {
+                0 | 1 => FecPlace::OnHash,
+                2 if !one_device => FecPlace::OnData,
+                _ => FecPlace::Own,
+            };
+            let offset = match place {
+                FecPlace::OnHash => image.hash_end() + data_block_size * rng.u64(..2),
+                FecPlace::OnData => (data_bytes + image.tail).next_multiple_of(512) + 512 * rng.u64(..2),
+                FecPlace::Own => 4096 * rng.u64(..2),
+            };
+            image.fec = Some((place, roots, offset));
         }
         image
     }
@@ -155,7 +164,8 @@ impl Image {
         add("data-block-size", self.data_block_size.to_string(), "4096");
         add("hash-block-size", self.hash_block_size.to_string(), "4096");
         add("hash-offset", self.hash_offset.to_string(), "0");
-        if self.one_device || self.tail > 0 {
+        let has_more = matches!(self.fec, Some((FecPlace::OnData, ..)));
+        if self.one_device || self.tail > 0 || has_more {
             words.push(Word::option("data-blocks", self.data_blocks.to_string()));
         }
         if !self.superblock {
@@ -167,7 +177,12 @@ impl Image {
 
     fn add_fec(&self, words: &mut Vec<Word>) {
         let Some((place, roots, offset)) = self.fec else { return };
-        words.push(Word::option("fec-device", if place == FecPlace::Own { "f" } else { self.hash_device() }));
+        let device = match place {
+            FecPlace::Own => "f",
+            FecPlace::OnHash => self.hash_device(),
+            FecPlace::OnData => "d",
+        };
+        words.push(Word::option("fec-device", device));
         if roots != 2 {
             words.push(Word::option("fec-roots", roots.to_string()));
         }

@@ -102,6 +102,8 @@ impl Sandbox {
         fs::write(path("small"), [7; 100]).expect("a new file");
         fs::write(path("tail"), vec![9; 50_001]).expect("a new file");
         fs::write(path("with blank"), vec![3; 40_960]).expect("a new file");
+        fs::write(path("locked"), vec![5; 8192]).expect("a new file");
+        fs::set_permissions(path("locked"), Permissions::from_mode(0o600)).expect("it is ours");
         File::create_new(path("sparse")).and_then(|file| file.set_len(SPARSE_BYTES)).expect("a new file");
         Self { directory: directory.to_owned(), fifo: fifo.expect("its owner may") }
     }
@@ -217,6 +219,24 @@ fn stretches(path: &Path, length: u64) -> Vec<(u64, Vec<u8>)> {
         offset = end;
     }
     found
+}
+
+/// The loop devices that are still attached to something here.
+pub(crate) fn loop_devices(directory: &Path) -> Vec<PathBuf> {
+    let Ok(devices) = fs::read_dir("/sys/block") else { return Vec::new() };
+    let files = devices.filter_map(|device| fs::read_to_string(device.ok()?.path().join("loop/backing_file")).ok());
+    files.map(|file| PathBuf::from(file.trim_end())).filter(|file| file.starts_with(directory)).collect()
+}
+
+/// Whether a command can open anything here. Nothing is to be opened by accident.
+pub(crate) fn has_device_mapper() -> bool {
+    // The node may be there all the same.
+    fs::read_to_string("/proc/misc").is_ok_and(|devices| devices.contains("device-mapper"))
+}
+
+/// Whether a command can be run as another user.
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
 }
 
 fn finish(command: &mut Command) -> (End, Vec<u8>, Vec<u8>) {

@@ -166,6 +166,16 @@ fn number(rng: &mut Rng) -> OsString {
     }
 }
 
+/// Not so many that a version of the reference fills the memory with what it thinks that the tree needs.
+fn blocks(rng: &mut Rng) -> OsString {
+    let text = number(rng);
+    let is_dangerous = text
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .is_some_and(|blocks: u64| (1 << 20..1 << 40).contains(&blocks));
+    if is_dangerous { "1099511627776".into() } else { text }
+}
+
 fn size(rng: &mut Rng) -> OsString {
     const SIZES: &[&str] = &[
         "0",
@@ -335,6 +345,7 @@ pub(crate) fn path(rng: &mut Rng) -> OsString {
         "nodes/zero",
         "@HERE@/h",
         "@HERE@/new",
+        "locked",
         "old-d",
     ];
     match rng.u32(..60) {
@@ -366,7 +377,7 @@ pub(crate) type Value = fn(&mut Rng) -> OsString;
 pub(crate) const VALUED: &[(&str, Value)] = &[
     ("data-block-size", size),
     ("hash-block-size", size),
-    ("data-blocks", number),
+    ("data-blocks", blocks),
     ("hash-offset", offset),
     ("fec-offset", offset),
     ("fec-roots", fec_roots),

@@ -1,10 +1,11 @@
 //! What is written that differs.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use super::refusals::{is_refused, says};
+use super::text::remove;
 use crate::case::Kind;
 use crate::compare::Comparison;
 use crate::sandbox::End;
@@ -22,50 +23,74 @@ impl Comparison<'_> {
     }
 }
 
-/// A refused command changes nothing; the reference leaves what it had begun.
+/// A refused command changes nothing and prints nothing; the reference leaves what it had begun.
 pub(super) fn refused(comparison: &mut Comparison<'_>) -> bool {
     let (ours, theirs) = (&comparison.ours, &mut comparison.theirs);
-    let is_explained =
-        is_refused(ours) && is_refused(theirs) && ours.files == *comparison.before && ours.files != theirs.files;
-    if is_explained {
+    if !is_refused(ours) || !is_refused(theirs) || ours.files != *comparison.before {
+        return false;
+    }
+    let has_printed = ours.stdout.iter().all(|line| line.starts_with("Command failed"))
+        && remove(&mut theirs.stdout, |line| !line.starts_with("Command failed"));
+    let has_changed = ours.files != theirs.files;
+    if has_changed {
         theirs.files = ours.files.clone();
     }
-    is_explained
+    has_changed || has_printed
 }
 
-/// `format` replaces the root hash file, the reference writes into it.
-pub(super) fn root_hash_file(comparison: &mut Comparison<'_>) -> bool {
-    let Some(name) = comparison.value("--root-hash-file") else { return false };
-    let name = name.trim_start_matches("HERE/").trim_start_matches("./").trim_start_matches("dir/../");
-    // Where other names lead to the same file, they differ, too.
-    let same: &[&str] = match name {
+/// All names of the file that an option names.
+fn names(comparison: &Comparison<'_>, option: &str) -> Vec<OsString> {
+    let Some(name) = comparison.value(option) else { return Vec::new() };
+    let name = match name.to_str() {
+        None => return vec![name],
+        Some(name) => name.trim_start_matches("HERE/").trim_start_matches("./").trim_start_matches("dir/../"),
+    };
+    let names: &[&str] = match name {
         "d" | "hard-d" | "link-d" => &["d", "hard-d", "link-d"],
         "h" | "hard-h" | "link-h" => &["h", "hard-h", "link-h"],
         "dangling" => &["dangling", "nowhere"],
         name => &[name],
     };
+    names.iter().map(OsString::from).collect()
+}
+
+/// `format` replaces the root hash file, the reference writes into it.
+pub(super) fn root_hash_file(comparison: &mut Comparison<'_>) -> bool {
+    const REFUSED: &str = "Cannot create root hash file ";
+    let names = names(comparison, "--root-hash-file");
     let differ = comparison.different_files();
-    let is_explained = comparison.both_took_it()
-        && comparison.ours.stdout == comparison.theirs.stdout
+    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+    let is_taken = comparison.both_took_it() && ours.stdout == theirs.stdout;
+    let is_explained = (is_taken || (ours.end == End::Code(0) && is_refused(theirs) && says(theirs, REFUSED)))
         && !differ.is_empty()
-        && differ.iter().all(|file| same.iter().any(|name| file == *name));
+        && differ.iter().all(|file| names.contains(file));
     comparison.take_if(is_explained)
 }
 
 /// An image of one data block has no tree. The reference then cannot put the superblock anywhere but to the start of a
-/// file, and leaves the parity's file empty.
+/// file, and writes no parity.
 pub(super) fn one_data_block(comparison: &mut Comparison<'_>) -> bool {
     let has_one = comparison.ours.stdout.iter().any(|line| line.starts_with("Hash blocks:") && line.ends_with("\t0"));
     let is_explained = if comparison.both_took_it() {
-        // It writes no parity then, into whatever file.
-        let name = OsStr::new(comparison.value("--fec-device").unwrap_or_default());
-        let [theirs, before] = [&comparison.theirs.files, comparison.before].map(|files| files.get(name));
-        let writes_nothing = theirs == before || theirs.is_some_and(|file| file.bytes == 0);
+        let names = names(comparison, "--fec-device");
         let differ = comparison.different_files();
-        has_one && writes_nothing && differ.len() == 1 && differ.contains(name)
+        has_one && !differ.is_empty() && differ.iter().all(|file| names.contains(file))
     } else {
         has_one && is_refused(&comparison.theirs) && says(&comparison.theirs, "Error during update of verity header ")
     };
+    comparison.take_if(is_explained)
+}
+
+/// Ours knows a device by what it is, whatever leads to it.
+pub(super) fn links(comparison: &mut Comparison<'_>) -> bool {
+    let is_overlap = |line: &String| line.contains(" area overlaps with ");
+    let is_link = |name: &OsString| name.to_str().is_some_and(|name| name.contains('-') || name.contains('/'));
+    let names = comparison.arguments.iter().chain(&comparison.value("--fec-device")).any(is_link);
+    let is_explained = comparison.ours.end == End::Code(1)
+        && comparison.ours.files == *comparison.before
+        && comparison.ours.stderr.iter().any(is_overlap)
+        && comparison.theirs.end == End::Code(0)
+        && names;
     comparison.take_if(is_explained)
 }
 

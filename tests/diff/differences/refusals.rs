@@ -106,19 +106,40 @@ pub(super) fn numbers(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// What ours refuses because no image can have it.
+type Shows = fn(&Comparison<'_>) -> bool;
+
+/// What ours refuses because no image can have it, and what of the command shows that.
+const BOUNDS: &[(&str, Shows)] = &[
+    ("VERITY header corrupted.", |_| true),
+    ("Unsupported VERITY FEC offset.", |comparison| !comparison.has("--fec-device") || has_huge_number(comparison)),
+    ("Unsupported VERITY hash offset.", has_huge_number),
+    ("Invalid salt string specified.", |comparison| comparison.arguments.iter().any(|text| text.len() > 512)),
+    ("Invalid number of parity bytes.", |comparison| comparison.has("--fec-roots")),
+    ("Block sizes must match for FEC.", |comparison| comparison.has("--fec-device")),
+];
+
+/// Not even the largest file has so many bytes.
+fn has_huge_number(comparison: &Comparison<'_>) -> bool {
+    comparison.numbers().any(|text| text.parse().is_ok_and(|number: u64| number >= 1 << 63))
+}
+
 pub(super) fn bounds(comparison: &mut Comparison<'_>) -> bool {
-    const BOUNDS: &[&str] = &[
-        "VERITY header corrupted.",
-        "Unsupported VERITY FEC offset.",
-        "Unsupported VERITY hash offset.",
-        "Invalid salt string specified.",
-        "Invalid number of parity bytes.",
-        "Block sizes must match for FEC.",
-    ];
-    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
     let is_explained = comparison.is_refused()
-        && BOUNDS.iter().any(|start| says(ours, start) && (!says(theirs, start) || theirs.end == End::Code(0)));
+        && BOUNDS.iter().any(|(start, shows)| {
+            let (ours, theirs) = (&comparison.ours, &comparison.theirs);
+            says(ours, start) && (!says(theirs, start) || theirs.end == End::Code(0)) && shows(comparison)
+        });
+    comparison.take_if(is_explained)
+}
+
+/// The reference goes on to say that the hash device is no good.
+pub(super) fn only_fec_device(comparison: &mut Comparison<'_>) -> bool {
+    let (ours, theirs) = (&comparison.ours.stderr, &comparison.theirs.stderr);
+    let is_more = |line: &String| line.starts_with("Device ") && line.ends_with(" is not a valid VERITY device.");
+    let is_explained = comparison.has("--fec-device")
+        && comparison.is_refused()
+        && comparison.ours.end == comparison.theirs.end
+        && theirs.split_last().is_some_and(|(last, others)| is_more(last) && others == ours);
     comparison.take_if(is_explained)
 }
 
@@ -210,9 +231,11 @@ const FAULTS: &[&str] = &[
 /// Where more than one thing is wrong, another one is named, since other things are looked at first.
 pub(super) fn order(comparison: &mut Comparison<'_>) -> bool {
     let [one, other] = [&comparison.ours, &comparison.theirs].map(fault);
+    // Of these the reference has one that does not make it fail.
+    let theirs_failed = is_refused(&comparison.theirs) || says(&comparison.theirs, "Cannot read root hash file ");
     let is_explained = comparison.faults > 1
         && comparison.is_refused()
-        && is_refused(&comparison.theirs)
+        && theirs_failed
         && one.is_some()
         && other.is_some()
         && one != other;
@@ -228,40 +251,52 @@ fn fault(outcome: &Outcome) -> Option<(usize, &str)> {
     Some((kind, if is_named { line.rsplit(' ').next().unwrap_or_default() } else { "" }))
 }
 
-/// Other words, or another exit code, for one fault: how ours says it, and how the reference.
+/// Other words, or another exit code, for one fault: how ours says it, and how the reference. An asterisk stands for a
+/// name.
 const WORDS: &[(&str, &str)] = &[
     // A root hash file.
-    ("Invalid root hash string specified.", "Invalid root hash file "),
-    ("Invalid root hash file ", "Invalid root hash string specified."),
-    ("Cannot read root hash file ", "Cannot read root hash file "),
-    ("Cannot read root hash file ", "Invalid root hash file "),
+    ("Invalid root hash string specified.", "Invalid root hash file *"),
+    ("Invalid root hash file *", "Invalid root hash string specified."),
+    ("Cannot read root hash file *", "Cannot read root hash file *"),
+    ("Cannot read root hash file *", "Invalid root hash file *"),
     // A file that is too short: how long it is comes before what is in it.
-    ("Device ", "Input/output error while creating hash area."),
-    ("Device ", "Verification of data area failed."),
-    ("Device ", "Hash area overflow."),
-    ("Device ", "Header detected but device "),
-    ("Device ", "Data area overlaps with hash area."),
-    ("Device ", "Failed to read RS block "),
-    ("Verification of data area failed.", "Header detected but device "),
-    ("Verification of data area failed.", "Verification failed at position "),
-    // A file that cannot be written to.
-    ("Device ", "Cannot create hash image "),
-    ("Device ", "Cannot create FEC image "),
-    ("Device ", "Cannot open device "),
-    ("Device /proc/version ", "Failed to write parity for "),
-    // What is no device, or a file that does not tell its length.
-    ("Device sock is not compatible.", "Device sock does not exist or access denied."),
-    ("Device /proc/version ", "Device /proc/version is not a valid VERITY device."),
-    // A FEC device of dump is no fault of the hash device.
-    ("Device ", "Device "),
+    ("Device * is too small.", "Input/output error while creating hash area."),
+    ("Device * is too small.", "Verification of data area failed."),
+    ("Device * is too small.", "Hash area overflow."),
+    ("Device * is too small.", "Header detected but device * is too small."),
+    ("Device * is too small.", "Data area overlaps with hash area."),
+    ("Device * is too small.", "Hash area overlaps with FEC area."),
+    ("Device * is too small.", "Data area overlaps with FEC area."),
+    ("Device * does not exist or access denied.", "Hash area overlaps with FEC area."),
+    ("Device * is too small.", "Cannot grow *"),
+    ("Device /proc/version does not exist or access denied.", "Cannot grow *"),
+    ("Device * does not exist or access denied.", "Header detected but device * is too small."),
+    ("Hash area overlaps with FEC area.", "Cannot create FEC image * for writing."),
+    ("Verification of data area failed.", "Cannot grow *"),
+    ("Verification of data area failed.", "Data area overlaps with hash area."),
+    ("Verification of data area failed.", "Header detected but device * is too small."),
+    ("Verification of data area failed.", "Verification failed at position *"),
+    // A file that cannot be read, or written to.
+    ("Device * does not exist or access denied.", "Cannot create hash image * for writing."),
+    ("Device * does not exist or access denied.", "Cannot create FEC image * for writing."),
+    ("Device * does not exist or access denied.", "Cannot open device *"),
+    ("Device * does not exist or access denied.", "Failed to read RS block *"),
+    ("Device /proc/version does not exist or access denied.", "Failed to write parity for *"),
+    ("Device /proc/version does not exist or access denied.", "Device /proc/version is not a valid VERITY device."),
+    // What is no device.
+    ("Device * is not compatible.", "Device sock does not exist or access denied."),
     // Numbers have no sign.
-    ("Unsupported VERITY version ", "Unsupported VERITY version "),
-    ("Unsupported VERITY hash type ", "Unsupported VERITY hash type "),
-    ("Block sizes must match for FEC.", "Verification "),
-    ("veritysetup: open: requires ", "veritysetup: Unknown action."),
+    ("Unsupported VERITY version *", "Unsupported VERITY version *"),
+    ("Unsupported VERITY hash type *", "Unsupported VERITY hash type *"),
+    ("Block sizes must match for FEC.", "Verification *"),
+    ("veritysetup: open: requires *", "veritysetup: Unknown action."),
 ];
 
 pub(super) fn words(comparison: &mut Comparison<'_>) -> bool {
+    let says = |outcome: &Outcome, pattern: &str| {
+        let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+        outcome.stderr.iter().any(|line| line.starts_with(start) && line.ends_with(end))
+    };
     let (ours, theirs) = (&comparison.ours, &comparison.theirs);
     let is_explained = comparison.is_refused()
         && comparison.differs()
