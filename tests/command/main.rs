@@ -5,6 +5,7 @@ mod append;
 mod bad_input;
 mod behaviour;
 mod completions;
+mod dependencies;
 mod exhausted;
 mod expected;
 mod fec;
