@@ -16,6 +16,16 @@ BASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || g
 
 SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
 
+# Tools that are built once, into target/tools.
+TOOLS = $(CURDIR)/target/tools/bin
+tool = [ -x $(TOOLS)/$(1) ] || { \
+	echo "Installing $(1) into target/tools, which takes some minutes once and needs the network"; \
+	$(CARGO) install --root target/tools --locked $(1); }
+
+# Unit tests that make no system call but what a test itself does.
+UNITS_WITHOUT_FILES = superblock:: params:: layout:: table:: boot:: cmdline:: units:: plan:: seed:: hash::lanes fec::code \
+	fec::field fec::matrix fec::lanes fec::places dm::diagnose dm::name dm::kmsg
+
 # Where `make install` puts things. DESTDIR stands before all of it, and nothing that is installed contains it.
 PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
@@ -61,7 +71,7 @@ FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +ni
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
 .PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff diff-manual fuzz \
-	bench bench-chart bench-instructions bench-tasklet vectors semver fmt clean
+	bench bench-chart bench-instructions bench-tasklet vectors semver deny coverage mutants miri sanitize soak fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -227,6 +237,54 @@ semver: ## Check that the library's API breaks nobody since the newest release: 
 		echo "Installing cargo-semver-checks into target/tools, which takes some minutes"; \
 		$(CARGO) install --root target/tools --locked cargo-semver-checks; }
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) semver-checks -p dmverity --baseline-rev $(BASE)
+
+# The same rules without the tool, which takes minutes to build, are a test of the command's suite (dependencies.rs).
+deny: ## Check licences, sources, versions and advisories of the dependencies
+	tests/setup.sh build
+	@$(call tool,cargo-deny)
+	$(TOOLS)/cargo-deny --locked check licenses bans sources
+	@if $(TOOLS)/cargo-deny --locked fetch db; then \
+		$(TOOLS)/cargo-deny --locked check --disable-fetch advisories; \
+	else echo "Advisories were not looked for: their database cannot be fetched here"; fi
+
+coverage: ## Show which lines of the library run in tests without a kernel: make coverage LEAST=95
+	tests/setup.sh build test
+	@$(call tool,cargo-llvm-cov)
+	PATH="$(TOOLS):$$PATH" LEAST=$(or $(LEAST),95) tests/coverage.sh
+
+# Without debugging information a changed library is built again in seconds. The exit status is 2 when something survived.
+mutants: ## Change the library line by line, and see whether its tests notice: make mutants FILES="lib/src/table.rs"
+	tests/setup.sh build
+	@$(call tool,cargo-mutants)
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 CARGO_INCREMENTAL=1 $(TOOLS)/cargo-mutants mutants \
+		-p dmverity --output target --timeout $(or $(TIMEOUT),60) $(foreach file,$(FILES),-f '$(file)') $(OPTIONS)
+
+# What needs no system call, on this machine and on one whose numbers begin with the other byte.
+miri: ## Interpret the library's unit tests, looking for undefined behaviour: make miri MIRI_TARGETS=s390x-unknown-linux-gnu
+	@$(CARGO) +nightly miri --version || { echo "Miri is missing: rustup +nightly component add miri rust-src" >&2; exit 1; }
+	set -e; for target in $(or $(MIRI_TARGETS),$(TARGET) s390x-unknown-linux-gnu); do \
+		MIRIFLAGS="-Zmiri-disable-isolation" $(CARGO) +nightly miri test --locked -p dmverity --lib \
+			--target $$target --target-dir target/miri -- $(UNITS_WITHOUT_FILES); \
+	done
+
+# valgrind shows the library a processor without AVX-512 and the SHA extensions, whose leaves only the address sanitizer sees.
+sanitize: ## Run the library's unit tests under AddressSanitizer, and its SIMD leaves under valgrind
+	tests/setup.sh build bench
+	@$(CARGO) +nightly --version || { echo "AddressSanitizer needs: rustup toolchain install nightly" >&2; exit 1; }
+	RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test --locked -p dmverity --lib --target $(TARGET) \
+		--target-dir target/sanitize
+	CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUNNER="valgrind --quiet --error-exitcode=9" \
+		$(CARGO) test --locked -p dmverity --lib -- lanes
+
+soak: ## Open, damage, repair, close and kill for long, on real kernels: make soak MINUTES=10 KERNELS="6.1 7" NODES=udev
+	tests/setup.sh build test
+	$(MAKE) static
+	mkdir -p target/soak
+	echo "rounds=$(or $(ROUNDS),$(if $(MINUTES),1000000,1000)) minutes=$(or $(MINUTES),600)" >target/soak/how
+	set -e; for kernel in $(or $(KERNELS),6.1 7); do \
+		$(CARGO) run --quiet --locked -p dmverity-tests --bin vm -- run --kernel $$kernel $(if $(filter udev,$(NODES)),--udev) \
+			--timeout $$((($(or $(MINUTES),600) + 30) * 60)) --script tests/soak/guest.sh --file target/soak/how:/etc/soak; \
+	done
 
 fmt: ## Format the source
 	$(CARGO) fmt --all

@@ -9,6 +9,8 @@ set -eu
 . /etc/soak
 workers=8 blocks=64
 
+mkdir -p /run/vm
+baseline
 cd "$(mktemp -d)"
 end=$(($(cut -d . -f 1 /proc/uptime) + minutes * 60))
 # Where udev makes the nodes, a killed command leaves the semaphore that it would have removed: no signal could be caught.
@@ -24,7 +26,7 @@ killed() {
     victim=$!
     sleep "$after"
     ! kill -$kill_with $victim 2>/dev/null || killed=$((killed + 1))
-    wait $victim || :
+    wait $victim 2>/dev/null || :
 }
 
 # forget NAME: closes it, whatever a killed command left of it.
@@ -85,10 +87,14 @@ worker() {
 work() {
     rm -f done*
     for number in $(seq $workers); do
-        (worker "$number" "$1") >&2 &
+        # The shell has a line for each command that was killed.
+        (worker "$number" "$1" 2>"said$number") >&2 &
     done
     wait
-    [ "$(ls done* | wc -l)" = $workers ] || fail "a worker did not finish"
+    [ "$(ls done* | wc -l)" = $workers ] || {
+        tail -n 5 said*
+        fail "a worker did not finish"
+    } >&2
     cat done* | awk '{ rounds += $1; killed += $2 } END { print rounds " rounds, " killed " killed" }'
 }
 

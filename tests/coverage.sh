@@ -1,0 +1,50 @@
+#!/bin/sh
+# Which lines of the library are run by tests that need no kernel of their own: `make coverage`. Prints a table, and fails
+# where less is run than has to be.
+set -eu
+cd "$(dirname "$0")/.."
+# At least so much of the library, in percent of its lines...
+least=${LEAST:-95}
+# ...without the files that are nothing but requests to device-mapper, the loop driver and udev. They are run in the test
+# machines (`cargo test -p dmverity-tests --test vm`), and are in the table that is printed last.
+kernel='lib/src/(dm/(activate|control|deactivate|kmsg|lock|node|scratch|signals|status|udev|backing)|loopdev|keyring)[.]rs'
+others='(^|/)(cli|tests|fuzz)/|[.]cargo/registry|/rustc/|/build/.*/out/'
+
+# What reads the profiles has to know the format of the compiler that wrote them.
+version=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+host=$(rustc -vV | sed -n 's/^host: //p')
+for folder in "$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-" "/usr/lib/llvm-$version/bin/llvm-"; do
+    if [ -x "${folder}cov" ] && [ -x "${folder}profdata" ]; then
+        export LLVM_COV="${folder}cov" LLVM_PROFDATA="${folder}profdata"
+        break
+    fi
+done
+if [ -z "${LLVM_COV:-}" ]; then
+    echo "LLVM $version's llvm-cov and llvm-profdata are missing: rustup component add llvm-tools," \
+        "or Debian's package llvm-$version" >&2
+    exit 1
+fi
+echo "Profiles are read by $LLVM_COV"
+
+# The tests of the command run a binary that counts, and are themselves built as always.
+(
+    export CARGO_TARGET_DIR="$PWD/target/coverage"
+    counting=$(cargo llvm-cov show-env --sh 2>/dev/null)
+    eval "$counting"
+    cargo llvm-cov clean --workspace --profraw-only 2>/dev/null || rm -f target/coverage/*.profraw
+    cargo test --locked --quiet -p dmverity --lib --examples
+    cargo build --locked --quiet -p veritysetup
+)
+# What looks at the shipped binary itself, or at what it needs at most, has nothing to say of another one.
+DMVERITY_STATIC_BIN="$PWD/target/coverage/debug/veritysetup" \
+    LLVM_PROFILE_FILE="$PWD/target/coverage/command-%4m.profraw" \
+    cargo test --locked --quiet -p dmverity-tests --test command -- \
+    --skip the_shipped_binary --skip a_held_binary --skip exhausted --skip dependencies --skip completions --skip install
+
+report() {
+    CARGO_TARGET_DIR="$PWD/target/coverage" cargo llvm-cov report "$@"
+}
+echo "Everything:"
+report --summary-only --ignore-filename-regex "$others" | awk '{ print $1, $8, $9, $10 }' | column -t
+echo "Without what only a kernel can be asked, at least $least %:"
+report --summary-only --ignore-filename-regex "$others|$kernel" --fail-under-lines "$least" | tail -n 1
