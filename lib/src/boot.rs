@@ -322,7 +322,12 @@ mod tests {
         );
         assert_eq!(image.cmdline().unwrap(), format!("roothash={HEX}"));
         let short = RootHash::new(vec![1; 16]);
-        assert!(matches!(BootImage::new(&layout, &short).cmdline(), Err(Error::NoPartitionUuids)));
+        let image = || BootImage::new(&layout, &short);
+        assert!(matches!(image().cmdline(), Err(Error::NoPartitionUuids)));
+        // One device without a name is one too many.
+        assert!(matches!(image().data_device("/dev/sda1").cmdline(), Err(Error::NoPartitionUuids)));
+        assert!(matches!(image().hash_device("/dev/sda2").cmdline(), Err(Error::NoPartitionUuids)));
+        assert!(image().data_device("/dev/sda1").hash_device("/dev/sda2").cmdline().is_ok());
     }
 
     #[test]

@@ -120,5 +120,12 @@ mod tests {
         file.as_file().write_all_at(&superblock((16 << 20) / 512), 16 << 20).unwrap();
         let both = find().unwrap_err();
         assert!(matches!(&both, Error::SeveralHashAreas { offsets, .. } if *offsets == [20_001 * 512, 16 << 20]));
+        // No more than some are kept, whatever an image has.
+        for blocks in 1..20 {
+            file.as_file().write_all_at(&superblock(blocks), blocks * 512).unwrap();
+        }
+        let many = find().unwrap_err();
+        let first: Vec<u64> = (1..=MOST as u64).map(|blocks| blocks * 512).collect();
+        assert!(matches!(&many, Error::SeveralHashAreas { offsets, .. } if *offsets == first), "{many}");
     }
 }

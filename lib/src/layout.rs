@@ -269,6 +269,29 @@ mod tests {
     }
 
     #[test]
+    fn without_a_superblock_the_hash_area_is_the_tree() {
+        let layout = layout(Params::builder().no_superblock().hash_offset(3 * 4096), 129).unwrap();
+        assert_eq!(layout.hash_area(), 3 * 4096..(3 + 3) * 4096);
+        assert_eq!((layout.hash_blocks(), layout.first_hash_block()), (3, 3));
+    }
+
+    #[test]
+    fn the_fec_area_ends_where_a_device_can() {
+        let check = |offset| {
+            let layout = layout(Params::builder().fec(Fec::new(2, offset).unwrap()), 300).unwrap();
+            let area = layout.fec_area_on(1 << 20, false).unwrap();
+            (area.bytes.end, layout.check_overlaps(SharedDevices::default(), Some(&area)))
+        };
+        // The area has a length that does not depend on where it is.
+        let len = check(0).0;
+        let last = (MAX_DEVICE_BYTES - len) / 512 * 512;
+        let (end, fits) = check(last);
+        assert!(end <= MAX_DEVICE_BYTES && end + 512 > MAX_DEVICE_BYTES && fits.is_ok());
+        let beyond = check(last + 512).1;
+        assert!(matches!(beyond, Err(Error::Offset { area: Area::Fec, found }) if found == last + 512));
+    }
+
+    #[test]
     fn type_0_packs_digests_and_still_has_a_power_of_two_of_them() {
         let sha1 = HashAlgorithm::from_name("sha1").unwrap();
         let builder = Params::builder().algorithm(sha1).hash_type(HashType::ChromeOs);

@@ -435,6 +435,37 @@ mod tests {
     }
 
     #[test]
+    fn a_builder_keeps_what_it_is_given() {
+        let (uuid, salt) = (Uuid::from_u128(7), Salt::new(&[1, 2, 3]).unwrap());
+        let builder = Params::builder()
+            .algorithm(HashAlgorithm::from_name("sha512").unwrap())
+            .hash_type(HashType::ChromeOs)
+            .data_block_size(BlockSize::new(1024).unwrap())
+            .hash_block_size(BlockSize::new(2048).unwrap())
+            .salt(salt.clone())
+            .uuid(uuid)
+            .hash_offset(8192);
+        assert!(builder.covers_whole_device());
+        assert!(!builder.clone().data_blocks(3).covers_whole_device());
+        assert_eq!(builder.block_size_of_data(), BlockSize::new(1024).unwrap());
+        let params = build(builder, 5 * 1024).unwrap();
+        assert_eq!((params.algorithm().name(), params.hash_type()), ("sha512", HashType::ChromeOs));
+        assert_eq!((params.data_block_size().get(), params.hash_block_size().get()), (1024, 2048));
+        assert_eq!((params.data_blocks(), params.data_bytes()), (5, 5 * 1024));
+        assert_eq!((params.salt(), params.uuid(), params.hash_offset()), (&salt, Some(uuid), 8192));
+        assert_eq!(params.salt().as_bytes(), [1, 2, 3]);
+        assert_eq!(params.fec(), None);
+        assert_eq!(build(Params::builder().no_superblock(), 4096).unwrap().uuid(), None);
+    }
+
+    #[test]
+    fn random_salts_have_32_bytes_and_are_not_the_same() {
+        let (one, other) = (Salt::random().unwrap(), Salt::random().unwrap());
+        assert_eq!((one.as_bytes().len(), other.as_bytes().len()), (32, 32));
+        assert_ne!(one, other);
+    }
+
+    #[test]
     fn each_invalid_parameter_has_its_error() {
         let refused = |builder, bytes| build(builder, bytes).expect_err("invalid");
         assert_eq!(refused(Params::builder(), 4095), "data: 4095 bytes are less than one data block of 4096 bytes");
@@ -485,5 +516,6 @@ mod tests {
         assert_eq!(RootHash::from_hex(&"AB".repeat(20), sha1).unwrap().to_string(), "ab".repeat(20));
         assert!(matches!(RootHash::from_hex(&"ab".repeat(19), sha1), Err(Error::RootHashLength { .. })));
         assert!(matches!(RootHash::from_hex("xyz", sha1), Err(Error::RootHashText)));
+        assert_eq!(RootHash::from_hex(&"0f".repeat(20), sha1).unwrap().as_bytes(), [15; 20]);
     }
 }

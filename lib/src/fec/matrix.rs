@@ -103,5 +103,8 @@ mod tests {
             assert_eq!(product, Matrix::new(size, size, |input, output| u8::from(input == output)));
         }
         assert_eq!(Matrix::new(2, 2, |_, output| [3, 5][output]).inverse(), None);
+        // A zero where the first pivot would be.
+        let swapped = Matrix::new(3, 3, |input, output| u8::from((input + 1) % 3 == output));
+        assert_eq!(swapped.inverse(), Some(Matrix::new(3, 3, |input, output| u8::from((output + 1) % 3 == input))));
     }
 }

@@ -189,15 +189,26 @@ mod tests {
 
     impl Sample {
         fn new() -> Self {
+            Self::with(700, &[], 2, 3)
+        }
+
+        /// With other blocks than those of the tree on the hash device, which FEC covers too.
+        fn with(data_blocks: u64, behind_the_tree: &[u8], roots: u64, rounds: u64) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let path = |name| directory.path().join(name);
             let devices = Devices { fec: Some(path("fec")), ..Devices::new(path("data"), path("hash")) };
             let mut rng = fastrand::Rng::with_seed(8);
-            let data: Vec<u8> = (0..700 * BLOCK).map(|_| rng.u8(..)).collect();
+            let data: Vec<u8> = (0..data_blocks * BLOCK).map(|_| rng.u8(..)).collect();
             fs::write(&devices.data, &data).unwrap();
-            let builder = Params::builder().data_block_size(BlockSize::default()).fec(Fec::new(2, 0).unwrap());
+            let builder = Params::builder().data_block_size(BlockSize::default()).fec(Fec::new(roots, 0).unwrap());
+            if !behind_the_tree.is_empty() {
+                let plan = crate::Plan::new(builder.clone(), &devices.data, data_blocks * BLOCK).unwrap();
+                let mut hash = vec![0; usize::try_from(plan.layout.hash_end()).unwrap()];
+                hash.extend_from_slice(behind_the_tree);
+                fs::write(&devices.hash, hash).unwrap();
+            }
             let made = crate::format(&devices, builder, &Work::default()).unwrap();
-            assert_eq!(made.fec_area.unwrap().rounds, 3);
+            assert_eq!(made.fec_area.unwrap().rounds, rounds);
             let files = [data, fs::read(&devices.hash).unwrap(), fs::read(path("fec")).unwrap()];
             Self {
                 _directory: directory,
@@ -215,11 +226,25 @@ mod tests {
 
         /// Inverts bytes of a data block.
         fn damage(&self, block: u64, bytes: std::ops::Range<u64>) {
-            let mut data = fs::read(&self.devices.data).unwrap();
+            Self::invert(&self.devices.data, block * BLOCK + bytes.start..block * BLOCK + bytes.end);
+        }
+
+        /// Inverts bytes of the FEC area.
+        fn damage_parity(&self, bytes: std::ops::Range<u64>) {
+            Self::invert(self.devices.fec.as_ref().unwrap(), bytes);
+        }
+
+        /// Inverts bytes of the hash device.
+        fn damage_hash(&self, bytes: std::ops::Range<u64>) {
+            Self::invert(&self.devices.hash, bytes);
+        }
+
+        fn invert(path: &std::path::Path, bytes: std::ops::Range<u64>) {
+            let mut content = fs::read(path).unwrap();
             for byte in bytes {
-                data[usize::try_from(block * BLOCK + byte).unwrap()] ^= 0xFF;
+                content[usize::try_from(byte).unwrap()] ^= 0xFF;
             }
-            fs::write(&self.devices.data, data).unwrap();
+            fs::write(path, content).unwrap();
         }
 
         fn repair(&self, mode: RepairMode) -> Repair {
@@ -282,5 +307,101 @@ mod tests {
         assert!(matches!(cancelled, Err(Error::Cancelled)));
         sample.repair(RepairMode::Write);
         assert_eq!(sample.files(), sample.files);
+    }
+
+    #[test]
+    fn hash_blocks_come_back_with_the_data_below_them() {
+        let sample = Sample::new();
+        // The superblock, the top of the tree, then six blocks over the data. The second of those and a block below it; they
+        // are not of one round.
+        sample.damage_hash(3 * BLOCK + 100..3 * BLOCK + 164);
+        sample.damage(129, 10..12);
+        let shown = sample.repair(RepairMode::DryRun);
+        let blocks: Vec<_> =
+            shown.blocks().iter().map(|block| (block.area, block.block, block.position, block.wrong_bytes)).collect();
+        assert_eq!(blocks, [(Area::Data, 129, 129 * BLOCK, 2), (Area::Hash, 3, 3 * BLOCK, 64)]);
+        assert!(shown.is_clean_afterwards());
+        sample.repair(RepairMode::Write);
+        assert_eq!(sample.files(), sample.files);
+    }
+
+    #[test]
+    fn the_top_of_the_tree_and_all_below_it_come_back() {
+        let sample = Sample::new();
+        // A whole block at the top, by whose digests nothing can be proven until it is back itself.
+        sample.damage_hash(BLOCK..2 * BLOCK);
+        sample.damage(300, 0..BLOCK);
+        let repair = sample.repair(RepairMode::Write);
+        assert_eq!(repair.blocks().len(), 2);
+        assert!(repair.is_complete());
+        assert_eq!(sample.files(), sample.files);
+    }
+
+    #[test]
+    fn parity_is_made_anew_where_it_is_wrong_and_nowhere_else() {
+        // Wide enough to be looked at in several stretches.
+        let sample = Sample::with(2300, &[], 2, 10);
+        let end = sample.files[2].len() as u64;
+        assert_eq!(end, 10 * BLOCK * 2);
+        sample.damage_parity(0..1);
+        sample.damage_parity(40_001..40_004);
+        sample.damage_parity(end - 1..end);
+        let damaged = sample.files();
+        let shown = sample.repair(RepairMode::DryRun);
+        assert_eq!((shown.parity_bytes(), shown.outside_bytes(), shown.unknown_codewords()), (5, 0, 0));
+        assert_eq!(shown.wrong_bytes(), 5);
+        assert!(shown.blocks().is_empty() && shown.is_clean_afterwards());
+        assert_eq!(sample.files(), damaged);
+        assert_eq!(sample.repair(RepairMode::Write).parity_bytes(), 5);
+        assert_eq!(sample.files(), sample.files);
+    }
+
+    /// Three blocks behind the tree: in rounds 1, 2 and 0 of the three.
+    fn with_foreign_blocks(roots: u64) -> Sample {
+        let foreign: Vec<u8> = (0..3 * BLOCK).map(|byte| u8::try_from(byte % 251).unwrap()).collect();
+        Sample::with(if roots == 2 { 700 } else { 690 }, &foreign, roots, 3)
+    }
+
+    #[test]
+    fn what_is_behind_the_tree_is_counted_and_left_alone() {
+        let sample = with_foreign_blocks(2);
+        let first = sample.files[1].len() as u64 - 3 * BLOCK;
+        sample.damage_hash(first + 7..first + 9);
+        sample.damage(4, 20..23);
+        let left = fs::read(&sample.devices.hash).unwrap();
+        for mode in [RepairMode::DryRun, RepairMode::Write] {
+            let repair = sample.repair(mode);
+            assert_eq!((repair.parity_bytes(), repair.outside_bytes(), repair.unknown_codewords()), (0, 2, 0));
+            assert_eq!(repair.wrong_bytes(), 5);
+            assert!(repair.is_complete() && !repair.is_clean_afterwards());
+        }
+        assert_eq!(sample.files(), [sample.files[0].clone(), left, sample.files[2].clone()]);
+    }
+
+    #[test]
+    fn with_blocks_behind_the_tree_the_code_tells_which_parity_is_wrong() {
+        let sample = with_foreign_blocks(4);
+        // One wrong byte of parity, and two in another codeword of it, which are all that four roots can find; in each
+        // case they are not wrong in the same way.
+        sample.damage_parity(4 * 100..4 * 100 + 1);
+        sample.damage_parity(4 * 5000 + 1..4 * 5000 + 3);
+        let first = sample.files[1].len() as u64 - 3 * BLOCK;
+        sample.damage_hash(first + 50..first + 51);
+        let left = fs::read(&sample.devices.hash).unwrap();
+        let repair = sample.repair(RepairMode::Write);
+        assert_eq!((repair.parity_bytes(), repair.outside_bytes(), repair.unknown_codewords()), (3, 1, 0));
+        assert_eq!(sample.files(), [sample.files[0].clone(), left, sample.files[2].clone()]);
+    }
+
+    #[test]
+    fn codewords_of_which_too_much_is_wrong_stay_as_they_are() {
+        let sample = with_foreign_blocks(2);
+        // Both bytes of parity: what two roots can find is one wrong byte.
+        sample.damage_parity(2 * 9..2 * 9 + 2);
+        let damaged = sample.files();
+        let repair = sample.repair(RepairMode::Write);
+        assert_eq!((repair.parity_bytes(), repair.outside_bytes(), repair.unknown_codewords()), (0, 0, 1));
+        assert!(repair.proves_all_blocks() && !repair.is_complete() && !repair.is_clean_afterwards());
+        assert_eq!(sample.files(), damaged);
     }
 }

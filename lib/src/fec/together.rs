@@ -146,3 +146,50 @@ impl Begun {
 fn as_usize(len: u64) -> usize {
     usize::try_from(len).expect("little is kept")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::num::NonZero;
+    use std::os::unix::fs::FileExt;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::image::Devices;
+    use crate::params::{Fec, Params};
+
+    /// What formatting with so many threads makes of the tree and the FEC area, and how far it said it was.
+    fn made(data: &std::path::Path, roots: u64, threads: usize) -> (Vec<u8>, Vec<u8>, Vec<Progress>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name| directory.path().join(name);
+        let devices = Devices { fec: Some(path("fec")), ..Devices::new(data, path("hash")) };
+        let seen = Mutex::new(Vec::new());
+        let report = |progress: Progress| seen.lock().unwrap().push(progress);
+        let work = Work::default().threads(NonZero::new(threads).unwrap()).progress(&report);
+        let builder = Params::builder().fec(Fec::new(roots, 512).unwrap());
+        crate::format(&devices, builder, &work).unwrap();
+        (fs::read(path("hash")).unwrap(), fs::read(path("fec")).unwrap(), seen.into_inner().unwrap())
+    }
+
+    #[test]
+    fn in_one_go_or_one_after_the_other_the_same_is_made() {
+        let data = tempfile::NamedTempFile::new().unwrap();
+        let mut rng = fastrand::Rng::with_seed(3);
+        // Holes at the beginning, in between and at the end.
+        data.as_file().set_len(3000 * 4096).unwrap();
+        for (first, blocks) in [(100, 900), (1500, 1), (1700, 1200)] {
+            let bytes: Vec<u8> = (0..blocks * 4096).map(|_| rng.u8(..)).collect();
+            data.as_file().write_all_at(&bytes, first * 4096).unwrap();
+        }
+        for roots in [2, 5, 12, 13] {
+            let (tree, parity, _) = made(data.path(), roots, 2);
+            for threads in [1, 3] {
+                let (found, found_parity, seen) = made(data.path(), roots, threads);
+                assert!(tree == found, "{roots} roots, {threads} threads: another tree");
+                assert!(parity == found_parity, "{roots} roots, {threads} threads: another parity");
+                assert!(seen.is_sorted_by(|one, next| one.done <= next.done), "{seen:?}");
+                assert_eq!(seen.last().map(|last| last.done), seen.last().map(|last| last.total));
+            }
+        }
+    }
+}

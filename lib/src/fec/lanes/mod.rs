@@ -189,6 +189,17 @@ mod tests {
     use super::super::field::multiply;
     use super::*;
 
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn what_the_processor_has_is_used_unless_a_build_is_held_to_another_way() {
+        let available = Backend::available();
+        let is_known = |name| FORCED.is_none_or(|forced| forced == name);
+        let has = |is: fn(&Backend) -> bool| available.iter().any(is);
+        assert_eq!(has(|it| matches!(it, Backend::Avx2(_))), is_x86_feature_detected!("avx2") && is_known("avx2"));
+        assert_eq!(has(|it| matches!(it, Backend::Ssse3(_))), is_x86_feature_detected!("ssse3") && is_known("sha_ni"));
+        assert!(matches!(available.last(), Some(Backend::Portable)));
+    }
+
     #[test]
     fn every_backend_makes_the_products_of_the_field() {
         let mut rng = fastrand::Rng::with_seed(6);
