@@ -12,6 +12,7 @@
 mod file_system;
 mod mark;
 
+use std::ops::Range;
 use std::path::Path;
 
 use zerocopy::IntoBytes;
@@ -158,9 +159,13 @@ impl Data {
     }
 
     fn before_tree(image: &Device, params: &Params) -> Result<Self> {
-        let end = Layout::new(params)?.hash_end();
-        image.check_size(end)?;
-        if image.bytes() != end && !ends_with_parity(params, end, image)? {
+        let layout = Layout::new(params)?;
+        let end = layout.hash_blocks_end();
+        image.check_size(layout.hash_end())?;
+        let is_known = image.bytes() == layout.hash_end()
+            || (image.bytes() == end && is_zero(image, layout.hash_end()..end)?)
+            || ends_with_parity(params, end, image)?;
+        if !is_known {
             return Err(Error::BehindHashArea {
                 path: image.path().to_owned(),
                 offset: params.hash_offset(),
@@ -184,6 +189,13 @@ impl Data {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether there is nothing but zeros in less than a hash block.
+fn is_zero(image: &Device, range: Range<u64>) -> Result<bool> {
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or_default()];
+    image.read_at(&mut bytes, range.start)?;
+    Ok(bytes.iter().all(|&byte| byte == 0))
 }
 
 /// Whether the image ends where the parity does that [`append`] puts behind a tree, with some number of roots, and that is
@@ -438,6 +450,29 @@ mod tests {
             bytes[damage].iter_mut().for_each(|byte| *byte ^= 0x55);
             std::fs::write(&path, &bytes).unwrap();
             assert!(append(&path, Params::builder(), None, &Work::default()).unwrap().replaced.is_some());
+        }
+    }
+
+    #[test]
+    fn over_one_data_block_what_follows_the_superblock_is_kept_unless_it_is_zeros() {
+        let (_directory, path, _) = image();
+        let builder = || Params::builder().hash_block_size(BlockSize::new(1 << 16).unwrap());
+        std::fs::write(&path, [1; 4096]).unwrap();
+        append(&path, builder(), None, &Work::default()).unwrap();
+        let made = std::fs::read(&path).unwrap();
+        assert_eq!(made.len(), 1 << 16);
+        for (len, byte, is_known) in
+            [(1 << 16, 0, true), (8192, 0, true), (1 << 16, 1, false), (8193, 0, false), (70_000, 0, false)]
+        {
+            let mut bytes = made.clone();
+            bytes.resize(len, byte);
+            if let Some(last) = bytes.last_mut() {
+                *last |= byte;
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            let appended = append(&path, builder(), None, &Work::default());
+            assert_eq!(appended.is_ok(), is_known, "{len} {byte}");
+            assert!(is_known || std::fs::read(&path).unwrap() == bytes, "{len} {byte}");
         }
     }
 

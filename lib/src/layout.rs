@@ -18,6 +18,10 @@ use crate::units::MAX_DEVICE_BYTES;
 /// The bits of a codeword that number its bytes: RS(255, k).
 const FEC_CODEWORD: u64 = 255;
 
+/// The reference tool writes a superblock with the zeros after it up to a multiple of the hash block size, or of this many
+/// bytes if that is less.
+const SUPERBLOCK_UNIT: u64 = 4096;
+
 /// One level of the hash tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
@@ -141,8 +145,21 @@ impl Layout {
         self.hash_blocks
     }
 
-    /// The byte behind the hash tree: what the hash device needs to hold.
+    /// The byte after the hash tree: what the hash device needs to hold. A single data block has no tree: then it is the
+    /// byte after the superblock, in units of the hash block size or 4096 bytes, or 0 where there is none.
     pub fn hash_end(&self) -> u64 {
+        if self.hash_blocks > 0 {
+            self.hash_blocks_end()
+        } else if self.params.uuid().is_some() {
+            let unit = self.params.hash_block_size().bytes().min(SUPERBLOCK_UNIT);
+            (self.params.hash_offset() + SUPERBLOCK_SIZE as u64).next_multiple_of(unit)
+        } else {
+            0
+        }
+    }
+
+    /// The same in whole hash blocks, whether there is a tree or not: kernels want the hash device to be so long.
+    pub(crate) fn hash_blocks_end(&self) -> u64 {
         (self.first_hash_block + self.hash_blocks) * self.params.hash_block_size().bytes()
     }
 
@@ -150,7 +167,7 @@ impl Layout {
     pub fn hash_area(&self) -> Range<u64> {
         let tree = self.first_hash_block * self.params.hash_block_size().bytes();
         let start = if self.params.uuid().is_some() { self.params.hash_offset() } else { tree };
-        start..self.hash_end()
+        start..self.hash_end().max(start)
     }
 
     /// The FEC area for a hash device of `hash_bytes` bytes: what is covered ends with that device, or where the FEC area
@@ -311,6 +328,27 @@ mod tests {
         assert_eq!(first(Params::builder().hash_block_size(BlockSize::new(512).unwrap())), 1);
         assert_eq!(first(Params::builder().no_superblock()), 0);
         assert_eq!(first(Params::builder().no_superblock().hash_offset(8192)), 2);
+    }
+
+    #[test]
+    fn a_single_data_block_needs_a_superblock_or_nothing() {
+        let layout =
+            |builder: ParamsBuilder, size| layout(builder.hash_block_size(BlockSize::new(size).unwrap()), 1).unwrap();
+        for (size, offset, end, blocks_end) in [
+            (512, 0, 512, 512),
+            (512, 4096, 4608, 4608),
+            (2048, 512, 2048, 2048),
+            (4096, 0, 4096, 4096),
+            (4096, 8192, 12288, 12288),
+            (8192, 0, 4096, 8192),
+            (1 << 19, 8192, 12288, 1 << 19),
+        ] {
+            let with = layout(Params::builder().hash_offset(offset), size);
+            assert_eq!((with.hash_end(), with.hash_blocks_end()), (end, blocks_end), "{size} {offset}");
+            assert_eq!(with.hash_area(), offset..end);
+            let without = layout(Params::builder().hash_offset(offset).no_superblock(), size);
+            assert!(without.hash_end() == 0 && without.hash_area().is_empty(), "{size} {offset}");
+        }
     }
 
     #[test]

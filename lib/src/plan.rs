@@ -92,11 +92,11 @@ impl Plan {
         let mut layout = Layout::new(&build(&builder)?)?;
         let on_hash_device = fec.is_some_and(|fec| fec.device.is_none());
         if let Some(fec) = fec {
-            let offset = if on_hash_device { layout.hash_end() } else { 0 };
+            let offset = if on_hash_device { layout.hash_blocks_end() } else { 0 };
             builder = builder.fec(Fec::new(fec.roots, offset)?);
             layout = Layout::new(&build(&builder)?)?;
         }
-        let fec_area = layout.fec_area_on(layout.hash_end(), on_hash_device);
+        let fec_area = layout.fec_area_on(layout.hash_blocks_end(), on_hash_device);
         let shared = crate::layout::SharedDevices {
             data_and_hash: true,
             hash_and_fec: on_hash_device,
@@ -104,7 +104,7 @@ impl Plan {
         };
         layout.check_overlaps(shared, fec_area.as_ref())?;
         let fec_end = end_of(fec_area.as_ref());
-        let image = if on_hash_device { fec_end } else { layout.hash_end() };
+        let image = if on_hash_device { fec_end } else { layout.hash_blocks_end() };
         let fec_device_bytes = if on_hash_device { 0 } else { fec_end };
         Ok(Self {
             layout,

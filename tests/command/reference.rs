@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use dmverity_tests::vectors::painted;
+
 use crate::sandbox::{Outcome, Sandbox};
 use crate::ways::{THREADS, ways};
 
@@ -242,4 +244,76 @@ fn images_are_the_same_in_both_directions() {
 #[test]
 fn more_images_are_the_same_in_both_directions() {
     check_every_second(1);
+}
+
+/// Over a single data block there is no tree, and a file is not longer than what is in it: as the reference has it.
+#[test]
+fn a_single_data_block_makes_the_same_files() {
+    let sandbox = Sandbox::in_memory();
+    let uuid = "--uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71";
+    let sizes: Vec<u32> = (9..=19).map(|log2| 1 << log2).collect();
+    let mut cases = Vec::new();
+    for &hash_block in &sizes {
+        for options in ["", "--no-superblock", "--hash-offset=1048576", "--no-superblock --hash-offset=1048576"] {
+            for data_block in [512, 4096] {
+                cases.push((data_block, hash_block, options.to_owned()));
+            }
+            if options.is_empty() || hash_block <= 8192 {
+                cases.push((hash_block, hash_block, format!("{options} --fec-device=FEC")));
+            }
+        }
+    }
+    for (data_block, hash_block, options) in cases {
+        let blocks = [format!("--data-block-size={data_block}"), format!("--hash-block-size={hash_block}")];
+        sandbox.write("d", &painted(data_block as usize));
+        // A longer file that is there already keeps the rest of what is in it.
+        for is_there in [false, true].into_iter().filter(|&is_there| !is_there || [512, 65_536].contains(&hash_block)) {
+            let make = |ours: bool| {
+                let (hash, fec) = if ours { ("h", "f") } else { ("rh", "rf") };
+                for name in [hash, fec] {
+                    std::fs::remove_file(sandbox.path(name)).ok();
+                }
+                if is_there {
+                    sandbox.write(hash, &painted(1_700_000));
+                }
+                let options = options.replace("FEC", fec);
+                let mut arguments = vec!["format", "d", hash, "--salt=aa", uuid, &blocks[0], &blocks[1]];
+                arguments.extend(options.split_whitespace());
+                let outcome = if ours { sandbox.run(&arguments) } else { sandbox.reference(&arguments) };
+                assert_eq!(outcome.code, Some(0), "{arguments:?} {outcome:?}");
+                let fec = options.contains("fec").then(|| sandbox.read(fec));
+                (outcome.field("Root hash").to_owned(), sandbox.read(hash), fec)
+            };
+            let (ours, theirs) = (make(true), make(false));
+            assert_eq!(ours.0, theirs.0, "{data_block} {hash_block} {options}");
+            assert_eq!(ours.1.len(), theirs.1.len(), "{data_block} {hash_block} {options} {is_there}");
+            assert!(ours.1 == theirs.1, "{data_block} {hash_block} {options} {is_there}: hash device");
+            assert!(ours.2 == theirs.2, "{data_block} {hash_block} {options} {is_there}: FEC device");
+        }
+    }
+}
+
+#[test]
+fn data_and_tree_in_one_file_are_as_long_as_the_reference_has_them() {
+    let sandbox = Sandbox::in_memory();
+    let uuid = "--uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71";
+    for blocks in [1, 2, 5] {
+        for hash_block in [512, 1024, 2048, 4096, 8192] {
+            for options in [&[][..], &["--no-superblock"]] {
+                for name in ["ours", "theirs"] {
+                    sandbox.write(name, &painted(5 * 8192 + 100));
+                }
+                let (blocks, hash_block) =
+                    (format!("--data-blocks={blocks}"), format!("--hash-block-size={hash_block}"));
+                let make = |name| {
+                    let offset = "--hash-offset=40960";
+                    [&["format", name, name, "--salt=aa", uuid, offset, &blocks, &hash_block], options].concat()
+                };
+                let (ours, theirs) = (sandbox.run(&make("ours")), sandbox.reference(&make("theirs")));
+                assert_eq!((ours.code, theirs.code), (Some(0), Some(0)), "{ours:?} {theirs:?}");
+                assert_eq!(ours.field("Root hash"), theirs.field("Root hash"));
+                assert!(sandbox.read("ours") == sandbox.read("theirs"), "{blocks} {hash_block} {options:?}");
+            }
+        }
+    }
 }

@@ -117,7 +117,7 @@ pub fn activate(
         check_unused(&devices.data)?;
     }
     let mut backings = vec![Backing::of(Area::Data, &devices.data, params.data_bytes())?];
-    add(&mut backings, Area::Hash, &devices.hash, layout.hash_end())?;
+    add(&mut backings, Area::Hash, &devices.hash, layout.hash_blocks_end())?;
     if let (Some(area), Some(path)) = (&fec_area, &devices.fec) {
         add(&mut backings, Area::Fec, path, area.bytes.end)?;
     }
@@ -178,7 +178,7 @@ fn check_sizes(layout: &Layout, devices: &Devices) -> Result<Option<FecArea>> {
     let params = layout.params();
     Device::open(&devices.data)?.check_size(params.data_bytes())?;
     let hash = Device::open(&devices.hash)?;
-    hash.check_size(layout.hash_end())?;
+    hash.check_size(layout.hash_blocks_end())?;
     match (params.fec(), &devices.fec) {
         (None, None) => Ok(None),
         (Some(_), Some(path)) => {
