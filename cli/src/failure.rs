@@ -250,6 +250,9 @@ fn system(error: &Error) -> Failure {
             format!("Cannot use device {} which is in use (already mapped or mounted).", text_of(path)),
         )
         .hints(holders.iter().map(held_by)),
+        Error::DeviceLocked { path } => {
+            Failure::new(Exit::Busy, format!("Device {} is in use by another process.", text_of(path)))
+        }
         Error::Io { action, path, source } => {
             let exit = if source.kind() == ErrorKind::OutOfMemory { Exit::Memory } else { Exit::Parameters };
             Failure::new(exit, format!("Cannot {action} device {}.", text_of(path))).because(source)

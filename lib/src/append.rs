@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::fec;
 use crate::find;
 use crate::image::{self, Devices, Formatted};
-use crate::io::{Device, Identity};
+use crate::io::{Claims, Device, Identity, identify};
 use crate::layout::Layout;
 use crate::params::{Fec, Params, ParamsBuilder};
 use crate::plan::{AppendedFec, Plan};
@@ -46,7 +46,8 @@ pub struct Appended {
 /// # Errors
 /// Those of [`append`] that come before anything is written.
 pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
-    let data = Data::of(&check_file(Device::open(image)?)?, &Work::default())?;
+    check_file(image)?;
+    let data = Data::of(&Device::open(image)?, &Work::default())?;
     Plan::one_image(builder, image, data.bytes, fec)
 }
 
@@ -83,25 +84,27 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 /// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, [`Error::Changed`] for a file that
 /// becomes longer or shorter meanwhile, and [`Error::DeviceTooSmall`] for a tree that is not all there.
 pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
-    let device = check_file(Device::open_writable(image)?)?;
+    check_file(image)?;
+    // From the first look at it to the last write.
+    let mut claims = Claims::default();
+    let device = Device::open_to_write(image, &mut claims)?;
     let data = Data::of(&device, work)?;
     let plan = Plan::one_image(builder, image, data.bytes, fec)?;
     let params = plan.layout.params();
     let builder = params.to_builder();
     let fec_device = fec.map(|fec| fec.device.as_deref().unwrap_or(image).to_owned());
     let devices = Devices { fec: fec_device, ..Devices::new(image, image) };
-    image::check(&devices, &plan.layout, Some(plan.hash_device_bytes))?;
+    image::Targets::open(&devices, &mut claims)?.check(&plan.layout, Some(plan.hash_device_bytes))?;
     let staked = Staked::new(device, &data, &plan)?;
-    let formatted = image::format(&devices, builder, work)?;
+    let formatted = image::format_claimed(&devices, builder, &mut claims, work)?;
     staked.keep();
     Ok(Appended { formatted, plan, replaced: data.replaced })
 }
 
-fn check_file(image: Device) -> Result<Device> {
-    if matches!(image.identity(), Identity::File(..)) {
-        Ok(image)
-    } else {
-        Err(Error::NotFile { path: image.path().to_owned() })
+fn check_file(image: &Path) -> Result<()> {
+    match identify(image)? {
+        Identity::File(..) => Ok(()),
+        Identity::Block(_) => Err(Error::NotFile { path: image.to_owned() }),
     }
 }
 

@@ -287,6 +287,12 @@ pub enum Error {
         /// What holds it, as far as it shows.
         holders: Vec<Holder>,
     },
+    /// A file that another process writes to.
+    #[error("{path} is in use by another process")]
+    DeviceLocked {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file or device operation failed.
     #[error("cannot {action} {path}: {source}")]
     Io {

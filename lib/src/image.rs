@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::fec::{self, Repair, RepairMode};
-use crate::io::{Device, Identity, identify};
+use crate::io::{Claims, Created, Device, Identity, identify};
 use crate::layout::{FecArea, Layout, SharedDevices};
 use crate::params::{Fec, Params, ParamsBuilder, RootHash};
 use crate::superblock::{SUPERBLOCK_SIZE, Superblock};
@@ -70,12 +70,14 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 /// extended; what lies outside the hash and FEC areas stays as it is.
 ///
 /// Everything is checked before anything is written. From the first write to the last, the hash device holds no valid
-/// superblock: an interrupted format leaves nothing that loads. When it returns, all is on stable storage.
+/// superblock: an interrupted format leaves nothing that loads. When it returns, all is on stable storage. Until then no
+/// other process can format, [append](crate::append()) or [repair] what is written to.
 ///
 /// # Errors
 /// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`]; [`Error::FecDevice`] for FEC without
 /// a device or the other way round; [`Error::Open`] and [`Error::NotDevice`] for a device that cannot be used;
-/// [`Error::DeviceTooSmall`] for a hash or FEC device that is too small; [`Error::Io`]; [`Error::Cancelled`]. After an
+/// [`Error::DeviceLocked`] for a file that another process writes to, and [`Error::DeviceBusy`] for a block device that a
+/// mount or mapping uses; [`Error::DeviceTooSmall`] for a hash or FEC device that is too small; [`Error::Io`]; [`Error::Cancelled`]. After an
 /// error during writing, files that were created are removed again.
 ///
 /// # Examples
@@ -105,6 +107,17 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 /// # }
 /// ```
 pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
+    format_claimed(devices, builder, &mut Claims::default(), work)
+}
+
+/// The same, where some of what is written to may be claimed already.
+pub(crate) fn format_claimed(
+    devices: &Devices,
+    builder: ParamsBuilder,
+    claims: &mut Claims,
+    work: &Work<'_>,
+) -> Result<Formatted> {
+    let targets = Targets::open(devices, claims)?;
     let data = Device::open(&devices.data)?;
     let whole_device = builder.covers_whole_device();
     let params = builder.build(data.path(), data.bytes())?;
@@ -112,15 +125,15 @@ pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Res
     if params.fec().is_some() != devices.fec.is_some() {
         return Err(Error::FecDevice);
     }
-    let Checked { hash, fec, fec_area } = check(devices, &layout, None)?;
+    let fec_area = targets.check(&layout, None)?;
 
-    let mut created = Created(Vec::new());
-    let hash = hash.map_or_else(|| created.create(&devices.hash), Ok)?;
-    let fec = match (&devices.fec, fec) {
+    let mut created = Created::default();
+    let hash = targets.hash.map_or_else(|| created.create(&devices.hash, claims), Ok)?;
+    let fec = match (&devices.fec, targets.fec) {
         (_, Some(device)) => Some(device),
         // It may be the hash device, which has been created just now.
-        (Some(path), None) if path == &devices.hash => Some(Device::open_writable(path)?),
-        (Some(path), None) => Some(created.create(path)?),
+        (Some(path), None) if path == &devices.hash => Some(Device::open_to_write(path, claims)?),
+        (Some(path), None) => Some(created.create(path, claims)?),
         (None, None) => None,
     };
     let root_hash = write(&layout, &data, hash, fec.zip(fec_area.clone()), work)?;
@@ -129,54 +142,37 @@ pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Res
     Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes })
 }
 
-/// Devices that a format can write to, as far as they are there already.
-pub(crate) struct Checked {
+/// What a format writes to, as far as it is there already.
+pub(crate) struct Targets {
+    shared: SharedDevices,
     hash: Option<Device>,
     fec: Option<Device>,
-    fec_area: Option<FecArea>,
 }
 
-/// Checks that the areas of an image do not overlap and that its hash and FEC devices can be written to and are large
-/// enough; the former will have `hash_bytes` bytes, if that is not what it has now, or needs.
-pub(crate) fn check(devices: &Devices, layout: &Layout, hash_bytes: Option<u64>) -> Result<Checked> {
-    let shared = devices.shared()?;
-    let hash = open_if_there(&devices.hash)?;
-    let fec = devices.fec.as_deref().map_or(Ok(None), open_if_there)?;
-    let found = hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
-    let fec_area = layout.fec_area_on(hash_bytes.unwrap_or(found), shared.hash_and_fec);
-    layout.check_overlaps(shared, fec_area.as_ref())?;
-    for (device, needed) in [(&hash, layout.hash_end()), (&fec, fec_area.as_ref().map_or(0, |area| area.bytes.end))] {
-        device.as_ref().map_or(Ok(()), |device| device.check_extensible_to(needed))?;
-    }
-    Ok(Checked { hash, fec, fec_area })
-}
-
-fn open_if_there(path: &Path) -> Result<Option<Device>> {
-    if identify_if_there(path)?.is_some() { Device::open_writable(path).map(Some) } else { Ok(None) }
-}
-
-/// Files that were created, and go again unless they are kept.
-struct Created(Vec<PathBuf>);
-
-impl Created {
-    fn create(&mut self, path: &Path) -> Result<Device> {
-        let device = Device::create(path)?;
-        self.0.push(path.to_owned());
-        Ok(device)
+impl Targets {
+    /// Opens and claims them.
+    pub(crate) fn open(devices: &Devices, claims: &mut Claims) -> Result<Self> {
+        let shared = devices.shared()?;
+        let mut open = |path: &Path| match identify_if_there(path)? {
+            Some(_) => Device::open_to_write(path, claims).map(Some),
+            None => Ok(None),
+        };
+        let hash = open(&devices.hash)?;
+        let fec = devices.fec.as_deref().map_or(Ok(None), open)?;
+        Ok(Self { shared, hash, fec })
     }
 
-    fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Created {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            if let Err(left) = std::fs::remove_file(path) {
-                log::warn!("cannot remove the unfinished {}: {left}", path.display());
-            }
+    /// Checks that the areas of an image do not overlap and that these devices are large enough; the hash device will have
+    /// `hash_bytes` bytes, if that is not what it has now, or needs.
+    pub(crate) fn check(&self, layout: &Layout, hash_bytes: Option<u64>) -> Result<Option<FecArea>> {
+        let found = self.hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
+        let fec_area = layout.fec_area_on(hash_bytes.unwrap_or(found), self.shared.hash_and_fec);
+        layout.check_overlaps(self.shared, fec_area.as_ref())?;
+        let fec_end = fec_area.as_ref().map_or(0, |area| area.bytes.end);
+        for (device, needed) in [(&self.hash, layout.hash_end()), (&self.fec, fec_end)] {
+            device.as_ref().map_or(Ok(()), |device| device.check_extensible_to(needed))?;
         }
+        Ok(fec_area)
     }
 }
 
@@ -349,11 +345,13 @@ pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash, work: &W
 /// hash before it counts. If that cannot be done for all blocks of data and tree, nothing is written at all. Parity is
 /// written anew where it is wrong. Bytes that FEC covers behind the tree are never written: nothing proves them.
 ///
-/// Each block that is written is right by itself. A repair that was interrupted can be done again.
+/// Each block that is written is right by itself. A repair that was interrupted can be done again. Until it returns no
+/// other process can [`format()`], [append](crate::append()) or repair what it may write to.
 ///
 /// # Errors
 /// Those of [`verify`]; [`Error::FecDevice`] without FEC; [`Error::Overlap`] if the FEC area lies where something else
-/// is; [`Error::Open`] also for devices that cannot be written to.
+/// is. With [`RepairMode::Write`] also [`Error::Open`] for devices that cannot be written to, [`Error::DeviceLocked`] for a
+/// file that another process writes to, and [`Error::DeviceBusy`] for a block device that a mount or mapping uses.
 ///
 /// # Examples
 /// ```
@@ -389,7 +387,11 @@ pub fn repair(
 ) -> Result<Repair> {
     let layout = Layout::new(params)?;
     let path = devices.fec.as_deref().ok_or(Error::FecDevice)?;
-    let open = if mode == RepairMode::Write { Device::open_writable } else { Device::open };
+    let mut claims = Claims::default();
+    let mut open = |path: &Path| match mode {
+        RepairMode::Write => Device::open_to_write(path, &mut claims),
+        RepairMode::DryRun => Device::open(path),
+    };
     let (data, hash, fec) = (open(&devices.data)?, open(&devices.hash)?, open(path)?);
     check_image_sizes(&layout, &data, &hash)?;
     let shared = devices.shared()?;
@@ -477,6 +479,22 @@ mod tests {
             assert!(verify(&devices, params, &formatted.root_hash, &work).unwrap().is_good());
             check(&mut seen.lock().unwrap());
         }
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_the_created_one_stays() {
+        let (directory, devices) = devices();
+        let theirs = directory.path().join("theirs");
+        std::fs::write(&theirs, "theirs").unwrap();
+        let cancel = AtomicBool::new(false);
+        let report = |_: Progress| {
+            // Only the first time.
+            let _ = std::fs::rename(&theirs, &devices.hash);
+            cancel.store(true, Ordering::SeqCst);
+        };
+        let work = Work::default().progress(&report).cancel(&cancel);
+        assert!(matches!(format(&devices, Params::builder(), &work), Err(Error::Cancelled)));
+        assert_eq!(std::fs::read(&devices.hash).unwrap(), b"theirs");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod hostile;
 mod install;
 mod interrupted;
 mod json;
+mod locked;
 mod manual;
 mod planning;
 mod reference;

@@ -1,6 +1,8 @@
 //! Files and block devices: what they are, how large, positioned reads and writes. The only module of the hash tree
 //! side that opens anything.
 
+mod claim;
+mod created;
 mod holes;
 mod read_only;
 mod reader;
@@ -9,7 +11,7 @@ mod stretches;
 mod writeback;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -20,8 +22,9 @@ use nix::sys::stat::{major, minor};
 use nix::unistd::{SysconfVar, sysconf};
 
 use crate::error::{Error, Result};
-use crate::sysfs;
 
+pub(crate) use claim::{Claims, check_unused};
+pub(crate) use created::Created;
 pub(crate) use holes::Holes;
 pub(crate) use reader::Reader;
 use residency::Residency;
@@ -55,35 +58,28 @@ impl Device {
     /// # Errors
     /// [`Error::Open`], [`Error::NotDevice`].
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        Self::open_with(path, OpenOptions::new().read(true))
+        Self::new(open_file(path, OpenOptions::new().read(true))?, path, None)
     }
 
-    /// Opens for reading and writing what can be written to.
-    pub(crate) fn open_writable(path: &Path) -> Result<Self> {
-        let device = Self::open_with(path, OpenOptions::new().read(true).write(true))?;
-        if matches!(device.identity, Identity::Block(_)) && read_only::is_read_only(&device.file) {
-            return Err(Error::Open { path: path.to_owned(), source: Errno::EROFS.into() });
-        }
-        Ok(device)
+    /// Opens for reading and writing what can be written to, and claims it.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLocked`] and [`Error::DeviceBusy`], too.
+    pub(crate) fn open_to_write(path: &Path, claims: &mut Claims) -> Result<Self> {
+        Self::new(open_file(path, OpenOptions::new().read(true).write(true))?, path, Some(claims))
     }
 
-    /// Creates a file that must not exist yet, readable and writable by its owner alone as the reference tool does.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
-        Self::open_with(path, OpenOptions::new().read(true).write(true).create_new(true).mode(0o600))
-    }
-
-    fn open_with(path: &Path, options: &mut OpenOptions) -> Result<Self> {
+    /// A file that was opened at `path`; claimed, where there are claims, before its size is taken.
+    fn new(mut file: File, path: &Path, claims: Option<&mut Claims>) -> Result<Self> {
         let open_error = |source| Error::Open { path: path.to_owned(), source };
-        // Looked at before it is opened: opening another kind of device for writing can have effects of its own.
-        match identify(path) {
-            Ok(_) => (),
-            // Not there: the open itself creates it, or says so.
-            Err(Error::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => (),
-            Err(error) => return Err(error),
-        }
-        let mut file = options.open(path).map_err(open_error)?;
         let metadata = file.metadata().map_err(open_error)?;
         let identity = identity_of(&metadata).ok_or_else(|| Error::NotDevice { path: path.to_owned() })?;
+        if let Some(claims) = claims {
+            if matches!(identity, Identity::Block(_)) && read_only::is_read_only(&file) {
+                return Err(open_error(Errno::EROFS.into()));
+            }
+            claims.take(&file, path, identity)?;
+        }
         // The end of a block device is its size; its metadata do not have it.
         let bytes = file.seek(SeekFrom::End(0)).map_err(open_error)?;
         Ok(Self { file, path: path.to_owned(), identity, bytes, direct: OnceLock::new(), residency: OnceLock::new() })
@@ -92,11 +88,6 @@ impl Device {
     /// The path it was opened by.
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// What it is.
-    pub(crate) fn identity(&self) -> Identity {
-        self.identity
     }
 
     /// The size in bytes when it was opened.
@@ -209,6 +200,17 @@ impl Device {
     }
 }
 
+fn open_file(path: &Path, options: &OpenOptions) -> Result<File> {
+    // Looked at before it is opened: opening another kind of device for writing can have effects of its own.
+    identify(path)?;
+    options.open(path).map_err(|source| Error::Open { path: path.to_owned(), source })
+}
+
+fn create_file(path: &Path) -> Result<File> {
+    let created = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+    created.map_err(|source| Error::Open { path: path.to_owned(), source })
+}
+
 /// What `path` is, without opening it.
 ///
 /// # Errors
@@ -225,21 +227,6 @@ fn identity_of(metadata: &std::fs::Metadata) -> Option<Identity> {
         Some(Identity::File(metadata.dev(), metadata.ino()))
     } else {
         None
-    }
-}
-
-/// Fails with [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds the block device. Files are
-/// never held.
-pub(crate) fn check_unused(path: &Path) -> Result<()> {
-    let Identity::Block(number) = identify(path)? else { return Ok(()) };
-    let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(path);
-    match opened {
-        Ok(_) => Ok(()),
-        Err(source) if source.raw_os_error() == Some(Errno::EBUSY as i32) => {
-            let holders = sysfs::holders(&device_numbers(number));
-            Err(Error::DeviceBusy { path: path.to_owned(), holders })
-        }
-        Err(source) => Err(Error::Open { path: path.to_owned(), source }),
     }
 }
 

@@ -75,16 +75,26 @@ hint: it has 12288 bytes, 16384 are needed."
 still "$data" "$hash" "$fec"
 losetup -d "$small"
 
-# What is wrong below a mapping can be put right while it is open.
+# What is wrong below a mapping is put right once that is closed; meanwhile it can be looked at.
 vs open "$data" v0 "$hash" "$root"
+run vs repair "$data" "$hash" --fec-device="$fec" "$root"
+expect_code 5
+expect_out ""
+expect_err "Cannot use device $data which is in use (already mapped or mounted).
+hint: it is held by device-mapper device v0."
+still "$data" "$hash" "$fec"
+run vs repair --dry-run "$data" "$hash" --fec-device="$fec" "$root"
+expect_code 0
+expect_err "Found 4117 repairable errors with FEC device."
+vs close v0
 run vs repair "$data" "$hash" --fec-device="$fec" "$root"
 expect_code 0
 expect_out "Data block 1 at position 4096: 4096 wrong bytes.
 Hash block 2 at position 8192: 20 wrong bytes.
 FEC area: 1 wrong bytes.
 Repaired 4117 errors."
-same image /dev/mapper/v0
-vs close v0
+expect_err ""
+same image "$data"
 vs verify --strict "$data" "$hash" --fec-device="$fec" "$root"
 losetup -d "$hash"
 losetup -d "$fec"

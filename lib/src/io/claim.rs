@@ -1,0 +1,144 @@
+//! Keeping what is written to from others: a lock on a regular file, and on a block device the exclusive open that mounts
+//! and mappings have as well.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::{Identity, device_numbers, identify};
+use crate::error::{Error, Result};
+use crate::sysfs;
+
+/// What one piece of work writes to. No other process can claim it until this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Claims(Vec<(Identity, File)>);
+
+impl Claims {
+    /// Whether it is claimed here.
+    pub(super) fn have(&self, identity: Identity) -> bool {
+        self.0.iter().any(|(claimed, _)| *claimed == identity)
+    }
+
+    /// Claims what `file` is, which was opened for writing at `path`. What is claimed already stays so: there may be many
+    /// ways to one device.
+    pub(super) fn take(&mut self, file: &File, path: &Path, identity: Identity) -> Result<()> {
+        if self.have(identity) {
+            return Ok(());
+        }
+        let claim = match identity {
+            Identity::File(..) => lock(file, path, identity)?,
+            Identity::Block(number) => open_exclusively(path, number)?,
+        };
+        self.0.push((identity, claim));
+        Ok(())
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        // Said, because a child that another thread is just starting may have the descriptor for a moment longer.
+        for (_, claim) in &self.0 {
+            let _ = claim.unlock();
+        }
+    }
+}
+
+/// Locks a file; the lock ends with the last descriptor that comes from this opening of it.
+fn lock(file: &File, path: &Path, identity: Identity) -> Result<File> {
+    let claim = file.try_clone().map_err(Error::io("lock", path))?;
+    match claim.try_lock() {
+        Ok(()) => (),
+        Err(TryLockError::WouldBlock) => return Err(Error::DeviceLocked { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+            log::debug!("{} cannot be locked: {error}", path.display());
+            return Ok(claim);
+        }
+        Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
+    }
+    // Before it was locked, another process may have taken it away, with what it made there.
+    match identify(path) {
+        Ok(now) if now == identity => Ok(claim),
+        _ => Err(Error::DeviceLocked { path: path.to_owned() }),
+    }
+}
+
+/// Whether that is the answer of a file system without locks.
+fn has_no_locks(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL))
+}
+
+/// Opens a block device as its only such user.
+///
+/// # Errors
+/// [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds it; [`Error::Open`].
+fn open_exclusively(path: &Path, number: u64) -> Result<File> {
+    let open_error = |source| Error::Open { path: path.to_owned(), source };
+    let busy = || Error::DeviceBusy { path: path.to_owned(), holders: sysfs::holders(&device_numbers(number)) };
+    let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(path);
+    let device = match opened {
+        Ok(device) => device,
+        Err(source) if source.raw_os_error() == Some(Errno::EBUSY as i32) => return Err(busy()),
+        Err(source) => return Err(open_error(source)),
+    };
+    // The path may have come to mean something else.
+    if device.metadata().map_err(open_error)?.rdev() == number { Ok(device) } else { Err(busy()) }
+}
+
+/// Fails with [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds the block device. Files are
+/// never held.
+pub(crate) fn check_unused(path: &Path) -> Result<()> {
+    match identify(path)? {
+        Identity::Block(number) => open_exclusively(path, number).map(drop),
+        Identity::File(..) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Device;
+    use super::*;
+
+    #[test]
+    fn a_file_is_claimed_once_by_whatever_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, hard, soft] = ["file", "hard", "soft"].map(|name| directory.path().join(name));
+        std::fs::write(&file, "data").unwrap();
+        std::fs::hard_link(&file, &hard).unwrap();
+        std::os::unix::fs::symlink(&hard, &soft).unwrap();
+        let mut claims = Claims::default();
+        let device = Device::open_to_write(&file, &mut claims).unwrap();
+        for path in [&file, &hard, &soft] {
+            Device::open_to_write(path, &mut claims).unwrap();
+            let refused = Device::open_to_write(path, &mut Claims::default()).unwrap_err();
+            assert!(matches!(refused, Error::DeviceLocked { path: named } if named == *path));
+            Device::open(path).unwrap();
+        }
+        assert_eq!(claims.0.len(), 1);
+        // It is not the device that keeps it, nor that it was opened.
+        drop(device);
+        assert!(Device::open_to_write(&file, &mut Claims::default()).is_err());
+        drop(claims);
+        Device::open_to_write(&hard, &mut Claims::default()).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_any_more_is_not_claimed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "ours").unwrap();
+        let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let identity = identify(&path).unwrap();
+        let other = directory.path().join("other");
+        std::fs::write(&other, "theirs").unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        for _ in 0..2 {
+            let refused = Claims::default().take(&file, &path, identity).unwrap_err();
+            assert!(matches!(refused, Error::DeviceLocked { .. }));
+            std::fs::remove_file(&path).ok();
+        }
+    }
+}
