@@ -310,6 +310,10 @@ fn system(error: &Error) -> Failure {
                 failure
             }
         }
+        Error::NoLoopNode { image, node } => {
+            Failure::new(Exit::Device, format!("Cannot attach {} to a loop device.", text_of(image)))
+                .hint(format!("there is no {}: is devtmpfs mounted on /dev?", text_of(node)))
+        }
         Error::SignatureKey { message } => {
             parameters("Failed to load key in kernel keyring.").hint(format!("{message}."))
         }

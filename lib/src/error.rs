@@ -408,6 +408,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The kernel has a free loop device, but there is no node of it in `/dev`.
+    #[error("cannot attach {image} to a loop device: there is no {node}")]
+    NoLoopNode {
+        /// The image file.
+        image: PathBuf,
+        /// The node that is missing.
+        node: PathBuf,
+    },
     /// The kernel took no key made of the root hash's signature.
     #[error("cannot put the root hash signature into the thread keyring: {message}")]
     SignatureKey {

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use linux_raw_sys::loop_device as raw;
 use nix::errno::Errno;
@@ -17,6 +18,10 @@ const CONTROL: &str = "/dev/loop-control";
 
 /// How often another process may snatch the device that was just found free.
 const ATTEMPTS: usize = 64;
+
+/// How long the node of a free device may take to appear, in milliseconds: udev makes it a moment after the kernel has made
+/// the device.
+const NODE_PAUSES: [u64; 6] = [10, 20, 50, 120, 300, 500];
 
 nix::ioctl_none_bad!(get_free, raw::LOOP_CTL_GET_FREE);
 nix::ioctl_write_int_bad!(set_fd, raw::LOOP_SET_FD);
@@ -37,7 +42,7 @@ impl LoopDevice {
     /// Attaches the file at `image` to a free loop device.
     ///
     /// # Errors
-    /// [`Error::Open`] for the image, [`Error::LoopDevice`] for everything else.
+    /// [`Error::Open`] for the image, and those of [`LoopDevice::attach_file_read_only`].
     pub(crate) fn attach_read_only(image: &Path) -> Result<Self> {
         let open_error = |source| Error::Open { path: image.to_owned(), source };
         let file = File::open(image).map_err(open_error)?;
@@ -48,18 +53,23 @@ impl LoopDevice {
     /// Attaches an open file, which is shown under the name `image`.
     ///
     /// # Errors
-    /// [`Error::LoopDevice`].
+    /// [`Error::NoLoopNode`] when a free device has no node in `/dev`, [`Error::LoopDevice`] for everything else.
     pub(crate) fn attach_file_read_only(file: &File, image: &Path) -> Result<Self> {
         let failed = |source| Error::LoopDevice { path: image.to_owned(), source };
         let control = OpenOptions::new().read(true).write(true).open(CONTROL).map_err(failed)?;
+        let mut pauses = NODE_PAUSES.into_iter();
         for _ in 0..ATTEMPTS {
             // SAFETY: LOOP_CTL_GET_FREE takes no argument; the descriptor is open.
             let number = unsafe { get_free(control.as_raw_fd()) }.map_err(|errno| failed(errno.into()))?;
             let path = PathBuf::from(format!("/dev/loop{number}"));
             match attach(&path, file, image) {
                 Ok(device) => return Ok(Self { path, file: device }),
-                // Somebody else took it, or took it away, since it was free.
-                Err(error) if matches!(errno_of(&error), Some(Errno::EBUSY | Errno::ENXIO | Errno::ENOENT)) => (),
+                // Another process took it, or took it away, since it was free.
+                Err(error) if matches!(errno_of(&error), Some(Errno::EBUSY | Errno::ENXIO)) => (),
+                Err(error) if errno_of(&error) == Some(Errno::ENOENT) => match pauses.next() {
+                    Some(pause) => std::thread::sleep(Duration::from_millis(pause)),
+                    None => return Err(Error::NoLoopNode { image: image.to_owned(), node: path }),
+                },
                 Err(error) => return Err(failed(error)),
             }
         }

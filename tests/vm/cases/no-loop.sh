@@ -1,4 +1,4 @@
-# A kernel without loop devices: files cannot be opened, block devices can.
+# A kernel without loop devices, or without their nodes: files cannot be opened, block devices can.
 
 make_image d 64
 vs format d h >made
@@ -29,3 +29,28 @@ done
 vs open /dev/ram0 v0 /dev/ram1 "$root"
 same d /dev/mapper/v0
 vs close v0
+
+# Loop devices that have no nodes, as in a container: said for what it is, and not as if they were in use.
+echo "$modprobe_path" >/proc/sys/kernel/modprobe
+modprobe loop
+[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+mkdir nodes
+find /dev -maxdepth 1 -name 'loop[0-9]*' -exec mv {} nodes/ \;
+run vs open d v0 h "$root"
+expect_code 4
+expect_out ""
+node=$(echo "$err" | sed -n 's/^hint: there is no \(.*\): is devtmpfs mounted on .dev?$/\1/p')
+expect_err "Cannot attach $PWD/d to a loop device.
+hint: there is no $node: is devtmpfs mounted on /dev?"
+case $node in
+/dev/loop[0-9]*) ;;
+*) fail "not the node of a loop device: $node" ;;
+esac
+nothing_left
+# One that appears a moment later is waited for.
+(sleep 0.3 && mv nodes/* /dev/) &
+vs open d v0 h "$root"
+wait
+same d /dev/mapper/v0
+vs close v0
+nothing_left
