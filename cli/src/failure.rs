@@ -189,7 +189,7 @@ fn in_words(error: &Error) -> Failure {
                     ))
             }
             Error::Changed { path, expected, found } => {
-                Failure::new(Exit::Busy, format!("Device {} is being changed by another process.", path.display()))
+                Failure::new(Exit::Busy, format!("Device {} is being changed by another process.", text_of(path)))
                     .hint(format!("it had {expected} bytes when it was opened, and has {found} now."))
             }
             Error::FileSystemTooLarge { path, found, data_end, offset } => {
@@ -257,6 +257,8 @@ fn system(error: &Error) -> Failure {
             let exit = if source.kind() == ErrorKind::OutOfMemory { Exit::Memory } else { Exit::Parameters };
             Failure::new(exit, format!("Cannot {action} device {}.", text_of(path))).because(source)
         }
+        Error::OutOfMemory { bytes } => Failure::new(Exit::Memory, "Not enough memory.")
+            .hint(format!("{bytes} bytes more are needed, and the system has none to give.")),
         Error::MappingName { name, what } => parameters(&match what {
             NameFault::Slash => "Name must not contain '/' character.".to_owned(),
             NameFault::TooLong => "Name is too long.".to_owned(),

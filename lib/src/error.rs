@@ -303,6 +303,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// There is not enough memory.
+    #[error("cannot allocate {bytes} bytes of memory")]
+    OutOfMemory {
+        /// How much was asked for, in bytes.
+        bytes: u64,
+    },
     /// The work was stopped by its caller.
     #[error("cancelled")]
     Cancelled,
@@ -456,6 +462,7 @@ impl Error {
             | Self::Io { source, .. }
             | Self::NoDeviceMapper { source }
             | Self::LoopDevice { source, .. } => source.raw_os_error().map(Errno::from_raw),
+            Self::OutOfMemory { .. } => Some(Errno::ENOMEM),
             Self::TableRefused(refusal) => Some(refusal.refused.errno),
             Self::NotPermitted { errno, .. } => Some(*errno),
             Self::DeviceMapper { errno, .. } => *errno,

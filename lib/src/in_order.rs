@@ -18,12 +18,12 @@ const AHEAD: u64 = 4;
 pub(crate) fn in_order<P: Send, L, T: Send>(
     workers: usize,
     mut next: impl FnMut() -> Result<Option<P>> + Send,
-    local: impl Fn() -> L + Sync,
+    local: impl Fn() -> Result<L> + Sync,
     work: impl Fn(&mut L, P) -> Result<T> + Sync,
     mut deliver: impl FnMut(T) -> Result<()> + Send,
 ) -> Result<()> {
     if workers <= 1 {
-        let mut local = local();
+        let mut local = local()?;
         while let Some(piece) = next()? {
             deliver(work(&mut local, piece)?)?;
         }
@@ -42,23 +42,27 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
         window: AHEAD * workers as u64,
         deliver: Mutex::new(deliver),
     };
-    let worker = || {
+    let worker = |mut local: L| {
         let _stop = StopOnPanic(&queue);
-        let mut local = local();
         while let Some((number, piece)) = queue.claim() {
             let result = work(&mut local, piece);
             queue.finish(number, result);
         }
     };
+    // This thread is one of them. Where no more can be started, or have what they need, it goes on with those there are.
+    let own = local()?;
+    let another = || match local() {
+        Ok(local) => worker(local),
+        Err(error) => log::debug!("one thread less: {error}"),
+    };
     thread::scope(|scope| {
-        // This thread is one of them. Where no more can be started it goes on with those there are.
         for _ in 1..workers {
-            if let Err(error) = thread::Builder::new().spawn_scoped(scope, worker) {
+            if let Err(error) = thread::Builder::new().spawn_scoped(scope, another) {
                 log::debug!("no more threads: {error}");
                 break;
             }
         }
-        worker();
+        worker(own);
     });
     queue.state.into_inner().expect("a panic would have come through the scope").error.map_or(Ok(()), Err)
 }
@@ -208,7 +212,7 @@ mod tests {
             in_order(
                 workers,
                 numbers(200),
-                || (),
+                || Ok(()),
                 work,
                 |result| {
                     delivered.push(result);
@@ -228,7 +232,7 @@ mod tests {
             let result = in_order(
                 workers,
                 numbers(1000),
-                || (),
+                || Ok(()),
                 work,
                 |()| {
                     delivered += 1;
@@ -252,7 +256,7 @@ mod tests {
             let result = in_order(
                 workers,
                 next,
-                || (),
+                || Ok(()),
                 |(), _| Ok(()),
                 |()| {
                     delivered += 1;
@@ -265,7 +269,7 @@ mod tests {
             let result = in_order(
                 workers,
                 numbers(u64::MAX),
-                || (),
+                || Ok(()),
                 |(), n| Ok(n),
                 |n| if n == 9 { Err(error(n)) } else { Ok(()) },
             );
@@ -285,7 +289,7 @@ mod tests {
             delivered.fetch_add(1, Ordering::SeqCst);
             Ok(())
         };
-        in_order(3, next, || (), |(), _| Ok(()), deliver).unwrap();
+        in_order(3, next, || Ok(()), |(), _| Ok(()), deliver).unwrap();
         assert_eq!(delivered.into_inner(), 500);
     }
 
@@ -296,7 +300,7 @@ mod tests {
                 assert_ne!(number, 5);
                 Ok(())
             };
-            in_order(3, numbers(u64::MAX), || (), work, |()| Ok(()))
+            in_order(3, numbers(u64::MAX), || Ok(()), work, |()| Ok(()))
         };
         assert!(std::panic::catch_unwind(panics).is_err());
     }

@@ -98,6 +98,7 @@ mod io;
 mod keyring;
 pub mod layout;
 mod loopdev;
+mod memory;
 pub mod params;
 mod plan;
 mod seed;

@@ -3,12 +3,16 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::error::{Error, Result};
+
+/// How many bytes of `/etc/group` are read at most.
+const GROUPS_MAX: u64 = 1 << 20;
 
 /// The group `disk` where `/etc/group` does not say otherwise: device-mapper's own default.
 const DISK_GID: u32 = 6;
@@ -54,7 +58,9 @@ pub(super) fn remove(node: &Path) -> Result<()> {
 /// Read from the file itself: the C library's look-up loads shared objects, which a static program in an initramfs does
 /// not have.
 fn disk_gid() -> u32 {
-    fs::read_to_string("/etc/group").ok().and_then(|groups| gid_of("disk", &groups)).unwrap_or(DISK_GID)
+    let mut groups = String::new();
+    let read = fs::File::open("/etc/group").and_then(|file| file.take(GROUPS_MAX).read_to_string(&mut groups));
+    read.ok().and_then(|_| gid_of("disk", &groups)).unwrap_or(DISK_GID)
 }
 
 fn gid_of(name: &str, groups: &str) -> Option<u32> {

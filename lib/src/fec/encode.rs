@@ -9,6 +9,7 @@ use super::lanes::{Multiplier, Rows};
 use crate::error::Result;
 use crate::in_order::in_order;
 use crate::io::Reader;
+use crate::memory;
 use crate::work::{Progress, Work};
 
 /// How many columns are encoded at a time: reads are so long, and all parity of them stays in a processor's own caches.
@@ -81,13 +82,13 @@ impl<'a> Encoder<'a> {
     }
 
     /// Memory for stretches of up to `columns` columns.
-    pub(super) fn scratch(&self, columns: usize) -> Scratch {
+    pub(super) fn scratch(&self, columns: usize) -> Result<Scratch> {
         let columns = usize::try_from(self.columns).map_or(columns, |all| all.min(columns));
-        Scratch {
-            input: Input { batch: Rows::new(BATCH, columns), reader: Reader::default() },
-            parity: Rows::new(self.code.roots(), columns),
-            bytes: vec![0; columns * self.code.roots() + 8],
-        }
+        Ok(Scratch {
+            input: Input { batch: Rows::new(BATCH, columns)?, reader: Reader::default() },
+            parity: Rows::new(self.code.roots(), columns)?,
+            bytes: memory::zeroed(columns * self.code.roots() + 8)?,
+        })
     }
 
     /// Adds what the bytes of some rows make to the parity of some columns. Once they are read, rows are shown to `look`, a
@@ -266,7 +267,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(7);
         for count in 1..=24 {
             let width = 8 * rng.usize(1..=40);
-            let mut rows = Rows::new(count, width);
+            let mut rows = Rows::new(count, width).unwrap();
             for row in 0..count {
                 rows.row_mut(row, width).fill_with(|| rng.u8(..));
             }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::SpooledTempFile;
 
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// So much is kept in memory; what is more goes to a file without a name.
 const IN_MEMORY: usize = 8 << 20;
@@ -34,7 +35,7 @@ impl Overlay {
 
     /// A block that is there.
     pub(super) fn read(&self, number: u64) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; self.block];
+        let mut bytes = memory::zeroed(self.block)?;
         let mut file = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         seek(&mut file, self.slots[&number]).and_then(|()| file.read_exact(&mut bytes)).map_err(failed("read"))?;
         Ok(bytes)

@@ -9,6 +9,7 @@ use super::encode::{Encoder, Scratch};
 use super::overlay::Overlay;
 use crate::error::Result;
 use crate::layout::FecArea;
+use crate::memory;
 
 /// What is wrong with the parity of some columns, and with what nothing but the parity can tell about.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +44,7 @@ pub(super) fn check_parity(
     let roots = encoder.code.roots();
     let offset = image.area.bytes.start + columns.start * roots as u64;
     let computed = encoder.parity(columns, What::Repaired(overlay), scratch)?;
-    let mut stored = vec![0; computed.len()];
+    let mut stored = memory::zeroed(computed.len())?;
     image.fec.read_at(&mut stored, offset)?;
     let mut faults = ParityFaults::default();
     if stored == computed {

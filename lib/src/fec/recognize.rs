@@ -6,6 +6,7 @@ use super::Image;
 use super::covered::What;
 use super::encode::{COLUMNS, Encoder};
 use crate::error::Result;
+use crate::memory;
 
 /// So many codewords that are not zeros are no coincidence. The others may be wrong: the data may have been changed since.
 const ENOUGH: usize = 16;
@@ -17,13 +18,13 @@ pub(crate) fn holds_parity(image: &Image<'_>) -> Result<bool> {
     let roots = encoder.code.roots();
     let block = image.layout.params().hash_block_size().bytes();
     let last = image.area.rounds.saturating_sub(1);
-    let mut scratch = encoder.scratch(COLUMNS);
+    let mut scratch = encoder.scratch(COLUMNS)?;
     let (mut right, mut all_right) = (0, true);
     for round in BTreeSet::from([0, last / 2, last]) {
         for start in (round * block..(round + 1) * block).step_by(COLUMNS) {
             let columns = start..((round + 1) * block).min(start + COLUMNS as u64);
             let computed = encoder.parity(&columns, What::All, &mut scratch)?;
-            let mut stored = vec![0; computed.len()];
+            let mut stored = memory::zeroed(computed.len())?;
             image.fec.read_at(&mut stored, image.area.bytes.start + start * roots as u64)?;
             all_right &= stored == computed;
             let codewords = stored.chunks_exact(roots).zip(computed.chunks_exact(roots));

@@ -9,6 +9,7 @@ use super::encode::{COLUMNS, Encoder, Scratch};
 use super::lanes::{Multiplier, Rows};
 use super::overlay::Overlay;
 use crate::error::Result;
+use crate::memory;
 
 /// The codewords of one round, by their syndromes.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Round {
         let roots = code.roots();
         let block = image.layout.params().hash_block_size().as_usize();
         let to_syndromes = Multiplier::new(&code.syndrome_matrix());
-        let mut stored = vec![0; COLUMNS.min(block) * roots];
+        let mut stored = memory::zeroed(COLUMNS.min(block) * roots)?;
         let mut stretches = Vec::new();
         for start in (0..block).step_by(COLUMNS) {
             let bytes = start..block.min(start + COLUMNS);
@@ -54,7 +55,7 @@ impl Round {
                     *difference ^= stored;
                 }
             }
-            let mut syndromes = Rows::new(roots, width);
+            let mut syndromes = Rows::new(roots, width)?;
             to_syndromes.add(0, roots, difference, width, &mut syndromes);
             stretches.push(Stretch { bytes, syndromes });
         }
@@ -72,18 +73,23 @@ impl Round {
 
     /// What has to be added to the blocks that are symbols `wanted`, if the symbols at `erasures` may be wrong, and
     /// beside them only those that are `movable`. Codewords that cannot be corrected add nothing.
-    pub(super) fn corrections(&self, erasures: &[usize], movable: &[bool; SYMBOLS], wanted: &[usize]) -> Vec<Vec<u8>> {
+    pub(super) fn corrections(
+        &self,
+        erasures: &[usize],
+        movable: &[bool; SYMBOLS],
+        wanted: &[usize],
+    ) -> Result<Vec<Vec<u8>>> {
         let block = self.stretches.last().map_or(0, |stretch| stretch.bytes.end);
-        let mut corrections = vec![vec![0; block]; wanted.len()];
+        let mut corrections = wanted.iter().map(|_| memory::zeroed(block)).collect::<Result<Vec<_>>>()?;
         let erased = (!erasures.is_empty()).then(|| {
             (Multiplier::new(&Code::erasure_matrix(erasures)), Multiplier::new(&self.code.effect_matrix(erasures)))
         });
         for stretch in &self.stretches {
             let width = stretch.bytes.len();
-            let mut explained = Rows::new(self.code.roots(), width);
+            let mut explained = Rows::new(self.code.roots(), width)?;
             if let Some((to_values, to_syndromes)) = &erased {
                 // As if nothing else was wrong: that is so for most codewords.
-                let mut values = Rows::new(erasures.len(), width);
+                let mut values = Rows::new(erasures.len(), width)?;
                 to_values.add(0, erasures.len(), &stretch.syndromes, width, &mut values);
                 to_syndromes.add(0, erasures.len(), &values, width, &mut explained);
                 for (symbol, correction) in wanted.iter().zip(&mut corrections) {
@@ -99,7 +105,7 @@ impl Round {
                 }
             });
         }
-        corrections
+        Ok(corrections)
     }
 
     /// Calls `take` with what has to be added to each codeword whose syndromes are not `explained`.

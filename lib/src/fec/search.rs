@@ -12,6 +12,7 @@ use super::round::Round;
 use crate::error::Result;
 use crate::hash::BlockHasher;
 use crate::io::Reader;
+use crate::memory;
 use crate::params::RootHash;
 use crate::tree::Failure;
 use crate::work::Work;
@@ -85,7 +86,7 @@ impl<'a> Search<'a> {
     /// From the top of the tree downwards, because only a block whose parent is proven can be proven itself; and again
     /// as long as that helps: each block that is right leaves fewer unknown ones in its round.
     pub(super) fn run(mut self, work: &Work<'_>) -> Result<Found> {
-        let mut scratch = self.encoder.scratch(COLUMNS);
+        let mut scratch = self.encoder.scratch(COLUMNS)?;
         // What each round looked like when it was last tried.
         let mut tried: BTreeMap<u64, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
         loop {
@@ -134,8 +135,8 @@ impl<'a> Search<'a> {
         for erasures in ways {
             let mut has_found = false;
             for some in provable.chunks(at_a_time) {
-                for (&block, correction) in some.iter().zip(codewords.corrections(&erasures, &movable, &symbols(some)))
-                {
+                let corrections = codewords.corrections(&erasures, &movable, &symbols(some))?;
+                for (&block, correction) in some.iter().zip(corrections) {
                     has_found |= self.prove(block, &correction)?;
                 }
             }
@@ -179,7 +180,7 @@ impl<'a> Search<'a> {
     }
 
     fn read(&self, block: u64) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; self.block];
+        let mut bytes = memory::zeroed(self.block)?;
         self.encoder.covered.read(
             block * self.block as u64,
             &mut bytes,

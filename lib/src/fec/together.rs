@@ -12,6 +12,7 @@ use super::encode::{COLUMNS, Encoder, Scratch, encode, width};
 use super::lanes::Rows;
 use crate::error::Result;
 use crate::in_order::in_order;
+use crate::memory;
 use crate::params::RootHash;
 use crate::tree;
 use crate::work::{Progress, Work};
@@ -70,7 +71,7 @@ fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<
     let rows = 0..usize::try_from(encoder.covered.data_bytes().div_ceil(encoder.columns)).expect("at most 253");
     let examine = |scratch: &mut Scratch, columns: Range<u64>| {
         let width = width(&columns);
-        let mut parity = Rows::new(encoder.code.roots(), width);
+        let mut parity = Rows::new(encoder.code.roots(), width)?;
         let mut digests = Vec::with_capacity(rows.len());
         let mut bytes_hashed = 0;
         encoder.add(rows.clone(), (&columns, What::Data), &mut scratch.input, &mut parity, |first, batch| {
@@ -97,7 +98,7 @@ fn begin(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<
         })?;
         Ok(Piece { columns, parity, digests, bytes_hashed })
     };
-    let mut begun = Begun { stretches: Vec::new(), level: vec![0; as_usize(level_bytes)] };
+    let mut begun = Begun { stretches: Vec::new(), level: memory::zeroed(as_usize(level_bytes))? };
     let mut next = encoder.stretches(work);
     in_order(
         encoder.workers(work),

@@ -8,6 +8,7 @@ use nix::sys::mman::{MmapAdvise, madvise};
 
 use super::Device;
 use crate::error::Result;
+use crate::memory;
 
 /// What memory, positions and lengths are multiples of when the page cache is left aside: no device asks for more.
 pub(super) const DIRECT_ALIGNMENT: usize = 4096;
@@ -27,7 +28,10 @@ impl Reader {
         // What goes through the page cache is short and used again, so that it stays in the processor's own cache. Memory
         // for both at a time would be more than a thread is to have.
         let suits = |buffer: &Buffer| buffer.len >= needed && buffer.large == (direct && needed >= LARGE_PAGE);
-        let buffer = self.0.take().filter(suits).unwrap_or_else(|| Buffer::new(needed, direct));
+        let buffer = match self.0.take().filter(suits) {
+            Some(buffer) => buffer,
+            None => Buffer::new(needed, direct)?,
+        };
         let bytes = self.0.insert(buffer).bytes();
         let read = if direct { device.read_direct(&mut bytes[..needed], offset).min(len) } else { 0 };
         // What is missing: all of it where it cannot be done, or less than a block at the end of a file.
@@ -48,20 +52,24 @@ struct Buffer {
 }
 
 impl Buffer {
-    fn new(len: usize, direct: bool) -> Self {
+    fn new(len: usize, direct: bool) -> Result<Self> {
         let large = direct && len >= LARGE_PAGE;
         let alignment = if large { LARGE_PAGE } else { DIRECT_ALIGNMENT };
         let len = len.next_multiple_of(alignment);
-        let mut memory = vec![0; len + alignment];
+        let mut memory = Vec::new();
+        memory::reserve(&mut memory, len + alignment)?;
         let start = memory.as_ptr().align_offset(alignment);
         if large {
             // SAFETY: these bytes belong to `memory`, and the advice changes none of them.
-            let advised = unsafe { madvise(NonNull::from(&mut memory[start]).cast(), len, MmapAdvise::MADV_HUGEPAGE) };
+            let advised = unsafe {
+                madvise(NonNull::from(&mut memory.spare_capacity_mut()[start]).cast(), len, MmapAdvise::MADV_HUGEPAGE)
+            };
             if let Err(errno) = advised {
                 log::debug!("no large pages: {errno}");
             }
         }
-        Self { memory, start, len, large }
+        memory.resize(len + alignment, 0);
+        Ok(Self { memory, start, len, large })
     }
 
     fn bytes(&mut self) -> &mut [u8] {

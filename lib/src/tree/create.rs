@@ -5,6 +5,7 @@ use super::{LevelHasher, as_usize, root_hash};
 use crate::error::Result;
 use crate::io::Device;
 use crate::layout::Layout;
+use crate::memory;
 use crate::params::RootHash;
 use crate::work::{Progress, Work};
 
@@ -25,7 +26,7 @@ pub(crate) fn create(
     data.will_be_read_in_order();
     for (index, level) in layout.levels().iter().enumerate() {
         let hasher = LevelHasher::new(layout, index, (data, hash), uniform_digest, work);
-        let uniform = hasher.uniform_hash_block();
+        let uniform = hasher.uniform_hash_block()?;
         uniform_digest = Some(layout.params().hasher(size).digest(&uniform));
         let start = level.first_block * size.bytes();
         if let (0, Some(bytes)) = (index, known) {
@@ -76,6 +77,7 @@ impl<'a> Writer<'a> {
     fn add(&mut self, output: Output) -> Result<()> {
         match output {
             Output::Bytes(bytes) => {
+                memory::reserve(&mut self.pending, bytes.len())?;
                 self.pending.extend_from_slice(&bytes);
                 if self.pending.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
             }
@@ -83,7 +85,8 @@ impl<'a> Writer<'a> {
                 self.flush()?;
                 if self.uniform_blocks.is_empty() {
                     let count = (UNIFORM_BYTES / self.uniform.len()).max(1);
-                    self.uniform_blocks = self.uniform.repeat(count);
+                    memory::reserve(&mut self.uniform_blocks, count * self.uniform.len())?;
+                    (0..count).for_each(|_| self.uniform_blocks.extend_from_slice(self.uniform));
                 }
                 self.device.write_out_at(&self.uniform_blocks[..len], self.position)?;
                 self.position += len as u64;

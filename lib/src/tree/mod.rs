@@ -19,6 +19,7 @@ use crate::hash::BlockHasher;
 use crate::in_order::in_order;
 use crate::io::{Device, Holes, Reader};
 use crate::layout::Layout;
+use crate::memory;
 use crate::params::RootHash;
 use crate::units::BlockSize;
 use crate::work::{Progress, Work};
@@ -134,12 +135,18 @@ impl<'a> LevelHasher<'a> {
             let bytes = (piece.blocks.end - piece.blocks.start) * self.source.block_size.bytes();
             Ok((bytes, examine(&piece, reader)?))
         };
-        in_order(workers, next, Reader::default, examine, |(bytes, result)| {
-            deliver(result)?;
-            progress.done += bytes;
-            self.work.report(*progress);
-            Ok(())
-        })
+        in_order(
+            workers,
+            next,
+            || Ok(Reader::default()),
+            examine,
+            |(bytes, result)| {
+                deliver(result)?;
+                progress.done += bytes;
+                self.work.report(*progress);
+                Ok(())
+            },
+        )
     }
 
     /// Which bytes of the level come of these blocks of the source. Behind the last digest of a hash block, what is
@@ -161,18 +168,18 @@ impl<'a> LevelHasher<'a> {
     }
 
     /// A hash block full of the digest of blocks over a hole.
-    fn uniform_hash_block(&self) -> Vec<u8> {
-        let mut block = vec![0; self.hash_block];
+    fn uniform_hash_block(&self) -> Result<Vec<u8>> {
+        let mut block = memory::zeroed(self.hash_block)?;
         for digest in block.chunks_mut(self.stride).take(as_usize(self.fan_out)) {
             digest[..self.uniform_digest.len()].copy_from_slice(&self.uniform_digest);
         }
-        block
+        Ok(block)
     }
 
     /// The bytes of the level that come of a piece.
     fn hash(&self, piece: &Piece, reader: &mut Reader) -> Result<Vec<u8>> {
         let output = self.output(&piece.blocks);
-        let mut bytes = vec![0; as_usize(output.end - output.start)];
+        let mut bytes = memory::zeroed(as_usize(output.end - output.start))?;
         match piece.content {
             Content::Uniform => self.for_each_hash_block(&piece.blocks, &mut bytes, |blocks, digests| {
                 for digest in digests.chunks_mut(self.stride).take(as_usize(blocks.end - blocks.start)) {
@@ -227,7 +234,7 @@ fn root_hash(
     work: &Work<'_>,
 ) -> Result<RootHash> {
     let source = Source::of_level(layout, layout.levels().len(), data, hash);
-    let mut block = vec![0; source.block_size.as_usize()];
+    let mut block = memory::zeroed(source.block_size.as_usize())?;
     source.device.read_at(&mut block, source.start)?;
     let digest = layout.params().hasher(source.block_size).digest(&block);
     progress.done += source.block_size.bytes();

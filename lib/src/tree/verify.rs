@@ -6,6 +6,7 @@ use super::{LevelHasher, as_usize, root_hash};
 use crate::error::Result;
 use crate::io::Device;
 use crate::layout::Layout;
+use crate::memory;
 use crate::params::RootHash;
 use crate::work::{Progress, Work};
 
@@ -110,7 +111,7 @@ pub(crate) fn verify(
             progress,
             |piece, reader| {
                 let computed = hasher.hash(piece, reader)?;
-                let mut stored = vec![0; computed.len()];
+                let mut stored = memory::zeroed(computed.len())?;
                 let start = hasher.output(&piece.blocks).start;
                 hash.read_at(&mut stored, level_start + start)?;
                 let mut found = Verification::keeping(most);

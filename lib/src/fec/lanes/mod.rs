@@ -15,8 +15,10 @@ mod portable;
 mod ssse3;
 
 use super::matrix::Matrix;
+use crate::error::Result;
 #[cfg(target_arch = "x86_64")]
 use crate::hash::FORCED;
+use crate::memory;
 #[cfg(target_arch = "x86_64")]
 use {avx2::Avx2, avx512::Avx512, ssse3::Ssse3};
 
@@ -95,10 +97,10 @@ pub(super) struct Rows {
 
 impl Rows {
     /// This many rows of at most `width` bytes, all zero.
-    pub(super) fn new(count: usize, width: usize) -> Self {
+    pub(super) fn new(count: usize, width: usize) -> Result<Self> {
         // Rows that start a power of two apart would share a set of the processor's first cache.
         let stride = width.next_multiple_of(WIDTH) + 64;
-        Self { bytes: vec![0; count * stride], count, stride }
+        Ok(Self { bytes: memory::zeroed(count * stride)?, count, stride })
     }
 
     /// The first `width` bytes of a row.
@@ -209,11 +211,11 @@ mod tests {
             let factors: Vec<u8> = (0..inputs * outputs).map(|index| u8::try_from(index % 251).unwrap()).collect();
             let matrix = Matrix::new(inputs, outputs, |input, output| factors[input * outputs + output] ^ 0xFE);
             let width = WIDTH * rng.usize(1..=3);
-            let mut rows = Rows::new(inputs, width + WIDTH);
+            let mut rows = Rows::new(inputs, width + WIDTH).unwrap();
             for input in 0..inputs {
                 rows.row_mut(input, width).fill_with(|| rng.u8(..));
             }
-            let mut expected = Rows::new(outputs, width);
+            let mut expected = Rows::new(outputs, width).unwrap();
             for output in 0..outputs {
                 for column in 0..width {
                     // Something is there already.
@@ -224,12 +226,12 @@ mod tests {
             }
             for &backend in &backends {
                 let multiplier = Multiplier::with_backend(&matrix, backend);
-                let mut made = Rows::new(outputs, width + WIDTH);
+                let mut made = Rows::new(outputs, width + WIDTH).unwrap();
                 made.bytes.fill(0x5A);
                 // In two parts, the second of which starts elsewhere.
                 let first = inputs / 3;
                 multiplier.add(0, first, &rows, width, &mut made);
-                let mut rest = Rows::new(inputs - first, width);
+                let mut rest = Rows::new(inputs - first, width).unwrap();
                 for input in first..inputs {
                     rest.row_mut(input - first, width).copy_from_slice(rows.row(input, width));
                 }
