@@ -82,8 +82,10 @@ fn commands_do_what_those_of_the_reference_do() {
     };
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory");
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("it is ours");
-    // Where everyone may run it.
-    let ours = directory.path().join("veritysetup");
+    // Where everyone may run it; what is in memory may not be run on some systems.
+    let programs = tempfile::tempdir().expect("a temporary directory");
+    fs::set_permissions(programs.path(), Permissions::from_mode(0o755)).expect("it is ours");
+    let ours = programs.path().join("veritysetup");
     fs::copy(dmverity_tests::veritysetup(), &ours).expect("there is room");
     let tools = Tools { ours, theirs: dmverity_tests::reference() };
     let next = AtomicU64::new(cases.start);
