@@ -49,7 +49,13 @@ impl Drop for Claims {
 /// Locks a file; the lock ends with the last descriptor that comes from this opening of it.
 fn lock(file: &File, path: &Path, identity: Identity) -> Result<File> {
     let claim = file.try_clone().map_err(Error::io("lock", path))?;
-    match claim.try_lock() {
+    let locked = loop {
+        match claim.try_lock() {
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            locked => break locked,
+        }
+    };
+    match locked {
         Ok(()) => (),
         Err(TryLockError::WouldBlock) => return Err(Error::DeviceLocked { path: path.to_owned() }),
         Err(TryLockError::Error(error)) if has_no_locks(&error) => {
@@ -61,6 +67,10 @@ fn lock(file: &File, path: &Path, identity: Identity) -> Result<File> {
     // Before it was locked, another process may have taken it away, with what it made there.
     match identify(path) {
         Ok(now) if now == identity => Ok(claim),
+        // That says nothing of others.
+        Err(Error::Open { path, source }) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Open { path, source })
+        }
         _ => Err(Error::DeviceLocked { path: path.to_owned() }),
     }
 }
