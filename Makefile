@@ -71,7 +71,8 @@ FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +ni
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
 .PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff diff-manual fuzz \
-	bench bench-chart bench-instructions bench-tasklet vectors semver deny coverage mutants miri sanitize soak fmt clean
+	faults signals bench bench-chart bench-instructions bench-tasklet vectors semver deny coverage mutants miri sanitize soak \
+	fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -90,6 +91,16 @@ test-boot: ## Boot from dm-verity with initramfs-tools and dracut, every case: m
 	tests/setup.sh build test
 	$(MAKE) static
 	$(CARGO) test --locked -p dmverity-tests --test boot -- --include-ignored
+
+faults: ## Have every system call fail in every way, and signals strike at every one
+	tests/setup.sh build test
+	$(MAKE) static
+	FAULTS=all $(CARGO) test --locked -p dmverity-tests --test faults -- --nocapture
+
+signals: ## Send signals at random moments: make signals ROUNDS=1000
+	tests/setup.sh build test
+	$(MAKE) static
+	SIGNALS=$(or $(ROUNDS),1000) $(CARGO) test --locked -p dmverity-tests --test faults -- random_moments --nocapture
 
 check: ## Check formatting and lints
 	$(CARGO) fmt --all --check
