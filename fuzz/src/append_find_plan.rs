@@ -201,6 +201,7 @@ impl Model<'_> {
                 assert_eq!(made.replaced, self.tree.as_ref().map(|tree| tree.start as u64));
                 assert_eq!(Tree::of(params, &after).root_hash, made.formatted.root_hash.as_bytes());
                 self.check_found(params, &made.formatted.root_hash);
+                self.more.clear();
 
                 (self.tree, self.begun) = (Some(offset..after.len()), Some(offset..after.len()));
                 let snapshot = snapshot.into_inner().expect("no panic");
