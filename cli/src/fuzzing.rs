@@ -1,4 +1,4 @@
-//! What the fuzz targets call: the command line is read as the command reads it, and nothing is run that opens anything.
+//! What the fuzz targets call: the command line is read as the command reads it, and no device is opened.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -21,8 +21,8 @@ pub struct Printed {
     pub json: String,
 }
 
-/// Reads a command line, program name first, and looks at every option as the actions do. `plan` is run as well, where it
-/// names no device.
+/// Reads a command line, program name first, and looks at every option as the actions do. `plan` is run as well, where
+/// it names no device.
 pub fn command_line(words: &[OsString]) -> Printed {
     match arguments::parse(words) {
         Ok(Request::Text(text)) => printed(None, Ok(Report { text, ..Report::default() })),

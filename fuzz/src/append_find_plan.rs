@@ -1,6 +1,6 @@
 //! What becomes of one file when its owner and `append` take turns.
 //!
-//! Input: what the file holds at first (2 bytes of length, 1 of pattern); then steps, each an [`Step`] by a byte, and
+//! Input: what the file holds at first (2 bytes of length, 1 of pattern); then steps, each of them by a byte, and
 //! what it needs.
 
 use std::num::NonZero;

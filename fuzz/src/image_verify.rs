@@ -1,9 +1,9 @@
 //! A whole image with a hostile superblock, tree, or both, in files in memory.
 //!
 //! Input: flags (see [`Flags`]); sizes of data and hash block, algorithm, hash type, length of the salt, number of data
-//! blocks, hash offset in sectors (1 byte each); with [`Flags::RAW_SUPERBLOCK`] 512 bytes of superblock, which are used in
-//! place of these; a number of changes (1) and each of them: area (1), offset (2), mask (1); then the pattern of the data
-//! and, with [`Flags::RAW_TREE`], of the hash device behind the superblock.
+//! blocks, hash offset in sectors (1 byte each); with [`Flags::RAW_SUPERBLOCK`] 512 bytes of superblock, which are used
+//! in place of these; a number of changes (1) and each of them: area (1), offset (2), mask (1); then the pattern of the
+//! data and, with [`Flags::RAW_TREE`], of the hash device after the superblock.
 
 use std::path::Path;
 

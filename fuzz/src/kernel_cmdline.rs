@@ -48,8 +48,8 @@ thread_local! {
     static FILE: MemoryFile = MemoryFile::new();
 }
 
-/// A line that speaks of a root hash is never taken for one that asks for nothing, whatever else is on it; the last root
-/// hash of a line is the one that counts; a line that this library writes reads back.
+/// A line that speaks of a root hash is never taken for one that asks for nothing, whatever else is on it; the last
+/// root hash of a line is the one that counts; a line that this library writes reads back.
 pub fn kernel_cmdline(data: &[u8]) {
     let parsed = Cmdline::parse(data);
     let mentions = |name: &[u8]| data.windows(name.len()).any(|window| window == name);

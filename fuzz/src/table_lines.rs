@@ -1,7 +1,7 @@
 //! Table and status lines of device-mapper, and the lines that open an image elsewhere.
 //!
-//! Input: a table line or status line, as text; or, for the lines of `boot`, texts with NULs between them: two bytes that
-//! choose options, data device, hash device, name, FEC device, signature.
+//! Input: a table line or status line, as text; or, for the lines of `boot`, texts with NULs between them: two bytes
+//! that choose options, data device, hash device, name, FEC device, signature.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Runs targets without libFuzzer: `mutate TARGET... [--runs N] [--minutes N] [--seed N] [--file INPUT]`; without a name
-//! all of them, one after the other.
+//! Runs targets without libFuzzer: `mutate TARGET... [--runs N] [--minutes N] [--seed N] [--file INPUT]`; without a
+//! name all of them, one after the other.
 
 use std::env;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use super::encode::{COLUMNS, Encoder};
 use crate::error::Result;
 use crate::memory;
 
-/// So many codewords that are not zeros are no coincidence. The others may be wrong: the data may have been changed since.
+/// So many codewords that are not zeros are no coincidence. Others may be wrong: the data may have been changed since.
 const ENOUGH: usize = 16;
 
 /// Whether the image's FEC area holds its parity, as far as the codewords of the first round, the last, and one between
