@@ -11,6 +11,7 @@ workers=8 blocks=64
 
 mkdir -p /run/vm
 baseline
+exec 3>&2
 cd "$(mktemp -d)"
 end=$(($(cut -d . -f 1 /proc/uptime) + minutes * 60))
 # Where udev makes the nodes, a killed command leaves the semaphore that it would have removed: no signal could be caught.
@@ -78,7 +79,7 @@ worker() {
         round=$((round + 1))
         life "$1"
         killings "$1" $round
-        [ $((round % 25)) != 0 ] || echo "worker $1: $round rounds, $killed killed, $(cut -d ' ' -f 1 /proc/uptime) s"
+        [ $((round % 25)) != 0 ] || echo >&3 "worker $1: $round rounds, $killed killed, $(cut -d ' ' -f 1 /proc/uptime) s"
     done
     echo "$round $killed" >"done$1"
 }
@@ -88,7 +89,7 @@ work() {
     rm -f done*
     for number in $(seq $workers); do
         # The shell has a line for each command that was killed.
-        (worker "$number" "$1" 2>"said$number") >&2 &
+        (worker "$number" "$1") >"said$number" 2>&1 &
     done
     wait
     [ "$(ls done* | wc -l)" = $workers ] || {

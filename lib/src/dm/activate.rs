@@ -277,7 +277,15 @@ impl Loader<'_> {
                         table.options = table.options.only(&kept);
                         dropped.push(hint);
                     }
-                    None => return Err(explain::refusal(self.control, &table, errno, finding, self.backings)),
+                    None => {
+                        return Err(explain::refusal(
+                            &|| self.control.has_verity(),
+                            &table,
+                            errno,
+                            finding,
+                            self.backings,
+                        ));
+                    }
                 },
             }
         }

@@ -43,6 +43,19 @@ impl Backing {
         })
     }
 
+    /// A device that nothing is known of but what it is called.
+    #[cfg(test)]
+    pub(super) fn in_test(area: Area, path: &Path, numbers: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            areas: vec![area],
+            needed: 1,
+            numbers: numbers.to_owned(),
+            identity: Identity::Block(0),
+            _loop_device: None,
+        }
+    }
+
     /// Whether `path` is this device.
     pub(super) fn is(&self, path: &Path) -> Result<bool> {
         Ok(identify(path)? == self.identity)

@@ -6,17 +6,17 @@ use std::io;
 use nix::errno::Errno;
 
 use super::backing::Backing;
-use super::control::Control;
 use super::diagnose::Finding;
 use super::refusal::{Cause, Refusal, Refused};
-use crate::error::{Area, Error};
+use crate::error::{Area, Error, Result};
 use crate::io::{check_unused, page_size};
 use crate::sysfs::{self, Holder};
 use crate::table::{TableOption, VerityTable};
 
-/// The error for a table that was refused with `errno`, and of which `finding` was found out.
+/// The error for a table that was refused with `errno`, and of which `finding` was found out. Whether the kernel has the
+/// target is asked only where that can be the reason.
 pub(super) fn refusal(
-    control: &Control,
+    has_verity: &dyn Fn() -> Result<bool>,
     table: &VerityTable,
     errno: Errno,
     finding: Finding,
@@ -24,7 +24,7 @@ pub(super) fn refusal(
 ) -> Error {
     let (refused, cause) = match finding {
         Finding::Table(refused) => {
-            if let Some(error) = device_error(control, refused.errno, backings.iter()) {
+            if let Some(error) = device_error(has_verity, refused.errno, backings.iter()) {
                 return error;
             }
             let cause = cause_of(&refused, table, backings);
@@ -35,7 +35,7 @@ pub(super) fn refusal(
             let fec = refused.iter().find(|refused| refused.option == TableOption::Fec);
             if let (Some(fec), [_]) = (fec, &refused[..])
                 && let Some(error) =
-                    device_error(control, fec.refused.errno, Backing::find(backings, Area::Fec).into_iter())
+                    device_error(has_verity, fec.refused.errno, Backing::find(backings, Area::Fec).into_iter())
             {
                 return error;
             }
@@ -53,13 +53,13 @@ pub(super) fn refusal(
 
 /// An error that is about a device, or the target, and not about the table.
 fn device_error<'a>(
-    control: &Control,
+    has_verity: &dyn Fn() -> Result<bool>,
     errno: Errno,
     mut backings: impl Iterator<Item = &'a Backing> + Clone,
 ) -> Option<Error> {
     match errno {
         Errno::EINVAL | Errno::E2BIG => {
-            if errno == Errno::EINVAL && control.has_verity().is_ok_and(|found| !found) {
+            if errno == Errno::EINVAL && has_verity().is_ok_and(|found| !found) {
                 return Some(Error::NoVerityTarget);
             }
             backings.find_map(|backing| {
@@ -107,4 +107,118 @@ fn cause_of(refused: &Refused, table: &VerityTable, backings: &[Backing]) -> Cau
             is_outside.then_some(Cause::BlockSize { area, found, least, most })
         })
         .unwrap_or(Cause::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::refusal::RefusedOption;
+    use super::*;
+    use crate::hash::{HashAlgorithm, HashType};
+    use crate::params::RootHash;
+    use crate::table::TableOptions;
+    use crate::units::BlockSize;
+
+    /// A device that there is not.
+    const NUMBERS: &str = "4095:1048575";
+
+    fn table() -> VerityTable {
+        VerityTable {
+            hash_type: HashType::Normal,
+            data_device: NUMBERS.to_owned(),
+            hash_device: NUMBERS.to_owned(),
+            data_block_size: BlockSize::DEFAULT,
+            hash_block_size: BlockSize::DEFAULT,
+            data_blocks: 2,
+            hash_start: 1,
+            algorithm: HashAlgorithm::sha256().kernel_name().to_owned(),
+            root_hash: RootHash::new(vec![0; 32]),
+            salt: "-".to_owned(),
+            options: TableOptions::default(),
+        }
+    }
+
+    fn refused(errno: Errno) -> Refused {
+        Refused { errno, message: None }
+    }
+
+    fn option(option: TableOption, errno: Errno) -> RefusedOption {
+        RefusedOption { option, refused: refused(errno) }
+    }
+
+    /// The error, by a kernel that has the target or has not, for devices that are gone.
+    fn error(has_verity: bool, finding: Finding) -> Error {
+        let gone = |area| Backing::in_test(area, Path::new("gone"), NUMBERS);
+        let backings = [gone(Area::Data), gone(Area::Hash), gone(Area::Fec)];
+        refusal(&|| Ok(has_verity), &table(), Errno::EPROTO, finding, &backings)
+    }
+
+    fn cause(finding: Finding) -> (Refused, Cause) {
+        match error(true, finding) {
+            Error::TableRefused(refusal) => {
+                assert_eq!(refusal.table, table().to_string());
+                (refusal.refused, refusal.cause)
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_trials_found_out_is_the_cause() {
+        let (ebusy, einval) = (refused(Errno::EBUSY), refused(Errno::EINVAL));
+        let unknown = cause(Finding::Accepted);
+        assert_eq!(unknown, (refused(Errno::EPROTO), Cause::Unknown));
+        assert_eq!(cause(Finding::OtherName("other".to_owned())), unknown);
+        assert_eq!(
+            cause(Finding::Algorithm(ebusy.clone())),
+            (ebusy.clone(), Cause::Algorithm { name: "sha256".to_owned() })
+        );
+        assert_eq!(cause(Finding::Table(refused(Errno::ENOKEY))).1, Cause::SignatureRequired);
+        assert_eq!(cause(Finding::Table(refused(Errno::EIO))).1, Cause::Unknown);
+
+        let options = |refused: Vec<RefusedOption>, together: Vec<TableOption>| {
+            cause(Finding::Options { refused, together, answer: einval.clone() })
+        };
+        let hint = option(TableOption::TryVerifyInTasklet, Errno::EINVAL);
+        let other = option(TableOption::CheckAtMostOnce, Errno::EINVAL);
+        let together = vec![TableOption::CheckAtMostOnce, TableOption::TryVerifyInTasklet];
+        assert_eq!(options(vec![other.clone()], Vec::new()), (einval.clone(), Cause::Options(vec![other.clone()])));
+        assert_eq!(options(Vec::new(), together.clone()), (einval.clone(), Cause::Combination(together.clone())));
+        // A hint alone does not stand in the way of the others; something else does.
+        assert_eq!(options(vec![hint.clone()], together.clone()).1, Cause::Combination(together.clone()));
+        assert_eq!(options(vec![hint.clone(), other.clone()], together).1, Cause::Options(vec![hint, other]));
+    }
+
+    #[test]
+    fn what_is_not_about_the_table_is_said_before() {
+        assert!(matches!(error(false, Finding::Table(refused(Errno::EINVAL))), Error::NoVerityTarget));
+        for errno in [Errno::ENOENT, Errno::ENODEV, Errno::ENXIO, Errno::ENOTBLK] {
+            let error = error(false, Finding::Table(refused(errno)));
+            assert!(matches!(&error, Error::Open { path, .. } if path == Path::new("gone")), "{errno}: {error}");
+        }
+        // An option about a device, when it is the only one.
+        let fec = |others: &[RefusedOption]| {
+            let refused = [&[option(TableOption::Fec, Errno::ENODEV)], others].concat();
+            error(true, Finding::Options { refused, together: Vec::new(), answer: self::refused(Errno::ENODEV) })
+        };
+        assert!(matches!(fec(&[]), Error::Open { .. }));
+        assert!(matches!(fec(&[option(TableOption::CheckAtMostOnce, Errno::EINVAL)]), Error::TableRefused(_)));
+    }
+
+    #[test]
+    fn blocks_larger_than_a_page_are_named() {
+        let Some(page) = page_size() else { panic!("the page size is not known") };
+        let large = BlockSize::new(page * 2).unwrap();
+        let of = |table: &VerityTable, words: Option<&str>| {
+            let refused = Refused { errno: Errno::EINVAL, message: words.map(str::to_owned) };
+            let backings = [Backing::in_test(Area::Data, Path::new("gone"), NUMBERS)];
+            cause_of(&refused, table, &backings)
+        };
+        let too_large = VerityTable { data_block_size: large, ..table() };
+        let found = Cause::BlockSize { area: Area::Data, found: page * 2, least: None, most: Some(page) };
+        assert_eq!(of(&too_large, None), found);
+        assert_eq!(of(&too_large, Some("Cannot use hash device block size")), found);
+        assert_eq!(of(&table(), None), Cause::Unknown);
+    }
 }

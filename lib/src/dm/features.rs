@@ -88,12 +88,20 @@ pub struct Features {
 pub fn features() -> Result<Features> {
     let control = Control::open()?;
     let image = LoopDevice::attach_file_read_only(&image()?, Path::new("an image in memory"))?;
-    let numbers = device_numbers(image.number()?);
-    let trials = Trials { scratch: Scratch::create(&control)?, numbers };
+    let trials = Trials { numbers: device_numbers(image.number()?) };
+    let scratch = Scratch::create(&control)?;
+    found_out(&trials, |table| scratch.attempt(table), || control.has_verity())
+}
 
+/// The same with a kernel that is known as two functions alone.
+fn found_out(
+    trials: &Trials,
+    attempt: impl Fn(&VerityTable) -> Result<Answer>,
+    has_verity: impl FnOnce() -> Result<bool>,
+) -> Result<Features> {
     let plain = trials.table(HashAlgorithm::sha256(), BlockSize::DEFAULT, BlockSize::DEFAULT);
-    let bare = trials.scratch.attempt(&plain)?;
-    if bare.is_err() && !control.has_verity()? {
+    let bare = attempt(&plain)?;
+    if bare.is_err() && !has_verity()? {
         return Err(Error::NoVerityTarget);
     }
     // Where a signature is demanded nothing is accepted; what the kernel does not know is still refused otherwise.
@@ -105,7 +113,7 @@ pub fn features() -> Result<Features> {
 
     let mut options = Vec::new();
     for option in TableOption::ALL {
-        let answer = trials.scratch.attempt(&VerityTable { options: trials.option(option), ..plain.clone() })?;
+        let answer = attempt(&VerityTable { options: trials.option(option), ..plain.clone() })?;
         // That there is no such key is found out only by who knows the option.
         let known = is_known(&answer)
             || option == TableOption::Signature && matches!(&answer, Err(refused) if refused.errno == Errno::ENOKEY);
@@ -119,7 +127,7 @@ pub fn features() -> Result<Features> {
         let mut kernel_name = None;
         for name in [algorithm.kernel_name()].into_iter().chain(algorithm.other_names()) {
             let table = trials.table(algorithm, BlockSize::DEFAULT, BlockSize::DEFAULT);
-            if is_known(&trials.scratch.attempt(&VerityTable { algorithm: name.to_owned(), ..table })?) {
+            if is_known(&attempt(&VerityTable { algorithm: name.to_owned(), ..table })?) {
                 kernel_name = Some(name);
                 break;
             }
@@ -128,7 +136,7 @@ pub fn features() -> Result<Features> {
     }
     let largest = |table: &dyn Fn(BlockSize) -> VerityTable| -> Result<Option<BlockSize>> {
         for size in BlockSize::all().rev() {
-            if is_known(&trials.scratch.attempt(&table(size))?) {
+            if is_known(&attempt(&table(size))?) {
                 return Ok(Some(size));
             }
         }
@@ -156,12 +164,11 @@ fn image() -> Result<File> {
 }
 
 /// Tables for the image.
-struct Trials<'control> {
-    scratch: Scratch<'control>,
+struct Trials {
     numbers: String,
 }
 
-impl Trials<'_> {
+impl Trials {
     fn table(&self, algorithm: HashAlgorithm, data_block_size: BlockSize, hash_block_size: BlockSize) -> VerityTable {
         VerityTable {
             hash_type: HashType::Normal,
@@ -200,5 +207,87 @@ impl Trials<'_> {
             unknown: Vec::new(),
         };
         all.only(&[option])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trials() -> Trials {
+        Trials { numbers: "7:1".to_owned() }
+    }
+
+    fn refused(errno: Errno) -> Answer {
+        Err(Refused { errno, message: None })
+    }
+
+    #[test]
+    fn an_image_of_zeros_is_large_enough_for_every_table_that_is_tried() {
+        let image = image().unwrap();
+        assert_eq!(image.metadata().unwrap().len(), IMAGE);
+        for size in BlockSize::all() {
+            let table = trials().table(HashAlgorithm::sha256(), size, size);
+            assert_eq!(table.hash_start * size.bytes(), AREA);
+            assert!(table.sectors().unwrap() * 512 <= AREA && size.bytes() <= AREA);
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_takes_some_is_told_from_its_answers() {
+        let newest = found_out(&trials(), |_| Ok(Ok(())), || panic!("nothing was refused")).unwrap();
+        assert!(newest.options.iter().all(|known| known.refused.is_none()));
+        assert_eq!(newest.options.len(), TableOption::ALL.len());
+        assert!(!newest.signature_required);
+        assert!(newest.algorithms.iter().all(|known| known.kernel_name == Some(known.algorithm.kernel_name())));
+
+        // Blocks of a page at most, no FEC, and one algorithm under another name.
+        let other = HashAlgorithm::all().find(|algorithm| algorithm.other_names().next().is_some()).unwrap();
+        let other_name = other.other_names().next().unwrap();
+        let older = |table: &VerityTable| {
+            let largest = table.data_block_size.max(table.hash_block_size);
+            Ok(match () {
+                () if table.algorithm == other.kernel_name() || table.algorithm == "sha1" => refused(Errno::ENOENT),
+                () if largest.get() > 4096 || table.options.fec.is_some() => refused(Errno::EINVAL),
+                () if table.options.signature_key.is_some() => refused(Errno::ENOKEY),
+                () => Ok(()),
+            })
+        };
+        let found = found_out(&trials(), older, || panic!("the plain table is taken")).unwrap();
+        assert_eq!(found.data_block_size_max.map(BlockSize::get), Some(4096));
+        assert_eq!(found.hash_block_size_max.map(BlockSize::get), Some(4096));
+        // That there is no such key is said by who knows the option.
+        for known in &found.options {
+            let errno = known.refused.as_ref().map(|refused| refused.errno);
+            assert_eq!(errno, (known.option == TableOption::Fec).then_some(Errno::EINVAL), "{:?}", known.option);
+        }
+        let name_of = |wanted| found.algorithms.iter().find(|known| known.algorithm == wanted).unwrap().kernel_name;
+        assert_eq!(name_of(other), Some(other_name));
+        assert_eq!(name_of(HashAlgorithm::from_name("sha1").unwrap()), None);
+        assert_eq!(name_of(HashAlgorithm::sha256()), Some("sha256"));
+    }
+
+    #[test]
+    fn where_a_signature_is_demanded_what_is_known_is_refused_like_all_else() {
+        let demands = |table: &VerityTable| {
+            Ok(if table.options.check_at_most_once { refused(Errno::EINVAL) } else { refused(Errno::ENOKEY) })
+        };
+        let found = found_out(&trials(), demands, || Ok(true)).unwrap();
+        assert!(found.signature_required);
+        for known in &found.options {
+            assert_eq!(known.refused.is_some(), known.option == TableOption::CheckAtMostOnce, "{:?}", known.option);
+        }
+        assert_eq!(found.data_block_size_max, BlockSize::all().last());
+    }
+
+    #[test]
+    fn without_the_target_nothing_is_tried_further() {
+        let tried = std::cell::Cell::new(0);
+        let nothing = |_: &VerityTable| {
+            tried.set(tried.get() + 1);
+            Ok(refused(Errno::EINVAL))
+        };
+        assert!(matches!(found_out(&trials(), nothing, || Ok(false)), Err(Error::NoVerityTarget)));
+        assert_eq!(tried.get(), 1);
     }
 }

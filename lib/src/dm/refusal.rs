@@ -101,3 +101,29 @@ pub struct Refusal {
     /// What was found out.
     pub cause: Cause,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_signature_is_told_by_the_errno() {
+        let fault = |errno, words: Option<&str>, option| {
+            let refused = Refused { errno, message: words.map(str::to_owned) };
+            RefusedOption { option, refused }.signature_fault()
+        };
+        let of = |errno| fault(errno, None, TableOption::Signature);
+        assert_eq!(of(Errno::ENOKEY), Some(SignatureFault::NotTrusted));
+        assert_eq!(of(Errno::EKEYEXPIRED), Some(SignatureFault::NotTrusted));
+        assert_eq!(of(Errno::EKEYREVOKED), Some(SignatureFault::NotTrusted));
+        assert_eq!(of(Errno::EBADMSG), Some(SignatureFault::Malformed));
+        assert_eq!(of(Errno::EKEYREJECTED), Some(SignatureFault::Mismatch));
+        assert_eq!(of(Errno::ENOPKG), Some(SignatureFault::Algorithm));
+        assert_eq!(of(Errno::EINVAL), None);
+        // Two reasons with one errno: the kernel's words tell them apart.
+        let words = |words| fault(Errno::ENOKEY, Some(words), TableOption::Signature);
+        assert_eq!(words("verity: Invalid key specified"), Some(SignatureFault::KeyMissing));
+        assert_eq!(words("verity: Root hash verification failed"), Some(SignatureFault::NotTrusted));
+        assert_eq!(fault(Errno::ENOKEY, None, TableOption::Fec), None);
+    }
+}
