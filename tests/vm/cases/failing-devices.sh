@@ -62,10 +62,11 @@ fails 1 "Cannot read device /dev/mapper/bad." vs repair /dev/mapper/bad "$hash" 
 fails 1 "Cannot read device /dev/mapper/bad." vs format /dev/mapper/bad new --fec-device=new.fec
 [ ! -e new ]
 [ ! -e new.fec ]
-# The kernel reads what it is asked for: all that can be read is right.
+# All that the kernel can read is right.
 vs open /dev/mapper/bad v0 "$hash" "$root"
 not dd if=/dev/mapper/v0 of=/dev/null bs=4096
-cmp -n 409600 good.d /dev/mapper/v0
+# What is far from it, that is: a kernel may read much at a time.
+cmp -n 65536 good.d /dev/mapper/v0
 vs close v0
 gone bad
 still_good
