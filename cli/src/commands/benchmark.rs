@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ const DURATION: Duration = Duration::from_millis(200);
 const BYTES: usize = 512 << 10;
 /// The same in MiB.
 const MIB: f64 = 0.5;
+
+/// More than a thread takes: its stack, and what it hashes.
+const ROOM_FOR_ONE: usize = 8 << 20;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let threads = arguments.threads()?.map_or(1, NonZero::get);
@@ -54,7 +58,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
 fn measure(hasher: &BlockHasher, threads: usize) -> Result<f64> {
     let start = Instant::now();
     let rounds = thread::scope(|scope| {
-        let begin = |_| thread::Builder::new().spawn_scoped(scope, || measure_one(hasher));
+        let (ready, is_ready) = mpsc::channel();
+        let begin = |_| {
+            // A thread that finds no room for what it begins with would abort the process: one after the other they have it.
+            let room = Vec::<u8>::new().try_reserve_exact(ROOM_FOR_ONE);
+            room.map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+            let ready = ready.clone();
+            let thread = thread::Builder::new().spawn_scoped(scope, move || measure_one(hasher, &ready))?;
+            let _ = is_ready.recv();
+            Ok(thread)
+        };
         let measuring = (0..threads).map(begin).collect::<std::io::Result<Vec<_>>>()?;
         let rounds = measuring.into_iter().map(|thread| thread.join().expect("hashing does not panic")).sum::<u32>();
         Ok::<_, std::io::Error>(rounds)
@@ -66,12 +79,13 @@ fn measure(hasher: &BlockHasher, threads: usize) -> Result<f64> {
     Ok(f64::from(rounds) * MIB / start.elapsed().as_secs_f64())
 }
 
-/// How often a thread has hashed its blocks.
-fn measure_one(hasher: &BlockHasher) -> u32 {
+/// How often a thread has hashed its blocks, after it has said that it is ready.
+fn measure_one(hasher: &BlockHasher, ready: &Sender<()>) -> u32 {
     // Not zeros, which are not hashed.
     let blocks = vec![0x5A; BYTES];
     let stride = hasher.digest_size();
     let mut digests = vec![0; BYTES / hasher.block_size().as_usize() * stride];
+    let _ = ready.send(());
     let start = Instant::now();
     let mut rounds = 0_u32;
     while start.elapsed() < DURATION {
