@@ -153,7 +153,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     row("FEC size of a shared file", NotYet, text::shared_fec_size),
     row("sizes of areas that overlap", Said, text::sizes_of_overlapping_areas),
     row("algorithm as it is written", NotYet, text::algorithm_name),
-    row("length for one data block", NotYet, files::length),
     row(
         "refused changes nothing",
         Meant(

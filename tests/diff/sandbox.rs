@@ -58,17 +58,6 @@ pub(crate) struct Entry {
     pub(crate) content: Arc<Vec<(u64, Vec<u8>)>>,
 }
 
-impl Entry {
-    /// The file's content, as far as it is not zeros at the end.
-    pub(crate) fn without_zeros(&self) -> Vec<(u64, &[u8])> {
-        let trimmed = self.content.iter().map(|(offset, bytes)| {
-            let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-            (*offset, &bytes[..end])
-        });
-        trimmed.filter(|(_, bytes)| !bytes.is_empty()).collect()
-    }
-}
-
 pub(crate) struct Sandbox {
     directory: PathBuf,
     /// Its other end, so that opening it does not wait.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::sync::Arc;
 
 use super::refusals::{is_refused, says};
 use super::text::remove;
@@ -110,22 +109,5 @@ pub(super) fn gap(comparison: &mut Comparison<'_>) -> bool {
         && comparison.ours.files == *comparison.before
         && comparison.ours.stderr.len() == 1
         && says(&comparison.ours, "Device d is too small.");
-    comparison.take_if(is_explained)
-}
-
-/// Ours fills the last block of the hash device's file where there is no tree.
-pub(super) fn length(comparison: &mut Comparison<'_>) -> bool {
-    let has_one = comparison.ours.stdout.iter().any(|line| line.starts_with("Hash blocks:") && line.ends_with("\t0"));
-    let differ = comparison.different_files();
-    let is_longer = |name: &OsString| match (comparison.ours.files.get(name), comparison.theirs.files.get(name)) {
-        (Some(ours), Some(theirs)) => {
-            let mut shorter = ours.clone();
-            shorter.bytes = theirs.bytes;
-            shorter.content = Arc::clone(&theirs.content);
-            shorter == *theirs && ours.bytes > theirs.bytes && ours.without_zeros() == theirs.without_zeros()
-        }
-        _ => false,
-    };
-    let is_explained = comparison.both_took_it() && has_one && !differ.is_empty() && differ.iter().all(is_longer);
     comparison.take_if(is_explained)
 }
