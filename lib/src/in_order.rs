@@ -1,13 +1,18 @@
 //! Work that several threads do piece by piece, and whose results are handed over one by one in the order of the pieces.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread;
 
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// How many pieces each worker may be ahead of the one that is handed over next.
 const AHEAD: u64 = 4;
+
+/// More than a thread takes when it starts: its stack, and a second one for signals.
+const ROOM_FOR_A_THREAD: usize = 6 << 20;
 
 /// Takes pieces from `next` until there are none, has `workers` threads `work` on them, each with a value of its own from
 /// `local`, and gives every result to `deliver` in the order in which the pieces came. Neither `next` nor `deliver` runs
@@ -51,16 +56,29 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
     };
     // This thread is one of them. Where no more can be started, or have what they need, it goes on with those there are.
     let own = local()?;
-    let another = || match local() {
-        Ok(local) => worker(local),
-        Err(error) => log::debug!("one thread less: {error}"),
+    let another = |ready: Sender<()>| {
+        let local = local();
+        drop(ready);
+        match local {
+            Ok(local) => worker(local),
+            Err(error) => log::debug!("one thread less: {error}"),
+        }
     };
+    let another = &another;
     thread::scope(|scope| {
         for _ in 1..workers {
-            if let Err(error) = thread::Builder::new().spawn_scoped(scope, another) {
+            // A thread that finds no room for what it begins with would abort the process: one after the other they have it.
+            if let Err(error) = memory::reserve(&mut Vec::new(), ROOM_FOR_A_THREAD) {
                 log::debug!("no more threads: {error}");
                 break;
             }
+            let (ready, is_ready) = mpsc::channel();
+            if let Err(error) = thread::Builder::new().spawn_scoped(scope, move || another(ready)) {
+                log::debug!("no more threads: {error}");
+                break;
+            }
+            // It never sends, but drops its end.
+            let _ = is_ready.recv();
         }
         worker(own);
     });
