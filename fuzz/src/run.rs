@@ -8,12 +8,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
 
 use crate::Target;
 use crate::mutate::Mutator;
 
 /// What all of a process may need at most, in KiB.
 const MOST_MEMORY: i64 = 256 << 10;
+
+/// How many times the longest call all threads of the process may work during one: others may run targets, too.
+const OTHERS: u32 = 60;
+/// A call that waits for so long waits for nothing.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// How a target is run.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +30,7 @@ pub struct Run {
     pub executions: Option<u64>,
     /// When to end at the latest, whatever the number.
     pub time: Option<Duration>,
-    /// A call that takes longer is a finding.
+    /// A call that takes more of a processor's time is a finding.
     pub longest: Duration,
 }
 
@@ -35,7 +41,7 @@ pub struct Figures {
     pub executions: u64,
     /// How long they took together.
     pub time: Duration,
-    /// The longest one.
+    /// The most of a processor's time that one has taken.
     pub longest: Duration,
     /// The most memory that the process has needed, in KiB.
     pub memory: i64,
@@ -66,16 +72,16 @@ impl Run {
         while self.executions.is_none_or(|most| figures.executions < most)
             && self.time.is_none_or(|most| start.elapsed() < most)
         {
-            let begun = Instant::now();
             {
                 let mut current = watched.lock();
                 mutator.next(&mut current.input);
-                current.begun = Some(begun);
+                current.begun = Some((Instant::now(), processor_time(ClockId::CLOCK_PROCESS_CPUTIME_ID)));
             }
+            let begun = processor_time(ClockId::CLOCK_THREAD_CPUTIME_ID);
             let input = watched.lock().input.clone();
             let result = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
             watched.lock().begun = None;
-            let took = begun.elapsed();
+            let took = processor_time(ClockId::CLOCK_THREAD_CPUTIME_ID).saturating_sub(begun);
             figures.executions += 1;
             figures.longest = figures.longest.max(took);
             figures.memory = peak_memory();
@@ -92,6 +98,11 @@ impl Run {
     }
 }
 
+/// Other processes, and a pause of this one, do not count.
+fn processor_time(clock: ClockId) -> Duration {
+    clock_gettime(clock).expect("it is a clock").into()
+}
+
 fn peak_memory() -> i64 {
     getrusage(UsageWho::RUSAGE_SELF).expect("it takes no argument that could be wrong").max_rss()
 }
@@ -100,7 +111,8 @@ fn peak_memory() -> i64 {
 #[derive(Debug, Default)]
 struct Current {
     input: Vec<u8>,
-    begun: Option<Instant>,
+    /// When it began: by the clock, and by the processor time of the process.
+    begun: Option<(Instant, Duration)>,
 }
 
 #[derive(Debug, Default)]
@@ -115,7 +127,11 @@ impl Watched {
     fn watch(&self, target: &Target, run: &Run, stopped: &mpsc::Receiver<()>) {
         while stopped.recv_timeout(Duration::from_secs(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
             let current = self.lock();
-            if current.begun.is_some_and(|begun| begun.elapsed() > run.longest) {
+            let process = processor_time(ClockId::CLOCK_PROCESS_CPUTIME_ID);
+            let is_endless = |(begun, time): (Instant, Duration)| {
+                process.saturating_sub(time) > run.longest * OTHERS || begun.elapsed() > IDLE
+            };
+            if current.begun.is_some_and(is_endless) {
                 eprintln!("{}", finding(target, run.seed, &current.input, "it does not end"));
                 std::process::abort();
             }
