@@ -335,9 +335,13 @@ mod tests {
         let builder = Params::builder().no_superblock().hash_offset(4096).fec(Fec::new(4, 8192).unwrap());
         let plan = Plan::new(builder, Path::new("data"), 1 << 20).unwrap();
         let root_hash = root_hash();
+        let fec = crate::table::TableFec { device: "/dev/sdb".to_owned(), blocks: 1, start: 0, roots: 2 };
         let options = TableOptions {
             on_corruption: Some(OnCorruption::Panic),
             check_at_most_once: true,
+            // What the image itself says of these is what counts.
+            fec: Some(fec),
+            signature_key: Some("key".to_owned()),
             ..TableOptions::default()
         };
         let image = BootImage::new(&plan.layout, &root_hash)

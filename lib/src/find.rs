@@ -127,5 +127,7 @@ mod tests {
         let many = find().unwrap_err();
         let first: Vec<u64> = (1..=MOST as u64).map(|blocks| blocks * 512).collect();
         assert!(matches!(&many, Error::SeveralHashAreas { offsets, .. } if *offsets == first), "{many}");
+        let many = crate::plan_append(file.path(), Params::builder(), None).unwrap_err();
+        assert!(matches!(&many, Error::SeveralHashAreas { offsets, .. } if *offsets == first), "{many}");
     }
 }

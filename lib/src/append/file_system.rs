@@ -51,4 +51,35 @@ mod tests {
             assert_eq!(bytes(&head[..len]), None, "{len}");
         }
     }
+
+    #[test]
+    fn a_file_system_may_end_where_the_data_do_and_not_after() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let append = || crate::append(file.path(), crate::Params::builder(), None, &crate::Work::default());
+        let mut data = vec![0; 64 * 4096];
+        data[1024 + 24] = 2;
+        data[1024 + 56..][..2].copy_from_slice(&EXT_MAGIC.to_le_bytes());
+        let mut says = |blocks: u32| {
+            data[1024 + 4..][..4].copy_from_slice(&blocks.to_le_bytes());
+            std::fs::write(file.path(), &data).unwrap();
+            append().unwrap();
+            // It grows only once there is a tree.
+            append()
+        };
+        for blocks in [63, 64] {
+            assert_eq!(says(blocks).unwrap().replaced, Some(64 * 4096));
+        }
+        says(64).unwrap();
+        let mut image = std::fs::read(file.path()).unwrap();
+        image[1024 + 4] = 65;
+        std::fs::write(file.path(), &image).unwrap();
+        let refused = append().unwrap_err();
+        let expected = (65 * 4096, 64 * 4096, 64 * 4096);
+        assert!(
+            matches!(&refused, crate::Error::FileSystemTooLarge { found, data_end, offset, .. }
+                if (*found, *data_end, *offset) == expected),
+            "{refused}"
+        );
+        assert!(std::fs::read(file.path()).unwrap() == image);
+    }
 }
