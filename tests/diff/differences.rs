@@ -139,6 +139,11 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         refusals::bounds,
     ),
     row(
+        "salt without superblock",
+        Meant("Without a superblock and\n.Fl -salt ,\nan image that exists has no salt, in place of a random one."),
+        refusals::salt,
+    ),
+    row(
         "links",
         Meant("Data, hash and FEC device are known to be one device also by other names of it."),
         files::links,

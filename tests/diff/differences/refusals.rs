@@ -111,7 +111,10 @@ type Shows = fn(&Comparison<'_>) -> bool;
 /// What ours refuses because no image can have it, and what of the command shows that.
 const BOUNDS: &[(&str, Shows)] = &[
     ("VERITY header corrupted.", |_| true),
-    ("Unsupported VERITY FEC offset.", |comparison| !comparison.has("--fec-device") || has_huge_number(comparison)),
+    ("Unsupported VERITY FEC offset.", |comparison| {
+        // Only format looks at it whether it needs it or not.
+        !comparison.has("--fec-device") || comparison.kind != Kind::Format || has_huge_number(comparison)
+    }),
     ("Unsupported VERITY hash offset.", has_huge_number),
     ("Invalid salt string specified.", |comparison| comparison.arguments.iter().any(|text| text.len() > 512)),
     ("Invalid number of parity bytes.", |comparison| comparison.has("--fec-roots")),
@@ -129,6 +132,19 @@ pub(super) fn bounds(comparison: &mut Comparison<'_>) -> bool {
             let (ours, theirs) = (&comparison.ours, &comparison.theirs);
             says(ours, start) && (!says(theirs, start) || theirs.end == End::Code(0)) && shows(comparison)
         });
+    comparison.take_if(is_explained)
+}
+
+/// Where neither a superblock nor an option says what the salt is, the reference draws one.
+pub(super) fn salt(comparison: &mut Comparison<'_>) -> bool {
+    let is_given = comparison.arguments.iter().any(|argument| {
+        argument.to_str().is_some_and(|argument| argument.starts_with("--salt") || argument.starts_with("-s"))
+    });
+    let is_explained = comparison.has("--no-superblock")
+        && !is_given
+        && comparison.ours.end == End::Code(0)
+        && comparison.theirs.end != End::Code(0)
+        && says(&comparison.theirs, "Verification ");
     comparison.take_if(is_explained)
 }
 
