@@ -1,16 +1,15 @@
 //! Memory that may not be there: buffers long enough for that to be told and borne.
 
+use zerocopy::FromZeros;
+
 use crate::error::{Error, Result};
 
-/// So many zeros.
+/// So many zeros. Pages of long ones are not used before something is written to them.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
 pub(crate) fn zeroed(len: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reserve(&mut bytes, len)?;
-    bytes.resize(len, 0);
-    Ok(bytes)
+    u8::new_vec_zeroed(len).map_err(|_| Error::OutOfMemory { bytes: len as u64 })
 }
 
 /// Room for so many more bytes.

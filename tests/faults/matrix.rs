@@ -130,6 +130,8 @@ fn faults(call: &Call, whole_write: u64) -> Vec<(Fault, Wanted)> {
         }
         libc::SYS_ioctl => fails(&[Errno::EIO, Errno::EINTR], RightOrFailure),
         libc::SYS_getrandom => fails(&[Errno::ENOSYS, Errno::EINTR, Errno::EAGAIN], RightOrFailure),
+        // What is closed is unlocked.
+        libc::SYS_flock if call.arguments[1] == libc::LOCK_UN as u64 => fails(&[Errno::EIO, Errno::EINTR], Right),
         libc::SYS_flock => {
             let mut faults: Vec<_> = fails(&[Errno::EIO, Errno::ENOLCK], RightOrFailure);
             // Even a file that was just created belongs to the process that has locked it.

@@ -56,19 +56,15 @@ impl Buffer {
         let large = direct && len >= LARGE_PAGE;
         let alignment = if large { LARGE_PAGE } else { DIRECT_ALIGNMENT };
         let len = len.next_multiple_of(alignment);
-        let mut memory = Vec::new();
-        memory::reserve(&mut memory, len + alignment)?;
+        let mut memory = memory::zeroed(len + alignment)?;
         let start = memory.as_ptr().align_offset(alignment);
         if large {
             // SAFETY: these bytes belong to `memory`, and the advice changes none of them.
-            let advised = unsafe {
-                madvise(NonNull::from(&mut memory.spare_capacity_mut()[start]).cast(), len, MmapAdvise::MADV_HUGEPAGE)
-            };
+            let advised = unsafe { madvise(NonNull::from(&mut memory[start]).cast(), len, MmapAdvise::MADV_HUGEPAGE) };
             if let Err(errno) = advised {
                 log::debug!("no large pages: {errno}");
             }
         }
-        memory.resize(len + alignment, 0);
         Ok(Self { memory, start, len, large })
     }
 
