@@ -35,11 +35,11 @@ echo "Profiles are read by $LLVM_COV"
     cargo test --locked --quiet -p dmverity --lib --examples
     cargo build --locked --quiet -p veritysetup
 )
-# What looks at the shipped binary itself, or at what it needs at most, has nothing to say of another one.
+# What looks at the shipped binary itself, or at limits of files and memory, has nothing to say of one that writes profiles.
 DMVERITY_STATIC_BIN="$PWD/target/coverage/debug/veritysetup" \
     LLVM_PROFILE_FILE="$PWD/target/coverage/command-%4m.profraw" \
     cargo test --locked --quiet -p dmverity-tests --test command -- \
-    --skip the_shipped_binary --skip a_held_binary --skip exhausted --skip dependencies --skip completions --skip install
+    --skip a_failed_format --skip the_shipped_binary --skip a_held_binary --skip exhausted --skip dependencies --skip completions --skip install
 
 report() {
     CARGO_TARGET_DIR="$PWD/target/coverage" cargo llvm-cov report "$@"
