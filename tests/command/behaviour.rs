@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use dmverity_tests::vectors::painted;
 
+use crate::reference::normalised;
 use crate::sandbox::{Outcome, Sandbox};
 
 const UUID: &str = "--uuid=a60c98d2-ae9b-4865-bfcb-b4e3ace11033";
@@ -219,4 +220,19 @@ fn a_failed_format_takes_its_new_file_away() {
     assert_eq!(outcome.code, Some(1));
     assert_eq!(outcome.stderr, "Cannot extend device h.\nhint: File too large.\n");
     assert_eq!(sandbox.snapshot().len(), 1);
+}
+
+/// Though the file of an image without a tree ends with its superblock's block.
+#[test]
+fn the_size_of_the_hash_device_is_told_in_whole_hash_blocks() {
+    for hash_offset in ["0", "512"] {
+        let sandbox = sandbox_with_data(4096);
+        let offset = format!("--hash-offset={hash_offset}");
+        let format = ["format", "d", "h", "--salt=aa", UUID, "--hash-block-size=8192", &offset];
+        sandbox.write("h", &[0; 8192]);
+        let expected = sandbox.reference(&format);
+        assert_eq!(expected.code, Some(0));
+        sandbox.write("h", &[0; 8192]);
+        assert_eq!(normalised(&sandbox.run(&format)), normalised(&expected));
+    }
 }

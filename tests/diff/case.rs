@@ -235,7 +235,14 @@ fn change(words: &mut Vec<Word>, rng: &mut Rng) -> u32 {
                 _ => words.push(word),
             }
         }
-        10 | 11 => words.push(Word::flag(FLAGS[rng.usize(..FLAGS.len())])),
+        10 | 11 => {
+            let flag = FLAGS[rng.usize(..FLAGS.len())];
+            words.push(Word::flag(flag));
+            // All that the superblock says is missing then.
+            if flag == "no-superblock" {
+                return 2;
+            }
+        }
         // Something is missing, comes twice, or is too much.
         12 if !words.is_empty() => drop(words.remove(place)),
         13 if !words.is_empty() => words.insert(place, words[place].clone()),

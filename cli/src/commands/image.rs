@@ -111,7 +111,9 @@ impl ImageFields {
         if geometry.hash_offset == 0 {
             // As the reference tool: with the parity, if it lies there too.
             let parity = geometry.fec.as_ref().filter(|fec| fec.on_hash_device).map_or(0, |fec| fec.bytes);
-            fields.add_bytes("Hash device size", geometry.hash_area.end() + parity);
+            // In whole hash blocks, as the reference says it, also where the file is shorter for want of a tree.
+            let end = geometry.hash_area.end().next_multiple_of(geometry.hash_block_size);
+            fields.add_bytes("Hash device size", end + parity);
         }
         if let Some(fec) = geometry.fec.as_ref().filter(|fec| fec.offset == 0) {
             fields.add_bytes("FEC device size", fec.bytes);

@@ -73,7 +73,8 @@ pub(super) fn fec_unused(comparison: &mut Comparison<'_>) -> bool {
         && ours.files == *comparison.before
         && (ours.end == End::Code(0) || says(ours, "Invalid root hash ") || says(ours, "Verification "))
         && is_refused(theirs)
-        && FAULTS.iter().any(|fault| says(theirs, fault) && !says(ours, fault));
+        && FAULTS.iter().any(|fault| says(theirs, fault))
+        && comparison.differs();
     comparison.take_if(is_explained)
 }
 
@@ -177,10 +178,12 @@ pub(super) fn unwritable_root_hash_file(comparison: &mut Comparison<'_>) -> bool
     comparison.take_if(is_explained)
 }
 
-/// A FEC device that ends too early.
+/// A FEC device that ends too early, or is something else.
 pub(super) fn short_parity(comparison: &mut Comparison<'_>) -> bool {
     let (ours, theirs) = (&comparison.ours, &comparison.theirs);
-    let is_short = |line: &String| line.starts_with("Device ") && line.ends_with(" is too small.");
+    let is_short = |line: &String| {
+        (line.starts_with("Device ") && line.ends_with(" is too small.")) || line.contains(" area overlaps with ")
+    };
     let is_explained = comparison.kind == Kind::Verify
         && comparison.is_refused()
         && ours.end == End::Code(1)
@@ -258,13 +261,13 @@ pub(super) fn order(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// The fault that is named: its place in the table, and how the message ends.
+/// The fault that is named: its place in the table, and the message if it starts as others do.
 fn fault(outcome: &Outcome) -> Option<(usize, &str)> {
     let line = outcome.stderr.iter().find(|line| *line != "usage" && !line.starts_with("WARNING: "))?;
     let kind = FAULTS.iter().position(|start| line.starts_with(start))?;
-    // What is wrong with a device or an argument comes after its name.
+    // Which device it is, and what is wrong with it.
     let is_named = ["Device ", "veritysetup: ", "-"].contains(&FAULTS[kind]);
-    Some((kind, if is_named { line.rsplit(' ').next().unwrap_or_default() } else { "" }))
+    Some((kind, if is_named { line } else { "" }))
 }
 
 /// Other words, or another exit code, for one fault: how ours says it, and how the reference. An asterisk stands for a
@@ -286,6 +289,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Device * does not exist or access denied.", "Hash area overlaps with FEC area."),
     ("Device * is too small.", "Cannot grow *"),
     ("Device /proc/version does not exist or access denied.", "Cannot grow *"),
+    ("Device /proc/version does not exist or access denied.", "Error during update of verity header *"),
     ("Device * does not exist or access denied.", "Header detected but device * is too small."),
     ("Hash area overlaps with FEC area.", "Cannot create FEC image * for writing."),
     ("Verification of data area failed.", "Cannot grow *"),
