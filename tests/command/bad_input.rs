@@ -481,7 +481,8 @@ fn signature_files() {
     );
     sandbox.write("long", &vec![1; 32768]);
     for file in ["long", "/dev/zero"] {
-        let message = format!("Invalid signature file {file}.\n");
+        let hint = format!("hint: {file} is longer than 32767 bytes, the kernel's limit for a key.\n");
+        let message = format!("Failed to load key in kernel keyring.\n{hint}");
         refused(&sandbox, &format!("open d v0 h {ROOT_HASH} --root-hash-signature={file}"), 1, &message);
     }
     refused(&sandbox, "verify d h --root-hash-file=/dev/zero", 1, "Invalid root hash file /dev/zero.\n");

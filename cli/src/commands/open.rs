@@ -85,8 +85,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
 }
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {
-    let signature = read_bounded(path, SIGNATURE_MAX, "signature file")?;
-    signature
-        .filter(|signature| !signature.is_empty())
-        .ok_or_else(|| Failure::new(Exit::Parameters, format!("Invalid signature file {}.", text_of(path))))
+    match read_bounded(path, SIGNATURE_MAX, "signature file")? {
+        Some(signature) if !signature.is_empty() => Ok(signature),
+        Some(_) => Err(Failure::new(Exit::Parameters, format!("Invalid signature file {}.", text_of(path)))),
+        // In the words for every key that the kernel does not take.
+        None => Err(Failure::new(Exit::Parameters, "Failed to load key in kernel keyring.")
+            .hint(format!("{} is longer than {SIGNATURE_MAX} bytes, the kernel's limit for a key.", text_of(path)))),
+    }
 }
