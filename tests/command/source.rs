@@ -43,6 +43,18 @@ fn no_version_of_a_kernel_or_target_is_read() {
     }
 }
 
+/// Bytes that are not UTF-8 become text in one place, where no two of them become the same.
+#[test]
+fn paths_become_text_in_one_place() {
+    let is_command = |path: &&PathBuf| path.starts_with(workspace().join("cli/src")) && !path.ends_with("tests.rs");
+    for path in sources().iter().filter(is_command) {
+        let text = fs::read_to_string(path).unwrap();
+        for way in [".display()", "to_string_lossy", "from_utf8_lossy"] {
+            assert!(!text.contains(way), "{} has {way}", path.display());
+        }
+    }
+}
+
 /// Only `dm/` talks to device-mapper.
 #[test]
 fn device_mapper_is_named_in_one_folder() {

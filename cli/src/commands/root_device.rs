@@ -13,7 +13,7 @@ use dmverity::dm::{MappingName, MappingStatus, Removal, deactivate, status};
 
 use super::read_bounded;
 use crate::arguments::{self, Arguments, Request};
-use crate::escape::escaped;
+use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
@@ -61,7 +61,7 @@ fn said(line: &str, report: Report) -> Report {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     read_bounded(path, CMDLINE_MAX, "kernel command line")?.ok_or_else(|| {
-        Failure::new(Exit::Parameters, format!("{} is too long for a kernel command line", path.display()))
+        Failure::new(Exit::Parameters, format!("{} is too long for a kernel command line", text_of(path)))
     })
 }
 
@@ -119,7 +119,7 @@ fn report_missing(image: &RootImage, device: &str) -> Failure {
 
 fn block_devices() -> Vec<String> {
     let entries = std::fs::read_dir("/sys/class/block").into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = entries.map(|entry| text_of(entry.file_name())).collect();
     names.sort_unstable();
     names
 }
