@@ -13,6 +13,8 @@ cp f good.f
 data=$(attach d)
 hash=$(attach h)
 fec=$(attach f)
+# It would keep device-mapper from being unloaded.
+trap 'rmmod dm_flakey 2>/dev/null || :' EXIT
 
 # break_at NAME DEVICE SECTOR: makes /dev/mapper/NAME of the device, in which eight sectors from that one on fail.
 break_at() {
