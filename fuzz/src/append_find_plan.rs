@@ -226,7 +226,9 @@ impl Model<'_> {
     }
 
     fn check_owned(&self, before: &[u8], after: &[u8]) {
-        let is_zero = |range: &Range<usize>| before[range.clone()].iter().all(|&byte| byte == 0);
+        // What the owner has cut off since is no more there to be lost.
+        let is_zero =
+            |range: &Range<usize>| before.get(range.clone()).unwrap_or_default().iter().all(|&byte| byte == 0);
         // The parity of zeros are zeros: nothing tells them from those of the owner.
         let no_parity = |range: &&Range<usize>| !(is_zero(&(0..self.data)) && is_zero(range));
         for range in std::iter::once(0..self.data).chain(self.more.iter().filter(no_parity).cloned()) {
