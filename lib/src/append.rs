@@ -23,6 +23,7 @@ use crate::find;
 use crate::image::{self, Devices, Formatted};
 use crate::io::{Claims, Device, Identity, identify};
 use crate::layout::Layout;
+use crate::memory;
 use crate::params::{Fec, Params, ParamsBuilder};
 use crate::plan::{AppendedFec, Plan};
 use crate::superblock::{SUPERBLOCK_SIZE, Superblock};
@@ -196,7 +197,7 @@ impl Data {
 
 /// Whether there is nothing but zeros in less than a hash block.
 fn is_zero(image: &Device, range: Range<u64>) -> Result<bool> {
-    let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or_default()];
+    let mut bytes = memory::zeroed(usize::try_from(range.end - range.start).unwrap_or(usize::MAX))?;
     image.read_at(&mut bytes, range.start)?;
     Ok(bytes.iter().all(|&byte| byte == 0))
 }

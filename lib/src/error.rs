@@ -187,7 +187,7 @@ pub enum Error {
         /// The file's length.
         found: u64,
     },
-    /// A file whose length has changed while it was worked on: somebody else writes to it.
+    /// A file whose length has changed during the work: another process writes to it.
     #[error("{path}: had {expected} bytes when it was opened, and has {found} now")]
     Changed {
         /// The file.

@@ -251,7 +251,7 @@ fn invalidate_superblock(layout: &Layout, hash: &Device) -> Result<()> {
 
 /// Reads the superblock at byte `hash_offset` of the hash device. `fec` is not on disk and is taken over as it is.
 ///
-/// No root hash covers the superblock. Whoever can write to the hash device can change it so that the image still
+/// No root hash covers the superblock. An attacker who can write to the hash device can change it so that the image still
 /// verifies with the root hash that is trusted: it can say that there are fewer blocks, or that hash blocks of the tree
 /// are the data. If that matters, compare the parameters with what is known from elsewhere: [`Expected`](crate::Expected).
 ///

@@ -8,7 +8,7 @@
 //!  48  [u8; 464]                       zero
 //! ```
 //! Numbers are little-endian. The mark is written first, then the file gets its whole length, then the tree is written: a
-//! file with a mark ends where the mark ends or where the mark says. With any other length, somebody else has changed it.
+//! file with a mark ends where the mark ends or where the mark says. With any other length, something else has changed it.
 
 use zerocopy::byteorder::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

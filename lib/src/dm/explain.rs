@@ -185,7 +185,7 @@ mod tests {
         let together = vec![TableOption::CheckAtMostOnce, TableOption::TryVerifyInTasklet];
         assert_eq!(options(vec![other.clone()], Vec::new()), (einval.clone(), Cause::Options(vec![other.clone()])));
         assert_eq!(options(Vec::new(), together.clone()), (einval.clone(), Cause::Combination(together.clone())));
-        // A hint alone does not stand in the way of the others; something else does.
+        // A refused hint does not explain why the others are refused.
         assert_eq!(options(vec![hint.clone()], together.clone()).1, Cause::Combination(together.clone()));
         assert_eq!(options(vec![hint.clone(), other.clone()], together).1, Cause::Options(vec![hint, other]));
     }
