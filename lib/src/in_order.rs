@@ -11,9 +11,6 @@ use crate::memory;
 /// How many pieces each worker may be ahead of the one that is handed over next.
 const AHEAD: u64 = 4;
 
-/// More than a thread takes when it starts: its stack, and a second one for signals.
-const ROOM_FOR_A_THREAD: usize = 6 << 20;
-
 /// Takes pieces from `next` until there are none, has `workers` threads `work` on them, each with a value of its own from
 /// `local`, and gives every result to `deliver` in the order in which the pieces came. Neither `next` nor `deliver` runs
 /// twice at a time.
@@ -68,7 +65,7 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
     thread::scope(|scope| {
         for _ in 1..workers {
             // A thread that finds no room for what it begins with would abort the process: one after the other they have it.
-            if let Err(error) = memory::reserve(&mut Vec::new(), ROOM_FOR_A_THREAD) {
+            if let Err(error) = memory::find_room_for_a_thread() {
                 log::debug!("no more threads: {error}");
                 break;
             }

@@ -1,8 +1,14 @@
 //! Memory that may not be there: buffers long enough for that to be told and borne.
 
+use std::hint;
+
 use zerocopy::FromZeros;
 
 use crate::error::{Error, Result};
+
+/// More than a thread takes when it starts, and more than the C library gives from memory that it has kept (32 MiB at the
+/// most, `M_MMAP_THRESHOLD` in mallopt(3)): the system is asked each time.
+const ROOM_FOR_A_THREAD: usize = 40 << 20;
 
 /// So many zeros. Pages of long ones are not used before something is written to them.
 ///
@@ -18,6 +24,18 @@ pub(crate) fn zeroed(len: usize) -> Result<Vec<u8>> {
 /// [`Error::OutOfMemory`].
 pub(crate) fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<()> {
     bytes.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: more as u64 })
+}
+
+/// Whether there is room for another thread: its stack, a second one for signals, and what it begins with.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub(crate) fn find_room_for_a_thread() -> Result<()> {
+    let mut room = Vec::new();
+    reserve(&mut room, ROOM_FOR_A_THREAD)?;
+    // A compiler may leave out a request whose memory is not used, and take it for granted.
+    hint::black_box(&room);
+    Ok(())
 }
 
 #[cfg(test)]

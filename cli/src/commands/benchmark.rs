@@ -1,5 +1,7 @@
 //! `benchmark`: show how fast this machine hashes blocks, with every backend it has.
 
+use std::hint;
+use std::io;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
@@ -22,8 +24,9 @@ const BYTES: usize = 512 << 10;
 /// The same in MiB.
 const MIB: f64 = 0.5;
 
-/// More than a thread takes: its stack, and what it hashes.
-const ROOM_FOR_ONE: usize = 8 << 20;
+/// More than a thread takes, and more than the C library gives from memory that it has kept (32 MiB at the most,
+/// `M_MMAP_THRESHOLD` in mallopt(3)): the system is asked each time.
+const ROOM_FOR_ONE: usize = 40 << 20;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let threads = arguments.threads()?.map_or(1, NonZero::get);
@@ -61,16 +64,18 @@ fn measure(hasher: &BlockHasher, threads: usize) -> Result<f64> {
         let (ready, is_ready) = mpsc::channel();
         let begin = |_| {
             // A thread that finds no room for what it begins with would abort the process: one after the other they have it.
-            let room = Vec::<u8>::new().try_reserve_exact(ROOM_FOR_ONE);
-            room.map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+            let mut room = Vec::<u8>::new();
+            room.try_reserve_exact(ROOM_FOR_ONE).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+            // A compiler may leave out a request whose memory is not used, and take it for granted.
+            drop(hint::black_box(room));
             let ready = ready.clone();
             let thread = thread::Builder::new().spawn_scoped(scope, move || measure_one(hasher, &ready))?;
             let _ = is_ready.recv();
             Ok(thread)
         };
-        let measuring = (0..threads).map(begin).collect::<std::io::Result<Vec<_>>>()?;
+        let measuring = (0..threads).map(begin).collect::<io::Result<Vec<_>>>()?;
         let rounds = measuring.into_iter().map(|thread| thread.join().expect("hashing does not panic")).sum::<u32>();
-        Ok::<_, std::io::Error>(rounds)
+        Ok::<_, io::Error>(rounds)
     })
     .map_err(|error| {
         let failure = Failure::new(Exit::Memory, format!("Cannot start {threads} threads.")).because(&error);
