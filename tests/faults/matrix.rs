@@ -66,6 +66,9 @@ pub(crate) fn is_whole() -> bool {
     std::env::var_os("FAULTS").is_some_and(|value| value == "all")
 }
 
+/// A second stack has a guard page and what the kernel writes about a signal: less than any stack that code runs on.
+const SECOND_STACK: u64 = 64 << 10;
+
 /// How the calls of a command can fail, and what has to come of it.
 fn faults(call: &Call, whole_write: u64) -> Vec<(Fault, Wanted)> {
     use Wanted::{Failure, Right, RightOrFailure};
@@ -116,6 +119,11 @@ fn faults(call: &Call, whole_write: u64) -> Vec<(Fault, Wanted)> {
             let is_about_holes =
                 [libc::SEEK_DATA, libc::SEEK_HOLE].map(i64::from).contains(&call.arguments[2].cast_signed());
             fails(&[Errno::EIO, Errno::EINVAL], if is_about_holes { Right } else { RightOrFailure })
+        }
+        // A thread's second stack, for signals: Rust's runtime aborts without it. Whether there is room for a thread is asked
+        // before it is started, by a request of its own.
+        libc::SYS_mmap if call.arguments[1] <= SECOND_STACK && call.arguments[3] & libc::MAP_STACK as u64 != 0 => {
+            Vec::new()
         }
         // Of a file, only to ask what is in the page cache.
         libc::SYS_mmap => {

@@ -289,7 +289,7 @@ impl Scenario {
     /// Whether the image is whole. Where its root hash goes is another matter.
     fn is_done(&self, files: &Files) -> bool {
         let image = |files: &Files| {
-            let image = files.iter().filter(|(name, _)| *name != ROOT_HASH);
+            let image = files.iter().filter(|(name, _)| *name != ROOT_HASH && !is_temporary(name));
             image.map(|(name, bytes)| (name.clone(), bytes.clone())).collect::<Files>()
         };
         let root_hash = files.get(ROOT_HASH);
