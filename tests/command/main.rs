@@ -21,6 +21,7 @@ mod interrupted;
 mod json;
 mod locked;
 mod manual;
+mod mapping_paths;
 mod planning;
 mod reference;
 mod sandbox;

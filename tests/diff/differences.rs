@@ -153,7 +153,14 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     row("root hash file that cannot be written", NotYet, refusals::unwritable_root_hash_file),
     row("parity that is too short", NotYet, refusals::short_parity),
     row("signature file that is not there", NotYet, refusals::signature_file),
-    row("path of a mapping", NotYet, refusals::mapping_path),
+    row(
+        "path of a mapping",
+        Meant(
+            "A path below\n.Pa /dev/mapper\nis not printed with that folder before it once more.\n\
+             .Cm status\nof a path to something else says that it is inactive, exit status 4.",
+        ),
+        refusals::mapping_path,
+    ),
     row("gap before the tree", NotYet, files::gap),
     row("FEC size of a shared file", NotYet, text::shared_fec_size),
     row("sizes of areas that overlap", Said, text::sizes_of_overlapping_areas),

@@ -1,11 +1,11 @@
 //! `close`: take a mapping down.
 
 use dmverity::Error;
-use dmverity::dm::{MappingName, Removal, Removed, cancel_deferred_removal, deactivate};
+use dmverity::dm::{MappingName, Removal, Removed, cancel_deferred_removal, deactivate, find};
 use serde::Serialize;
 
 use crate::arguments::Arguments;
-use crate::escape::escaped;
+use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
@@ -17,25 +17,45 @@ struct CloseFields {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let name = MappingName::from_name_or_path(arguments.word(0))?;
-    let closed = if arguments.flag("cancel-deferred") {
+    // Messages name the mapping as the caller did.
+    let given = text_of(arguments.word(0));
+    let removed = remove(arguments).map_err(|error| match named(error, &given) {
+        // Callers know this exit code for close, and another one for everything else.
+        error @ Error::NoDeviceMapper { .. } => Failure { exit: Exit::Device, ..Failure::from(error) },
+        error => error.into(),
+    })?;
+    let (name, removed) = removed;
+    let (removal, text) = match removed {
+        None => ("cancelled", String::new()),
+        Some(Removed::Scheduled) => {
+            ("scheduled", format!("Device {} is still active and scheduled for deferred removal.\n", escaped(&given)))
+        }
+        Some(_) => ("done", String::new()),
+    };
+    Ok(Report::new(text, CloseFields { name: name.to_string(), removal }))
+}
+
+/// Removes the mapping; with what became of it, or `None` if a deferred removal was cancelled.
+fn remove(arguments: &Arguments) -> dmverity::Result<(MappingName, Option<Removed>)> {
+    let word = arguments.word(0);
+    let name = find(word)?.ok_or_else(|| Error::MappingInactive { name: text_of(word) })?;
+    let removed = if arguments.flag("cancel-deferred") {
         cancel_deferred_removal(&name).map(|()| None)
     } else {
         let when = if arguments.flag("deferred") { Removal::Deferred } else { Removal::Now };
         deactivate(&name, when).map(Some)
     };
-    let removed = closed.map_err(|error| match error {
-        // Callers know this exit code for close, and another one for everything else.
-        Error::NoDeviceMapper { .. } => Failure { exit: Exit::Device, ..Failure::from(error) },
-        error => error.into(),
-    })?;
-    let (removal, text) = match removed {
-        None => ("cancelled", String::new()),
-        Some(Removed::Scheduled) => (
-            "scheduled",
-            format!("Device {} is still active and scheduled for deferred removal.\n", escaped(name.as_str())),
-        ),
-        Some(_) => ("done", String::new()),
-    };
-    Ok(Report::new(text, CloseFields { name: name.to_string(), removal }))
+    Ok((name, removed?))
+}
+
+/// The same error, about a mapping that is called so.
+fn named(mut error: Error, given: &str) -> Error {
+    if let Error::MappingInactive { name }
+    | Error::MappingBusy { name, .. }
+    | Error::MappingNotVerity { name }
+    | Error::MappingLocked { name } = &mut error
+    {
+        given.clone_into(name);
+    }
+    error
 }

@@ -1,8 +1,11 @@
 //! `open`: make an image available as a mapping.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
-use dmverity::dm::{ActivateOptions, MappingName, activate};
+use dmverity::Error;
+use dmverity::dm::{ActivateOptions, MappingName, activate, find};
+use dmverity::error::NameFault;
 use serde::Serialize;
 
 use super::{Image, image_to_check, read_bounded, root_device, shown, table_options};
@@ -36,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         return root_device::run(arguments, &cmdline);
     }
     let (data, hash) = (arguments.path(0), arguments.path(2));
-    let name = MappingName::new(arguments.word(1))?;
+    let name = new_name(arguments.word(1))?;
     let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 3)?;
 
     let (table, overridden) = table_options(arguments);
@@ -82,6 +85,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     }
     let corrupted = activation.corrupted.then(|| "Verity device detected corruption after activation.".to_owned());
     Ok(Report { warnings, notes: Vec::from_iter(corrupted), ..Report::new("", fields) })
+}
+
+/// The name of the mapping that is to be made: not a path, and not that of a mapping either, which exists.
+fn new_name(word: &OsStr) -> Result<MappingName> {
+    MappingName::new(word).map_err(|error| match (&error, find(word)) {
+        (Error::MappingName { what: NameFault::Slash, .. }, Ok(Some(_))) => {
+            Error::MappingExists { name: text_of(word), unfinished: false }.into()
+        }
+        _ => error.into(),
+    })
 }
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {

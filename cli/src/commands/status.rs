@@ -1,15 +1,17 @@
 //! `status`: show what a mapping is and what it has seen.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
+use std::path::Path;
 
 use dmverity::BlockSize;
-use dmverity::dm::{BackingDevice, MappingName, MappingStatus, VerityMapping, status};
+use dmverity::dm::{BackingDevice, MappingName, MappingStatus, VerityMapping, find, status};
 use dmverity::units::SECTOR_SIZE;
 use serde::Serialize;
 
 use super::shown;
 use crate::arguments::Arguments;
-use crate::escape::escaped;
+use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
@@ -67,12 +69,17 @@ struct FecFields {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let name = MappingName::from_name_or_path(arguments.word(0))?;
-    let shown_name = escaped(name.as_str());
-    let Some(mapping) = status(&name)? else {
-        let text = format!("/dev/mapper/{shown_name} is inactive.\n");
+    let word = arguments.word(0);
+    let name = find(word)?;
+    let shown_name = subject(word, name.as_ref());
+    let mapping = match &name {
+        Some(name) => status(name)?.map(|mapping| (name, mapping)),
+        None => None,
+    };
+    let Some((name, mapping)) = mapping else {
+        let text = format!("{shown_name} is inactive.\n");
         let fields = StatusFields {
-            name: name.to_string(),
+            name: name.as_ref().map_or_else(|| text_of(word), ToString::to_string),
             active: false,
             in_use: None,
             read_only: None,
@@ -90,12 +97,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         verity: mapping.verity.as_ref().map(VerityFields::new),
     };
     let in_use = if mapping.open_count > 0 { " and is in use" } else { "" };
-    let head = format!("/dev/mapper/{shown_name} is active{in_use}.\n");
+    let head = format!("{shown_name} is active{in_use}.\n");
     let Some(verity) = &fields.verity else {
         let report = Report::new(head + "  type:        n/a\n", fields);
         return Err(report.failed(Failure::said(Exit::Parameters, "mapping is not a verity mapping")));
     };
     Ok(Report::new(head + &verity.text(&mapping), fields))
+}
+
+/// What the first line speaks of: a path as it was given, a name as the path of its node.
+fn subject(word: &OsStr, name: Option<&MappingName>) -> String {
+    let path = Path::new(word);
+    let is_path = word.as_encoded_bytes().contains(&b'/') && (path.exists() || path.starts_with("/dev/mapper"));
+    let given = text_of(word);
+    // A name that is not text is called as the kernel calls it.
+    let text = name.filter(|_| !is_path).map_or(given.as_str(), MappingName::as_str);
+    let directory = if is_path { "" } else { "/dev/mapper/" };
+    format!("{directory}{}", escaped(text))
 }
 
 /// The lines below the first, in the order and with the keys that callers know.

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use devicemapper::{DM, DevId, DeviceInfo, DmError, DmFlags, DmName, DmOptions, DmUuid, errors};
+use devicemapper::{DM, DevId, Device, DeviceInfo, DmError, DmFlags, DmName, DmOptions, DmUuid, errors};
 use devicemapper_sys::{DM_DEV_REMOVE_CMD, DM_DEV_SUSPEND_CMD, DM_IOCTL, DM_UEVENT_GENERATED_FLAG, dm_ioctl};
 use nix::errno::Errno;
 
@@ -140,6 +140,13 @@ impl Control {
     pub(super) fn names(&self) -> Result<Vec<String>> {
         let devices = self.dm.list_devices().map_err(|error| failed("list", "mappings", &error))?;
         Ok(devices.into_iter().map(|(name, ..)| name.to_string()).collect())
+    }
+
+    /// The name, as the kernel has it, of the mapping that is this device.
+    pub(super) fn name_of(&self, (major, minor): (u64, u64)) -> Result<Option<String>> {
+        let devices = self.dm.list_devices().map_err(|error| failed("list", "mappings", &error))?;
+        let is_it = |device: &Device| (u64::from(device.major), u64::from(device.minor)) == (major, minor);
+        Ok(devices.into_iter().find_map(|(name, device, ..)| is_it(&device).then(|| name.to_string())))
     }
 
     /// Whether the kernel has the verity target, now that it has had a reason to load its module.

@@ -1,0 +1,106 @@
+//! Which mapping a person means, who may name it by any path that leads to its device.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use nix::sys::stat::{major, minor};
+
+use super::control::Control;
+use super::name::MappingName;
+use crate::error::{Error, NameFault, Result};
+
+/// The mapping of this name, or, for a text with a `/` in it, the mapping that the path leads to: its node, a link to
+/// that, `/dev/dm-0`, a node of that number anywhere. `None` for a path that leads to no mapping, and for `.`, `..`,
+/// `control` and nothing at all.
+///
+/// `/dev/mapper/NAME` is the mapping of that name even where there is no such node, as after a boot that made the mapping
+/// and has no udev. Every other path is resolved by its device's number. A name without `/` is not looked for:
+/// there may be no mapping of that name.
+///
+/// # Errors
+/// [`Error::MappingName`](crate::Error::MappingName) for a name that is too long;
+/// [`Error::NoDeviceMapper`](crate::Error::NoDeviceMapper),
+/// [`Error::NotPermitted`](crate::Error::NotPermitted) and [`Error::DeviceMapper`](crate::Error::DeviceMapper) for a path
+/// that exists.
+///
+/// # Examples
+/// ```no_run
+/// use dmverity::dm::find;
+///
+/// # fn main() -> dmverity::Result<()> {
+/// // What `findmnt -no SOURCE /` prints.
+/// if let Some(name) = find("/dev/dm-0")? {
+///     println!("the root file system's mapping is {name}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub fn find(name_or_path: impl AsRef<OsStr>) -> Result<Option<MappingName>> {
+    let text = name_or_path.as_ref();
+    let path = Path::new(text);
+    if !text.as_encoded_bytes().contains(&b'/') {
+        return match MappingName::new(text) {
+            // No mapping can be called so, and none is.
+            Err(Error::MappingName { what: NameFault::Unusable, .. }) => Control::open().map(|_| None),
+            name => name.map(Some),
+        };
+    }
+    // A path such as `/dev/mapper/..` has no mapping's name at its end.
+    let of_node = MappingName::from_name_or_path(text).ok();
+    let found = fs::metadata(path).ok();
+    if of_node.is_none() && found.is_none() {
+        return Ok(None);
+    }
+    let control = match Control::open() {
+        // Without device-mapper, what does not exist is no mapping's node.
+        Err(_) if found.is_none() => return Ok(None),
+        control => control?,
+    };
+    if let Some(name) = of_node
+        && control.info(&name)?.is_some()
+    {
+        return Ok(Some(name));
+    }
+    let Some(found) = found.filter(|found| found.file_type().is_block_device()) else { return Ok(None) };
+    let number = found.rdev();
+    let name = control.name_of((major(number), minor(number)))?;
+    Ok(name.and_then(|name| MappingName::new(name).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_not_looked_for() {
+        assert_eq!(find("v0").unwrap(), Some(MappingName::new("v0").unwrap()));
+        assert!(matches!(find("a".repeat(128)), Err(Error::MappingName { what: NameFault::TooLong, .. })));
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_no_mapping() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        for nothing in [path("nosuch"), path("link"), path("file/x"), "/dev/mapper/dmverity-nosuch".into()] {
+            assert_eq!(find(&nothing).unwrap(), None, "{nothing:?}");
+        }
+        assert_eq!(find("../dmverity-nosuch").unwrap(), None);
+    }
+
+    /// Where there is no device-mapper, nobody can say that.
+    #[test]
+    fn what_cannot_be_a_mapping_is_none() {
+        for other in ["/dev/null", "/", "/dev/mapper/..", "./", "", "..", "control"] {
+            match find(other) {
+                Ok(found) => assert_eq!(found, None, "{other}"),
+                Err(error) => assert!(
+                    matches!(error, Error::NoDeviceMapper { .. } | Error::NotPermitted { .. }),
+                    "{other}: {error:?}"
+                ),
+            }
+        }
+    }
+}
