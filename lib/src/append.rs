@@ -460,6 +460,24 @@ mod tests {
     }
 
     #[test]
+    fn one_codeword_again_and_again_is_no_parity() {
+        let (_directory, path, _) = image();
+        std::fs::write(&path, [7; 20 * 4096]).unwrap();
+        append(&path, Params::builder(), Some(&AppendedFec { roots: 2, device: None }), &Work::default()).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The digests of twenty blocks; what follows them is the same in all columns.
+        let (parity, digests) = (bytes.len() - 2 * 4096, 20 * 32);
+        assert!(
+            bytes[parity + 2 * digests..].chunks(2).all(|codeword| codeword == &bytes[parity + 2 * digests..][..2])
+        );
+        bytes[parity..parity + 2 * digests].iter_mut().for_each(|byte| *byte ^= 0x55);
+        std::fs::write(&path, &bytes).unwrap();
+        let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+        assert!(matches!(refused, Error::BehindHashArea { .. }), "{refused}");
+        assert!(std::fs::read(&path).unwrap() == bytes);
+    }
+
+    #[test]
     fn over_one_data_block_what_follows_the_superblock_is_kept_unless_it_is_zeros() {
         let (_directory, path, _) = image();
         let builder = || Params::builder().hash_block_size(BlockSize::new(1 << 16).unwrap());

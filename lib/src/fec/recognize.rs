@@ -8,7 +8,8 @@ use super::encode::{COLUMNS, Encoder};
 use crate::error::Result;
 use crate::memory;
 
-/// So many codewords that are not zeros are no coincidence. Others may be wrong: the data may have been changed since.
+/// So many codewords that differ from each other, and are not zeros, are no coincidence. Others may be wrong: the data may
+/// have been changed since.
 const ENOUGH: usize = 16;
 
 /// Whether the image's FEC area holds its parity, as far as the codewords of the first round, the last, and one between
@@ -19,7 +20,7 @@ pub(crate) fn holds_parity(image: &Image<'_>) -> Result<bool> {
     let block = image.layout.params().hash_block_size().bytes();
     let last = image.area.rounds.saturating_sub(1);
     let mut scratch = encoder.scratch(COLUMNS)?;
-    let (mut right, mut all_right) = (0, true);
+    let (mut right, mut all_right) = (BTreeSet::new(), true);
     for round in BTreeSet::from([0, last / 2, last]) {
         for start in (round * block..(round + 1) * block).step_by(COLUMNS) {
             let columns = start..((round + 1) * block).min(start + COLUMNS as u64);
@@ -28,10 +29,13 @@ pub(crate) fn holds_parity(image: &Image<'_>) -> Result<bool> {
             image.fec.read_at(&mut stored, image.area.bytes.start + start * roots as u64)?;
             all_right &= stored == computed;
             let codewords = stored.chunks_exact(roots).zip(computed.chunks_exact(roots));
-            right += codewords
-                .filter(|(stored, computed)| stored == computed && computed.iter().any(|&byte| byte != 0))
-                .count();
+            // Blocks that repeat a byte have the same parity in many columns, which one coincidence would make right.
+            for (_, parity) in codewords.filter(|(stored, computed)| stored == computed) {
+                if right.len() < ENOUGH && parity.iter().any(|&byte| byte != 0) {
+                    right.insert(parity.to_vec());
+                }
+            }
         }
     }
-    Ok(all_right || right >= ENOUGH)
+    Ok(all_right || right.len() >= ENOUGH)
 }

@@ -74,7 +74,8 @@ impl Repair {
         self.is_complete() && self.faults.outside == 0
     }
 
-    /// Wrong bytes of parity.
+    /// Wrong bytes of parity. Where FEC covers blocks behind the tree, only the code tells what they have to be, and it can
+    /// be mistaken where more of those bytes and the parity are wrong than half the roots.
     pub fn parity_bytes(&self) -> u64 {
         self.faults.parity
     }
