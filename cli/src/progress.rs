@@ -1,6 +1,8 @@
-//! How far long work has come, on standard error: a bar where somebody looks at it, lines where they are asked for, nothing
-//! else.
+//! How far long work has come, on standard error: a bar where somebody looks at it and the work takes its time, lines where
+//! they are asked for, nothing else.
 
+use std::env;
+use std::ffi::OsStr;
 use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -21,12 +23,18 @@ const JSON_EVERY: Duration = Duration::from_millis(500);
 /// A day: who asks for more has mistaken the unit.
 const LONGEST_SECONDS: u64 = 86400;
 
+/// Work that ends sooner needs no bar.
+const BAR_AFTER: Duration = Duration::from_secs(1);
+
+/// Between two times a bar is drawn: more often would be read by nobody, and fill a serial console.
+const BAR_EVERY: Duration = Duration::from_millis(100);
+
 const MIB: u64 = 1 << 20;
 
 /// Shows progress, or nothing.
 pub(crate) enum Display {
     Nothing,
-    Bar(ProgressBar),
+    Bar(Mutex<Bar>),
     Lines(Lines),
 }
 
@@ -50,8 +58,8 @@ impl Display {
             let device = text_of(device);
             let now = Instant::now();
             Self::Lines(Lines { device, json, every, started: now, last: Mutex::new(now) })
-        } else if stderr().is_terminal() {
-            Self::Bar(bar(arguments.name))
+        } else if stderr().is_terminal() && obeys_escapes(env::var_os("TERM").as_deref()) {
+            Self::Bar(Mutex::new(Bar::new(arguments.name, Instant::now())))
         } else {
             Self::Nothing
         })
@@ -60,31 +68,83 @@ impl Display {
     pub(crate) fn show(&self, progress: Progress) {
         match self {
             Self::Nothing => {}
+            // Who comes while it is being drawn has nothing newer to show.
             Self::Bar(bar) => {
-                bar.set_length(progress.total);
-                bar.set_position(progress.done);
+                if let Ok(mut bar) = bar.try_lock() {
+                    bar.show(progress, Instant::now());
+                }
             }
             Self::Lines(lines) => lines.show(progress),
         }
     }
 }
 
+/// Whether a terminal of this name does what a bar asks of it. One without a name is a serial console or less.
+fn obeys_escapes(term: Option<&OsStr>) -> bool {
+    term.is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// A bar that is drawn when its time has come.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    pace: Pace,
+    is_drawn: bool,
+}
+
+impl Bar {
+    fn new(action: &str, now: Instant) -> Self {
+        let style =
+            ProgressStyle::with_template("{prefix} [{wide_bar}] {percent:>3}%  {binary_bytes_per_sec}  {eta} left")
+                .expect("the template is right");
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(style.progress_chars("=> "));
+        bar.set_prefix(action.to_owned());
+        Self { bar, pace: Pace::from(now), is_drawn: false }
+    }
+
+    fn show(&mut self, Progress { done, total }: Progress, now: Instant) {
+        if !self.pace.is_due(now) {
+            return;
+        }
+        if !self.is_drawn {
+            self.is_drawn = true;
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.update(|state| {
+            state.set_len(total);
+            state.set_pos(done);
+        });
+    }
+}
+
 /// What comes next starts on a line of its own.
-impl Drop for Display {
+impl Drop for Bar {
     fn drop(&mut self) {
-        if let Self::Bar(bar) = self {
-            bar.finish_and_clear();
+        if self.is_drawn {
+            self.bar.finish_and_clear();
         }
     }
 }
 
-fn bar(action: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {percent:>3}%  {binary_bytes_per_sec}  {eta} left")
-        .expect("the template is right");
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    bar.set_style(style.progress_chars("=> "));
-    bar.set_prefix(action.to_owned());
-    bar
+/// When a bar is drawn.
+struct Pace {
+    next: Instant,
+}
+
+impl Pace {
+    /// That of work which starts now.
+    fn from(start: Instant) -> Self {
+        Self { next: start + BAR_AFTER }
+    }
+
+    /// Whether it is drawn now; then it is not for a while.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.next = now + BAR_EVERY;
+        }
+        is_due
+    }
 }
 
 /// A line every now and then, and one at the end.
@@ -168,6 +228,32 @@ mod tests {
             lines(false).line(half, Duration::from_secs(2)),
             "Progress:  50.0%, ETA 00m02s, 512 MiB done, speed 256 MiB/s\n"
         );
+    }
+
+    /// Milliseconds at which a bar is drawn of work that says every `step` how far it is, until `end`.
+    fn drawn(step: usize, end: u64) -> Vec<u64> {
+        let start = Instant::now();
+        let mut pace = Pace::from(start);
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        (0..=end).step_by(step).filter(|&milliseconds| pace.is_due(after(milliseconds))).collect()
+    }
+
+    #[test]
+    fn a_bar_stays_away_for_a_second_and_is_drawn_ten_times_a_second_at_most() {
+        assert!(drawn(1, 999).is_empty());
+        assert_eq!(drawn(1, 1000), [1000]);
+        assert_eq!(drawn(1, 1300), [1000, 1100, 1200, 1300]);
+        assert_eq!(drawn(30, 1400), [1020, 1140, 1260, 1380]);
+        assert_eq!(drawn(700, 3000), [1400, 2100, 2800]);
+    }
+
+    #[test]
+    fn a_bar_needs_a_terminal_that_obeys_it() {
+        for (term, obeys) in [("xterm-256color", true), ("linux", true), ("vt100", true), ("dumb", false), ("", false)]
+        {
+            assert_eq!(obeys_escapes(Some(OsStr::new(term))), obeys, "{term}");
+        }
+        assert!(!obeys_escapes(None));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod locked;
 mod manual;
 mod mapping_paths;
 mod planning;
+mod progress;
 mod reference;
 mod sandbox;
 mod source;
