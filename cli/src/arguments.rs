@@ -10,7 +10,8 @@ use dmverity::{AppendedFec, BlockSize, Fec, HashAlgorithm, HashType, Params, Par
 
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
-use crate::options::{self, ACTIONS, Action, ActionInfo, NOT_TOGETHER, OPTIONS, OptionInfo};
+use crate::help;
+use crate::options::{ACTIONS, Action, ActionInfo, NOT_TOGETHER, OPTIONS, OptionInfo};
 
 /// The version of the reference tool whose command line this is: callers compare it.
 const COMPATIBLE_VERSION: &str = "2.8.0";
@@ -49,18 +50,42 @@ pub(crate) struct Arguments {
 /// Parses a command line, program name first.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
     let mut matches = command().try_get_matches_from(arguments).map_err(|error| parse_failure(&error, arguments))?;
-    for (option, text) in [("version", version as fn() -> String), ("help", help), ("usage", options::usage)] {
-        if matches.get_flag(option) {
-            return Ok(Request::Text(text()));
-        }
+    let mut rest = matches.remove_many::<OsString>(REST).into_iter().flatten().peekable();
+    // `help format` is `format --help`.
+    let is_help = rest.next_if(|word| word == "help").is_some();
+    if matches.get_flag("version") {
+        return Ok(Request::Text(version()));
     }
-    let mut rest = matches.remove_many::<OsString>(REST).into_iter().flatten();
-    let name = rest.next().ok_or_else(|| Failure::usage("Argument <action> missing."))?;
-    let info = ACTIONS
-        .iter()
-        .find(|info| name == info.name || info.alias.is_some_and(|alias| name == alias))
-        .ok_or_else(|| Failure::usage("Unknown action."))?;
-    let mut rest: Vec<OsString> = rest.collect();
+    let name = rest.next();
+    let info = name.as_deref().and_then(info_of);
+    match (&name, info) {
+        (None, _) if is_help => return Ok(Request::Text(help())),
+        (_, Some(info)) if is_help || matches.get_flag("help") => {
+            return Ok(Request::Text(version() + &help::help_of(info)));
+        }
+        _ if matches.get_flag("help") => return Ok(Request::Text(help())),
+        _ if matches.get_flag("usage") => return Ok(Request::Text(help::usage())),
+        _ => {}
+    }
+    let name = name.ok_or_else(|| Failure::usage("Argument <action> missing."))?;
+    let info = info.ok_or_else(|| {
+        Failure::usage("Unknown action.").hints(did_you_mean("", help::meant_action(&text_of(&name))))
+    })?;
+    request(info, &name, rest.collect(), matches).map_err(|failure| Failure { action: Some(info.action), ..failure })
+}
+
+/// The action of this name.
+fn info_of(name: &OsStr) -> Option<&'static ActionInfo> {
+    ACTIONS.iter().find(|info| name == info.name || info.alias.is_some_and(|alias| name == alias))
+}
+
+/// A hint at what a mistyped word was to be.
+fn did_you_mean(hyphens: &str, meant: Option<&str>) -> Option<String> {
+    meant.map(|meant| format!("did you mean {hyphens}{meant}?"))
+}
+
+/// What an action is asked to do with the words that follow it.
+fn request(info: &'static ActionInfo, name: &OsStr, mut rest: Vec<OsString>, matches: ArgMatches) -> Result<Request> {
     // Data and hash tree are one image then.
     let (needed, taken) = match info.action {
         Action::Format if matches.get_flag("append") => (1, "<image>"),
@@ -128,12 +153,19 @@ fn parse_failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
         _ => given.find(is_it),
     };
     let option = given.unwrap_or(&option);
-    match error.kind() {
-        ErrorKind::UnknownArgument => Failure::usage(format!("{option}: unknown option")),
+    // The first word that is one: what the words before it are for is not known.
+    let action = arguments.iter().skip(1).find_map(|word| info_of(word)).map(|info| info.action);
+    let failure = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let name = option.strip_prefix("--").and_then(|word| word.split('=').next());
+            let meant = name.and_then(|name| help::meant_option(name, action));
+            Failure::usage(format!("{option}: unknown option")).hints(did_you_mean("--", meant))
+        }
         ErrorKind::InvalidValue => Failure::usage(format!("{option}: missing argument")),
         ErrorKind::TooManyValues => Failure::usage(format!("{option}: option does not take an argument")),
         _ => Failure::usage(error.to_string().trim_end()),
-    }
+    };
+    Failure { action, ..failure }
 }
 
 fn version() -> String {
@@ -146,7 +178,7 @@ fn help() -> String {
         "{}{}\nDefault compiled-in dm-verity parameters:\n\tHash: {}, Data block (bytes): {size}, \
          Hash block (bytes): {size}, Salt size: {}, Hash format: {}\n",
         version(),
-        options::help(),
+        help::help(),
         HashAlgorithm::default(),
         Salt::RANDOM_LEN,
         HashType::default().number(),

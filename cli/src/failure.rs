@@ -10,8 +10,9 @@ use dmverity::{Error, Holder, Salt};
 use nix::errno::Errno;
 
 use crate::escape::{escaped, text_of};
+use crate::options::Action;
 use crate::report::{RefusalFields, Report};
-use crate::{options, refusal};
+use crate::{help, refusal};
 
 /// The exit codes callers depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +58,10 @@ pub(crate) struct Failure {
     pub(crate) report: Option<Box<Report>>,
     /// Whether the report's text has said it all.
     pub(crate) is_said: bool,
-    /// Whether the usage goes before them.
+    /// Whether the line of usage goes before them.
     pub(crate) usage: bool,
+    /// The action that it is of, if that is known.
+    pub(crate) action: Option<Action>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
@@ -69,7 +72,17 @@ impl Failure {
     }
 
     pub(crate) fn of_lines(exit: Exit, lines: Vec<String>) -> Self {
-        Self { exit, lines, hints: Vec::new(), errno: None, refusal: None, report: None, is_said: false, usage: false }
+        Self {
+            exit,
+            lines,
+            hints: Vec::new(),
+            errno: None,
+            refusal: None,
+            report: None,
+            is_said: false,
+            usage: false,
+            action: None,
+        }
     }
 
     /// The text of the report has said it all; a JSON object also has this message.
@@ -104,9 +117,10 @@ impl Failure {
         if self.is_said {
             return String::new();
         }
-        let usage = if self.usage { options::usage() } else { String::new() };
-        let text = self.lines.iter().fold(usage, |text, line| text + &escaped(line) + "\n");
-        self.hints.iter().fold(text, |text, hint| text + "hint: " + &escaped(hint) + "\n")
+        let lines: String = self.lines.iter().map(|line| escaped(line).into_owned() + "\n").collect();
+        let hints: String = self.hints.iter().map(|hint| format!("hint: {}\n", escaped(hint))).collect();
+        // Scripts look at the last line of what the reference prints about a wrong command line.
+        if self.usage { help::usage_line(self.action) + &hints + &lines } else { lines + &hints }
     }
 }
 

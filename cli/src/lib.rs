@@ -10,6 +10,7 @@ mod escape;
 mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
+mod help;
 mod interruption;
 mod memory;
 mod options;
@@ -50,7 +51,10 @@ pub fn main() -> ExitCode {
             let mut result = run(&arguments);
             let report = match &mut result {
                 Ok(report) => report,
-                Err(failure) => failure.report.get_or_insert_default(),
+                Err(failure) => {
+                    failure.action = Some(arguments.action);
+                    failure.report.get_or_insert_default()
+                }
             };
             report.warnings.splice(0..0, warnings);
             output::finish(form, Some(arguments.name), result)

@@ -1,7 +1,5 @@
 //! The one table of actions and options. The parser, `--help` and `--usage` are made from it.
 
-use std::fmt::Write;
-
 /// What the command is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -260,70 +258,6 @@ pub(crate) const NOT_TOGETHER: &[(&str, &str)] = &[
     ("dm-mod-create", "veritytab"),
     ("partition-uuids", "veritytab"),
 ];
-
-/// The column at which descriptions start, and the width of a line.
-const HELP_COLUMN: usize = 39;
-const WIDTH: usize = 79;
-
-/// What `--help` prints, but for the version before and the defaults after it.
-pub(crate) fn help() -> String {
-    let mut text = String::from("Usage: veritysetup [OPTION...] <action> <action-specific>\n\nHelp options:\n");
-    for option in OPTIONS {
-        let short = option.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
-        let value = option.value.map_or_else(String::new, |value| format!("={value}"));
-        let head = format!("  {short}--{}{value}", option.name);
-        for (index, line) in wrap(option.help, WIDTH - HELP_COLUMN).iter().enumerate() {
-            let left = if index == 0 { head.as_str() } else { "" };
-            writeln!(text, "{left:HELP_COLUMN$}{line}").expect("a String takes everything");
-        }
-    }
-    text.push_str("\n<action> is one of:\n");
-    for info in ACTIONS {
-        let call = format!("{} {}", info.name, info.arguments);
-        writeln!(text, "\t{} - {}", call.trim_end(), info.help).expect("a String takes everything");
-    }
-    text.push_str(
-        "\nYou can also use old <action> syntax aliases:\n\
-         \tcreate <name> <data_device> <hash_device> [<root_hash>] - open\n\
-         \tremove <name> - close\n\
-         \n<name> is the device to create under /dev/mapper\n\
-         <data_device> is the data device\n\
-         <hash_device> is the device containing verification data\n\
-         <root_hash> hash of the root node on <hash_device>\n",
-    );
-    text
-}
-
-/// What `--usage` prints, and what stands before a message about wrong options.
-pub(crate) fn usage() -> String {
-    const INDENT: &str = "        ";
-    let mut items = vec!["[-?Vqv]".to_owned()];
-    items.extend(OPTIONS.iter().map(|option| {
-        let short = option.short.map_or_else(String::new, |short| format!("-{short}|"));
-        let value = option.value.map_or_else(String::new, |value| format!("={value}"));
-        format!("[{short}--{}{value}]", option.name)
-    }));
-    items.extend(["[OPTION...] <action> <action-specific>".to_owned()]);
-    let mut lines = vec!["Usage: veritysetup".to_owned()];
-    for item in items {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + item.len() < WIDTH => *line = format!("{line} {item}"),
-            _ => lines.push(format!("{INDENT}{item}")),
-        }
-    }
-    lines.join("\n") + "\n"
-}
-
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= width => *line = format!("{line} {word}"),
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
 
 #[cfg(test)]
 mod tests;

@@ -46,8 +46,11 @@ fn refused_as_json(sandbox: &Sandbox, arguments: &[&str], code: i32, stderr: &st
         object["warnings"].as_array().into_iter().flatten().map(|warning| format!("WARNING: {}\n", text(warning)));
     let message = [format!("{}\n", text(&error["message"]))];
     let hints = error["hints"].as_array().into_iter().flatten().map(|hint| format!("hint: {}\n", text(hint)));
-    let said: String = warnings.chain(message).chain(hints).collect();
-    assert!(stderr.ends_with(&said), "{arguments:?}: {stderr} and {said}");
+    let (message, hints) = (message.concat(), hints.collect::<String>());
+    let warnings: String = warnings.collect();
+    // After the line of usage the hints come first.
+    let said = [format!("{warnings}{message}{hints}"), format!("{hints}{message}")];
+    assert!(said.iter().any(|said| stderr.ends_with(said)), "{arguments:?}: {stderr} and {said:?}");
 }
 
 #[track_caller]
@@ -55,11 +58,29 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
-/// Like [`refused`], for a command line that cannot be understood: the usage stands before the message.
+/// Like [`refused`], for a command line that cannot be understood: before the message is one line of usage, for the action
+/// if there is one, and then the hints, so that the message is the last line.
 #[track_caller]
 pub(crate) fn misused(sandbox: &Sandbox, command: &str, message: &str) {
-    let usage = sandbox.run(&["--usage"]).stdout;
-    refused(sandbox, command, 1, &format!("{usage}{message}"));
+    const ARGUMENTS: &[(&[&str], &str)] = &[
+        (&["format"], "format [OPTION...] <data_device> <hash_device>"),
+        (&["verify"], "verify [OPTION...] <data_device> <hash_device> [<root_hash>]"),
+        (&["repair"], "repair [OPTION...] <data_device> <hash_device> [<root_hash>]"),
+        (&["open", "create"], "open [OPTION...] <data_device> <name> <hash_device> [<root_hash>]"),
+        (&["close", "remove"], "close [OPTION...] <name>"),
+        (&["status"], "status [OPTION...] <name>"),
+        (&["dump"], "dump [OPTION...] <hash_device>"),
+        (&["plan"], "plan [OPTION...] [<data_device>]"),
+        (&["table"], "table [OPTION...] <data_device> <hash_device> [<root_hash>]"),
+        (&["features"], "features [OPTION...]"),
+        (&["benchmark"], "benchmark [OPTION...]"),
+    ];
+    let usage = |word| ARGUMENTS.iter().find(|(names, _)| names.contains(&word)).map(|&(_, usage)| usage);
+    let usage = command.split(' ').find_map(usage).unwrap_or("[OPTION...] <action> <action-specific>");
+    let (hints, lines): (Vec<&str>, Vec<&str>) =
+        message.split_inclusive('\n').partition(|line| line.starts_with("hint: "));
+    let stderr = format!("Usage: veritysetup {usage}\n{}{}", hints.concat(), lines.concat());
+    refused(sandbox, command, 1, &stderr);
 }
 
 #[test]
@@ -516,7 +537,7 @@ fn command_lines_that_mean_nothing() {
     misused(&sandbox, "format d new --salt", "--salt: missing argument\n");
     misused(&sandbox, "format d new --debug=1", "--debug=1: option does not take an argument\n");
     // The word as it was given.
-    misused(&sandbox, "format d new --Salt=aa", "--Salt=aa: unknown option\n");
+    misused(&sandbox, "format d new --Salt=aa", "hint: did you mean --salt?\n--Salt=aa: unknown option\n");
     misused(&sandbox, "format d new -vx", "-vx: unknown option\n");
     misused(&sandbox, "format d new -saa -=", "-=: unknown option\n");
     misused(&sandbox, "format d new -s", "-s: missing argument\n");

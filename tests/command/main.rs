@@ -14,6 +14,7 @@ mod fec_reference;
 mod fec_repair;
 mod from_cmdline;
 mod golden;
+mod help;
 mod holes;
 mod hostile;
 mod install;

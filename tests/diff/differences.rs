@@ -42,7 +42,16 @@ const fn on_kernels(name: &'static str, manual: &'static str) -> Difference {
 
 /// In the order in which they are taken away: first what is printed beside the rest.
 pub(crate) const DIFFERENCES: &[Difference] = &[
-    row("usage before a message", Said, text::usage),
+    row(
+        "usage before a message",
+        Meant("Before a message about a wrong command line is one line of usage, that of the\naction."),
+        text::usage,
+    ),
+    row(
+        "help for an action",
+        Meant(".Cm help\nis an action, and\n.Fl -help\nafter an action is about that action."),
+        text::help_action,
+    ),
     row("units, and a full stop", Version, text::units),
     row("options that came later", Version, text::newer_options),
     row(

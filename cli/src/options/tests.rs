@@ -157,6 +157,19 @@ fn the_manual_says_which_actions_an_option_is_for() {
     }
 }
 
+/// The help of an action shows what the manual says is for it.
+#[test]
+fn the_help_says_which_actions_an_option_is_for() {
+    let manual = manual();
+    for (name, entry) in entries(&manual) {
+        let Some(option) = OPTIONS.iter().find(|option| option.name == name) else { panic!("--{name}") };
+        for info in ACTIONS {
+            let is_said = entry.actions == ["all"] || entry.actions.iter().any(|action| action == info.name);
+            assert_eq!(crate::help::is_used_by(option, info.action), is_said, "--{name} and {}", info.name);
+        }
+    }
+}
+
 #[test]
 fn the_manual_says_what_cannot_be_combined() {
     let manual = manual();

@@ -1,0 +1,309 @@
+//! What the command says of itself: help about everything and about one action, the line of usage before a message, and
+//! which word a mistyped one was to be.
+
+use std::fmt::Write;
+
+use crate::options::{ACTIONS, Action, ActionInfo, OPTIONS, OptionInfo};
+
+/// The column at which descriptions start, and the width of a line.
+const HELP_COLUMN: usize = 39;
+const WIDTH: usize = 79;
+
+/// How the options of an action are grouped.
+const GROUPS: &[(&str, &[&str])] = &[
+    (
+        "Parameters of the image",
+        &[
+            "append",
+            "data-block-size",
+            "data-blocks",
+            "data-size",
+            "deterministic",
+            "format",
+            "hash",
+            "hash-block-size",
+            "hash-offset",
+            "no-superblock",
+            "salt",
+            "salt-seed",
+            "uuid",
+        ],
+    ),
+    ("Forward error correction", &["fec-device", "fec-offset", "fec-roots"]),
+    ("What the image has to be", &["expect", "expect-data-blocks"]),
+    ("Root hash", &["partition-uuids", "root-hash-file", "root-hash-signature"]),
+    (
+        "What the kernel is to do",
+        &[
+            "check-at-most-once",
+            "error-as-corruption",
+            "ignore-corruption",
+            "ignore-zero-blocks",
+            "no-fallback",
+            "panic-on-corruption",
+            "restart-on-corruption",
+            "shared",
+            "use-tasklets",
+        ],
+    ),
+    ("Closing", &["cancel-deferred", "deferred"]),
+    (
+        "Lines for use elsewhere",
+        &["boot-data-device", "boot-fec-device", "boot-hash-device", "cmdline", "dm-mod-create", "veritytab"],
+    ),
+    ("How it is done", &["batch-mode", "dry-run", "from-cmdline", "strict", "threads"]),
+    ("Output", &["debug", "json", "progress-frequency", "progress-json", "tree", "verbose"]),
+    ("Help", &["help", "usage", "version"]),
+];
+
+/// What is in no group.
+const OTHERS: &str = "Other options";
+
+const IMAGE: &[Action] =
+    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Benchmark];
+const ON_DISK: &[Action] =
+    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Plan, Action::Table];
+const LAYOUT: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table];
+
+/// Which actions use an option that all of them accept; what is not here is for all.
+const USED_BY: &[(&str, &[Action])] = &[
+    ("check-at-most-once", &[Action::Open, Action::Table]),
+    ("data-block-size", IMAGE),
+    ("data-blocks", LAYOUT),
+    ("fec-device", ON_DISK),
+    ("fec-offset", ON_DISK),
+    ("fec-roots", ON_DISK),
+    ("format", IMAGE),
+    ("hash", IMAGE),
+    ("hash-block-size", LAYOUT),
+    ("hash-offset", ON_DISK),
+    ("no-superblock", LAYOUT),
+    ("salt", &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark]),
+    ("uuid", &[Action::Format]),
+];
+
+/// A command line for each action.
+const EXAMPLES: &[(Action, &str)] = &[
+    (Action::Format, "veritysetup format data.img hash.img --root-hash-file=root-hash"),
+    (Action::Verify, "veritysetup verify data.img hash.img --root-hash-file=root-hash"),
+    (Action::Repair, "veritysetup repair data.img hash.img --fec-device=fec.img --root-hash-file=root-hash"),
+    (Action::Open, "veritysetup open data.img image hash.img --root-hash-file=root-hash"),
+    (Action::Close, "veritysetup close image"),
+    (Action::Status, "veritysetup status image"),
+    (Action::Dump, "veritysetup dump hash.img --tree"),
+    (Action::Plan, "veritysetup plan --data-size=1073741824 --fec-roots=2"),
+    (Action::Table, "veritysetup table data.img hash.img --root-hash-file=root-hash --veritytab=image"),
+    (Action::Features, "veritysetup features --json"),
+    (Action::Benchmark, "veritysetup benchmark --hash=sha512"),
+];
+
+/// What `--help` prints, but for the version before and the defaults after it.
+pub(crate) fn help() -> String {
+    let mut text = String::from("Usage: veritysetup [OPTION...] <action> <action-specific>\n\nHelp options:\n");
+    text.extend(OPTIONS.iter().map(described));
+    text.push_str("\n<action> is one of:\n");
+    for info in ACTIONS {
+        let call = format!("{} {}", info.name, info.arguments);
+        writeln!(text, "\t{} - {}", call.trim_end(), info.help).expect("a String takes everything");
+    }
+    text.push_str(
+        "\nYou can also use old <action> syntax aliases:\n\
+         \tcreate <name> <data_device> <hash_device> [<root_hash>] - open\n\
+         \tremove <name> - close\n\
+         \nThe options of one action are shown by: veritysetup <action> --help\n\
+         \n<name> is the device to create under /dev/mapper\n\
+         <data_device> is the data device\n\
+         <hash_device> is the device containing verification data\n\
+         <root_hash> hash of the root node on <hash_device>\n",
+    );
+    text
+}
+
+/// What `--help` prints of one action: how it is called, its options in their groups, an example.
+pub(crate) fn help_of(info: &ActionInfo) -> String {
+    let mut text = usage_line(Some(info.action));
+    if let Some(alias) = info.alias {
+        let mut arguments: Vec<&str> = info.arguments.split(' ').collect();
+        if alias == "create" {
+            arguments.swap(0, 1);
+        }
+        text += &format!("       veritysetup {alias} [OPTION...] {}\n", arguments.join(" "));
+    }
+    text += &format!("\n{} - {}\n", info.name, info.help);
+    let mut options: Vec<&OptionInfo> = OPTIONS.iter().filter(|option| is_used_by(option, info.action)).collect();
+    for (title, names) in GROUPS.iter().copied().chain([(OTHERS, &[][..])]) {
+        let is_here = |option: &&OptionInfo| title == OTHERS || names.contains(&option.name);
+        let (here, left) = options.into_iter().partition::<Vec<_>, _>(is_here);
+        options = left;
+        if !here.is_empty() {
+            text += &format!("\n{title}:\n");
+            text.extend(here.into_iter().map(described));
+        }
+    }
+    let examples = EXAMPLES.iter().filter(|(action, _)| *action == info.action);
+    text.extend(examples.map(|(_, example)| format!("\nExample:\n  {example}\n")));
+    text
+}
+
+/// Whether an option means something to an action.
+pub(crate) fn is_used_by(option: &OptionInfo, action: Action) -> bool {
+    let used_by = USED_BY.iter().find(|(name, _)| *name == option.name).map(|&(_, actions)| actions);
+    let actions = if option.actions.is_empty() { used_by.unwrap_or_default() } else { option.actions };
+    actions.is_empty() || actions.contains(&action)
+}
+
+/// An option's lines in a help text.
+fn described(option: &OptionInfo) -> String {
+    let short = option.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+    let value = option.value.map_or_else(String::new, |value| format!("={value}"));
+    let head = format!("  {short}--{}{value}", option.name);
+    let mut text = String::new();
+    for (index, line) in wrap(option.help, WIDTH - HELP_COLUMN).iter().enumerate() {
+        let left = if index == 0 { head.as_str() } else { "" };
+        writeln!(text, "{left:HELP_COLUMN$}{line}").expect("a String takes everything");
+    }
+    text
+}
+
+/// What `--usage` prints.
+pub(crate) fn usage() -> String {
+    const INDENT: &str = "        ";
+    let mut items = vec!["[-?Vqv]".to_owned()];
+    items.extend(OPTIONS.iter().map(|option| {
+        let short = option.short.map_or_else(String::new, |short| format!("-{short}|"));
+        let value = option.value.map_or_else(String::new, |value| format!("={value}"));
+        format!("[{short}--{}{value}]", option.name)
+    }));
+    items.extend(["[OPTION...] <action> <action-specific>".to_owned()]);
+    let mut lines = vec!["Usage: veritysetup".to_owned()];
+    for item in items {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + item.len() < WIDTH => *line = format!("{line} {item}"),
+            _ => lines.push(format!("{INDENT}{item}")),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The line before a message about a wrong command line, for the action that was meant if that is known.
+pub(crate) fn usage_line(action: Option<Action>) -> String {
+    let info = ACTIONS.iter().find(|info| Some(info.action) == action);
+    let rest = info.map_or_else(
+        || "[OPTION...] <action> <action-specific>".to_owned(),
+        |info| format!("{} [OPTION...] {}", info.name, info.arguments),
+    );
+    format!("Usage: veritysetup {}\n", rest.trim_end())
+}
+
+/// The action that a mistyped word was to be.
+pub(crate) fn meant_action(word: &str) -> Option<&'static str> {
+    nearest(word, ACTIONS.iter().flat_map(|info| [Some(info.name), info.alias]).flatten())
+}
+
+/// The option that a mistyped one was to be, without hyphens: one that the action uses, if one is near.
+pub(crate) fn meant_option(name: &str, action: Option<Action>) -> Option<&'static str> {
+    let used = OPTIONS.iter().filter(|option| action.is_none_or(|action| is_used_by(option, action)));
+    nearest(name, used.map(|option| option.name)).or_else(|| nearest(name, OPTIONS.iter().map(|option| option.name)))
+}
+
+/// The nearest of the known words: the only one that begins so, or one of which a few letters are wrong.
+fn nearest(word: &str, known: impl Iterator<Item = &'static str> + Clone) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase().replace('_', "-");
+    let mut longer = known.clone().filter(|known| word.len() >= 3 && known.starts_with(&word));
+    if let (Some(only), None) = (longer.next(), longer.next()) {
+        return Some(only);
+    }
+    let distances = known.map(|known| (strsim::osa_distance(&word, known), known));
+    let near = distances.filter(|(distance, known)| *distance <= (known.len() / 5).max(1));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+}
+
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => *line = format!("{line} {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::arguments::{Request, parse};
+
+    /// The long names of the options that a help text shows.
+    fn shown(text: &str) -> Vec<&str> {
+        let heads = text.lines().filter_map(|line| line.strip_prefix("  ")?.trim_start().split("  ").next());
+        let names = heads.filter_map(|head| head.split_once("--").filter(|(short, _)| short.len() <= 4));
+        let mut names: Vec<&str> = names.map(|(_, name)| name.split(['=', ' ']).next().unwrap_or_default()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn the_help_of_an_action_shows_the_options_that_it_takes() {
+        for info in ACTIONS {
+            let text = help_of(info);
+            let (options, example) = text.split_once("\nExample:\n").unwrap();
+            let mut wanted: Vec<&str> =
+                OPTIONS.iter().filter(|option| is_used_by(option, info.action)).map(|option| option.name).collect();
+            wanted.sort_unstable();
+            assert_eq!(shown(options), wanted, "{}", info.name);
+            assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+            let words: Vec<OsString> = example.split_whitespace().map(OsString::from).collect();
+            match parse(&words) {
+                Ok(Request::Run(arguments)) => assert_eq!(arguments.action, info.action),
+                _ => panic!("{example}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_is_in_one_group() {
+        for option in OPTIONS {
+            let groups = GROUPS.iter().filter(|(_, names)| names.contains(&option.name)).count();
+            assert_eq!(groups, 1, "--{}", option.name);
+        }
+        let grouped = GROUPS.iter().flat_map(|(_, names)| *names);
+        for name in grouped.chain(USED_BY.iter().map(|(name, _)| name)) {
+            assert!(OPTIONS.iter().any(|option| option.name == *name), "{name}");
+        }
+        assert!(USED_BY.iter().all(|(name, _)| OPTIONS.iter().any(|o| o.name == *name && o.actions.is_empty())));
+    }
+
+    #[test]
+    fn what_is_mistyped_is_near_to_what_was_meant() {
+        for (word, meant) in [
+            ("formt", Some("format")),
+            ("FORMAT", Some("format")),
+            ("veriyf", Some("verify")),
+            ("opn", Some("open")),
+            ("stat", Some("status")),
+            ("remve", Some("remove")),
+            ("bench", Some("benchmark")),
+            ("bogus", None),
+            ("", None),
+            ("luksFormat", None),
+        ] {
+            assert_eq!(meant_action(word), meant, "{word}");
+        }
+        for (word, meant) in [
+            ("hash-ofset", Some("hash-offset")),
+            ("hash_offset", Some("hash-offset")),
+            ("superblock", None),
+            ("roothash-file", Some("root-hash-file")),
+            ("fec-root", Some("fec-roots")),
+            ("Salt", Some("salt")),
+            ("nosuch", None),
+        ] {
+            assert_eq!(meant_option(word, Some(Action::Format)), meant, "{word}");
+        }
+        // What the action takes comes first.
+        assert_eq!(meant_option("defered", Some(Action::Format)), Some("deferred"));
+    }
+}
