@@ -117,8 +117,8 @@ impl Failure {
         if self.is_said {
             return String::new();
         }
-        let lines: String = self.lines.iter().map(|line| escaped(line).into_owned() + "\n").collect();
-        let hints: String = self.hints.iter().map(|hint| format!("hint: {}\n", escaped(hint))).collect();
+        let lines = self.lines.iter().fold(String::new(), |text, line| text + &escaped(line) + "\n");
+        let hints = self.hints.iter().fold(String::new(), |text, hint| text + "hint: " + &escaped(hint) + "\n");
         // Scripts look at the last line of what the reference prints about a wrong command line.
         if self.usage { help::usage_line(self.action) + &hints + &lines } else { lines + &hints }
     }

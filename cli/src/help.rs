@@ -127,16 +127,17 @@ pub(crate) fn help_of(info: &ActionInfo) -> String {
         if alias == "create" {
             arguments.swap(0, 1);
         }
-        text += &format!("       veritysetup {alias} [OPTION...] {}\n", arguments.join(" "));
+        writeln!(text, "       veritysetup {alias} [OPTION...] {}", arguments.join(" "))
+            .expect("a String takes everything");
     }
-    text += &format!("\n{} - {}\n", info.name, info.help);
+    writeln!(text, "\n{} - {}", info.name, info.help).expect("a String takes everything");
     let mut options: Vec<&OptionInfo> = OPTIONS.iter().filter(|option| is_used_by(option, info.action)).collect();
     for (title, names) in GROUPS.iter().copied().chain([(OTHERS, &[][..])]) {
         let is_here = |option: &&OptionInfo| title == OTHERS || names.contains(&option.name);
         let (here, left) = options.into_iter().partition::<Vec<_>, _>(is_here);
         options = left;
         if !here.is_empty() {
-            text += &format!("\n{title}:\n");
+            writeln!(text, "\n{title}:").expect("a String takes everything");
             text.extend(here.into_iter().map(described));
         }
     }

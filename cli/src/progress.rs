@@ -86,7 +86,7 @@ fn obeys_escapes(term: Option<&OsStr>) -> bool {
 
 /// A bar that is drawn when its time has come.
 pub(crate) struct Bar {
-    bar: ProgressBar,
+    drawing: ProgressBar,
     pace: Pace,
     is_drawn: bool,
 }
@@ -99,7 +99,7 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_style(style.progress_chars("=> "));
         bar.set_prefix(action.to_owned());
-        Self { bar, pace: Pace::from(now), is_drawn: false }
+        Self { drawing: bar, pace: Pace::from(now), is_drawn: false }
     }
 
     fn show(&mut self, Progress { done, total }: Progress, now: Instant) {
@@ -108,9 +108,9 @@ impl Bar {
         }
         if !self.is_drawn {
             self.is_drawn = true;
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.drawing.set_draw_target(ProgressDrawTarget::stderr());
         }
-        self.bar.update(|state| {
+        self.drawing.update(|state| {
             state.set_len(total);
             state.set_pos(done);
         });
@@ -121,7 +121,7 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         if self.is_drawn {
-            self.bar.finish_and_clear();
+            self.drawing.finish_and_clear();
         }
     }
 }
