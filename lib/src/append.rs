@@ -462,7 +462,7 @@ mod tests {
     #[test]
     fn one_codeword_again_and_again_is_no_parity() {
         let (_directory, path, _) = image();
-        std::fs::write(&path, [7; 20 * 4096]).unwrap();
+        std::fs::write(&path, vec![7; 20 * 4096]).unwrap();
         append(&path, Params::builder(), Some(&AppendedFec { roots: 2, device: None }), &Work::default()).unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
         // The digests of twenty blocks; what follows them is the same in all columns.
