@@ -26,6 +26,9 @@ tool = [ -x $(TOOLS)/$(1) ] || { \
 UNITS_WITHOUT_FILES = superblock:: params:: layout:: table:: boot:: cmdline:: units:: plan:: seed:: hash::lanes fec::code \
 	fec::field fec::matrix fec::lanes fec::places dm::diagnose dm::name dm::kmsg
 
+# What `make mutants` changes.
+MUTATED = $(addprefix lib/src/,superblock.rs params.rs layout.rs table.rs append.rs append/**/*.rs find.rs boot.rs fec/**/*.rs)
+
 # Where `make install` puts things. DESTDIR stands before all of it, and nothing that is installed contains it.
 PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
@@ -268,7 +271,7 @@ mutants: ## Change the library line by line, and see whether its tests notice: m
 	tests/setup.sh build
 	@$(call tool,cargo-mutants)
 	CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 CARGO_INCREMENTAL=1 $(TOOLS)/cargo-mutants mutants \
-		-p dmverity --output target --timeout $(or $(TIMEOUT),60) $(foreach file,$(FILES),-f '$(file)') $(OPTIONS)
+		-p dmverity --output target --timeout $(or $(TIMEOUT),60) $(foreach file,$(or $(FILES),$(MUTATED)),-f '$(file)') $(OPTIONS)
 
 # What needs no system call, on this machine and on one whose numbers begin with the other byte.
 miri: ## Interpret the library's unit tests, looking for undefined behaviour: make miri MIRI_TARGETS=s390x-unknown-linux-gnu

@@ -444,7 +444,7 @@ mod tests {
             "disk",
         ];
         let mut written = 0;
-        for _ in 0..20_000 {
+        for _ in 0..if cfg!(miri) { 100 } else { 20_000 } {
             let mut name = || {
                 let kind = kinds[rng.usize(..kinds.len())].to_owned();
                 (0..rng.usize(1..3)).fold(kind, |name, _| name + pieces[rng.usize(..pieces.len())])
@@ -470,6 +470,6 @@ mod tests {
             assert_eq!((value("hash-offset"), value("fec-roots")), (Some("4096".to_owned()), Some("4".to_owned())));
             written += 1;
         }
-        assert!(written > 100, "{written}");
+        assert!(written > 100 || cfg!(miri), "{written}");
     }
 }
