@@ -1,6 +1,7 @@
 //! The built command, run as its callers run it: golden vectors, both directions with the reference tool, bad input,
 //! interruption; its manual and the shells' completions. Each test works in a directory of its own on files it made.
 
+mod algorithms;
 mod append;
 mod bad_input;
 mod behaviour;

@@ -217,13 +217,22 @@ fn the_manual_has_every_action_with_its_arguments() {
 fn the_manual_has_every_hash_algorithm() {
     let manual = manual();
     let lines = section(&manual, "OPTIONS");
-    let entry = lines.iter().skip_while(|line| !line.starts_with(".It Fl h ,"));
-    let list = entry.skip_while(|line| !line.starts_with(".Bd ")).skip(1).take_while(|line| **line != ".Ed");
-    let mut said: Vec<&str> = list.flat_map(|line| line.trim_start_matches(".Cm ").split(" , ")).collect();
-    let mut known: Vec<&str> = HashAlgorithm::all().map(HashAlgorithm::name).collect();
-    said.sort_unstable();
-    known.sort_unstable();
-    assert_eq!(said, known);
+    let mut entry = lines.iter().skip_while(|line| !line.starts_with(".It Fl h ,"));
+    let lists: [Vec<HashAlgorithm>; 2] = [HashAlgorithm::all().collect(), HashAlgorithm::also_known().collect()];
+    for known in lists {
+        let list =
+            entry.by_ref().skip_while(|line| !line.starts_with(".Bd ")).skip(1).take_while(|line| **line != ".Ed");
+        let lines: Vec<Vec<&str>> = list.map(|line| line.trim_start_matches(".Cm ").split(" , ").collect()).collect();
+        for line in &lines {
+            let same: Vec<_> = line.iter().map(|name| HashAlgorithm::from_name(name).unwrap()).collect();
+            assert!(same.iter().all(|one| *one == same[0]), "{line:?}");
+        }
+        let mut said: Vec<&str> = lines.into_iter().flatten().collect();
+        let mut known: Vec<&str> = known.into_iter().map(HashAlgorithm::name).collect();
+        said.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(said, known);
+    }
 }
 
 /// What kind of value completion has to find for an option.

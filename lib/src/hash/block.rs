@@ -8,6 +8,7 @@ use digest::consts::{U16, U20, U28, U32, U48, U64};
 
 use super::backend::{Backend, InLanes};
 use super::lanes::salted::Pair;
+use super::sponge::Sponge;
 use super::{Function, HashAlgorithm, HashType};
 use crate::params::Salt;
 use crate::units::BlockSize;
@@ -145,11 +146,21 @@ impl BlockHasher {
             | Function::Sha512
             | Function::Sha512_224
             | Function::Sha512_256 => unreachable!("there are lanes for them"),
+            Function::Md4 => self.run::<md4::Md4>(pairs),
             Function::Md5 => self.run::<md5::Md5>(pairs),
+            Function::Md5Sha1 => self.run_md5_sha1(pairs),
             Function::Sha3_224 => self.run::<sha3::Sha3_224>(pairs),
             Function::Sha3_256 => self.run::<sha3::Sha3_256>(pairs),
             Function::Sha3_384 => self.run::<sha3::Sha3_384>(pairs),
             Function::Sha3_512 => self.run::<sha3::Sha3_512>(pairs),
+            Function::Keccak224 => self.run::<sha3::Keccak224>(pairs),
+            Function::Keccak256 => self.run::<sha3::Keccak256>(pairs),
+            Function::Keccak384 => self.run::<sha3::Keccak384>(pairs),
+            Function::Keccak512 => self.run::<sha3::Keccak512>(pairs),
+            Function::KeccakKmac128 => self.run_sponge(&Sponge::kmac(128), pairs),
+            Function::KeccakKmac256 => self.run_sponge(&Sponge::kmac(256), pairs),
+            Function::Shake128 => self.run_sponge(&Sponge::shake(128), pairs),
+            Function::Shake256 => self.run_sponge(&Sponge::shake(256), pairs),
             Function::Blake2b160 => self.run::<Blake2b<U20>>(pairs),
             Function::Blake2b256 => self.run::<Blake2b<U32>>(pairs),
             Function::Blake2b384 => self.run::<Blake2b<U48>>(pairs),
@@ -175,6 +186,29 @@ impl BlockHasher {
             state.update(block);
             state.update(after);
             digest.copy_from_slice(&state.finalize());
+        }
+    }
+
+    fn run_sponge(&self, sponge: &Sponge, pairs: &mut [Pair<'_>]) {
+        let (before, after) = around(self.hash_type, &self.salt);
+        let mut salted = sponge.clone();
+        salted.update(before);
+        for (block, digest) in pairs {
+            let mut state = salted.clone();
+            state.update(block);
+            state.update(after);
+            state.finalize_into(digest);
+        }
+    }
+
+    /// One digest after the other.
+    fn run_md5_sha1(&self, pairs: &mut [Pair<'_>]) {
+        let (before, after) = around(self.hash_type, &self.salt);
+        for (block, digest) in pairs {
+            let (md5, sha1) = digest.split_at_mut(16);
+            let message = [before, *block, after];
+            md5.copy_from_slice(&message.iter().fold(md5::Md5::new(), Digest::chain_update).finalize());
+            sha1.copy_from_slice(&message.iter().fold(sha1::Sha1::new(), Digest::chain_update).finalize());
         }
     }
 }
@@ -210,7 +244,7 @@ mod tests {
 
     #[test]
     fn declared_digest_sizes_are_the_functions_own() {
-        for algorithm in HashAlgorithm::all() {
+        for algorithm in HashAlgorithm::all().chain(HashAlgorithm::also_known()) {
             let hasher = hasher(algorithm.name(), HashType::Normal, &[], 512);
             let mut digest = vec![0; algorithm.digest_size()];
             // `copy_from_slice` inside panics when the table's size is not the function's.

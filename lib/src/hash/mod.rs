@@ -2,11 +2,14 @@
 //!
 //! An algorithm has a name in userland (`ripemd160`), which stands in superblocks and on command lines, and one in the
 //! kernel's crypto API (`rmd160`), which goes into tables. Both are accepted everywhere; what was read from a superblock
-//! is written back in the same spelling.
+//! is written back in the same spelling. The reference tool also accepts every name that its crypto library has
+//! (`sha2-256`), and writes it into superblocks: [`also_known`] has those.
 
+mod also_known;
 mod backend;
 mod block;
 mod lanes;
+mod sponge;
 
 pub use backend::Backend;
 #[cfg(target_arch = "x86_64")]
@@ -49,7 +52,9 @@ impl HashType {
 /// The hash functions, one variant each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Function {
+    Md4,
     Md5,
+    Md5Sha1,
     Sha1,
     Sha224,
     Sha256,
@@ -61,6 +66,14 @@ enum Function {
     Sha3_256,
     Sha3_384,
     Sha3_512,
+    Keccak224,
+    Keccak256,
+    Keccak384,
+    Keccak512,
+    KeccakKmac128,
+    KeccakKmac256,
+    Shake128,
+    Shake256,
     Blake2b160,
     Blake2b256,
     Blake2b384,
@@ -92,7 +105,7 @@ const fn alias(name: &'static str, kernel_name: &'static str, function: Function
     Spelling { name, kernel_name, function, digest_size }
 }
 
-/// Every accepted name. The first spelling of a function is userland's own.
+/// The names of the kernel's algorithms. The first spelling of a function is userland's own.
 static SPELLINGS: &[Spelling] = &[
     same("sha256", Function::Sha256, 32),
     same("sha512", Function::Sha512, 64),
@@ -127,41 +140,58 @@ static SPELLINGS: &[Spelling] = &[
 
 /// A hash algorithm, under the name it was asked for.
 ///
-/// Two values are equal when they are the same function, however it was spelled.
+/// Two values are equal when they are the same function, however it was spelled. `Display` repeats the name as it was
+/// written.
 #[derive(Clone, Copy)]
-pub struct HashAlgorithm(&'static Spelling);
+pub struct HashAlgorithm {
+    spelling: &'static Spelling,
+    /// Which letters of the name were capitals: a bit for each, the first letter's is the lowest.
+    capitals: u32,
+}
 
 impl HashAlgorithm {
-    /// The algorithm of this name, in either spelling and any case, or [`Error::HashAlgorithm`].
+    /// The algorithm of this name, in any spelling and any case, or [`Error::HashAlgorithm`].
     pub fn from_name(name: &str) -> Result<Self> {
+        let capital = |(index, byte): (usize, u8)| u32::from(byte.is_ascii_uppercase()) << index;
         SPELLINGS
             .iter()
+            .chain(also_known::SPELLINGS)
             .find(|spelling| spelling.name.eq_ignore_ascii_case(name))
-            .map(Self)
+            .map(|spelling| Self { spelling, capitals: name.bytes().enumerate().map(capital).sum() })
             .ok_or_else(|| Error::HashAlgorithm { name: name.to_owned() })
     }
 
     /// SHA-256, what is used when nothing else is said.
     pub fn sha256() -> Self {
-        Self(&SPELLINGS[0])
+        Self::of(&SPELLINGS[0])
     }
 
-    /// Every accepted spelling of every algorithm.
+    /// Every algorithm that a kernel may have, under each name that it has there or in userland.
     pub fn all() -> impl Iterator<Item = Self> {
-        SPELLINGS.iter().map(Self)
+        SPELLINGS.iter().map(Self::of)
+    }
+
+    /// What is accepted beyond that: names that the reference tool takes from its crypto library and writes into
+    /// superblocks, some of them of algorithms that no kernel has.
+    pub fn also_known() -> impl Iterator<Item = Self> {
+        also_known::SPELLINGS.iter().map(Self::of)
+    }
+
+    const fn of(spelling: &'static Spelling) -> Self {
+        Self { spelling, capitals: 0 }
     }
 
     /// The name it was asked for, in lower case; at most 31 bytes, as the superblock needs it.
     pub fn name(self) -> &'static str {
-        self.0.name
+        self.spelling.name
     }
 
     /// The name in the kernel's crypto API, for tables.
     pub fn kernel_name(self) -> &'static str {
-        self.0.kernel_name
+        self.spelling.kernel_name
     }
 
-    /// What else it may be called: every other spelling of it.
+    /// What else a kernel may call it: every other spelling of it in [`all`](Self::all).
     pub fn other_names(self) -> impl Iterator<Item = &'static str> {
         let kernel_name = self.kernel_name();
         SPELLINGS
@@ -172,11 +202,11 @@ impl HashAlgorithm {
 
     /// The digest's length in bytes, at most 64.
     pub fn digest_size(self) -> usize {
-        self.0.digest_size
+        self.spelling.digest_size
     }
 
     fn function(self) -> Function {
-        self.0.function
+        self.spelling.function
     }
 }
 
@@ -202,7 +232,11 @@ impl fmt::Debug for HashAlgorithm {
 
 impl fmt::Display for HashAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        let letters = self.name().chars().enumerate();
+        let written: String = letters
+            .map(|(index, letter)| if self.capitals >> index & 1 == 1 { letter.to_ascii_uppercase() } else { letter })
+            .collect();
+        f.pad(&written)
     }
 }
 
@@ -212,10 +246,11 @@ mod tests {
 
     #[test]
     fn names_fit_the_superblock_and_are_unique() {
-        for (index, spelling) in SPELLINGS.iter().enumerate() {
+        let mut seen = std::collections::BTreeSet::new();
+        for spelling in SPELLINGS.iter().chain(also_known::SPELLINGS) {
             assert!(spelling.name.len() <= 31);
             assert_eq!(spelling.name, spelling.name.to_ascii_lowercase());
-            assert!(SPELLINGS[..index].iter().all(|earlier| earlier.name != spelling.name));
+            assert!(seen.insert(spelling.name), "{}", spelling.name);
         }
     }
 
@@ -225,10 +260,28 @@ mod tests {
             [("ripemd160", "rmd160"), ("whirlpool", "wp512"), ("Stribog256", "streebog256"), ("SHA256", "sha256")]
         {
             let algorithm = HashAlgorithm::from_name(userland).expect("known");
-            assert_eq!(algorithm.name(), userland.to_ascii_lowercase());
+            assert_eq!(
+                (algorithm.name(), algorithm.to_string()),
+                (&*userland.to_ascii_lowercase(), userland.to_owned())
+            );
             assert_eq!(algorithm.kernel_name(), kernel);
             assert_eq!(algorithm, HashAlgorithm::from_name(kernel).expect("known"));
         }
         assert_ne!(HashAlgorithm::from_name("sha256").ok(), HashAlgorithm::from_name("sm3").ok());
+    }
+
+    #[test]
+    fn other_spellings_are_the_same_algorithm_and_have_the_kernels_name() {
+        for algorithm in HashAlgorithm::also_known() {
+            let same: Vec<_> = HashAlgorithm::all().filter(|known| *known == algorithm).collect();
+            for known in &same {
+                assert_eq!(known.digest_size(), algorithm.digest_size(), "{algorithm}");
+                assert_eq!(known.kernel_name(), algorithm.kernel_name(), "{algorithm}");
+                assert!(known.other_names().all(|name| name != algorithm.name()), "no kernel calls it {algorithm}");
+            }
+        }
+        let sha = HashAlgorithm::from_name("SHA2-512/256").unwrap();
+        assert_eq!((sha.to_string().as_str(), sha.name()), ("SHA2-512/256", "sha2-512/256"));
+        assert_eq!((sha.kernel_name(), sha), ("sha512-256", HashAlgorithm::from_name("sha512-256").unwrap()));
     }
 }
