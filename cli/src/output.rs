@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 
-use crate::escape::escaped;
+use crate::escape::{escaped, printed};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::{self, Report};
 use crate::streams::stdout_was_closed;
@@ -74,7 +74,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
     check()?;
     let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(&printed(text)).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritable(&error)),
         _ => Ok(()),
     }
@@ -83,7 +83,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// Prints text to standard error.
 pub(crate) fn print_error(text: &str) {
     if !text.is_empty() {
-        let _ = stderr().lock().write_all(text.as_bytes());
+        let _ = stderr().lock().write_all(&printed(text));
     }
 }
 

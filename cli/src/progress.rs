@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::arguments::Arguments;
-use crate::escape::text_of;
+use crate::escape::{text_of, without_raw};
 use crate::failure::{Exit, Failure, Result};
 use crate::output;
 
@@ -55,7 +55,7 @@ impl Display {
             Self::Nothing
         } else if json || every.is_some() {
             let every = every.unwrap_or(JSON_EVERY);
-            let device = text_of(device);
+            let device = without_raw(&text_of(device), r"\");
             let now = Instant::now();
             Self::Lines(Lines { device, json, every, started: now, last: Mutex::new(now) })
         } else if stderr().is_terminal() && obeys_escapes(env::var_os("TERM").as_deref()) {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::escape::without_raw;
 use crate::failure::{Failure, Result};
 
 /// What was done or found.
@@ -58,7 +59,9 @@ pub(crate) fn json(action: Option<&str>, report: &Report, failure: Option<&Failu
         warnings: &report.warnings,
         error: failure.map(ErrorFields::of),
     };
-    serde_json::to_string_pretty(&whole).expect("texts, numbers and lists of them") + "\n"
+    let object = serde_json::to_string_pretty(&whole).expect("texts, numbers and lists of them") + "\n";
+    // In a text of JSON a backslash is two.
+    without_raw(&object, r"\\")
 }
 
 /// An option that the kernel refused.

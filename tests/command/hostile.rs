@@ -92,9 +92,11 @@ fn no_argument_makes_it_panic() {
 }
 
 /// A name with what moves the cursor, ends a line, and is no text.
-const NAME: &[u8] = b"d\x1b[2J\nUUID:\xff\xe2\x80\xae\xc2\x9b";
-/// What is printed of it.
-const SHOWN: &str = "d\\033[2J\\012UUID:\\377\\342\\200\\256\\302\\233";
+const NAME: &[u8] = b"d\x1b[2J\nUUID:\xff\xe2\x80\xae\xc2\x9b\x9a";
+/// What is printed of it: the bytes that are no text are, but for those that some terminals obey.
+const SHOWN: &[u8] = b"d\\033[2J\\012UUID:\xff\\342\\200\\256\\302\\233\\232";
+/// What JSON has of it.
+const IN_JSON: &str = "d\u{1b}[2J\nUUID:\\377\u{202e}\u{9b}\\232";
 
 #[test]
 fn names_of_files_cannot_forge_lines() {
@@ -139,12 +141,13 @@ fn names_of_files_cannot_forge_lines() {
     for call in calls {
         let output = run(&sandbox, call);
         for stream in [output.stdout, output.stderr] {
-            let text = String::from_utf8(stream).unwrap_or_else(|error| panic!("{call:?}: {error}"));
+            shown += usize::from(stream.windows(SHOWN.len()).any(|window| window == SHOWN));
+            assert!(!stream.contains(&0x9a), "{call:?}");
+            let text = String::from_utf8_lossy(&stream);
             let is_bad = |each: char| each != '\n' && each.is_control() || each == '\u{202e}';
             // The columns of format and dump have a tab.
             assert!(!text.replace('\t', "").contains(is_bad), "{call:?}: {text:?}");
             assert!(!text.lines().any(|line| line.starts_with("UUID:\\")), "{call:?}: {text}");
-            shown += usize::from(text.contains(SHOWN));
         }
     }
     assert!(shown >= 15, "{shown} of {} show the name", calls.len());
@@ -152,6 +155,35 @@ fn names_of_files_cannot_forge_lines() {
     sandbox.write("ä b\\c", &painted(8192));
     let made = sandbox.run(&["format", "ä b\\c", "ä h\\012"]);
     assert!(made.stdout.starts_with("VERITY header information for ä h\\012.\n"), "{made:?}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_printed_as_they_are() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d", &painted(8192));
+    let made = sandbox.run(&["format", "d", "h"]);
+    let name = [b"n\xff\xe4\xa0 \xe2\xa2 ".as_slice(), "ä".as_bytes()].concat();
+    let line = |output: &[u8]| output.split(|&byte| byte == b'\n').next().unwrap_or_default().to_owned();
+    let calls: &[&[&[u8]]] = &[
+        &[b"verify", b"d", &name, b"00"],
+        &[b"verify", &name, b"h", b"00"],
+        &[b"format", &name, b"h2"],
+        &[b"dump", &name],
+    ];
+    for call in calls {
+        let mut reference = sandbox.command(dmverity_tests::reference(), &[]);
+        let theirs = reference.args(call.iter().map(|argument| OsStr::from_bytes(argument))).output().expect("it runs");
+        let ours = run(&sandbox, call);
+        assert_eq!((ours.status.code(), ours.stderr), (theirs.status.code(), theirs.stderr), "{call:?}");
+        assert!(line(&theirs.stdout).is_empty());
+    }
+    std::fs::rename(sandbox.path("h"), sandbox.path("").join(OsStr::from_bytes(&name))).unwrap();
+    let dump = run(&sandbox, &[b"dump", &name]);
+    assert_eq!(line(&dump.stdout), [b"VERITY header information for ", &name[..], b"."].concat());
+    let json = run(&sandbox, &[b"verify", NAME, &name, made.field("Root hash").as_bytes(), b"--json"]);
+    let object: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let message = format!("Device {IN_JSON} does not exist or access denied.");
+    assert_eq!(object["error"]["message"], message);
 }
 
 #[test]
