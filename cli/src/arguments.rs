@@ -305,10 +305,23 @@ impl Arguments {
 
     /// The parameters that the options give.
     pub(crate) fn params(&self) -> Result<ParamsBuilder> {
-        let mut builder = Params::builder();
+        self.with_algorithm(self.plain_params()?)
+    }
+
+    /// The same with the algorithm and FEC that they give, which callers expect to be looked at after the devices.
+    pub(crate) fn with_algorithm(&self, mut builder: ParamsBuilder) -> Result<ParamsBuilder> {
         if let Some(name) = self.text_option("hash") {
             builder = builder.algorithm(HashAlgorithm::from_name(&name)?);
         }
+        if let Some(fec) = self.fec()? {
+            builder = builder.fec(fec);
+        }
+        Ok(builder)
+    }
+
+    /// The parameters that the options give, but for algorithm and FEC.
+    pub(crate) fn plain_params(&self) -> Result<ParamsBuilder> {
+        let mut builder = Params::builder();
         if let Some(number) = self.number("format")? {
             builder = builder.hash_type(HashType::new(number)?);
         }
@@ -322,9 +335,6 @@ impl Arguments {
         }
         if let Some(text) = self.text_option("salt") {
             builder = builder.salt(Salt::from_hex(&text)?);
-        }
-        if let Some(fec) = self.fec()? {
-            builder = builder.fec(fec);
         }
         if self.flag("no-superblock") {
             builder = builder.no_superblock();

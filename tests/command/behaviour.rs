@@ -72,8 +72,9 @@ fn verbose_ends_with_the_result() {
     for (arguments, last) in reasons {
         assert_eq!(sandbox.run(&[arguments, &["--verbose"]].concat()).stdout, last);
     }
-    let wrong = "00".repeat(32);
-    let outcome = sandbox.run(&["verify", "d", "h", &wrong, "-v"]);
+    let root_hash = sandbox.run(&["format", "d", "h"]).field("Root hash").to_owned();
+    sandbox.flip("d", 5000);
+    let outcome = sandbox.run(&["verify", "d", "h", &root_hash, "-v"]);
     assert_eq!(outcome.stdout, "Command failed with code -2 (no permission or bad passphrase).\n");
 }
 

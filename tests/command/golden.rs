@@ -45,7 +45,7 @@ fn verify_accepts_each_image_and_no_other_root_hash() {
         let wrong = format!("{other}{}", &vector.root_hash[1..]);
         arguments[3] = &wrong;
         let bad = sandbox.run(&arguments).without_uncovered();
-        assert_eq!(bad.code, Some(2), "{}", vector.name);
+        assert_eq!(bad.code, Some(1), "{}", vector.name);
         assert_eq!(bad.stderr, "Verification of root hash failed.\n", "{}", vector.name);
     }
 }

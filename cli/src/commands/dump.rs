@@ -4,7 +4,7 @@ use dmverity::Layout;
 use serde::Serialize;
 
 use super::image::{ImageFields, Spelling};
-use super::shown;
+use super::{check_devices, shown};
 use crate::arguments::Arguments;
 use crate::failure::Result;
 use crate::report::Report;
@@ -19,6 +19,7 @@ struct DumpFields {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let hash = arguments.path(0);
+    check_devices([hash])?;
     let params = dmverity::load(hash, arguments.hash_offset_on(hash)?, arguments.fec()?)?;
     let layout = Layout::new(&params)?;
     let fec = arguments.path_option("fec-device");

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use super::image::{ImageFields, PartitionUuids, Spelling};
-use super::shown;
+use super::{check_devices, shown};
 use crate::arguments::Arguments;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -49,7 +49,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if append && arguments.number("data-blocks")?.is_some_and(|blocks| blocks > 0) {
         return Err(Failure::usage("Option --append and --data-blocks cannot be used together."));
     }
-    let mut builder = arguments.params()?;
+    let builder = arguments.plain_params()?;
+    // Devices that are not there are named before the algorithm and the UUID; files that will be created are not there yet.
+    let fec = arguments.path_option("fec-device");
+    check_devices(
+        [Some(data), Some(hash).filter(|path| path.exists()), fec.as_deref().filter(|path| path.exists())]
+            .into_iter()
+            .flatten(),
+    )?;
+    let mut builder = arguments.with_algorithm(builder)?;
     let seed = seed(arguments, &builder)?;
     if arguments.text_option("salt").is_none() {
         builder = builder.salt(seed.as_ref().map_or_else(Salt::random, |seed| Ok(seed.salt()))?);

@@ -115,7 +115,8 @@ impl ImageFields {
             let end = geometry.hash_area.end().next_multiple_of(geometry.hash_block_size);
             fields.add_bytes("Hash device size", end + parity);
         }
-        if let Some(fec) = geometry.fec.as_ref().filter(|fec| fec.offset == 0) {
+        // On the hash device it has no size of its own.
+        if let Some(fec) = geometry.fec.as_ref().filter(|fec| fec.offset == 0 && !fec.on_hash_device) {
             fields.add_bytes("FEC device size", fec.bytes);
         }
         fields.into_text()

@@ -30,44 +30,58 @@ use crate::arguments::Arguments;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 
-/// Longer than any root hash in hexadecimal digits; a file of more is none.
-const ROOT_HASH_FILE_MAX: u64 = 4096;
+/// More than the digits of any root hash: what follows them in the file does not count.
+const ROOT_HASH_FILE_READ: u64 = 4096;
 
 /// The root hash's text: from `--root-hash-file`, which counts where both are given, or argument `index`.
 fn root_hash_text(arguments: &Arguments, index: usize) -> Result<RootHashText> {
     if let Some(path) = arguments.path_option("root-hash-file") {
         return read_root_hash_file(&path);
     }
-    arguments.text(index).map(|text| RootHashText { text, file: None }).ok_or_else(|| {
-        Failure::new(Exit::Parameters, "Command requires <root_hash> or --root-hash-file option as argument.")
-    })
+    arguments.text(index).map(RootHashText::Argument).ok_or_else(no_root_hash)
+}
+
+fn no_root_hash() -> Failure {
+    Failure::new(Exit::Parameters, "Command requires <root_hash> or --root-hash-file option as argument.")
 }
 
 /// A root hash before the algorithm that makes it is known.
-pub(crate) struct RootHashText {
-    text: String,
-    file: Option<PathBuf>,
+pub(crate) enum RootHashText {
+    Argument(String),
+    /// What a file begins with.
+    File(PathBuf, Vec<u8>),
 }
 
 impl RootHashText {
     pub(crate) fn parse(&self, algorithm: HashAlgorithm) -> Result<RootHash> {
-        RootHash::from_hex(&self.text, algorithm).map_err(|error| {
-            let failure = Failure::from(error);
-            match &self.file {
-                None => failure,
-                Some(path) => failure.hint(format!("it was read from {}.", text_of(path))),
-            }
-        })
+        let (path, bytes) = match self {
+            Self::Argument(text) => return Ok(RootHash::from_hex(text, algorithm)?),
+            Self::File(path, bytes) => (path, bytes),
+        };
+        // As the reference tool has it: the digits come first, and whatever follows them does not count.
+        let digits = 2 * algorithm.digest_size();
+        let Some(text) = bytes.get(..digits) else {
+            let failure = Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", text_of(path)));
+            return Err(failure.hint(format!(
+                "it has {} bytes, and a root hash by {} has {digits} hexadecimal digits.",
+                bytes.len(),
+                algorithm.name()
+            )));
+        };
+        RootHash::from_hex(&text_of(OsStr::from_bytes(text)), algorithm)
+            .map_err(|error| Failure::from(error).hint(format!("it was read from {}.", text_of(path))))
     }
 }
 
-/// The first word of the file: the digits, with or without a newline after them.
 pub(crate) fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
-    let bytes = read_bounded(path, ROOT_HASH_FILE_MAX, "root hash file")?.unwrap_or_default();
-    match text_of(OsStr::from_bytes(&bytes)).split_ascii_whitespace().next() {
-        Some(text) => Ok(RootHashText { text: text.to_owned(), file: Some(path.to_owned()) }),
-        None => Err(Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", text_of(path)))),
-    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| {
+        Failure::new(Exit::Device, format!("Cannot read root hash file {}.", text_of(path))).because(&error)
+    })?;
+    file.take(ROOT_HASH_FILE_READ).read_to_end(&mut bytes).map_err(|error| {
+        Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", text_of(path))).because(&error)
+    })?;
+    Ok(RootHashText::File(path.to_owned(), bytes))
 }
 
 /// All of a file, `None` if it has more than `most` bytes: it may be a device without end.
@@ -89,8 +103,14 @@ struct Image {
 /// What is needed to check an existing image: its parameters from the superblock, or, with `--no-superblock`, from the
 /// options; and the root hash, which is argument `index` unless it comes from a file. They are what `--expect` and
 /// `--expect-data-blocks` want them to be.
+///
+/// Several things may be wrong. Callers rely on which of them is named: first a device that is not there, the hash device
+/// before the data device, then the superblock, the FEC device and last the root hash.
 fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize) -> Result<Image> {
-    let root_hash = root_hash_text(arguments, index)?;
+    if arguments.text(index).is_none() && !arguments.given("root-hash-file") {
+        return Err(no_root_hash());
+    }
+    check_devices([hash, data])?;
     let expectation = Expectation::of(arguments)?;
     let params = if arguments.flag("no-superblock") {
         let params = arguments.params()?.build(data, dmverity::device_size(data)?)?;
@@ -102,10 +122,18 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
         dmverity::load(hash, arguments.hash_offset_on(hash)?, arguments.fec()?)?
     };
     expectation.check(&params)?;
+    // It may not be needed, but it was named.
+    check_devices(arguments.path_option("fec-device").as_deref())?;
+    let root_hash = root_hash_text(arguments, index)?;
     let root_hash = root_hash.parse(params.algorithm())?;
     expectation.check_root_hash(&root_hash)?;
     let warnings = Vec::from_iter(ignored_blocks(arguments, &params)?);
     Ok(Image { params, root_hash, warnings })
+}
+
+/// Whether the devices are there and can be read, and are devices.
+fn check_devices<'a>(devices: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    devices.into_iter().try_for_each(|device| Ok(dmverity::device_size(device).map(drop)?))
 }
 
 /// That the superblock counts where `--data-blocks` says something else, as in the reference tool.

@@ -1,6 +1,8 @@
 //! `open`: make an image available as a mapping.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use dmverity::Error;
@@ -8,7 +10,7 @@ use dmverity::dm::{ActivateOptions, MappingName, activate, find};
 use dmverity::error::NameFault;
 use serde::Serialize;
 
-use super::{Image, image_to_check, read_bounded, root_device, shown, table_options};
+use super::{Image, image_to_check, root_device, shown, table_options};
 use crate::arguments::{Arguments, FROM_CMDLINE};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -98,11 +100,14 @@ fn new_name(word: &OsStr) -> Result<MappingName> {
 }
 
 fn read_signature(path: &Path) -> Result<Vec<u8>> {
-    match read_bounded(path, SIGNATURE_MAX, "signature file")? {
-        Some(signature) if !signature.is_empty() => Ok(signature),
-        Some(_) => Err(Failure::new(Exit::Parameters, format!("Invalid signature file {}.", text_of(path)))),
+    let invalid = || Failure::new(Exit::Parameters, format!("Invalid signature file {}.", text_of(path)));
+    let mut signature = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SIGNATURE_MAX + 1).read_to_end(&mut signature));
+    match read.map_err(|error| invalid().because(&error))? {
+        0 => Err(invalid().hint("it is empty.")),
+        read if read as u64 <= SIGNATURE_MAX => Ok(signature),
         // In the words for every key that the kernel does not take.
-        None => Err(Failure::new(Exit::Parameters, "Failed to load key in kernel keyring.")
+        _ => Err(Failure::new(Exit::Parameters, "Failed to load key in kernel keyring.")
             .hint(format!("{} is longer than {SIGNATURE_MAX} bytes, the kernel's limit for a key.", text_of(path)))),
     }
 }

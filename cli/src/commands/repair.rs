@@ -4,7 +4,7 @@ use dmverity::error::Area;
 use dmverity::{Repair, RepairMode, WrongBlock};
 use serde::Serialize;
 
-use super::verify::{FoundFields, describe};
+use super::verify::{FoundFields, describe, is_wrong_root_hash};
 use super::{Image, image_to_check, shown};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
@@ -69,6 +69,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         wrong_bytes: repair.wrong_bytes(),
         repaired_bytes: repaired,
     };
+    if is_wrong_root_hash(&repair) {
+        let failure = Failure::of_lines(Exit::Parameters, describe(repair.verification()))
+            .hint("nothing was written: data and hash tree agree with each other, but not with the root hash.");
+        return Err(Report { warnings, ..Report::new("", fields) }.failed(failure));
+    }
     if !repair.proves_all_blocks() {
         let mut lines = describe(repair.verification());
         lines.push(BEYOND_REPAIR.to_owned());

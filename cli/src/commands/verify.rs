@@ -1,5 +1,6 @@
 //! `verify`: check an image in userspace.
 
+use dmverity::error::Area;
 use dmverity::{Devices, Error, Failure as Fault, Params, Repair, RepairMode, Verification, Work};
 use serde::Serialize;
 
@@ -78,29 +79,44 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     };
     // What FEC says counts only where something is wrong, unless everything is to be right.
     let mut known = None;
+    let verify = |work: &Work<'_>| dmverity::verify(&devices, &params, &root_hash, work);
     if !(is_strict && with_fec) {
-        let verify = |work: &Work<'_>| dmverity::verify(&devices, &params, &root_hash, work);
         let found = interruption::watched(arguments, data, verify)?.map_err(refused)?;
         if found.is_good() {
             return Ok(report(&found, None));
         }
         if !with_fec {
-            let failure = Failure::of_lines(Exit::Permission, describe(&found));
+            let failure = Failure::of_lines(exit_of(&found), describe(&found));
             return Err(report(&found, None).failed(failure));
         }
         known = Some(found);
     }
-    let repair = |work: &Work<'_>| dmverity::repair(&devices, &params, &root_hash, RepairMode::DryRun, work);
-    let repair = interruption::watched(arguments, data, repair)?.map_err(|error| {
-        // What is wrong with the data is known all the same.
-        let mut failure: Failure = refused(error);
-        let Some(found) = &known else { return failure };
-        failure.lines.splice(0..0, describe(found));
-        report(found, None).failed(failure)
-    })?;
+    let dry_run = |work: &Work<'_>| dmverity::repair(&devices, &params, &root_hash, RepairMode::DryRun, work);
+    let repair = match interruption::watched(arguments, data, dry_run)? {
+        Ok(repair) => repair,
+        Err(error) if is_about_parity(&error, &devices) => {
+            // With --strict nothing else has been looked at yet.
+            let found = match known {
+                Some(found) => found,
+                None => interruption::watched(arguments, data, verify)?.map_err(refused)?,
+            };
+            let failure = if found.is_good() { refused(error) } else { unusable_parity(&found, error) };
+            return Err(report(&found, None).failed(failure));
+        }
+        Err(error) => {
+            // What is wrong with the data is known all the same.
+            let mut failure: Failure = refused(error);
+            let Some(found) = &known else { return Err(failure) };
+            failure.lines.splice(0..0, describe(found));
+            return Err(report(found, None).failed(failure));
+        }
+    };
     let found = repair.verification();
     let mut failures = describe(found);
     let mut report = report(found, Some(&repair));
+    if is_wrong_root_hash(&repair) {
+        return Err(report.failed(Failure::of_lines(Exit::Parameters, failures)));
+    }
     if !repair.is_complete() {
         failures.push(BEYOND_REPAIR.to_owned());
     } else if repair.wrong_bytes() > 0 {
@@ -111,6 +127,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         }
     }
     if failures.is_empty() { Ok(report) } else { Err(report.failed(Failure::of_lines(Exit::Permission, failures))) }
+}
+
+/// A wrong root hash is a wrong parameter, as with the reference: everything agrees, but not with it. Damage at the top of
+/// the tree shows below it, too, unless a single data block is all there is.
+pub(super) fn exit_of(found: &Verification) -> Exit {
+    if found.failures() == 0 { Exit::Parameters } else { Exit::Permission }
+}
+
+/// Whether everything agrees but for the root hash, and FEC knows nothing better either.
+pub(super) fn is_wrong_root_hash(repair: &Repair) -> bool {
+    let found = repair.verification();
+    found.failures() == 0 && !found.root_hash_matches() && !repair.proves_all_blocks()
+}
+
+/// Whether an error says that there is no parity where it is looked for.
+fn is_about_parity(error: &Error, devices: &Devices) -> bool {
+    match error {
+        Error::DeviceTooSmall { path, .. } => devices.fec.as_ref() == Some(path),
+        Error::Overlap { .. } | Error::Offset { area: Area::Fec, .. } | Error::FecDevice => true,
+        _ => false,
+    }
+}
+
+/// Damage that the FEC device cannot help with, and why.
+fn unusable_parity(found: &Verification, error: Error) -> Failure {
+    let reason = Failure::from(error);
+    let mut lines = describe(found);
+    lines.push(BEYOND_REPAIR.to_owned());
+    Failure::of_lines(Exit::Permission, lines).hint(reason.lines.join(" ")).hints(reason.hints)
 }
 
 /// That the data device goes on where the tree ends: more than a rest that is no whole block may be data.

@@ -160,45 +160,12 @@ pub(super) fn only_fec_device(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// A root hash file that holds more than the root hash.
-pub(super) fn root_hash_file(comparison: &mut Comparison<'_>) -> bool {
-    let is_explained = comparison.has("--root-hash-file")
-        && comparison.is_refused()
-        && comparison.ours.stderr == ["Invalid root hash string specified."]
-        && !says(&comparison.theirs, "Invalid root hash");
-    comparison.take_if(is_explained)
-}
-
 /// A root hash file is written last, with both; the words differ.
 pub(super) fn unwritable_root_hash_file(comparison: &mut Comparison<'_>) -> bool {
     let (ours, theirs) = (&comparison.ours, &comparison.theirs);
     let is_said = says(ours, "Cannot write to root hash file ")
         && (says(theirs, "Cannot write to root hash file ") || says(theirs, "Cannot create root hash file "));
     let is_explained = is_said && ours.stderr != theirs.stderr && ours.end == theirs.end && ours.files == theirs.files;
-    comparison.take_if(is_explained)
-}
-
-/// A FEC device that ends too early, or is something else.
-pub(super) fn short_parity(comparison: &mut Comparison<'_>) -> bool {
-    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
-    let is_short = |line: &String| {
-        (line.starts_with("Device ") && line.ends_with(" is too small.")) || line.contains(" area overlaps with ")
-    };
-    let is_explained = comparison.kind == Kind::Verify
-        && comparison.is_refused()
-        && ours.end == End::Code(1)
-        && ours.stderr.iter().any(is_short)
-        && theirs.end == End::Code(2)
-        && says(theirs, BEYOND_REPAIR);
-    comparison.take_if(is_explained)
-}
-
-/// A signature that is not there.
-pub(super) fn signature_file(comparison: &mut Comparison<'_>) -> bool {
-    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
-    let is_explained = ours.end == End::Code(4)
-        && says(ours, "Cannot read signature file ")
-        && says(theirs, "Invalid signature file ");
     comparison.take_if(is_explained)
 }
 

@@ -112,11 +112,11 @@ pub(super) fn every_bad_block(comparison: &mut Comparison<'_>) -> bool {
 pub(super) fn wrong_root_hash(comparison: &mut Comparison<'_>) -> bool {
     let says = |outcome: &Outcome| outcome.stderr.iter().any(|line| line == "Verification of root hash failed.");
     let (ours, theirs) = (&mut comparison.ours, &comparison.theirs);
-    let differs = says(ours) && says(theirs) && ours.end == End::Code(2) && theirs.end == End::Code(1);
+    let differs = says(ours) && says(theirs) && ours.end == End::Code(1) && theirs.end == End::Code(2);
     if differs {
-        ours.end = End::Code(1);
+        ours.end = End::Code(2);
         for line in &mut ours.stdout {
-            *line = line.replace("code -2 (no permission or bad passphrase)", "code -1 (wrong or missing parameters)");
+            *line = line.replace("code -1 (wrong or missing parameters)", "code -2 (no permission or bad passphrase)");
         }
     }
     differs
@@ -162,7 +162,7 @@ pub(super) fn newer_options(comparison: &mut Comparison<'_>) -> bool {
     differs
 }
 
-/// Characters that a terminal would obey, and bytes that are no text.
+/// Characters that a terminal would obey, and bytes that it might obey.
 pub(super) fn escaped(comparison: &mut Comparison<'_>) -> bool {
     let plain = |text: &str| -> String {
         let text = unescaped(text);
@@ -191,26 +191,6 @@ fn unescaped(text: &str) -> String {
         plain.push_str(if is_escape { &piece[3..] } else { piece });
     }
     plain
-}
-
-/// Parity on the hash device has no size of its own; ours looks at the path alone.
-pub(super) fn shared_fec_size(comparison: &mut Comparison<'_>) -> bool {
-    let is_dump = comparison.kind == Kind::Dump && comparison.has("--fec-device");
-    let differs = is_dump && comparison.ours.stdout.len() == comparison.theirs.stdout.len() + 1;
-    differs && remove(&mut comparison.ours.stdout, |line| line.starts_with("FEC device size:"))
-}
-
-/// The superblock's name of the algorithm may be in upper case.
-pub(super) fn algorithm_name(comparison: &mut Comparison<'_>) -> bool {
-    let [ours, theirs] = [&comparison.ours, &comparison.theirs]
-        .map(|outcome| outcome.stdout.iter().position(|line| line.starts_with("Hash algorithm:")));
-    let (Some(index), Some(other)) = (ours, theirs) else { return false };
-    let (line, wanted) = (&comparison.ours.stdout[index], &comparison.theirs.stdout[other]);
-    let differs = line != wanted && *line == wanted.to_lowercase().replacen("hash", "Hash", 1);
-    if differs {
-        comparison.ours.stdout[index] = wanted.clone();
-    }
-    differs
 }
 
 /// What a damaged superblock makes of the sizes of areas that overlap.
