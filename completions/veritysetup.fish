@@ -40,6 +40,7 @@ close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
 repair open|--dry-run||Only show what would be done
+format status dump plan|--env||Print KEY='value' lines for a shell instead of text
 open table|--error-as-corruption||Handle IO error as corruption
 verify repair open table|--expect|file|Fail unless the superblock is as in JSON of format
 verify repair open table|--expect-data-blocks|text|Fail unless the superblock has this number of blocks

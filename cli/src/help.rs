@@ -52,7 +52,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["boot-data-device", "boot-fec-device", "boot-hash-device", "cmdline", "dm-mod-create", "veritytab"],
     ),
     ("How it is done", &["batch-mode", "dry-run", "from-cmdline", "strict", "threads"]),
-    ("Output", &["debug", "json", "progress-frequency", "progress-json", "tree", "verbose"]),
+    ("Output", &["debug", "env", "json", "progress-frequency", "progress-json", "tree", "verbose"]),
     ("Help", &["help", "usage", "version"]),
 ];
 

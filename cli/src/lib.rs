@@ -6,6 +6,7 @@
 
 mod arguments;
 mod commands;
+mod environment;
 mod escape;
 mod failure;
 #[doc(hidden)]
@@ -46,7 +47,13 @@ pub fn main() -> ExitCode {
                 start_log();
             }
             let verbose = debug || arguments.flag("verbose");
-            let form = if arguments.flag("json") { Form::Json } else { Form::Text { verbose } };
+            let form = if arguments.flag("json") {
+                Form::Json
+            } else if arguments.flag("env") {
+                Form::Env(arguments.action)
+            } else {
+                Form::Text { verbose }
+            };
             let warnings = std::mem::take(&mut arguments.warnings);
             let mut result = run(&arguments);
             let report = match &mut result {

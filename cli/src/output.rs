@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 
+use crate::environment;
 use crate::escape::{escaped, printed};
 use crate::failure::{Exit, Failure, Result};
+use crate::options::Action;
 use crate::report::{self, Report};
 use crate::streams::stdout_was_closed;
 
@@ -16,6 +18,8 @@ use crate::streams::stdout_was_closed;
 pub(crate) enum Form {
     /// Text, and with `-v` one more line that says how it ended.
     Text { verbose: bool },
+    /// Lines for a shell of what the action has found, and nothing else on standard output.
+    Env(Action),
     /// One JSON object.
     Json,
 }
@@ -37,18 +41,23 @@ pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -
                 failure = Some(lost);
             }
         }
-        Form::Text { verbose } => {
+        Form::Text { .. } | Form::Env(_) => {
             let warnings = report.warnings.iter().map(|warning| format!("WARNING: {}\n", escaped(warning)));
             print_error(
                 &warnings.chain(report.notes.iter().map(|note| format!("{}\n", escaped(note)))).collect::<String>(),
             );
-            failure = failure.or(print(&report.text).err()).or_else(|| last().err());
+            let printed = match (form, report.fields.as_deref()) {
+                (Form::Env(action), Some(fields)) => print_bytes(&environment::lines(action, fields)),
+                (Form::Env(_), None) => Ok(()),
+                _ => print(&report.text),
+            };
+            failure = failure.or(printed.err()).or_else(|| last().err());
             let mut last_line = "Command successful.\n".to_owned();
             if let Some(failure) = &failure {
                 print_error(&failure.text());
                 last_line = format!("Command failed with code -{} ({}).\n", failure.exit.code(), failure.exit.reason());
             }
-            if verbose {
+            if matches!(form, Form::Text { verbose: true }) {
                 // The command has ended as it has; nobody is told twice.
                 let _ = print(&last_line);
             }
@@ -69,12 +78,16 @@ fn unwritable(error: &std::io::Error) -> Failure {
 /// Prints text to standard output. A reader that has gone away is no failure of ours; a root hash that is lost because
 /// the disk is full is.
 pub(crate) fn print(text: &str) -> Result<()> {
-    if text.is_empty() {
+    print_bytes(&printed(text))
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<()> {
+    if bytes.is_empty() {
         return Ok(());
     }
     check()?;
     let mut out = stdout().lock();
-    match out.write_all(&printed(text)).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritable(&error)),
         _ => Ok(()),
     }

@@ -583,6 +583,7 @@ fn options_with_actions_that_do_not_take_them() {
         ("dry-run", &["repair", "open"]),
         ("from-cmdline=x", &["open"]),
         ("json", &["format", "verify", "repair", "open", "close", "status", "dump", "plan", "table", "features"]),
+        ("env", &["format", "status", "dump", "plan"]),
         ("append", &["format", "plan"]),
         ("data-size=4096", &["plan"]),
         ("salt-seed=x", &["format"]),

@@ -7,6 +7,7 @@ mod bad_input;
 mod behaviour;
 mod completions;
 mod dependencies;
+mod environment;
 mod exhausted;
 mod expected;
 mod fec;

@@ -1,7 +1,5 @@
 //! `plan`, seeds, progress, and the lines that `table` prints.
 
-use std::process::Stdio;
-
 use dmverity_tests::vectors::painted;
 use serde_json::Value;
 
@@ -330,26 +328,6 @@ fn progress_is_lines_on_standard_error_where_they_are_asked_for() {
         "veritysetup: invalid numeric value\nhint: --progress-frequency takes a decimal number from 0 to \
          18446744073709551615, not 1s.\n",
     );
-}
-
-/// On a terminal there is a bar, which is gone at the end, and nothing of it on standard output.
-#[test]
-fn a_terminal_gets_a_bar() {
-    let sandbox = Sandbox::new();
-    sandbox.write("d", &painted(64 << 20));
-    let shell = |command: &str| {
-        let mut script = sandbox.command("script", &["-qefc", command, "typescript"]);
-        // Whoever runs the tests may have no terminal, or one that cannot go back in a line.
-        let script = script.env("TERM", "xterm").stdin(Stdio::null()).output();
-        let script = script.unwrap_or_else(|error| panic!("script: {error}: install Debian's package bsdutils"));
-        String::from_utf8_lossy(&script.stdout).into_owned()
-    };
-    let ours = dmverity_tests::veritysetup();
-    let format = format!("{} format d h --hash=streebog512 >out", ours.display());
-    let shown = shell(&format);
-    assert!(shown.contains("format [") && shown.contains("left"), "{shown:?}");
-    assert!(String::from_utf8(sandbox.read("out")).unwrap().starts_with("VERITY header"));
-    assert_eq!(shell(&format!("{format} -q")), "");
 }
 
 #[test]

@@ -25,10 +25,10 @@ struct Running {
 
 impl Running {
     /// Makes an image of `d`, with this `TERM`.
-    fn format(sandbox: &Sandbox, term: Option<&str>) -> Self {
+    fn format(sandbox: &Sandbox, term: Option<&str>, more: &[&str]) -> Self {
         let pair = openpty(None, None).expect("a terminal");
         let arguments = ["format", "d", "h", "--hash=streebog512", "--threads=1"];
-        let mut command = sandbox.command(veritysetup(), &arguments);
+        let mut command = sandbox.command(veritysetup(), &[&arguments, more].concat());
         command.env_remove("TERM").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(pair.slave));
         if let Some(term) = term {
             command.env("TERM", term);
@@ -76,7 +76,7 @@ fn sandbox() -> Sandbox {
 #[test]
 fn a_bar_shows_how_far_long_work_is() {
     let sandbox = sandbox();
-    let mut running = Running::format(&sandbox, Some("xterm"));
+    let mut running = Running::format(&sandbox, Some("xterm"), &[]);
     running.take_long(&sandbox);
     let text = running.written("format [");
     assert!(text.contains("format ["), "{text:?}");
@@ -86,12 +86,12 @@ fn a_bar_shows_how_far_long_work_is() {
 }
 
 #[test]
-fn a_terminal_that_cannot_draw_gets_no_bar() {
+fn a_terminal_that_cannot_draw_gets_no_bar_nor_one_that_is_to_be_quiet() {
     let sandbox = sandbox();
-    for term in [None, Some("dumb")] {
-        let mut running = Running::format(&sandbox, term);
+    for (term, more) in [(None, &[][..]), (Some("dumb"), &[]), (Some("xterm"), &["-q"])] {
+        let mut running = Running::format(&sandbox, term, more);
         running.take_long(&sandbox);
-        assert_eq!(running.written(""), "", "{term:?}");
+        assert_eq!(running.written(""), "", "{term:?} {more:?}");
         assert!(running.child.wait().unwrap().success());
         std::fs::remove_file(sandbox.path("h")).unwrap();
     }
@@ -101,7 +101,7 @@ fn a_terminal_that_cannot_draw_gets_no_bar() {
 fn quick_work_gets_no_bar() {
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(4096));
-    let mut running = Running::format(&sandbox, Some("xterm"));
+    let mut running = Running::format(&sandbox, Some("xterm"), &[]);
     assert_eq!(running.written(""), "");
     assert!(running.child.wait().unwrap().success());
 }

@@ -25,6 +25,11 @@ run vs status v0 --json
 expect_code 0
 expect_object '"active": true,"in_use": false,"read_only": true,"type": "VERITY","corrupted": false' \
     "\"file\": \"$PWD/d\"" '"size": 262144' '"hash_offset": 4096' "\"root_hash\": \"$root\"" '"flags": []'
+# The same as lines for a shell.
+eval "$(vs status v0 --env)"
+expect_text "the shell's values" "v0 1 0 1 $root 262144 64 $PWD/d $PWD/h 4096" \
+    "$VERITY_NAME $VERITY_ACTIVE $VERITY_IN_USE $VERITY_READ_ONLY $VERITY_ROOT_HASH $VERITY_DATA_BYTES $VERITY_DATA_BLOCKS \
+$VERITY_DATA_FILE $VERITY_HASH_FILE $VERITY_HASH_OFFSET"
 hold /dev/mapper/v0 30
 run vs close v0 --deferred --json
 expect_code 0
