@@ -230,8 +230,39 @@ fn in_words(error: &Error) -> Failure {
             Error::Cmdline(fault) => parameters(&fault.to_string()).hints(about_cmdline(fault)),
             Error::NoPartitionUuids => parameters("Root hash is too short for partition UUIDs.")
                 .hint("they are its first and its last 128 bits: use a longer hash."),
-            other => system(other),
+            other => of_places(other),
         }
+}
+
+/// What is wrong with where an image is, or is going to be.
+fn of_places(error: &Error) -> Failure {
+    let parameters = |line: &str| Failure::new(Exit::Parameters, line);
+    match error {
+        Error::NotWritable { area, path, source } => {
+            let area = if *area == Area::Fec { "FEC" } else { "hash" };
+            parameters(&format!("Cannot create {area} image {} for writing.", text_of(path))).because(source)
+        }
+        Error::AmongDeviceNodes { path } => {
+            Failure::new(Exit::Device, format!("Device {} does not exist or access denied.", text_of(path)))
+                .hint("no file is created in a directory of device nodes.")
+        }
+        Error::FecGap { found, hash_bytes, most } => parameters("Unsupported VERITY FEC offset.").hint(format!(
+            "parity at byte {found} would cover the zeros after the end of the hash device at byte {hash_bytes}: byte \
+             {most} is the last place for it."
+        )),
+        Error::NoTree { path } => parameters(&format!("Device {} has no hash tree.", text_of(path)))
+            .hint("the root hash of an image of one data block is the digest of that block."),
+        Error::PlainTree { path, data_end, offset } => parameters(&format!(
+            "Device {} seems to end with a hash tree already.",
+            text_of(path)
+        ))
+        .hint(format!(
+            "the data would end at byte {data_end} and the tree begin at byte {offset}; it was made with another \
+                     salt, which --salt can give to have it replaced."
+        ))
+        .hint(format!("if it is such a tree, cut it off: truncate --size={data_end} {}", text_of(path))),
+        other => system(other),
+    }
 }
 
 /// What helps with a kernel command line.

@@ -19,6 +19,7 @@ mod output;
 mod progress;
 mod refusal;
 mod report;
+mod root_hash_file;
 mod streams;
 
 use std::process::ExitCode;

@@ -100,6 +100,11 @@ pub(crate) fn print_error(text: &str) {
     }
 }
 
+/// The same for what must not be lost.
+pub(crate) fn write_error(text: &str) -> std::io::Result<()> {
+    stderr().lock().write_all(text.as_bytes())
+}
+
 /// A table of the form that callers take apart: key, colon, blanks up to column 17, a tab, the value.
 #[derive(Default)]
 pub(crate) struct Fields(String);

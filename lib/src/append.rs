@@ -5,19 +5,22 @@
 //! data ... | zeros to a whole block | superblock | pad | hash tree | parity
 //!                                   ^ hash offset                  ^ FEC offset
 //! ```
-//! While it is made a [`Mark`] lies where the superblock will be, which says how long the data are and how long the file is
-//! going to be. The next [`append()`] that finds one knows that an unfinished tree follows, and takes it away, unless the
-//! file has another length than that: then there is more in it than the tree.
+//! While it is made a [`Mark`] lies where the superblock will be, or, where there will be none, after all the rest. It says
+//! how long the data are and how long the file is going to be. The next [`append()`] that finds one knows that a tree is
+//! unfinished, and takes it away, unless the file has another length than that: then there is more in it than the tree.
+//!
+//! A finished tree is known by its superblock, or, where it has none, by its digests of the data: see [`plain`].
 
 mod file_system;
 mod mark;
+mod plain;
 
 use std::ops::Range;
 use std::path::Path;
 
 use zerocopy::IntoBytes;
 
-use crate::error::{Error, Result};
+use crate::error::{Area, Error, Result};
 use crate::fec;
 use crate::find;
 use crate::image::{self, Devices, Formatted};
@@ -27,6 +30,7 @@ use crate::memory;
 use crate::params::{Fec, Params, ParamsBuilder};
 use crate::plan::{AppendedFec, Plan};
 use crate::superblock::{SUPERBLOCK_SIZE, Superblock};
+use crate::tree;
 use crate::work::Work;
 use mark::Mark;
 
@@ -48,13 +52,46 @@ pub struct Appended {
 /// Those of [`append`] that come before anything is written.
 pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
     check_file(image)?;
-    let data = Data::of(&Device::open(image)?, &Work::default())?;
+    let data = Data::of(&Device::open(image)?, &builder, &Work::default())?;
     Plan::one_image(builder, image, data.bytes, fec)
 }
 
-/// Pads the file `image` with zeros to whole data blocks and puts superblock and hash tree behind them, and the parity
-/// behind those or into a device of its own, as `fec` says. What else the builder says of the number of data blocks, of
-/// offsets, of FEC and of leaving out the superblock does not count.
+/// Computes what [`append`] would make of this file, which is only read.
+///
+/// # Errors
+/// Those of [`append`] that come before anything is written, but for files that cannot be written to or are in use.
+pub fn append_dry_run(
+    image: &Path,
+    builder: ParamsBuilder,
+    fec: Option<&AppendedFec>,
+    work: &Work<'_>,
+) -> Result<Appended> {
+    check_file(image)?;
+    let mut device = Device::open(image)?;
+    let data = Data::of(&device, &builder, work)?;
+    let plan = Plan::one_image(builder, image, data.bytes, fec)?;
+    image::Targets::look(&devices(image, fec))?.check(&plan.layout, Some(plan.hash_device_bytes))?;
+    // As it would be: without an older tree, and with zeros to the next whole block.
+    device.pad(data.bytes, plan.layout.params().data_bytes());
+    let formatted = Formatted {
+        layout: plan.layout.clone(),
+        fec_area: plan.fec_area.clone(),
+        root_hash: tree::compute(&plan.layout, &device, work)?,
+        uncovered_bytes: 0,
+        padding_bytes: plan.padding_bytes,
+    };
+    Ok(Appended { formatted, plan, replaced: data.replaced })
+}
+
+/// The devices of one file that is an image.
+fn devices(image: &Path, fec: Option<&AppendedFec>) -> Devices {
+    let fec = fec.map(|fec| fec.device.as_deref().unwrap_or(image).to_owned());
+    Devices { fec, ..Devices::new(image, image) }
+}
+
+/// Pads the file `image` with zeros to whole data blocks and puts superblock and hash tree after them, and the parity
+/// after those or into a device of its own, as `fec` says. What else the builder says of the number of data blocks, of
+/// offsets and of FEC does not count.
 ///
 /// ```
 /// use dmverity::{Devices, Params, Work};
@@ -74,8 +111,9 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 /// # }
 /// ```
 ///
-/// A tree that an earlier call has made, and its parity, are replaced. Any other bytes behind a tree are refused. After an
-/// error the file is what it was, but for an older tree, which is gone; a process that is killed leaves nothing that
+/// A tree that an earlier call has made, and its parity, are replaced. Any other bytes after a tree are refused. A tree
+/// without superblock is known by the salt, algorithm and block sizes that the builder has. With others it is refused, if
+/// there is to be no superblock again and the file ends with what looks like one. After an error the file is what it was, but for an older tree, which is gone; a process that is killed leaves nothing that
 /// loads, and that the next call replaces.
 ///
 /// # Errors
@@ -83,22 +121,23 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 /// but a regular file; [`Error::SeveralHashAreas`]; [`Error::BehindHashArea`] for bytes of unknown meaning behind a tree,
 /// [`Error::UnfinishedHashArea`] for an unfinished one in a file whose length has been changed since,
 /// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, [`Error::Changed`] for a file that
-/// becomes longer or shorter meanwhile, and [`Error::DeviceTooSmall`] for a tree that is not all there.
+/// becomes longer or shorter meanwhile, [`Error::PlainTree`] for what looks like a tree without superblock, and
+/// [`Error::DeviceTooSmall`] for a tree that is not all there.
 pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
     check_file(image)?;
     // From the first look at it to the last write.
     let mut claims = Claims::default();
-    let device = Device::open_to_write(image, &mut claims)?;
-    let data = Data::of(&device, work)?;
+    let device = Device::open_target(image, Area::Hash, &mut claims)?;
+    let data = Data::of(&device, &builder, work)?;
     let plan = Plan::one_image(builder, image, data.bytes, fec)?;
-    let params = plan.layout.params();
-    let builder = params.to_builder();
-    let fec_device = fec.map(|fec| fec.device.as_deref().unwrap_or(image).to_owned());
-    let devices = Devices { fec: fec_device, ..Devices::new(image, image) };
+    let builder = plan.layout.params().to_builder();
+    let devices = devices(image, fec);
     image::Targets::open(&devices, &mut claims)?.check(&plan.layout, Some(plan.hash_device_bytes))?;
     let staked = Staked::new(device, &data, &plan)?;
-    let formatted = image::format_claimed(&devices, builder, &mut claims, work)?;
-    staked.keep();
+    let formatted = image::format_claimed(&devices, builder, Some(plan.hash_device_bytes), &mut claims, work)?;
+    staked.keep(&plan)?;
+    // What was there before it was staked.
+    let formatted = Formatted { padding_bytes: plan.padding_bytes, ..formatted };
     Ok(Appended { formatted, plan, replaced: data.replaced })
 }
 
@@ -118,7 +157,7 @@ struct Data {
 }
 
 impl Data {
-    fn of(image: &Device, work: &Work<'_>) -> Result<Self> {
+    fn of(image: &Device, builder: &ParamsBuilder, work: &Work<'_>) -> Result<Self> {
         let (mut found, mut marks, mut cut) = (Vec::new(), Vec::new(), None);
         find::each_sector(image, work, |offset, bytes| {
             let already = found.len() + marks.len();
@@ -136,11 +175,14 @@ impl Data {
             image.check_size(offset + SUPERBLOCK_SIZE as u64)?;
         }
         let data = match (&found[..], &marks[..]) {
-            ([], []) => Self { bytes: image.bytes(), replaced: None },
+            ([], []) => match plain::find(image, builder)? {
+                Some(found) => Self { bytes: found.data_bytes, replaced: Some(found.hash_offset) },
+                None => Self { bytes: image.bytes(), replaced: None },
+            },
             ([], [mark]) => Self::before_mark(image, mark)?,
             ([params], []) => Self::before_tree(image, params)?,
             _ => {
-                let offsets = found.iter().map(Params::hash_offset).chain(marks.iter().map(Mark::offset)).collect();
+                let offsets = found.iter().map(Params::hash_offset).chain(marks.iter().map(Mark::area)).collect();
                 return Err(Error::SeveralHashAreas { path: image.path().to_owned(), offsets });
             }
         };
@@ -151,12 +193,12 @@ impl Data {
     /// All that follows them was written by a call that was interrupted.
     fn before_mark(image: &Device, mark: &Mark) -> Result<Self> {
         if mark.explains(image.bytes()) {
-            return Ok(Self { bytes: mark.data_bytes(), replaced: Some(mark.offset()) });
+            return Ok(Self { bytes: mark.data_bytes(), replaced: Some(mark.area()) });
         }
         Err(Error::UnfinishedHashArea {
             path: image.path().to_owned(),
             data_end: mark.data_bytes(),
-            offset: mark.offset(),
+            offset: mark.area(),
             planned_end: mark.planned_end(),
             found: image.bytes(),
         })
@@ -225,7 +267,8 @@ struct Staked {
 }
 
 impl Staked {
-    /// Puts the mark where the superblock will be, and gives the file the length that it will have.
+    /// Puts the mark where the superblock will be, or, if there will be none, after the rest, and gives the file the length
+    /// that it will have. The mark is on stable storage before the file is any longer than it needs to be.
     fn new(mut device: Device, data: &Data, plan: &Plan) -> Result<Self> {
         let (offset, end) = (plan.layout.params().hash_offset(), plan.hash_device_bytes);
         // What was added since it was read would be written over.
@@ -236,7 +279,13 @@ impl Staked {
         }
         let mut staked = Self { device, data_bytes: data.bytes, kept: false };
         // In one step with the zeros before it.
+        if plan.layout.params().uuid().is_none() {
+            staked.device.write_at(Mark::at_end(end, data.bytes, offset).as_bytes(), end)?;
+            staked.device.sync()?;
+            return Ok(staked);
+        }
         staked.device.write_at(Mark::new(offset, data.bytes, end).as_bytes(), offset)?;
+        staked.device.sync()?;
         staked.device.set_len("extend", end)?;
         Ok(staked)
     }
@@ -245,8 +294,15 @@ impl Staked {
         self.device.set_len("truncate", self.data_bytes)
     }
 
-    fn keep(mut self) {
+    /// All is on stable storage; what may be left is the mark at the end, and the file is whole once that is gone.
+    fn keep(mut self, plan: &Plan) -> Result<()> {
+        if plan.layout.params().uuid().is_none() {
+            self.device.set_len("truncate", plan.hash_device_bytes)?;
+            self.kept = true;
+            return self.device.sync();
+        }
         self.kept = true;
+        Ok(())
     }
 }
 
@@ -340,7 +396,7 @@ mod tests {
     fn what_is_added_after_the_image_was_read_is_not_written_over() {
         let (_directory, path, mut data) = image();
         let device = Device::open(&path).unwrap();
-        let found = Data::of(&device, &Work::default()).unwrap();
+        let found = Data::of(&device, &Params::builder(), &Work::default()).unwrap();
         let plan = Plan::one_image(Params::builder(), &path, found.bytes, None).unwrap();
         data.extend([7; 10_000]);
         std::fs::write(&path, &data).unwrap();

@@ -102,6 +102,22 @@ pub enum Error {
     /// FEC parameters without a FEC device, or a FEC device without parameters.
     #[error("FEC needs both its parameters and a device for an area of whole blocks")]
     FecDevice,
+    /// Parity on the hash device that lies so far after its end that it would cover more zeros than anybody waits for.
+    #[error("FEC offset {found} is more than {most} bytes, the hash device has {hash_bytes}")]
+    FecGap {
+        /// The offset in bytes.
+        found: u64,
+        /// How long the hash device is, or has to be for its hash area.
+        hash_bytes: u64,
+        /// The largest offset that is taken.
+        most: u64,
+    },
+    /// An image of one data block, which has no hash tree.
+    #[error("{path}: there is no hash tree over a single data block")]
+    NoTree {
+        /// The hash device.
+        path: PathBuf,
+    },
     /// Two areas of one device overlap.
     #[error("{first} area (up to byte {first_end}) overlaps with {second} area (from byte {second_start})")]
     Overlap {
@@ -187,6 +203,16 @@ pub enum Error {
         /// The file's length.
         found: u64,
     },
+    /// A file that ends with what looks like a hash tree without superblock.
+    #[error("{path}: the bytes from {offset} on look like a hash tree of the {data_end} bytes before them")]
+    PlainTree {
+        /// The image.
+        path: PathBuf,
+        /// The length of the data in bytes, with what they were padded by.
+        data_end: u64,
+        /// Where the tree begins.
+        offset: u64,
+    },
     /// A file whose length has changed during the work: another process writes to it.
     #[error("{path}: had {expected} bytes when it was opened, and has {found} now")]
     Changed {
@@ -266,6 +292,22 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A file that cannot be created, or cannot be written to.
+    #[error("cannot create {area} image {path} for writing: {source}")]
+    NotWritable {
+        /// What was to be written to it.
+        area: Area,
+        /// The file or device.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A device that does not exist, where a file of its name would lie among device nodes.
+    #[error("{path} does not exist, and no file is created in a directory of device nodes")]
+    AmongDeviceNodes {
+        /// The path.
+        path: PathBuf,
     },
     /// Neither a block device nor a regular file.
     #[error("{path} is neither a block device nor a regular file")]
@@ -459,6 +501,7 @@ impl Error {
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Open { source, .. }
+            | Self::NotWritable { source, .. }
             | Self::Io { source, .. }
             | Self::NoDeviceMapper { source }
             | Self::LoopDevice { source, .. } => source.raw_os_error().map(Errno::from_raw),

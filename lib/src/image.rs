@@ -4,9 +4,9 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Area, Error, Result};
 use crate::fec::{self, Repair, RepairMode};
-use crate::io::{Claims, Created, Device, Identity, identify};
+use crate::io::{Claims, Created, Device, Identity, check_creatable, identify};
 use crate::layout::{FecArea, Layout, SharedDevices};
 use crate::params::{Fec, Params, ParamsBuilder, RootHash};
 use crate::superblock::{SUPERBLOCK_SIZE, Superblock};
@@ -25,6 +25,9 @@ pub struct Formatted {
     /// Bytes at the end of the data device that no whole block covers: nothing protects them. Zero when the number of
     /// data blocks was given.
     pub uncovered_bytes: u64,
+    /// Zeros after the data that fill a file up to its number of data blocks: tree and data are one file, and the data
+    /// ended before.
+    pub padding_bytes: u64,
 }
 
 /// The devices of an image. Each may be a regular file or a block device, and they may be the same.
@@ -67,7 +70,11 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 
 /// Computes the hash tree over the data device and writes it, with its superblock, to the hash device, and the parity of
 /// both to the FEC device, if there is one. A hash or FEC file that does not exist is created, one that is too short is
-/// extended; what lies outside the hash and FEC areas stays as it is.
+/// extended; what lies outside the hash and FEC areas stays as it is. Where data and tree are one file that ends before the
+/// number of data blocks that was given, zeros fill it up to there.
+///
+/// No file is created among device nodes: there a name that is missing is a device that is missing. That is where
+/// [`is_among_device_nodes`](crate::is_among_device_nodes) says so.
 ///
 /// Everything is checked before anything is written. From the first write to the last, the hash device holds no valid
 /// superblock: an interrupted format leaves nothing that loads. When it returns, all is on stable storage. Until then no
@@ -75,10 +82,12 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 ///
 /// # Errors
 /// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`]; [`Error::FecDevice`] for FEC without
-/// a device or the other way round; [`Error::Open`] and [`Error::NotDevice`] for a device that cannot be used;
-/// [`Error::DeviceLocked`] for a file that another process writes to, and [`Error::DeviceBusy`] for a block device that a
-/// mount or mapping uses; [`Error::DeviceTooSmall`] for a hash or FEC device that is too small; [`Error::Io`]; [`Error::Cancelled`]. After an
-/// error during writing, files that were created are removed again.
+/// a device or the other way round; [`Error::FecGap`]; [`Error::Open`] and [`Error::NotDevice`] for a device that cannot be
+/// used; [`Error::NotWritable`] for one that cannot be created or written to, [`Error::AmongDeviceNodes`] for one that is
+/// not to be created; [`Error::DeviceLocked`] for a file that another process writes to, and [`Error::DeviceBusy`] for a block device that a
+/// mount or mapping uses; [`Error::DeviceTooSmall`] for a hash or FEC device that is too small; [`Error::Io`];
+/// [`Error::Cancelled`]. After an error during writing, files that were created are removed again, and files that were
+/// extended get their length back.
 ///
 /// # Examples
 /// ```
@@ -107,39 +116,83 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 /// # }
 /// ```
 pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
-    format_claimed(devices, builder, &mut Claims::default(), work)
+    format_claimed(devices, builder, None, &mut Claims::default(), work)
 }
 
-/// The same, where some of what is written to may be claimed already.
+/// The same, where some of what is written to may be claimed already, and the hash device counts as `hash_bytes` bytes long,
+/// where those are given.
 pub(crate) fn format_claimed(
     devices: &Devices,
     builder: ParamsBuilder,
+    hash_bytes: Option<u64>,
     claims: &mut Claims,
     work: &Work<'_>,
 ) -> Result<Formatted> {
     let targets = Targets::open(devices, claims)?;
     let data = Device::open(&devices.data)?;
-    let whole_device = builder.covers_whole_device();
-    let params = builder.build(data.path(), data.bytes())?;
-    let layout = Layout::new(&params)?;
-    if params.fec().is_some() != devices.fec.is_some() {
-        return Err(Error::FecDevice);
-    }
-    let fec_area = targets.check(&layout, None)?;
+    let Checked { layout, fec_area, uncovered_bytes, padding_bytes } =
+        targets.check_format(devices, &data, builder, hash_bytes)?;
 
     let mut created = Created::default();
-    let hash = targets.hash.map_or_else(|| created.create(&devices.hash, claims), Ok)?;
+    let hash = targets.hash.map_or_else(|| created.create(&devices.hash, Area::Hash, claims), Ok)?;
     let fec = match (&devices.fec, targets.fec) {
         (_, Some(device)) => Some(device),
         // It may be the hash device, which has been created just now.
         (Some(path), None) if path == &devices.hash => Some(Device::open_to_write(path, claims)?),
-        (Some(path), None) => Some(created.create(path, claims)?),
+        (Some(path), None) => Some(created.create(path, Area::Fec, claims)?),
         (None, None) => None,
     };
-    let root_hash = write(&layout, &data, hash, fec.zip(fec_area.clone()), work)?;
+    let root_hash = write(&layout, data, hash, fec.zip(fec_area.clone()), work)?;
     created.keep();
-    let uncovered_bytes = if whole_device { data.bytes() - params.data_bytes() } else { 0 };
-    Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes })
+    Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes })
+}
+
+/// Computes what [`format()`] would make, and writes nothing: the root hash, the layout and where the parity would go. The
+/// hash and FEC device need not be there; an empty path stands for a hash device that has no name yet.
+///
+/// # Errors
+/// Those of [`format()`] that come before anything is written, but for devices that cannot be written to or are in use.
+///
+/// # Examples
+/// ```
+/// use dmverity::{Devices, Params, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let data = directory.path().join("data.img");
+/// # std::fs::write(&data, [7; 40960])?;
+/// let planned = dmverity::dry_run(&Devices::new(&data, ""), Params::builder(), &Work::default())?;
+/// # let devices = Devices::new(&data, directory.path().join("hash.img"));
+/// assert_eq!(planned.root_hash, dmverity::format(&devices, Params::builder(), &Work::default())?.root_hash);
+/// # Ok(())
+/// # }
+/// ```
+pub fn dry_run(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
+    let targets = Targets::look(devices)?;
+    let mut data = Device::open(&devices.data)?;
+    let Checked { layout, fec_area, uncovered_bytes, padding_bytes } =
+        targets.check_format(devices, &data, builder, None)?;
+    if padding_bytes > 0 {
+        data.pad(data.bytes(), layout.params().data_bytes());
+    }
+    let root_hash = tree::compute(&layout, &data, work)?;
+    Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes })
+}
+
+/// The digest of the top hash block as it is on the hash device: the root hash of an image whose tree is intact. Nothing is
+/// verified, neither data nor tree.
+///
+/// # Errors
+/// [`Error::NoTree`] for an image of one data block; [`Error::DeviceTooSmall`], [`Error::Open`], [`Error::NotDevice`] and
+/// [`Error::Io`].
+pub fn unverified_root_hash(hash: &Path, params: &Params) -> Result<RootHash> {
+    let layout = Layout::new(params)?;
+    let device = Device::open(hash)?;
+    if layout.levels().is_empty() {
+        return Err(Error::NoTree { path: hash.to_owned() });
+    }
+    device.check_size(layout.hash_end())?;
+    tree::top_digest(&layout, &device)
 }
 
 /// What a format writes to, as far as it is there already.
@@ -149,17 +202,59 @@ pub(crate) struct Targets {
     fec: Option<Device>,
 }
 
+/// What is going to be made, once all of it is checked.
+struct Checked {
+    layout: Layout,
+    fec_area: Option<FecArea>,
+    uncovered_bytes: u64,
+    padding_bytes: u64,
+}
+
 impl Targets {
     /// Opens and claims them.
     pub(crate) fn open(devices: &Devices, claims: &mut Claims) -> Result<Self> {
-        let shared = devices.shared()?;
-        let mut open = |path: &Path| match identify_if_there(path)? {
-            Some(_) => Device::open_to_write(path, claims).map(Some),
+        Self::with(devices, |path, area| Device::open_target(path, area, claims))
+    }
+
+    /// Opens them for reading.
+    pub(crate) fn look(devices: &Devices) -> Result<Self> {
+        Self::with(devices, |path, _| Device::open(path))
+    }
+
+    /// In the order in which the reference tool complains of them: what cannot be created first, the data device last.
+    fn with(devices: &Devices, mut open: impl FnMut(&Path, Area) -> Result<Device>) -> Result<Self> {
+        check_new_files(devices)?;
+        let mut open = |path: &Path, area| match identify_if_there(path)? {
+            Some(_) => open(path, area).map(Some),
             None => Ok(None),
         };
-        let hash = open(&devices.hash)?;
-        let fec = devices.fec.as_deref().map_or(Ok(None), open)?;
-        Ok(Self { shared, hash, fec })
+        let hash = open(&devices.hash, Area::Hash)?;
+        let fec = devices.fec.as_deref().map_or(Ok(None), |path| open(path, Area::Fec))?;
+        Ok(Self { shared: devices.shared()?, hash, fec })
+    }
+
+    /// Checks all that can be checked before anything is written.
+    fn check_format(
+        &self,
+        devices: &Devices,
+        data: &Device,
+        builder: ParamsBuilder,
+        hash_bytes: Option<u64>,
+    ) -> Result<Checked> {
+        let found = data.bytes();
+        let is_one_file = self.shared.data_and_hash && data.is_file() && found > 0;
+        let whole_device = builder.covers_whole_device();
+        // The tree lies after the data: a file that has room for it has room for them.
+        let room = if is_one_file { builder.given_data_bytes().max(found) } else { found };
+        let params = builder.build(data.path(), room)?;
+        let layout = Layout::new(&params)?;
+        if params.fec().is_some() != devices.fec.is_some() {
+            return Err(Error::FecDevice);
+        }
+        let fec_area = self.check(&layout, hash_bytes)?;
+        let uncovered_bytes = if whole_device { found - params.data_bytes() } else { 0 };
+        let padding_bytes = params.data_bytes().saturating_sub(found);
+        Ok(Checked { layout, fec_area, uncovered_bytes, padding_bytes })
     }
 
     /// Checks that the areas of an image do not overlap and that these devices are large enough; the hash device will have
@@ -168,6 +263,9 @@ impl Targets {
         let found = self.hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
         let fec_area = layout.fec_area_on(hash_bytes.unwrap_or(found), self.shared.hash_and_fec);
         layout.check_overlaps(self.shared, fec_area.as_ref())?;
+        if let Some(area) = fec_area.as_ref().filter(|area| area.on_hash_device) {
+            check_fec_gap(area, found)?;
+        }
         let fec_end = fec_area.as_ref().map_or(0, |area| area.bytes.end);
         for (device, needed) in [(&self.hash, layout.hash_end()), (&self.fec, fec_end)] {
             device.as_ref().map_or(Ok(()), |device| device.check_extensible_to(needed))?;
@@ -176,29 +274,73 @@ impl Targets {
     }
 }
 
+/// Checks that a hash or FEC device that is not there can be created as a file; that it can, only creating it shows for
+/// sure. [`format()`] does that, too, and what it complains of first.
+///
+/// # Errors
+/// [`Error::NotWritable`]; [`Error::AmongDeviceNodes`]; [`Error::Open`] for a link that leads nowhere.
+pub fn check_new_files(devices: &Devices) -> Result<()> {
+    let targets = [(devices.fec.as_deref(), Area::Fec), (Some(devices.hash.as_path()), Area::Hash)];
+    for (path, area) in targets.into_iter().filter_map(|(path, area)| Some((path?, area))) {
+        // What is there and no device is looked at in its turn.
+        if matches!(identify_if_there(path), Ok(None) | Err(Error::Open { .. })) {
+            check_creatable(path, area)?;
+        }
+    }
+    Ok(())
+}
+
+/// Parity on the hash device covers what lies before it, zeros after the end of a file too: that much of them and no more.
+fn check_fec_gap(area: &FecArea, hash_bytes: u64) -> Result<()> {
+    const MOST: u64 = 64 << 30;
+    let (found, most) = (area.bytes.start, hash_bytes.saturating_add(MOST));
+    if found > most { Err(Error::FecGap { found, hash_bytes, most }) } else { Ok(()) }
+}
+
 fn write(
     layout: &Layout,
-    data: &Device,
+    mut data: Device,
     mut hash: Device,
     mut fec: Option<(Device, FecArea)>,
     work: &Work<'_>,
 ) -> Result<RootHash> {
-    let params = layout.params();
-    let fec_total = fec.as_ref().map_or(0, |(_, area)| fec::total(layout, area));
-    let mut progress = Progress { done: 0, total: tree::total(layout) + fec_total };
     let former = (hash.bytes(), fec.as_ref().map(|(device, _)| device.bytes()));
-    if let Err(error) = make_room(layout, &mut hash, &mut fec) {
-        // An image that may have been here is what it was, but for these.
+    let written = make_room(layout, &mut data, &mut hash, &mut fec)
+        .and_then(|()| write_areas(layout, &data, &hash, fec.as_ref(), work))
+        .and_then(|root_hash| write_superblock(layout, &hash).map(|()| root_hash));
+    if written.is_err() {
+        // An image that may have been here is gone, if it was no longer than this and writing had begun.
         give_back(&mut hash, former.0);
         if let (Some((device, _)), Some(bytes)) = (&mut fec, former.1) {
             give_back(device, bytes);
         }
-        return Err(error);
     }
-    let root_hash = match &fec {
-        None => tree::create(layout, (data, &hash), None, &mut progress, work)?,
+    let root_hash = written?;
+    if layout.params().superblock().is_some() {
+        hash.sync()?;
+    }
+    Ok(root_hash)
+}
+
+fn write_superblock(layout: &Layout, hash: &Device) -> Result<()> {
+    let Some(superblock) = layout.params().superblock() else { return Ok(()) };
+    hash.write_at(&superblock.to_bytes(), layout.params().hash_offset())
+}
+
+/// All but the superblock, on stable storage.
+fn write_areas(
+    layout: &Layout,
+    data: &Device,
+    hash: &Device,
+    fec: Option<&(Device, FecArea)>,
+    work: &Work<'_>,
+) -> Result<RootHash> {
+    let fec_total = fec.map_or(0, |(_, area)| fec::total(layout, area));
+    let mut progress = Progress { done: 0, total: tree::total(layout) + fec_total };
+    let root_hash = match fec {
+        None => tree::create(layout, (data, hash), None, &mut progress, work)?,
         Some((device, area)) => {
-            let image = fec::Image { layout, area, data, hash: &hash, fec: device };
+            let image = fec::Image { layout, area, data, hash, fec: device };
             let root_hash = fec::create(&image, &mut progress, work)?;
             device.sync()?;
             root_hash
@@ -207,19 +349,18 @@ fn write(
     // From here on there is nothing to wait for but the device.
     work.check()?;
     hash.sync()?;
-    if let Some(superblock) = params.superblock() {
-        hash.write_at(&superblock.to_bytes(), params.hash_offset())?;
-        hash.sync()?;
-    }
     Ok(root_hash)
 }
 
 /// Makes files as long as their areas need, and from then on no older image is there.
-fn make_room(layout: &Layout, hash: &mut Device, fec: &mut Option<(Device, FecArea)>) -> Result<()> {
-    hash.extend_to(layout.hash_end())?;
+fn make_room(layout: &Layout, data: &mut Device, hash: &mut Device, fec: &mut Option<(Device, FecArea)>) -> Result<()> {
+    // Where there is neither tree nor superblock, the data in the same file need room all the same.
+    let data_end = if data.bytes() < layout.params().data_bytes() { layout.params().data_bytes() } else { 0 };
+    hash.extend_to(layout.hash_end().max(data_end))?;
     if let Some((device, area)) = fec {
         device.extend_to(area.bytes.end)?;
     }
+    data.look_again()?;
     invalidate_superblock(layout, hash)
 }
 

@@ -31,6 +31,7 @@
 //! |---|---|---|
 //! | make a hash tree, and parity if you like | [`format()`] | |
 //! | read the parameters of an image | [`load`] | |
+//! | know the root hash and write nothing | [`dry_run`], [`unverified_root_hash`] | |
 //! | check a whole image | [`verify`] | |
 //! | refuse an image whose superblock is not the one that was made | [`Expected`] | |
 //! | repair a damaged image by its parity | [`repair()`] | |
@@ -109,14 +110,17 @@ mod tree;
 pub mod units;
 mod work;
 
-pub use append::{Appended, append, plan_append};
+pub use append::{Appended, append, append_dry_run, plan_append};
 pub use error::{Error, Result};
 pub use expected::{Expected, uncovered_blocks};
 pub use fec::{Repair, RepairMode, WrongBlock};
 pub use find::find_hash_offset;
 pub use hash::{HashAlgorithm, HashType};
-pub use image::{Devices, Formatted, device_size, fec_area, format, is_same_device, load, repair, verify};
-pub use io::page_size;
+pub use image::{
+    Devices, Formatted, check_new_files, device_size, dry_run, fec_area, format, is_same_device, load, repair,
+    unverified_root_hash, verify,
+};
+pub use io::{is_among_device_nodes, is_stored_together, page_size};
 pub use layout::{FecArea, Layout};
 pub use params::{Fec, Params, ParamsBuilder, PartitionUuids, RootHash, Salt};
 pub use plan::{AppendedFec, Plan};

@@ -339,12 +339,25 @@ impl ParamsBuilder {
 
     /// The same for an image whose hash area begins where its data end.
     pub(crate) fn of_one_image(self, data_blocks: u64, data_end: u64) -> Self {
-        Self { data_blocks: Some(data_blocks), hash_offset: data_end, no_superblock: false, fec: None, ..self }
+        // A tree without superblock begins with a whole hash block.
+        let offset =
+            if self.no_superblock { data_end.checked_next_multiple_of(self.hash_block_size.bytes()) } else { None };
+        Self { data_blocks: Some(data_blocks), hash_offset: offset.unwrap_or(data_end), fec: None, ..self }
+    }
+
+    /// Whether there is to be no superblock.
+    pub(crate) fn has_no_superblock(&self) -> bool {
+        self.no_superblock
     }
 
     /// Whether all whole blocks of the data device are to be protected, because no number was given.
     pub(crate) fn covers_whole_device(&self) -> bool {
         self.data_blocks.is_none()
+    }
+
+    /// How many bytes the number of data blocks makes that was given; zero where none was, or too many.
+    pub(crate) fn given_data_bytes(&self) -> u64 {
+        self.data_blocks.and_then(|blocks| self.data_block_size.checked_bytes_of(blocks)).unwrap_or(0)
     }
 
     /// Checks everything. The data device's size in `bytes` gives the number of data blocks if none was set, and has to

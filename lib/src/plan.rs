@@ -76,9 +76,10 @@ impl Plan {
         })
     }
 
-    /// One file of `data_bytes` bytes of data, whose path is for messages alone, padded to whole blocks, behind them the superblock and the hash tree, and
-    /// behind that the parity unless it has its own device. What else the builder says of the number of data blocks, of
-    /// offsets, of FEC and of leaving out the superblock does not count.
+    /// One file of `data_bytes` bytes of data, whose path is for messages alone, padded to whole blocks, after them the
+    /// superblock and the hash tree, and after that the parity unless it has its own device. Without a superblock the tree
+    /// begins with the next whole hash block. What else the builder says of the number of data blocks, of offsets and of
+    /// FEC does not count.
     ///
     /// # Errors
     /// Those of [`Plan::new`], and [`Error::FecRoots`](crate::Error::FecRoots).
@@ -153,6 +154,15 @@ mod tests {
         let (layout, area) = (&plan.layout, plan.fec_area.unwrap());
         assert_eq!((plan.padding_bytes, layout.params().data_blocks(), layout.hash_area().start), (1, 300, 300 * 4096));
         assert_eq!((area.bytes.start, area.bytes.end), (layout.hash_end(), plan.total_bytes));
+        // Without a superblock the tree begins where the data end, or with the next whole hash block.
+        let without_superblock = |block: u32, bytes| {
+            let builder = Params::builder().no_superblock().data_block_size(BlockSize::new(block.into()).unwrap());
+            let plan = Plan::one_image(builder, image, bytes, None).unwrap();
+            (plan.layout.params().hash_offset(), plan.layout.first_hash_block(), plan.total_bytes)
+        };
+        assert_eq!(without_superblock(4096, 300 * 4096 - 1), (300 * 4096, 300, 304 * 4096));
+        assert_eq!(without_superblock(512, 700), (4096, 1, 8192));
+        assert_eq!(without_superblock(512, 100), (4096, 1, 4096));
         // The tree of larger blocks does not begin where the data end, but in a block of its own.
         let plan = Plan::one_image(Params::builder().data_block_size(small), image, 700, None).unwrap();
         assert_eq!((plan.layout.params().hash_offset(), plan.layout.first_hash_block()), (1024, 1));

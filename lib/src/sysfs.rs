@@ -116,6 +116,16 @@ pub(crate) fn block_device_path(numbers: &str) -> Option<PathBuf> {
     Some(Path::new("/dev").join(name))
 }
 
+/// The devices that the block device `major:minor` is stored on, as their numbers: the disk that it is a partition of, and
+/// what a mapping or an array is made of.
+pub(crate) fn stored_on(numbers: &str) -> Vec<String> {
+    let directory = Path::new(BLOCK_DEVICES).join(numbers);
+    let slaves = fs::read_dir(directory.join("slaves")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let disk = directory.join("partition").exists().then(|| directory.join(".."));
+    let numbers = slaves.chain(disk).filter_map(|device| fs::read_to_string(device.join("dev")).ok());
+    numbers.map(|numbers| numbers.trim_end().to_owned()).collect()
+}
+
 /// The image file behind the loop device `major:minor`.
 pub(crate) fn loop_backing_file(numbers: &str) -> Option<PathBuf> {
     let path = Path::new(BLOCK_DEVICES).join(numbers).join("loop/backing_file");

@@ -338,8 +338,8 @@ fn bad_input() {
     refused(
         &sandbox,
         "format --append d --fec-device=nosuch/fec",
-        4,
-        "Device nosuch/fec does not exist or access denied.\n",
+        1,
+        "Cannot create FEC image nosuch/fec for writing.\nhint: No such file or directory.\n",
     );
     misused(&sandbox, "format --append", "veritysetup: format: requires <image> as arguments\n");
     for option in ["hash-offset=4096", "fec-offset=4096", "no-superblock", "data-blocks=10"] {

@@ -159,8 +159,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         Meant("Data, hash and FEC device are known to be one device also by other names of it."),
         files::links,
     ),
-    row("existing root hash file", NotYet, files::root_hash_file),
-    row("root hash file that cannot be written", NotYet, refusals::unwritable_root_hash_file),
     row(
         "path of a mapping",
         Meant(
@@ -169,7 +167,23 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         ),
         refusals::mapping_path,
     ),
-    row("gap before the tree", NotYet, files::gap),
+    row(
+        "file that is filled up",
+        Meant(
+            "A file that is both data and tree is filled up with zeros to its number of\nblocks however short it is.",
+        ),
+        files::filled_up,
+    ),
+    row(
+        "root hash over the image",
+        Meant("A\n.Fl -root-hash-file\nthat is the data, hash or FEC device is refused."),
+        files::root_hash_over_image,
+    ),
+    row(
+        "streams",
+        Meant("A\n.Fl -root-hash-file\nthat is a stream is written to where it is, and\n.Ql \\-\nis standard output."),
+        files::root_hash_stream,
+    ),
     row("sizes of areas that overlap", Said, text::sizes_of_overlapping_areas),
     row(
         "refused changes nothing",
@@ -194,6 +208,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         ),
         refusals::words,
     ),
+    on_kernels("device nodes", "No file is created in\n.Pa /dev\nin place of a device that is missing."),
     on_kernels("close", ".Cm close\nremoves only verity mappings."),
     on_kernels(
         "refused tables",

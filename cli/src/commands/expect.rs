@@ -25,6 +25,7 @@ const NOT_COMPARED: &[&str] = &[
     "fec",
     "partition_uuids",
     "uncovered_bytes",
+    "padding_bytes",
     "appended",
     "seed",
     "warnings",

@@ -1,13 +1,9 @@
 //! `format`: write a hash tree and its superblock.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use dmverity::{Formatted, ParamsBuilder, Salt, Seed, Work};
-use nix::unistd::{AccessFlags, access};
+use dmverity::{Formatted, Layout, ParamsBuilder, Salt, Seed, Work};
 use serde::Serialize;
-use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use super::image::{ImageFields, PartitionUuids, Spelling};
@@ -17,6 +13,7 @@ use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
 use crate::report::Report;
+use crate::root_hash_file::RootHashFile;
 
 #[derive(Serialize)]
 struct FormatFields {
@@ -29,6 +26,8 @@ struct FormatFields {
     partition_uuids: Option<PartitionUuids>,
     /// Bytes at the end of the data device that no block covers.
     uncovered_bytes: u64,
+    /// Zeros that were put after the data.
+    padding_bytes: u64,
     /// What `--append` has made of one file.
     appended: Option<AppendedFields>,
     /// What salt and UUID were derived from.
@@ -51,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     }
     let builder = arguments.plain_params()?;
     // Devices that are not there are named before the algorithm and the UUID; files that will be created are not there yet.
+    dmverity::check_new_files(&arguments.devices(data, hash))?;
     let fec = arguments.path_option("fec-device");
     check_devices(
         [Some(data), Some(hash).filter(|path| path.exists()), fec.as_deref().filter(|path| path.exists())]
@@ -66,9 +66,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if let Some(uuid) = &uuid {
         builder = builder.uuid(uuid.value);
     }
-    let root_hash_file = arguments.path_option("root-hash-file").as_deref().map(RootHashFile::check).transpose()?;
+    let root_hash_file = root_hash_file(arguments)?;
     let (formatted, fec_device, appended) = make(arguments, builder)?;
-    let Formatted { layout, fec_area, root_hash, uncovered_bytes } = formatted;
+    let Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes } = formatted;
     let params = layout.params();
     let spelling = Spelling {
         uuid: uuid.map(|uuid| uuid.text).unwrap_or_default(),
@@ -82,6 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         root_hash: root_hash.to_string(),
         partition_uuids: PartitionUuids::of(&root_hash),
         uncovered_bytes,
+        padding_bytes,
         appended,
         seed: seed.map(|seed| seed.as_str().to_owned()),
     };
@@ -89,13 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if let Some(appended) = &fields.appended {
         text += &fields.image.offsets(Some(appended.image_bytes));
     }
-    let mut warnings = Vec::new();
-    if let Some(page_size) = dmverity::page_size().filter(|&page_size| params.data_block_size().bytes() > page_size) {
-        warnings.push(format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
-    }
-    if uncovered_bytes > 0 {
-        warnings.push(format!("last {uncovered_bytes} bytes of data are not covered."));
-    }
+    let mut warnings = warnings(&fields, &layout);
     if arguments.flag("partition-uuids") {
         match &fields.partition_uuids {
             Some(uuids) => text += &uuids.text(),
@@ -107,6 +102,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         report.last = Some(Box::new(move || file.write(&root_hash.to_string())));
     }
     Ok(report)
+}
+
+fn warnings(fields: &FormatFields, layout: &Layout) -> Vec<String> {
+    let block = layout.params().data_block_size().bytes();
+    let page_size = dmverity::page_size().filter(|&page_size| block > page_size);
+    let too_large = page_size
+        .map(|page_size| format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
+    let (uncovered, padding) = (fields.uncovered_bytes, fields.padding_bytes);
+    let uncovered = (uncovered > 0).then(|| format!("last {uncovered} bytes of data are not covered."));
+    let missing = (padding >= block && fields.appended.is_none())
+        .then(|| format!("last {padding} bytes of data were missing, and are zeros."));
+    too_large.into_iter().chain(uncovered).chain(missing).collect()
 }
 
 /// Makes the image, in its files or in one; with where its parity went.
@@ -129,6 +136,22 @@ fn make(arguments: &Arguments, builder: ParamsBuilder) -> Result<(Formatted, Opt
     Ok((made.formatted, fec.map(|fec| fec.device.unwrap_or_else(|| data.to_owned())), Some(fields)))
 }
 
+/// Where the root hash goes, beside what is printed.
+fn root_hash_file(arguments: &Arguments) -> Result<Option<RootHashFile>> {
+    let Some(path) = arguments.path_option("root-hash-file") else { return Ok(None) };
+    let fec = arguments.path_option("fec-device");
+    let mut devices = vec![("data", arguments.path(0))];
+    if !arguments.flag("append") {
+        devices.push(("hash", arguments.path(1)));
+    }
+    devices.extend(fec.as_deref().map(|fec| ("FEC", fec)));
+    let file = RootHashFile::check(path, &devices)?;
+    if file.is_stdout() && arguments.flag("json") {
+        return Err(Failure::usage("Option --json and --root-hash-file=- cannot be used together."));
+    }
+    Ok(Some(file))
+}
+
 /// What salt and UUID are derived from, if that is asked for.
 fn seed(arguments: &Arguments, builder: &ParamsBuilder) -> Result<Option<Seed>> {
     if let Some(text) = arguments.text_option_exact("salt-seed")? {
@@ -141,7 +164,11 @@ fn seed(arguments: &Arguments, builder: &ParamsBuilder) -> Result<Option<Seed>> 
     let params = if arguments.flag("append") {
         dmverity::plan_append(data, builder.clone(), None)?.layout.params().clone()
     } else {
-        builder.clone().build(data, dmverity::device_size(data)?)?
+        // A file that is data and tree may have to be filled up to its blocks.
+        let is_one_file = dmverity::is_same_device(data, arguments.path(1));
+        let blocks = arguments.number("data-blocks")?.filter(|_| is_one_file).unwrap_or(0);
+        let given = arguments.data_block_size()?.bytes().saturating_mul(blocks);
+        builder.clone().build(data, dmverity::device_size(data)?.max(given))?
     };
     Ok(Some(Seed::of_params(&params)))
 }
@@ -169,53 +196,4 @@ fn uuid(arguments: &Arguments, hash: &Path, seed: Option<&Seed>) -> Result<Optio
             format!("Wrong VERITY UUID format provided on device {}.", text_of(hash)),
         )),
     }
-}
-
-/// Where the root hash goes. Whether it can be written is found out before the format.
-struct RootHashFile {
-    path: PathBuf,
-    /// Something that is there and no regular file, such as `/dev/stdout`.
-    special: bool,
-}
-
-impl RootHashFile {
-    fn check(path: &Path) -> Result<Self> {
-        let special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
-        // A link stays one: what it points to is replaced.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let checked = if special {
-            access(&path, AccessFlags::W_OK)
-        } else {
-            access(directory_of(&path), AccessFlags::W_OK | AccessFlags::X_OK)
-        };
-        match checked {
-            Ok(()) => Ok(Self { path, special }),
-            Err(errno) => Err(Failure::new(
-                Exit::Parameters,
-                format!("Cannot create root hash file {} for writing.", text_of(path)),
-            )
-            .because(&errno.into())),
-        }
-    }
-
-    /// Writes the digits and no newline. A regular file appears whole or not at all, for its owner alone.
-    fn write(&self, root_hash: &str) -> Result<()> {
-        let written = if self.special {
-            OpenOptions::new().write(true).open(&self.path).and_then(|mut file| file.write_all(root_hash.as_bytes()))
-        } else {
-            NamedTempFile::new_in(directory_of(&self.path)).and_then(|mut temporary| {
-                temporary.write_all(root_hash.as_bytes())?;
-                temporary.persist(&self.path)?;
-                Ok(())
-            })
-        };
-        written.map_err(|error| {
-            Failure::new(Exit::Parameters, format!("Cannot write to root hash file {}.", text_of(&self.path)))
-                .because(&error)
-        })
-    }
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Claims, Device, create_file, identify};
-use crate::error::{Error, Result};
+use crate::error::{Area, Error, Result};
 
 /// Files that this process has created. Those that are not kept are removed, unless something else has their names by then.
 #[derive(Debug, Default)]
@@ -22,15 +22,16 @@ struct Entry {
 impl Created {
     /// Creates a file that must not exist yet, readable and writable by its owner alone as the reference tool does, and
     /// claims it.
-    pub(crate) fn create(&mut self, path: &Path, claims: &mut Claims) -> Result<Device> {
-        let file = create_file(path).map_err(|error| match error {
+    pub(crate) fn create(&mut self, path: &Path, area: Area, claims: &mut Claims) -> Result<Device> {
+        let file = create_file(path).map_err(|source| {
+            let path = path.to_owned();
             // Since it was not there, another process has created it.
-            Error::Open { source, .. }
-                if source.kind() == ErrorKind::AlreadyExists && identify(path).is_ok_and(|now| !claims.have(now)) =>
-            {
-                Error::DeviceLocked { path: path.to_owned() }
+            let is_theirs = || identify(&path).is_ok_and(|now| !claims.have(now));
+            if source.kind() == ErrorKind::AlreadyExists && is_theirs() {
+                Error::DeviceLocked { path }
+            } else {
+                Error::NotWritable { area, path, source }
             }
-            error => error,
         })?;
         let descriptor = match file.try_clone() {
             Ok(descriptor) => descriptor,
@@ -92,7 +93,7 @@ mod tests {
         let [path, other] = ["file", "other"].map(|name| directory.path().join(name));
         let create = || {
             let mut created = Created::default();
-            let device = created.create(&path, &mut Claims::default()).unwrap();
+            let device = created.create(&path, Area::Hash, &mut Claims::default()).unwrap();
             (created, device)
         };
         drop(create());
@@ -132,9 +133,9 @@ mod tests {
         let path = directory.path().join("file");
         let mut theirs = Created::default();
         let mut claims = Claims::default();
-        theirs.create(&path, &mut claims).unwrap();
+        theirs.create(&path, Area::Hash, &mut claims).unwrap();
         let mut created = Created::default();
-        let refused = created.create(&path, &mut Claims::default()).unwrap_err();
+        let refused = created.create(&path, Area::Hash, &mut Claims::default()).unwrap_err();
         assert!(matches!(refused, Error::DeviceLocked { .. }), "{refused}");
         drop(created);
         assert!(path.exists());

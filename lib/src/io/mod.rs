@@ -4,6 +4,7 @@
 mod claim;
 mod created;
 mod holes;
+mod place;
 mod read_only;
 mod reader;
 mod residency;
@@ -21,11 +22,13 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::stat::{major, minor};
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::error::{Error, Result};
+use crate::error::{Area, Error, Result};
 
 pub(crate) use claim::{Claims, check_unused};
 pub(crate) use created::Created;
 pub(crate) use holes::Holes;
+pub(crate) use place::check_creatable;
+pub use place::{is_among_device_nodes, is_stored_together};
 pub(crate) use reader::Reader;
 use residency::Residency;
 pub(crate) use stretches::Stretches;
@@ -37,6 +40,8 @@ pub(crate) struct Device {
     path: PathBuf,
     identity: Identity,
     bytes: u64,
+    /// Up to where it reads as zeros after its end.
+    padded_to: u64,
     /// The same opened to be read around the page cache, once that was asked for; `None` where it cannot be.
     direct: OnceLock<Option<File>>,
     /// `None` where the system does not tell what is in the page cache.
@@ -69,6 +74,17 @@ impl Device {
         Self::new(open_file(path, OpenOptions::new().read(true).write(true))?, path, Some(claims))
     }
 
+    /// The same for what an area of an image goes to.
+    ///
+    /// # Errors
+    /// [`Error::NotWritable`] where it can be read and not written, too.
+    pub(crate) fn open_target(path: &Path, area: Area, claims: &mut Claims) -> Result<Self> {
+        Self::open_to_write(path, claims).map_err(|error| match error {
+            Error::Open { path, source } if Self::open(&path).is_ok() => Error::NotWritable { area, path, source },
+            error => error,
+        })
+    }
+
     /// A file that was opened at `path`; claimed, where there are claims, before its size is taken.
     fn new(mut file: File, path: &Path, claims: Option<&mut Claims>) -> Result<Self> {
         let open_error = |source| Error::Open { path: path.to_owned(), source };
@@ -82,7 +98,8 @@ impl Device {
         }
         // The end of a block device is its size; its metadata do not have it.
         let bytes = file.seek(SeekFrom::End(0)).map_err(open_error)?;
-        Ok(Self { file, path: path.to_owned(), identity, bytes, direct: OnceLock::new(), residency: OnceLock::new() })
+        let path = path.to_owned();
+        Ok(Self { file, path, identity, bytes, padded_to: 0, direct: OnceLock::new(), residency: OnceLock::new() })
     }
 
     /// The path it was opened by.
@@ -95,14 +112,41 @@ impl Device {
         self.bytes
     }
 
+    /// Whether it is a regular file.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.identity, Identity::File(..))
+    }
+
+    /// From now on it ends at byte `end`, which it may have more bytes than, and reads as zeros from there to byte
+    /// `padded_to`: what it is once it is cut and extended. It is for reading alone.
+    pub(crate) fn pad(&mut self, end: u64, padded_to: u64) {
+        self.bytes = self.bytes.min(end);
+        self.padded_to = padded_to;
+    }
+
+    /// Looks again how long it is: it has been extended by another name.
+    pub(crate) fn look_again(&mut self) -> Result<()> {
+        self.bytes = self.file.seek(SeekFrom::End(0)).map_err(Error::io("read", &self.path))?;
+        Ok(())
+    }
+
     /// Fills `buffer` from byte `offset` on.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        self.file.read_exact_at(buffer, offset).map_err(Error::io("read", &self.path))
+        let stored = match offset.checked_add(buffer.len() as u64) {
+            Some(end) if end > self.bytes && end <= self.padded_to => self.bytes.saturating_sub(offset),
+            _ => buffer.len() as u64,
+        };
+        let (stored, zeros) = buffer.split_at_mut(usize::try_from(stored).unwrap_or(usize::MAX).min(buffer.len()));
+        zeros.fill(0);
+        self.file.read_exact_at(stored, offset).map_err(Error::io("read", &self.path))
     }
 
     /// Reads around the page cache, as much as that can be done, and returns how many bytes it was: fewer than
     /// `buffer` has room for at the end of a file, and where the file system or device does not take it.
     fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {
+        if self.padded_to > 0 {
+            return 0;
+        }
         let Some(file) = self.direct.get_or_init(|| self.open_direct()) else { return 0 };
         let mut read = 0;
         while let Ok(more @ 1..) = file.read_at(&mut buffer[read..], offset + read as u64) {
@@ -137,7 +181,7 @@ impl Device {
 
     /// Its holes.
     pub(crate) fn holes(&self) -> Holes<'_> {
-        Holes::new(matches!(self.identity, Identity::File(..)).then_some(&self.file))
+        Holes::new(self.is_file().then_some(&self.file))
     }
 
     /// What is not hole, looked for now.
@@ -167,12 +211,12 @@ impl Device {
 
     /// Fails with [`Error::DeviceTooSmall`] for a block device that is smaller than `needed`: only files can be extended.
     pub(crate) fn check_extensible_to(&self, needed: u64) -> Result<()> {
-        if matches!(self.identity, Identity::File(..)) { Ok(()) } else { self.check_size(needed) }
+        if self.is_file() { Ok(()) } else { self.check_size(needed) }
     }
 
     /// Makes a file at least `needed` bytes long. Block devices have the size they have, and have to hold them.
     pub(crate) fn extend_to(&mut self, needed: u64) -> Result<()> {
-        if matches!(self.identity, Identity::File(..)) && self.bytes < needed {
+        if self.is_file() && self.bytes < needed {
             self.set_len("extend", needed)?;
         }
         self.check_size(needed)
@@ -188,7 +232,7 @@ impl Device {
     /// Fails with [`Error::Changed`] if it has another length than when it was opened.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
         let found = self.file.metadata().map_err(Error::io("read", &self.path))?.len();
-        if matches!(self.identity, Identity::File(..)) && found != self.bytes {
+        if self.is_file() && found != self.bytes {
             return Err(Error::Changed { path: self.path.clone(), expected: self.bytes, found });
         }
         Ok(())
@@ -206,9 +250,8 @@ fn open_file(path: &Path, options: &OpenOptions) -> Result<File> {
     options.open(path).map_err(|source| Error::Open { path: path.to_owned(), source })
 }
 
-fn create_file(path: &Path) -> Result<File> {
-    let created = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
-    created.map_err(|source| Error::Open { path: path.to_owned(), source })
+fn create_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// What `path` is, without opening it.

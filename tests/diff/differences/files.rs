@@ -53,16 +53,25 @@ fn names(comparison: &Comparison<'_>, option: &str) -> Vec<OsString> {
     names.iter().map(OsString::from).collect()
 }
 
-/// `format` replaces the root hash file, the reference writes into it.
-pub(super) fn root_hash_file(comparison: &mut Comparison<'_>) -> bool {
+/// The reference writes the root hash over the image that it has made.
+pub(super) fn root_hash_over_image(comparison: &mut Comparison<'_>) -> bool {
     const REFUSED: &str = "Cannot create root hash file ";
-    let names = names(comparison, "--root-hash-file");
+    let is_explained = comparison.kind == Kind::Format
+        && comparison.has("--root-hash-file")
+        && comparison.ours.end == End::Code(1)
+        && comparison.ours.files == *comparison.before
+        && says(&comparison.ours, REFUSED)
+        && !says(&comparison.theirs, REFUSED);
+    comparison.take_if(is_explained)
+}
+
+/// A file of the name of a hyphen is written by the reference.
+pub(super) fn root_hash_stream(comparison: &mut Comparison<'_>) -> bool {
     let differ = comparison.different_files();
-    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
-    let is_taken = comparison.both_took_it() && ours.stdout == theirs.stdout;
-    let is_explained = (is_taken || (ours.end == End::Code(0) && is_refused(theirs) && says(theirs, REFUSED)))
-        && !differ.is_empty()
-        && differ.iter().all(|file| names.contains(file));
+    let is_explained = comparison.kind == Kind::Format
+        && comparison.value("--root-hash-file").is_some_and(|value| value == "-")
+        && comparison.both_took_it()
+        && differ.iter().all(|file| file == "-");
     comparison.take_if(is_explained)
 }
 
@@ -101,13 +110,13 @@ pub(super) fn fec_after_the_end(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// Data and tree in one file that ends before the tree starts.
-pub(super) fn gap(comparison: &mut Comparison<'_>) -> bool {
+/// Data and tree in one file that ends within the data: the reference fills it up if it has read enough of them by then.
+pub(super) fn filled_up(comparison: &mut Comparison<'_>) -> bool {
+    const FAILS: &[&str] =
+        &["Input/output error while creating hash area.", "Header detected but device ", "Failed to read RS block "];
     let is_explained = comparison.kind == Kind::Format
-        && comparison.theirs.end == End::Code(0)
-        && comparison.ours.end == End::Code(1)
-        && comparison.ours.files == *comparison.before
-        && comparison.ours.stderr.len() == 1
-        && says(&comparison.ours, "Device d is too small.");
+        && comparison.ours.end == End::Code(0)
+        && is_refused(&comparison.theirs)
+        && FAILS.iter().any(|line| says(&comparison.theirs, line));
     comparison.take_if(is_explained)
 }

@@ -160,15 +160,6 @@ pub(super) fn only_fec_device(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// A root hash file is written last, with both; the words differ.
-pub(super) fn unwritable_root_hash_file(comparison: &mut Comparison<'_>) -> bool {
-    let (ours, theirs) = (&comparison.ours, &comparison.theirs);
-    let is_said = says(ours, "Cannot write to root hash file ")
-        && (says(theirs, "Cannot write to root hash file ") || says(theirs, "Cannot create root hash file "));
-    let is_explained = is_said && ours.stderr != theirs.stderr && ours.end == theirs.end && ours.files == theirs.files;
-    comparison.take_if(is_explained)
-}
-
 /// The path of a mapping, before which the reference prints the folder that the path begins with.
 pub(super) fn mapping_path(comparison: &mut Comparison<'_>) -> bool {
     both(comparison, |outcome| {
@@ -264,9 +255,9 @@ const WORDS: &[(&str, &str)] = &[
     ("Verification of data area failed.", "Data area overlaps with hash area."),
     ("Verification of data area failed.", "Header detected but device * is too small."),
     ("Verification of data area failed.", "Verification failed at position *"),
+    // An offset at the end of what a device can hold.
+    ("Unsupported VERITY hash offset.", "Input/output error while creating hash area."),
     // A file that cannot be read, or written to.
-    ("Device * does not exist or access denied.", "Cannot create hash image * for writing."),
-    ("Device * does not exist or access denied.", "Cannot create FEC image * for writing."),
     ("Device * does not exist or access denied.", "Cannot open device *"),
     ("Device * does not exist or access denied.", "Failed to read RS block *"),
     ("Device /proc/version does not exist or access denied.", "Failed to write parity for *"),

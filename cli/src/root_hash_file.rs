@@ -1,0 +1,189 @@
+//! Where `format` writes the root hash, for `--root-hash-file`. Whether it can be written is found out before anything else
+//! is.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{Error as SystemError, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+use tempfile::NamedTempFile;
+
+use crate::escape::text_of;
+use crate::failure::{Exit, Failure, Result};
+use crate::{output, streams};
+
+/// How many links are followed.
+const MOST_LINKS: usize = 40;
+
+/// A place for a root hash.
+pub(crate) struct RootHashFile {
+    /// As it was given.
+    path: PathBuf,
+    target: Target,
+}
+
+enum Target {
+    Stdout,
+    Stderr,
+    /// A file or device that is there, or another stream that this command was started with.
+    Open(File),
+    /// A regular file that is there: it keeps its owner, mode and names, and what it held goes.
+    Existing(File),
+    /// A pipe with a name: opening it may have to wait for its reader.
+    Pipe(PathBuf),
+    /// A file that appears whole or not at all.
+    New(PathBuf),
+}
+
+/// What a path leads to.
+enum Place {
+    /// A descriptor of this process.
+    Stream(i32),
+    Path(PathBuf),
+}
+
+impl RootHashFile {
+    /// Checks that a root hash can be written to `path`, and that none of the devices of the image would be lost by it.
+    /// Nothing is written and nothing created.
+    pub(crate) fn check(path: PathBuf, devices: &[(&str, &Path)]) -> Result<Self> {
+        let failed = |error: &SystemError| cannot_create(&path).because(error);
+        let place = place_of(&path);
+        let shown = match &place {
+            Place::Stream(number) => Path::new("/proc/self/fd").join(number.to_string()),
+            Place::Path(path) => path.clone(),
+        };
+        let is_device =
+            |(_, device): &&(&str, &Path)| dmverity::is_stored_together(&shown, device) || is_same_name(&shown, device);
+        if let Some((what, _)) = devices.iter().find(is_device) {
+            return Err(cannot_create(&path).hint(format!("it is the {what} device.")));
+        }
+        let target = match place {
+            Place::Stream(number) => stream(number).map_err(|error| failed(&error))?,
+            Place::Path(place) if is_new(&place).map_err(|error| failed(&error))? => {
+                if dmverity::is_among_device_nodes(directory_of(&place)) {
+                    return Err(cannot_create(&path).hint("no file is created in a directory of device nodes."));
+                }
+                check_creatable(&place).map_err(|error| failed(&error))?;
+                Target::New(place)
+            }
+            Place::Path(place) => existing(place).map_err(|error| failed(&error))?,
+        };
+        Ok(Self { path, target })
+    }
+
+    /// Whether it goes to standard output.
+    pub(crate) fn is_stdout(&self) -> bool {
+        matches!(self.target, Target::Stdout)
+    }
+
+    /// Writes the digits and no newline.
+    pub(crate) fn write(self, root_hash: &str) -> Result<()> {
+        let bytes = root_hash.as_bytes();
+        let written = match self.target {
+            Target::Stdout => return output::print(root_hash),
+            Target::Stderr => output::write_error(root_hash),
+            Target::Open(mut file) => file.write_all(bytes),
+            Target::Existing(file) => file.write_all_at(bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)),
+            Target::Pipe(path) => OpenOptions::new().write(true).open(path).and_then(|mut pipe| pipe.write_all(bytes)),
+            Target::New(path) => write_new(&path, bytes),
+        };
+        written.map_err(|error| {
+            let line = format!("Cannot write to root hash file {}.", text_of(&self.path));
+            Failure::new(Exit::Parameters, line).because(&error)
+        })
+    }
+}
+
+fn cannot_create(path: &Path) -> Failure {
+    Failure::new(Exit::Parameters, format!("Cannot create root hash file {} for writing.", text_of(path)))
+}
+
+fn stream(number: i32) -> std::io::Result<Target> {
+    let file = streams::inherited(number)?;
+    Ok(match number {
+        1 => Target::Stdout,
+        2 => Target::Stderr,
+        _ => Target::Open(file),
+    })
+}
+
+fn existing(path: PathBuf) -> std::io::Result<Target> {
+    let kind = path.metadata()?.file_type();
+    if kind.is_fifo() {
+        access(&path, AccessFlags::W_OK)?;
+        return Ok(Target::Pipe(path));
+    }
+    let file = OpenOptions::new().write(true).open(&path)?;
+    Ok(if kind.is_file() { Target::Existing(file) } else { Target::Open(file) })
+}
+
+/// Whether there is nothing at a path whose links have been followed.
+fn is_new(path: &Path) -> std::io::Result<bool> {
+    match path.metadata() {
+        Ok(_) => Ok(false),
+        // No file is made of the name of a directory.
+        Err(_) if path.as_os_str().as_bytes().ends_with(b"/") => Err(Errno::EISDIR.into()),
+        Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) && !path.as_os_str().is_empty() => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tries to create a file without a name, where the file system has that.
+fn check_creatable(path: &Path) -> std::io::Result<()> {
+    let directory = directory_of(path);
+    access(directory, AccessFlags::W_OK | AccessFlags::X_OK)?;
+    tempfile::tempfile_in(directory).map(drop)
+}
+
+/// A file for its owner alone.
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut temporary = NamedTempFile::new_in(directory_of(path))?;
+    temporary.write_all(bytes)?;
+    temporary.persist(path)?;
+    Ok(())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Where a path leads: links are followed up to a descriptor of this process, which is no file to be opened again.
+fn place_of(path: &Path) -> Place {
+    let mut path = match path.to_str() {
+        // Also where there is no /proc.
+        Some("-" | "/dev/stdout") => return Place::Stream(1),
+        Some("/dev/stderr") => return Place::Stream(2),
+        _ => path.to_owned(),
+    };
+    for _ in 0..MOST_LINKS {
+        let name = path.file_name().map(OsStr::to_owned);
+        let (Ok(directory), Some(name)) = (directory_of(&path).canonicalize(), name) else { break };
+        if is_of_descriptors(&directory)
+            && let Some(number) = name.to_str().and_then(|name| name.parse().ok())
+        {
+            return Place::Stream(number);
+        }
+        match path.read_link() {
+            Ok(target) => path = directory.join(target),
+            Err(_) => break,
+        }
+    }
+    Place::Path(path)
+}
+
+/// Whether it is `/proc/self/fd`, or the same of a thread of this process.
+fn is_of_descriptors(directory: &Path) -> bool {
+    let is_named = directory.file_name().is_some_and(|name| name == "fd") && directory.starts_with("/proc");
+    let own = Path::new("/proc").join(std::process::id().to_string());
+    is_named && directory.starts_with(own)
+}
+
+/// Whether both are names of one file, which need not be there.
+fn is_same_name(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| Some((directory_of(path).canonicalize().ok()?, path.file_name()?.to_owned()));
+    whole(one).is_some_and(|one| whole(other) == Some(one))
+}

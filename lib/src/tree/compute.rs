@@ -1,0 +1,137 @@
+//! The root hash alone: the levels above the data are folded up as they come, and kept nowhere.
+
+use super::{LevelHasher, as_usize, root_hash, total};
+use crate::error::Result;
+use crate::hash::BlockHasher;
+use crate::io::Device;
+use crate::layout::Layout;
+use crate::memory;
+use crate::params::RootHash;
+use crate::work::{Progress, Work};
+
+/// Computes the root hash of the data. Nothing is written.
+pub(crate) fn compute(layout: &Layout, data: &Device, work: &Work<'_>) -> Result<RootHash> {
+    let mut progress = Progress { done: 0, total: total(layout) };
+    data.will_be_read_in_order();
+    if layout.levels().is_empty() {
+        return root_hash(layout, (data, data), &mut progress, work);
+    }
+    // The level over the data reads nothing else.
+    let hasher = LevelHasher::new(layout, 0, (data, data), None, work);
+    let mut fold = Fold::new(layout)?;
+    hasher.run(
+        Some(data.holes()),
+        &mut progress,
+        |piece, reader| hasher.hash(piece, reader),
+        |bytes| {
+            fold.add(&bytes);
+            Ok(())
+        },
+    )?;
+    work.report(Progress { done: progress.total, ..progress });
+    Ok(RootHash::new(fold.root))
+}
+
+/// Makes digests of hash blocks as soon as they are whole: one block of each level is kept.
+struct Fold<'a> {
+    layout: &'a Layout,
+    hasher: BlockHasher,
+    /// Of each level, from the one over the data upwards.
+    levels: Vec<Open>,
+    root: Vec<u8>,
+}
+
+/// The hash block of a level that is being filled.
+struct Open {
+    block: Vec<u8>,
+    /// How many bytes of the lowest level's block there are, or how many digests of another's.
+    filled: usize,
+    /// How many digests there are still to come, of levels that get them one by one.
+    left: u64,
+}
+
+impl<'a> Fold<'a> {
+    fn new(layout: &'a Layout) -> Result<Self> {
+        let size = layout.params().hash_block_size();
+        let below = std::iter::once(0).chain(layout.levels().iter().map(|level| level.blocks));
+        let levels = below
+            .take(layout.levels().len())
+            .map(|left| Ok(Open { block: memory::zeroed(size.as_usize())?, filled: 0, left }))
+            .collect::<Result<Vec<Open>>>()?;
+        Ok(Self { layout, hasher: layout.params().hasher(size), levels, root: Vec::new() })
+    }
+
+    /// Takes the next bytes of the level over the data.
+    fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let Open { block, filled, .. } = &mut self.levels[0];
+            let len = bytes.len().min(block.len() - *filled);
+            let (now, later) = bytes.split_at(len);
+            block[*filled..][..len].copy_from_slice(now);
+            *filled += len;
+            bytes = later;
+            if *filled == block.len() {
+                *filled = 0;
+                let digest = self.hasher.digest(block);
+                self.add_digest(1, digest);
+            }
+        }
+    }
+
+    /// Takes the next digest of a level.
+    fn add_digest(&mut self, level: usize, digest: Vec<u8>) {
+        let (mut level, mut digest) = (level, digest);
+        while let Some(Open { block, filled, left }) = self.levels.get_mut(level) {
+            block[*filled * self.layout.digest_stride()..][..digest.len()].copy_from_slice(&digest);
+            *filled += 1;
+            *left -= 1;
+            if *left > 0 && *filled < as_usize(self.layout.fan_out()) {
+                return;
+            }
+            digest = self.hasher.digest(block);
+            block.fill(0);
+            *filled = 0;
+            level += 1;
+        }
+        self.root = digest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::{HashAlgorithm, HashType};
+    use crate::{BlockSize, Devices, Params, Salt};
+
+    #[test]
+    fn it_is_the_root_hash_that_format_makes() {
+        let directory = tempfile::tempdir().unwrap();
+        let devices = Devices::new(directory.path().join("data"), directory.path().join("hash"));
+        let mut rng = fastrand::Rng::with_seed(13);
+        for round in 0..60 {
+            let bytes: Vec<u8> = (0..rng.usize(1..300_000)).map(|_| rng.u8(..)).collect();
+            let file = std::fs::File::create(&devices.data).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &bytes, rng.u64(..2) << 20).unwrap();
+            let [block, hash_block] = [rng.u64(..8), rng.u64(..8)].map(|log| BlockSize::new(512 << log).unwrap());
+            let builder = Params::builder()
+                .algorithm(HashAlgorithm::from_name(["sha1", "sha256", "sha512"][round % 3]).unwrap())
+                .hash_type(HashType::new(rng.u64(..2)).unwrap())
+                .data_block_size(block)
+                .hash_block_size(hash_block)
+                .salt(Salt::new(&[7; 5]).unwrap());
+            let _ = std::fs::remove_file(&devices.hash);
+            let planned = crate::dry_run(&devices, builder.clone(), &Work::default());
+            assert!(!devices.hash.exists());
+            let made = crate::format(&devices, builder, &Work::default());
+            match (planned, made) {
+                (Ok(planned), Ok(made)) => {
+                    assert_eq!(planned.root_hash, made.root_hash, "{:?}", made.layout);
+                    let params = made.layout.params();
+                    let found = crate::unverified_root_hash(&devices.hash, params);
+                    assert_eq!(found.ok(), (params.data_blocks() > 1).then_some(made.root_hash));
+                }
+                (planned, made) => assert!(planned.is_err() && made.is_err(), "{planned:?} {made:?}"),
+            }
+        }
+    }
+}
