@@ -39,7 +39,7 @@ all|--debug||Show debug messages
 close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
-repair open|--dry-run||Only show what would be done
+format repair open|--dry-run||Only show what would be done
 format status dump plan|--env||Print KEY='value' lines for a shell instead of text
 open table|--error-as-corruption||Handle IO error as corruption
 verify repair open table|--expect|file|Fail unless the superblock is as in JSON of format
@@ -55,6 +55,7 @@ format verify repair open dump plan table|--hash-offset|offset|Starting offset o
 open table|--ignore-corruption||Ignore corruption, log it only
 open table|--ignore-zero-blocks||Do not verify zeroed blocks
 format verify repair open close status dump plan table features|--json||Print one JSON object instead of text
+format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
 open|--no-fallback||Fail if the kernel refuses an option that is only about speed
 format verify repair open plan table|--no-superblock||Do not use verity superblock
 open table|--panic-on-corruption||Panic kernel if corruption is detected
@@ -62,6 +63,7 @@ format table|--partition-uuids||Show the partition UUIDs that follow from the ro
 format verify repair|--progress-frequency|text|Show progress in lines, one every <secs> seconds
 format verify repair|--progress-json||Show progress as lines of JSON
 open table|--restart-on-corruption||Restart kernel if corruption is detected
+dump|--root-hash||Show the root hash of the hash tree, which is not verified
 format verify repair open table|--root-hash-file|file|Path to root hash file
 open table|--root-hash-signature|file|Path to root hash signature file
 format verify repair open table benchmark|-s --salt|text|Salt

@@ -89,6 +89,8 @@ fn request(info: &'static ActionInfo, name: &OsStr, mut rest: Vec<OsString>, mat
     // Data and hash tree are one image then.
     let (needed, taken) = match info.action {
         Action::Format if matches.get_flag("append") => (1, "<image>"),
+        // Nothing goes there.
+        Action::Format if matches.get_flag("dry-run") => (1, "<data_device> [<hash_device>]"),
         Action::Open if matches.contains_id(FROM_CMDLINE) => (0, ""),
         _ => (info.needed, info.arguments),
     };
@@ -194,6 +196,12 @@ impl Arguments {
     /// Argument `index` after the action as a path.
     pub(crate) fn path(&self, index: usize) -> &Path {
         Path::new(&self.rest[index])
+    }
+
+    /// The hash device of `format`: the image itself with `--append`; `None` where it has no name yet.
+    pub(crate) fn hash_to_format(&self) -> Option<&Path> {
+        let index = usize::from(!self.flag("append"));
+        self.rest.get(index).map(Path::new)
     }
 
     /// Argument `index` after the action as it was given.
@@ -305,7 +313,7 @@ impl Arguments {
 
     /// The parameters that the options give.
     pub(crate) fn params(&self) -> Result<ParamsBuilder> {
-        self.with_algorithm(self.plain_params()?)
+        self.with_algorithm(self.plain_params(Params::builder())?)
     }
 
     /// The same with the algorithm and FEC that they give, which callers expect to be looked at after the devices.
@@ -319,13 +327,14 @@ impl Arguments {
         Ok(builder)
     }
 
-    /// The parameters that the options give, but for algorithm and FEC.
-    pub(crate) fn plain_params(&self) -> Result<ParamsBuilder> {
-        let mut builder = Params::builder();
+    /// What the options give but for algorithm and FEC; what they do not say is as in `builder`.
+    pub(crate) fn plain_params(&self, mut builder: ParamsBuilder) -> Result<ParamsBuilder> {
         if let Some(number) = self.number("format")? {
             builder = builder.hash_type(HashType::new(number)?);
         }
-        builder = builder.data_block_size(self.data_block_size()?);
+        if self.given("data-block-size") {
+            builder = builder.data_block_size(self.data_block_size()?);
+        }
         if let Some(bytes) = self.number("hash-block-size")? {
             builder = builder.hash_block_size(BlockSize::new(bytes)?);
         }

@@ -21,6 +21,7 @@ const ALL: &[Action] = &[Action::Format, Action::Plan, Action::Dump, Action::Sta
 /// Each key, the JSON field that it has the value of, and the actions that print it: always, empty where there is no value,
 /// so that none is left from an earlier command.
 pub(crate) const KEYS: &[(&str, &str, &[Action])] = &[
+    ("VERITY_DRY_RUN", "dry_run", FORMAT),
     ("VERITY_NAME", "name", STATUS),
     ("VERITY_ACTIVE", "active", STATUS),
     ("VERITY_IN_USE", "in_use", STATUS),
@@ -28,7 +29,7 @@ pub(crate) const KEYS: &[(&str, &str, &[Action])] = &[
     ("VERITY_TYPE", "type", STATUS),
     ("VERITY_CORRUPTED", "corrupted", STATUS),
     ("VERITY_SIGNED", "signed", STATUS),
-    ("VERITY_ROOT_HASH", "root_hash", &[Action::Format, Action::Status]),
+    ("VERITY_ROOT_HASH", "root_hash", &[Action::Format, Action::Dump, Action::Status]),
     ("VERITY_UUID", "uuid", FORMAT_OR_DUMP),
     ("VERITY_HASH_TYPE", "hash_type", ALL),
     ("VERITY_HASH_ALGORITHM", "hash_algorithm", ALL),
@@ -60,6 +61,7 @@ pub(crate) const KEYS: &[(&str, &str, &[Action])] = &[
     ("VERITY_FEC_DEVICE", "fec.device.device", STATUS),
     ("VERITY_FEC_FILE", "fec.device.file", STATUS),
     ("VERITY_UNCOVERED_BYTES", "uncovered_bytes", FORMAT_OR_PLAN),
+    ("VERITY_FILLED_BYTES", "filled_bytes", FORMAT),
     ("VERITY_PADDING_BYTES", "appended.padding_bytes", FORMAT),
     ("VERITY_PADDING_BYTES", "padding_bytes", PLAN),
     ("VERITY_REPLACED_OFFSET", "appended.replaced", FORMAT),

@@ -23,6 +23,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "hash",
             "hash-block-size",
             "hash-offset",
+            "like",
             "no-superblock",
             "salt",
             "salt-seed",
@@ -31,7 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Forward error correction", &["fec-device", "fec-offset", "fec-roots"]),
     ("What the image has to be", &["expect", "expect-data-blocks"]),
-    ("Root hash", &["partition-uuids", "root-hash-file", "root-hash-signature"]),
+    ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
     (
         "What the kernel is to do",
         &[

@@ -177,7 +177,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
     flag("deterministic", "Derive salt and UUID from the other parameters", FORMAT),
     with_value("dm-mod-create", "name", "Show the kernel's dm-mod.create parameter", TABLE),
-    flag("dry-run", "Only show what would be done", &[Action::Repair, Action::Open]),
+    flag("dry-run", "Only show what would be done", &[Action::Format, Action::Repair, Action::Open]),
     flag(
         "env",
         "Print KEY='value' lines for a shell instead of text",
@@ -212,6 +212,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Features,
         ],
     ),
+    with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
     flag("no-fallback", "Fail if the kernel refuses an option that is only about speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", &[]),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
@@ -223,6 +224,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
     flag("progress-json", "Show progress as lines of JSON", LONG),
     flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN_OR_TABLE),
+    flag("root-hash", "Show the root hash of the hash tree, which is not verified", &[Action::Dump]),
     with_value(
         "root-hash-file",
         "path",
@@ -253,7 +255,6 @@ pub(crate) const NOT_TOGETHER: &[(&str, &str)] = &[
     ("panic-on-corruption", "restart-on-corruption"),
     ("append", "hash-offset"),
     ("append", "fec-offset"),
-    ("append", "no-superblock"),
     ("salt", "salt-seed"),
     ("deterministic", "salt-seed"),
     ("env", "json"),

@@ -80,6 +80,11 @@ impl RootHashFile {
         matches!(self.target, Target::Stdout)
     }
 
+    /// Whether it goes to a file, which keeps it.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.target, Target::Existing(_) | Target::New(_))
+    }
+
     /// Writes the digits and no newline.
     pub(crate) fn write(self, root_hash: &str) -> Result<()> {
         let bytes = root_hash.as_bytes();

@@ -342,7 +342,7 @@ fn bad_input() {
         "Cannot create FEC image nosuch/fec for writing.\nhint: No such file or directory.\n",
     );
     misused(&sandbox, "format --append", "veritysetup: format: requires <image> as arguments\n");
-    for option in ["hash-offset=4096", "fec-offset=4096", "no-superblock", "data-blocks=10"] {
+    for option in ["hash-offset=4096", "fec-offset=4096", "data-blocks=10"] {
         let name = option.split('=').next().unwrap();
         let message = format!("veritysetup: Option --append and --{name} cannot be used together.\n");
         misused(&sandbox, &format!("format --append d --{option}"), &message);

@@ -3,10 +3,12 @@
 
 mod algorithms;
 mod append;
+mod append_plain;
 mod bad_input;
 mod behaviour;
 mod completions;
 mod dependencies;
+mod dry_run;
 mod environment;
 mod exhausted;
 mod expected;

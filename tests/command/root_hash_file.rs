@@ -227,6 +227,9 @@ fn streams_that_are_closed_or_full() {
     let object = schema::check(&json.stdout).unwrap();
     let message = "veritysetup: Option --json and --root-hash-file=- cannot be used together.";
     assert_eq!((json.code, json.stderr.as_str(), &object["error"]["message"]), (Some(1), "", &message.into()));
+    let env = sandbox.run(&["format", "d", "new", "--root-hash-file=-", "--env"]);
+    let message = "veritysetup: Option --env and --root-hash-file=- cannot be used together.\n";
+    assert_eq!((env.code, env.stdout.as_str(), env.stderr.ends_with(message)), (Some(1), "", true), "{env:?}");
     assert!(!sandbox.path("new").exists());
 }
 

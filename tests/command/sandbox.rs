@@ -13,7 +13,7 @@ pub(crate) struct Sandbox {
 }
 
 /// How a command ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,

@@ -4,7 +4,7 @@ mod files;
 mod refusals;
 mod text;
 
-use Why::{Meant, NotYet, Said, Version};
+use Why::{Meant, Said, Version};
 
 use crate::compare::Comparison;
 
@@ -27,8 +27,6 @@ pub(crate) enum Why {
     Said,
     /// Among the reference's own versions.
     Version,
-    /// It is going to be as with the reference.
-    NotYet,
 }
 
 const fn row(name: &'static str, why: Why, take: Take) -> Difference {
@@ -226,7 +224,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
 pub(crate) fn manual() -> String {
     let texts = DIFFERENCES.iter().filter_map(|difference| match difference.why {
         Meant(text) => Some(format!(".It\n{text}\n")),
-        Said | Version | NotYet => None,
+        Said | Version => None,
     });
     texts.collect()
 }

@@ -1,6 +1,6 @@
 //! `dump`: show what a superblock says.
 
-use dmverity::Layout;
+use dmverity::{Layout, RootHash};
 use serde::Serialize;
 
 use super::image::{ImageFields, Spelling};
@@ -15,7 +15,12 @@ struct DumpFields {
     fec_device: Option<String>,
     #[serde(flatten)]
     image: ImageFields,
+    /// What the tree says, with `--root-hash`.
+    root_hash: Option<String>,
 }
+
+/// Said wherever a root hash is shown that comes from the hash device.
+const NOT_VERIFIED: &str = "the root hash is what the hash tree says, nothing was verified.";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let hash = arguments.path(0);
@@ -32,7 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         algorithm: params.algorithm().to_string(),
     };
     let image = ImageFields::new(&layout, fec_area.as_ref(), &spelling);
-    let mut text = image.text(hash, None);
+    let is_asked_for = arguments.flag("root-hash");
+    let root_hash = is_asked_for.then(|| dmverity::unverified_root_hash(hash, &params)).transpose()?;
+    let mut text = image.text(hash, root_hash.as_ref());
     if arguments.is_auto("hash-offset") {
         text += &image.offsets(None);
     }
@@ -40,6 +47,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         text += "\n";
         text += &image.tree();
     }
-    let fields = DumpFields { hash_device: shown(hash), fec_device: fec.as_deref().map(shown), image };
-    Ok(Report::new(text, fields))
+    let fields = DumpFields {
+        hash_device: shown(hash),
+        fec_device: fec.as_deref().map(shown),
+        image,
+        root_hash: root_hash.as_ref().map(RootHash::to_string),
+    };
+    let warnings = root_hash.map(|_| NOT_VERIFIED.to_owned()).into_iter().collect();
+    Ok(Report { warnings, ..Report::new(text, fields) })
 }

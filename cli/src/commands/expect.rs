@@ -17,6 +17,7 @@ const FILE_MAX: u64 = 1 << 20;
 /// What `format --json` also prints, and no superblock says: devices, results, and what follows from other fields.
 const NOT_COMPARED: &[&str] = &[
     "action",
+    "dry_run",
     "data_device",
     "hash_device",
     "fec_device",
@@ -25,7 +26,7 @@ const NOT_COMPARED: &[&str] = &[
     "fec",
     "partition_uuids",
     "uncovered_bytes",
-    "padding_bytes",
+    "filled_bytes",
     "appended",
     "seed",
     "warnings",

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{Formatted, Layout, ParamsBuilder, Salt, Seed, Work};
+use dmverity::{Formatted, Layout, Params, ParamsBuilder, Salt, Seed, Work};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::image::{ImageFields, PartitionUuids, Spelling};
+use super::like::Like;
 use super::{check_devices, shown};
 use crate::arguments::Arguments;
 use crate::escape::text_of;
@@ -17,8 +18,11 @@ use crate::root_hash_file::RootHashFile;
 
 #[derive(Serialize)]
 struct FormatFields {
+    /// Whether nothing was written.
+    dry_run: bool,
     data_device: String,
-    hash_device: String,
+    /// `None` where it has no name yet.
+    hash_device: Option<String>,
     fec_device: Option<String>,
     #[serde(flatten)]
     image: ImageFields,
@@ -26,8 +30,8 @@ struct FormatFields {
     partition_uuids: Option<PartitionUuids>,
     /// Bytes at the end of the data device that no block covers.
     uncovered_bytes: u64,
-    /// Zeros that were put after the data.
-    padding_bytes: u64,
+    /// Zeros that have filled a file up to its number of blocks; what `--append` pads with is not among them.
+    filled_bytes: u64,
     /// What `--append` has made of one file.
     appended: Option<AppendedFields>,
     /// What salt and UUID were derived from.
@@ -44,25 +48,24 @@ struct AppendedFields {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let append = arguments.flag("append");
-    let (data, hash) = (arguments.path(0), arguments.path(usize::from(!append)));
+    let data = arguments.path(0);
+    let hash = arguments.hash_to_format();
     if append && arguments.number("data-blocks")?.is_some_and(|blocks| blocks > 0) {
         return Err(Failure::usage("Option --append and --data-blocks cannot be used together."));
     }
-    let builder = arguments.plain_params()?;
-    // Devices that are not there are named before the algorithm and the UUID; files that will be created are not there yet.
-    dmverity::check_new_files(&arguments.devices(data, hash))?;
-    let fec = arguments.path_option("fec-device");
-    check_devices(
-        [Some(data), Some(hash).filter(|path| path.exists()), fec.as_deref().filter(|path| path.exists())]
-            .into_iter()
-            .flatten(),
-    )?;
+    let like = Like::of(arguments)?;
+    let builder = arguments.plain_params(like.as_ref().map_or_else(Params::builder, Like::builder))?;
+    check_all_devices(arguments)?;
     let mut builder = arguments.with_algorithm(builder)?;
     let seed = seed(arguments, &builder)?;
     if arguments.text_option("salt").is_none() {
-        builder = builder.salt(seed.as_ref().map_or_else(Salt::random, |seed| Ok(seed.salt()))?);
+        builder = match (&seed, &like) {
+            (Some(seed), _) => builder.salt(seed.salt()),
+            (None, Some(_)) => builder,
+            (None, None) => builder.salt(Salt::random()?),
+        };
     }
-    let uuid = uuid(arguments, hash, seed.as_ref())?;
+    let uuid = uuid(arguments, hash.unwrap_or(data), seed.as_ref(), like.as_ref())?;
     if let Some(uuid) = &uuid {
         builder = builder.uuid(uuid.value);
     }
@@ -75,22 +78,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         algorithm: arguments.text_option("hash").unwrap_or_else(|| params.algorithm().to_string()),
     };
     let fields = FormatFields {
+        dry_run: arguments.flag("dry-run"),
         data_device: shown(data),
-        hash_device: shown(hash),
+        hash_device: hash.map(shown),
         fec_device: fec_device.as_deref().map(shown),
         image: ImageFields::new(&layout, fec_area.as_ref(), &spelling),
         root_hash: root_hash.to_string(),
         partition_uuids: PartitionUuids::of(&root_hash),
         uncovered_bytes,
-        padding_bytes,
+        filled_bytes: if appended.is_some() { 0 } else { padding_bytes },
         appended,
         seed: seed.map(|seed| seed.as_str().to_owned()),
     };
-    let mut text = fields.image.text(hash, Some(&root_hash));
+    let mut text = fields.image.text(hash.unwrap_or(data), Some(&root_hash));
     if let Some(appended) = &fields.appended {
         text += &fields.image.offsets(Some(appended.image_bytes));
     }
     let mut warnings = warnings(&fields, &layout);
+    if let Some(like) = &like {
+        warnings.extend(like.uncovered(data, &layout)?);
+    }
     if arguments.flag("partition-uuids") {
         match &fields.partition_uuids {
             Some(uuids) => text += &uuids.text(),
@@ -104,29 +111,41 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     Ok(report)
 }
 
+/// Devices that are not there are named before the algorithm and the UUID; files that will be created are not there yet.
+fn check_all_devices(arguments: &Arguments) -> Result<()> {
+    let data = arguments.path(0);
+    let hash = arguments.hash_to_format();
+    dmverity::check_new_files(&arguments.devices(data, hash.unwrap_or(Path::new(""))))?;
+    let fec = arguments.path_option("fec-device");
+    let existing = [hash, fec.as_deref()].into_iter().flatten().filter(|path| path.exists());
+    check_devices([data].into_iter().chain(existing))
+}
+
 fn warnings(fields: &FormatFields, layout: &Layout) -> Vec<String> {
     let block = layout.params().data_block_size().bytes();
     let page_size = dmverity::page_size().filter(|&page_size| block > page_size);
     let too_large = page_size
         .map(|page_size| format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
-    let (uncovered, padding) = (fields.uncovered_bytes, fields.padding_bytes);
+    let (uncovered, filled) = (fields.uncovered_bytes, fields.filled_bytes);
     let uncovered = (uncovered > 0).then(|| format!("last {uncovered} bytes of data are not covered."));
-    let missing = (padding >= block && fields.appended.is_none())
-        .then(|| format!("last {padding} bytes of data were missing, and are zeros."));
+    let missing = (filled >= block).then(|| format!("last {filled} bytes of data were missing, and are zeros."));
     too_large.into_iter().chain(uncovered).chain(missing).collect()
 }
 
-/// Makes the image, in its files or in one; with where its parity went.
+/// Makes the image, in its files or in one, or computes it; with where its parity goes.
 fn make(arguments: &Arguments, builder: ParamsBuilder) -> Result<(Formatted, Option<PathBuf>, Option<AppendedFields>)> {
     let data = arguments.path(0);
+    let dry_run = arguments.flag("dry-run");
     if !arguments.flag("append") {
-        let devices = arguments.devices(data, arguments.path(1));
-        let format = |work: &Work<'_>| dmverity::format(&devices, builder, work);
+        let devices = arguments.devices(data, arguments.hash_to_format().unwrap_or(Path::new("")));
+        let format = if dry_run { dmverity::dry_run } else { dmverity::format };
+        let format = |work: &Work<'_>| format(&devices, builder, work);
         let formatted = interruption::watched(arguments, data, format)??;
         return Ok((formatted, devices.fec, None));
     }
     let fec = arguments.appended_fec(data)?;
-    let append = |work: &Work<'_>| dmverity::append(data, builder, fec.as_ref(), work);
+    let append = if dry_run { dmverity::append_dry_run } else { dmverity::append };
+    let append = |work: &Work<'_>| append(data, builder, fec.as_ref(), work);
     let made = interruption::watched(arguments, data, append)??;
     let fields = AppendedFields {
         image_bytes: made.plan.hash_device_bytes,
@@ -142,14 +161,16 @@ fn root_hash_file(arguments: &Arguments) -> Result<Option<RootHashFile>> {
     let fec = arguments.path_option("fec-device");
     let mut devices = vec![("data", arguments.path(0))];
     if !arguments.flag("append") {
-        devices.push(("hash", arguments.path(1)));
+        devices.extend(arguments.hash_to_format().map(|hash| ("hash", hash)));
     }
     devices.extend(fec.as_deref().map(|fec| ("FEC", fec)));
     let file = RootHashFile::check(path, &devices)?;
-    if file.is_stdout() && arguments.flag("json") {
-        return Err(Failure::usage("Option --json and --root-hash-file=- cannot be used together."));
+    // Whoever reads those expects nothing else there.
+    if let Some(form) = ["json", "env"].into_iter().find(|form| file.is_stdout() && arguments.flag(form)) {
+        return Err(Failure::usage(format!("Option --{form} and --root-hash-file=- cannot be used together.")));
     }
-    Ok(Some(file))
+    // A dry run only says whether a file could be written.
+    Ok(Some(file).filter(|file| !(arguments.flag("dry-run") && file.is_file())))
 }
 
 /// What salt and UUID are derived from, if that is asked for.
@@ -165,7 +186,7 @@ fn seed(arguments: &Arguments, builder: &ParamsBuilder) -> Result<Option<Seed>> 
         dmverity::plan_append(data, builder.clone(), None)?.layout.params().clone()
     } else {
         // A file that is data and tree may have to be filled up to its blocks.
-        let is_one_file = dmverity::is_same_device(data, arguments.path(1));
+        let is_one_file = arguments.hash_to_format().is_some_and(|hash| dmverity::is_same_device(data, hash));
         let blocks = arguments.number("data-blocks")?.filter(|_| is_one_file).unwrap_or(0);
         let given = arguments.data_block_size()?.bytes().saturating_mul(blocks);
         builder.clone().build(data, dmverity::device_size(data)?.max(given))?
@@ -180,12 +201,12 @@ struct GivenUuid {
 }
 
 /// The new image's UUID, given, derived or random; none without superblock.
-fn uuid(arguments: &Arguments, hash: &Path, seed: Option<&Seed>) -> Result<Option<GivenUuid>> {
+fn uuid(arguments: &Arguments, hash: &Path, seed: Option<&Seed>, like: Option<&Like>) -> Result<Option<GivenUuid>> {
     if arguments.flag("no-superblock") {
         return Ok(None);
     }
     let Some(text) = arguments.text_option("uuid") else {
-        let value = seed.map_or_else(Uuid::new_v4, Seed::uuid);
+        let value = seed.map(Seed::uuid).or_else(|| like?.params.uuid()).unwrap_or_else(Uuid::new_v4);
         return Ok(Some(GivenUuid { value, text: value.to_string() }));
     };
     // Only the form with four hyphens: what else the parser reads, other tools do not.

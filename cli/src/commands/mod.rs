@@ -7,6 +7,7 @@ pub(crate) mod expect;
 pub(crate) mod features;
 pub(crate) mod format;
 mod image;
+mod like;
 pub(crate) mod open;
 pub(crate) mod plan;
 pub(crate) mod repair;

@@ -243,6 +243,7 @@ fn kind_of(option: &OptionInfo) -> &'static str {
         ("format", _) => "format",
         ("fec-roots", _) => "roots",
         ("hash-offset", _) => "offset",
+        ("like", _) => "device",
         ("data-block-size" | "hash-block-size", _) => "size",
         (name, Some("path")) if name.ends_with("-device") => "device",
         (_, Some("path")) => "file",

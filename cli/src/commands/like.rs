@@ -1,0 +1,55 @@
+//! `--like`: a new image with the parameters of one that is there.
+
+use std::path::Path;
+
+use dmverity::{Error, Layout, Params, ParamsBuilder};
+
+use crate::arguments::Arguments;
+use crate::failure::Result;
+
+/// The image whose parameters count where no option says something else.
+pub(super) struct Like {
+    pub(super) params: Params,
+    takes_blocks: bool,
+}
+
+impl Like {
+    /// Reads its superblock: from the start of the device, or else from where the data of one image end.
+    pub(super) fn of(arguments: &Arguments) -> Result<Option<Self>> {
+        let Some(path) = arguments.path_option("like") else { return Ok(None) };
+        let params = match dmverity::load(&path, 0, None) {
+            Err(Error::Superblock { path, source }) if matches!(*source, Error::NotVerity) => {
+                match dmverity::find_hash_offset(&path) {
+                    Err(Error::NoHashArea { .. }) => return Err(Error::Superblock { path, source }.into()),
+                    offset => dmverity::load(&path, offset?, None)?,
+                }
+            }
+            loaded => loaded?,
+        };
+        // With another size they are other blocks, and one image covers all of its data.
+        let takes_blocks = ["data-blocks", "data-block-size"].iter().all(|option| !arguments.given(option));
+        Ok(Some(Self { params, takes_blocks: takes_blocks && !arguments.flag("append") }))
+    }
+
+    pub(super) fn builder(&self) -> ParamsBuilder {
+        let params = &self.params;
+        let builder = Params::builder()
+            .hash_type(params.hash_type())
+            .algorithm(params.algorithm())
+            .data_block_size(params.data_block_size())
+            .hash_block_size(params.hash_block_size())
+            .salt(params.salt().clone());
+        if self.takes_blocks { builder.data_blocks(params.data_blocks()) } else { builder }
+    }
+
+    /// That the data have grown since the other image was made.
+    pub(super) fn uncovered(&self, data: &Path, made: &Layout) -> Result<Option<String>> {
+        if !self.takes_blocks || made.params().hash_offset() > 0 {
+            return Ok(None);
+        }
+        let there = made.params().data_block_size().whole_blocks_in(dmverity::device_size(data)?);
+        let blocks = there.saturating_sub(made.params().data_blocks());
+        Ok((blocks > 0)
+            .then(|| format!("{blocks} whole blocks at the end of the data are not covered by the hash tree.")))
+    }
+}
