@@ -31,6 +31,7 @@ table|--boot-fec-device|device|The FEC device's name where the line is used
 table|--boot-hash-device|device|The hash device's name where the line is used
 close|--cancel-deferred||Cancel a previously set deferred device removal
 open table|--check-at-most-once||Verify data block only the first time it is read
+table|--chromeos||Show ChromiumOS's dm= parameter
 table|--cmdline||Show systemd's kernel command line parameters
 format verify repair open plan table benchmark|--data-block-size|size|Block size on the data device
 format verify repair open plan table|--data-blocks|text|The number of blocks in the data file
@@ -47,6 +48,7 @@ verify repair open table|--expect-data-blocks|text|Fail unless the superblock ha
 format verify repair open dump plan table|--fec-device|device|Path to device with error correction data
 format verify repair open dump plan table|--fec-offset|text|Starting offset on the FEC device
 format verify repair open dump plan table|--fec-roots|roots|FEC parity bytes
+table|--fit||Show the dm-verity node of a FIT image
 format verify repair open plan table benchmark|--format|format|Format type (1 - normal, 0 - original Chrome OS)
 open|--from-cmdline|file|Open what this kernel command line asks for as root device
 format verify repair open plan table benchmark|-h --hash|hash|Hash algorithm
@@ -54,6 +56,7 @@ format verify repair open plan table|--hash-block-size|size|Block size on the ha
 format verify repair open dump plan table|--hash-offset|offset|Starting offset on the hash device
 open table|--ignore-corruption||Ignore corruption, log it only
 open table|--ignore-zero-blocks||Do not verify zeroed blocks
+table|--ipe||Show a rule for a policy of the kernel's IPE module
 format verify repair open close status dump plan table features|--json||Print one JSON object instead of text
 format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
 open|--no-fallback||Fail if the kernel refuses an option that is only about speed
@@ -73,6 +76,7 @@ verify|--strict||Fail also if FEC can repair all errors
 format verify repair benchmark|--threads|text|Threads that hash (default: one for each processor)
 dump|--tree||Draw the levels of the hash tree
 open table|--use-tasklets||Use kernel tasklets for performance
+open table|--usr||Show or open the image for /usr
 format|--uuid|text|UUID for device to use
 all|-v --verbose||Shows more detailed error messages
 table|--veritytab|text|Show the line for /etc/veritytab

@@ -23,7 +23,7 @@ const REST: &str = "rest";
 pub(crate) const FROM_CMDLINE: &str = "from-cmdline";
 
 /// The options that it leaves room for.
-const WITH_FROM_CMDLINE: &[&str] = &[FROM_CMDLINE, "dry-run", "debug", "verbose", "batch-mode"];
+const WITH_FROM_CMDLINE: &[&str] = &[FROM_CMDLINE, "usr", "dry-run", "debug", "verbose", "batch-mode"];
 
 /// What `--fec-roots` is without saying so.
 const DEFAULT_FEC_ROOTS: u64 = 2;
@@ -295,6 +295,9 @@ impl Arguments {
     /// The command line says all there is to say of the image.
     fn check_from_cmdline(&self) -> Result<()> {
         if !self.given(FROM_CMDLINE) {
+            if self.flag("usr") && self.action == Action::Open {
+                return Err(Failure::usage("Option --usr must be used with --from-cmdline in open action."));
+            }
             if self.flag("dry-run") {
                 return Err(Failure::usage("Option --dry-run must be used with --from-cmdline in open action."));
             }

@@ -368,7 +368,7 @@ mod tests {
             b"\nVERITY_UNCOVERED_BYTES=3\n",
             b"\nVERITY_DATA_DEVICE='it'\\''s $HOME\xff\n\\'\n",
         ] {
-            assert!(has(line), "{:?}", String::from_utf8_lossy(line));
+            assert!(has(line), "{}", line.escape_ascii());
         }
         assert!(!has(b"VERITY_ACTIVE"));
     }

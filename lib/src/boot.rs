@@ -1,8 +1,10 @@
-//! Lines that open an image elsewhere: for `dmsetup`, for the kernel's own command line, and for systemd. Strings only, no
+//! Lines that open an image elsewhere: for `dmsetup`, for the kernel's own command line, for systemd, and for others. Strings only, no
 //! I/O: which devices there will be is known to whoever asks.
 //!
 //! Sources: the kernel's `Documentation/admin-guide/device-mapper/dm-init.rst` and `verity.rst`; systemd's veritytab(5),
 //! systemd-veritysetup-generator(8) and kernel-command-line(7).
+
+mod others;
 
 use std::fmt::Display;
 
@@ -171,24 +173,36 @@ impl<'a> BootImage<'a> {
     /// # Errors
     /// Those of [`veritytab`](Self::veritytab).
     pub fn cmdline(&self) -> Result<String> {
+        self.systemd_cmdline("root")
+    }
+
+    /// `usrhash=... systemd.verity_usr_data=...`: the same for the image of `/usr`, as `/dev/mapper/usr`.
+    ///
+    /// # Errors
+    /// Those of [`veritytab`](Self::veritytab).
+    pub fn cmdline_usr(&self) -> Result<String> {
+        self.systemd_cmdline("usr")
+    }
+
+    fn systemd_cmdline(&self, what: &str) -> Result<String> {
         const LINE: &str = "systemd's command line";
         if self.data_device.is_none() || self.hash_device.is_none() {
             // They have to exist to be found.
             self.root_hash.partition_uuids().ok_or(Error::NoPartitionUuids)?;
         }
-        let mut words = vec![format!("roothash={}", self.root_hash)];
+        let mut words = vec![format!("{what}hash={}", self.root_hash)];
         for (key, device) in [("data", &self.data_device), ("hash", &self.hash_device)] {
             if let Some(device) = device {
-                words.push(format!("systemd.verity_root_{key}={}", named(LINE, device, &[], cmdline::is_device)?));
+                words.push(format!("systemd.verity_{what}_{key}={}", named(LINE, device, &[], cmdline::is_device)?));
             }
         }
         let options = self.systemd_options(LINE)?;
         if !options.is_empty() {
-            words.push(format!("systemd.verity_root_options={options}"));
+            words.push(format!("systemd.verity_{what}_options={options}"));
         }
         let words = words.join(" ");
         // A boot takes no `roothash=` or `usrhash=` for a part of a name.
-        match Cmdline::parse(words.as_bytes()) {
+        match Cmdline::parse(words.as_bytes()).and_then(|_| cmdline::usr_image(words.as_bytes())) {
             Ok(_) => Ok(words),
             Err(_) => Err(Error::Unwritable { line: LINE, value: words }),
         }
@@ -466,6 +480,11 @@ mod tests {
             let value = |name: &str| {
                 read.options.iter().find(|option| option.name == name).and_then(|option| option.value.clone())
             };
+            // A part of a name that looks like another parameter is refused there alone.
+            if let Ok(usr) = image.cmdline_usr() {
+                let read_usr = cmdline::usr_image(usr.as_bytes()).unwrap();
+                assert!(read_usr.as_ref() == Some(&read) && !usr.contains("root_"), "{usr}");
+            }
             assert_eq!(value("root-hash-signature"), Some(signature), "{line}");
             assert_eq!((value("hash-offset"), value("fec-roots")), (Some("4096".to_owned()), Some("4".to_owned())));
             written += 1;

@@ -35,7 +35,7 @@ use words::{KERNEL, SYSTEMD, divide, is_backslash_ambiguous, unquoted};
 pub struct Cmdline {
     /// What it says about the root device.
     pub root: Root,
-    /// Whether it asks for a verity device for `/usr`, by `usrhash=`. Which one is not read.
+    /// Whether it asks for a verity device for `/usr`, by `usrhash=`. Which one is read by [`usr_image()`], where it matters.
     pub usr: bool,
 }
 
@@ -113,12 +113,14 @@ pub enum Fault {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// An option in `systemd.verity_root_options=` cannot be followed.
+    /// An option in `systemd.verity_root_options=` or `systemd.verity_usr_options=` cannot be followed.
     Option {
         /// The option as it was found.
         option: String,
         /// What is wrong with it.
         what: OptionFault,
+        /// The parameter that has it, with the equals sign.
+        parameter: &'static str,
     },
 }
 
@@ -146,8 +148,8 @@ impl fmt::Display for Fault {
                 write!(f, "{name} is on the kernel command line, but not as a parameter of its own")
             }
             Self::Parameter { word, what } => write!(f, "{word} {what}"),
-            Self::Option { option, what } => {
-                f.write_str("systemd.verity_root_options= has ")?;
+            Self::Option { option, what, parameter } => {
+                write!(f, "{parameter} has ")?;
                 match what {
                     OptionFault::Unknown => write!(f, "the unknown option {option}"),
                     OptionFault::NoValue => write!(f, "{option} without a value"),
@@ -222,38 +224,57 @@ impl Cmdline {
     /// # Errors
     /// [`Error::Cmdline`] if `roothash=` or `usrhash=` is anywhere on the line and the line cannot be followed.
     pub fn parse(line: &[u8]) -> Result<Self> {
-        let (kernel, systemd) = (divide(line, &KERNEL), divide(line, &SYSTEMD));
-        let found = |words: &words::Words<'_>| -> Vec<Parameter> {
-            words.words.iter().filter_map(|word| Parameter::of(&unquoted(word))).collect()
-        };
-        let (by_kernel, parameters) = (found(&kernel), found(&systemd));
-        let has = |name: &str| parameters.iter().any(|parameter| parameter.is(name));
-        let mentions = |name: &str| contains(line, format!("{name}=").as_bytes());
-        if ![ROOT_HASH, USR_HASH].into_iter().any(|name| has(name) || mentions(name)) {
-            return Ok(Self { root: Root::NotAsked, usr: false });
-        }
-        if line.contains(&0) {
-            return Err(Fault::Nul.into());
-        }
-        if systemd.is_quote_open || kernel.is_quote_open {
-            return Err(Fault::OpenQuote.into());
-        }
-        if is_backslash_ambiguous(line) {
-            return Err(Fault::Backslash.into());
-        }
-        if let Some(name) = difference(&by_kernel, &parameters) {
-            return Err(Fault::Ambiguous { name }.into());
-        }
+        let Some(parameters) = followed(line)? else { return Ok(Self { root: Root::NotAsked, usr: false }) };
         if !is_enabled(&parameters)? {
             return Ok(Self { root: Root::SwitchedOff, usr: false });
         }
+        let has = |name: &str| parameters.iter().any(|parameter| parameter.is(name));
         for (name, written) in [(ROOT_HASH, "roothash="), (USR_HASH, "usrhash=")] {
-            if mentions(name) && !has(name) {
+            if contains(line, written.as_bytes()) && !has(name) {
                 return Err(Fault::NoParameter { name: written }.into());
             }
         }
-        let root = if has(ROOT_HASH) { Root::Image(Box::new(root_image(&parameters)?)) } else { Root::NotAsked };
+        let root = if has(ROOT_HASH) { Root::Image(Box::new(image(&parameters, &ROOT)?)) } else { Root::NotAsked };
         Ok(Self { root, usr: has(USR_HASH) })
+    }
+}
+
+/// The image that a command line asks for as `/usr`, which [`Cmdline`] only says of that there is one.
+///
+/// # Errors
+/// [`Error::Cmdline`], as for [`Cmdline::parse`], and if the parameters for `/usr` cannot be followed.
+pub fn usr_image(line: &[u8]) -> Result<Option<Box<RootImage>>> {
+    if !Cmdline::parse(line)?.usr {
+        return Ok(None);
+    }
+    let parameters = followed(line)?.unwrap_or_default();
+    Ok(Some(Box::new(image(&parameters, &USR)?)))
+}
+
+/// The parameters about verity of a line that mentions a root hash, if both who read it find the same.
+fn followed(line: &[u8]) -> Result<Option<Vec<Parameter>>> {
+    let (kernel, systemd) = (divide(line, &KERNEL), divide(line, &SYSTEMD));
+    let found = |words: &words::Words<'_>| -> Vec<Parameter> {
+        words.words.iter().filter_map(|word| Parameter::of(&unquoted(word))).collect()
+    };
+    let (by_kernel, parameters) = (found(&kernel), found(&systemd));
+    let has = |name: &str| parameters.iter().any(|parameter| parameter.is(name));
+    let mentions = |name: &str| contains(line, format!("{name}=").as_bytes());
+    if ![ROOT_HASH, USR_HASH].into_iter().any(|name| has(name) || mentions(name)) {
+        return Ok(None);
+    }
+    if line.contains(&0) {
+        return Err(Fault::Nul.into());
+    }
+    if systemd.is_quote_open || kernel.is_quote_open {
+        return Err(Fault::OpenQuote.into());
+    }
+    if is_backslash_ambiguous(line) {
+        return Err(Fault::Backslash.into());
+    }
+    match difference(&by_kernel, &parameters) {
+        Some(name) => Err(Fault::Ambiguous { name }.into()),
+        None => Ok(Some(parameters)),
     }
 }
 
@@ -285,23 +306,52 @@ fn truth(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// The image that the parameters describe. The last of each counts.
-fn root_image(parameters: &[Parameter]) -> Result<RootImage> {
+/// Which device parameters are about.
+struct Kind {
+    hash: &'static str,
+    data_device: &'static str,
+    hash_device: &'static str,
+    options: &'static str,
+    options_written: &'static str,
+    hash_written: &'static str,
+}
+
+const ROOT: Kind = Kind {
+    hash: ROOT_HASH,
+    data_device: "systemd.verity_root_data",
+    hash_device: "systemd.verity_root_hash",
+    options: "systemd.verity_root_options",
+    options_written: "systemd.verity_root_options=",
+    hash_written: "roothash=",
+};
+
+const USR: Kind = Kind {
+    hash: USR_HASH,
+    data_device: "systemd.verity_usr_data",
+    hash_device: "systemd.verity_usr_hash",
+    options: "systemd.verity_usr_options",
+    options_written: "systemd.verity_usr_options=",
+    hash_written: "usrhash=",
+};
+
+/// The image that the parameters of this kind describe. The last of each counts.
+fn image(parameters: &[Parameter], kind: &Kind) -> Result<RootImage> {
     let (mut hash, mut data_device, mut hash_device, mut options) = (None, None, None, None);
     for parameter in parameters {
-        match parameter.name.as_slice() {
-            b"roothash" => hash = Some(root_hash(parameter)?),
-            b"systemd.verity_root_data" => data_device = Some(named(parameter)?),
-            b"systemd.verity_root_hash" => hash_device = Some(named(parameter)?),
+        if parameter.is(kind.hash) {
+            hash = Some(root_hash(parameter)?);
+        } else if parameter.is(kind.data_device) {
+            data_device = Some(named(parameter)?);
+        } else if parameter.is(kind.hash_device) {
+            hash_device = Some(named(parameter)?);
+        } else if parameter.is(kind.options) {
             // Without a value as none.
-            b"systemd.verity_root_options" if parameter.value.as_ref().is_none_or(Vec::is_empty) => options = None,
-            b"systemd.verity_root_options" => options = Some(parameter.value()?),
-            b"usrhash" | b"systemd.verity" => {}
-            name if name.starts_with(b"systemd.verity_usr_") => {}
-            _ => return Err(parameter.fault("is not a known parameter")),
+            options = if parameter.value.as_ref().is_none_or(Vec::is_empty) { None } else { Some(parameter.value()?) };
+        } else if !is_of_others(parameter, kind) {
+            return Err(parameter.fault("is not a known parameter"));
         }
     }
-    let too_short = || Fault::Parameter { word: "roothash=".to_owned(), what: "is empty" };
+    let too_short = || Fault::Parameter { word: kind.hash_written.to_owned(), what: "is empty" };
     let root_hash = hash.ok_or_else(too_short)?;
     // As in the Discoverable Partitions Specification.
     let partition = |chunk: Option<&[u8; 16]>| -> Result<RootDevice> {
@@ -312,9 +362,16 @@ fn root_image(parameters: &[Parameter]) -> Result<RootImage> {
     let hash_device = hash_device.map_or_else(|| partition(root_hash.as_bytes().last_chunk()), Ok)?;
     let mut image = RootImage { root_hash, data_device, hash_device, fec_device: None, options: Vec::new() };
     for option in options.unwrap_or_default().split(',') {
-        image.add_option(option)?;
+        image.add_option(option, kind.options_written)?;
     }
     Ok(image)
+}
+
+/// Whether a parameter is about the other device, or about both.
+fn is_of_others(parameter: &Parameter, kind: &Kind) -> bool {
+    let (hash, start) =
+        if kind.hash == ROOT_HASH { (USR_HASH, "systemd.verity_usr_") } else { (ROOT_HASH, "systemd.verity_root_") };
+    parameter.is(hash) || parameter.is(VERITY) || parameter.name.starts_with(start.as_bytes())
 }
 
 fn root_hash(parameter: &Parameter) -> Result<RootHash> {
@@ -395,8 +452,8 @@ const WITH_VALUE: &[&str] = &[
 const ELSEWHERE: &[&str] = &["", "nofail", "x-initrd.attach", "_netdev", "auto", "noauto", "tries"];
 
 impl RootImage {
-    fn add_option(&mut self, option: &str) -> Result<()> {
-        let fault = |what| Fault::Option { option: option.to_owned(), what };
+    fn add_option(&mut self, option: &str, parameter: &'static str) -> Result<()> {
+        let fault = |what| Fault::Option { option: option.to_owned(), what, parameter };
         let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
         if value == Some("") {
             return Err(fault(OptionFault::NoValue).into());

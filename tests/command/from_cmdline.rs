@@ -32,6 +32,29 @@ fn it_says_whether_the_root_device_is_asked_for() {
 }
 
 #[test]
+fn the_device_for_usr_is_opened_in_the_same_words() {
+    let answers = |line: &str, arguments: &[&str]| {
+        let sandbox = Sandbox::new();
+        sandbox.write("cmdline", line.replace("{}", HASH).as_bytes());
+        let outcome = sandbox.run(&[&["open", "--from-cmdline=cmdline", "--usr"], arguments].concat());
+        (outcome.code, outcome.stdout, outcome.stderr)
+    };
+    let said = |text: &str| (Some(0), text.to_owned(), String::new());
+    assert_eq!(answers("roothash={}", &[]), said("not-asked\n"));
+    assert_eq!(answers("usrhash={} systemd.verity=0", &[]), said("switched-off\n"));
+    assert_eq!(answers("roothash={} usrhash={}", &["--dry-run"]), said("asked\n"));
+    let (code, stdout, stderr) = answers("usrhash={} systemd.verity_usr_data=/dev/null/x", &[]);
+    assert_eq!((code, stdout.as_str()), (Some(4), "missing /dev/null/x\n"));
+    assert!(stderr.starts_with("dmverity: cannot open the device for /usr: /dev/null/x does not exist\n"), "{stderr}");
+    let (code, _, stderr) = answers("usrhash={} systemd.verity_usr_options=what", &["--dry-run"]);
+    let reason = "dmverity: cannot open the device for /usr: systemd.verity_usr_options= has the unknown option what\n";
+    assert!(code == Some(1) && stderr.starts_with(reason), "{stderr}");
+    let sandbox = Sandbox::new();
+    let alone = "veritysetup: Option --usr must be used with --from-cmdline in open action.\n";
+    crate::bad_input::misused(&sandbox, "open d v0 h 00 --usr", alone);
+}
+
+#[test]
 fn what_open_would_refuse_is_refused_before() {
     for (options, reason) in [
         ("data-blocks=many", "veritysetup: invalid numeric value\nhint: --data-blocks takes"),

@@ -36,5 +36,6 @@ mod root_hashes;
 mod sandbox;
 mod several_faults;
 mod source;
+mod table_forms;
 mod threads;
 mod ways;

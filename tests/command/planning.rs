@@ -272,7 +272,7 @@ fn lines_that_cannot_be_written() {
         1,
         "Root hash is too short for partition UUIDs.\nhint: they are its first and its last 128 bits: use a longer hash.\n",
     );
-    let forms = ["cmdline", "dm-mod-create=x", "partition-uuids", "veritytab=x"];
+    let forms = ["chromeos", "cmdline", "dm-mod-create=x", "fit", "ipe", "partition-uuids", "veritytab=x"];
     for (index, first) in forms.iter().enumerate() {
         for second in &forms[index + 1..] {
             let name = |option: &str| option.split('=').next().unwrap().to_owned();

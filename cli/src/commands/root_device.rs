@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use dmverity::RootHash;
-use dmverity::cmdline::{Cmdline, Root, RootDevice, RootImage};
+use dmverity::cmdline::{Cmdline, Root, RootDevice, RootImage, usr_image};
 use dmverity::dm::{MappingName, MappingStatus, Removal, deactivate, status};
 
 use super::read_bounded;
@@ -17,8 +17,16 @@ use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
-/// The mapping's name, as with systemd.
-const NAME: &str = "root";
+/// A device that a command line can ask for.
+struct Wanted {
+    /// The mapping's name, as with systemd.
+    name: &'static str,
+    /// What the device is called.
+    device: &'static str,
+}
+
+const ROOT: Wanted = Wanted { name: "root", device: "the root device" };
+const USR: Wanted = Wanted { name: "usr", device: "the device for /usr" };
 
 /// Longer than any command line: kernels have room for some thousand bytes.
 const CMDLINE_MAX: u64 = 1 << 20;
@@ -28,30 +36,37 @@ const START: u64 = 128 << 10;
 
 /// Opens what the command line in this file asks for; with `--dry-run` only says whether it asks.
 pub(super) fn run(arguments: &Arguments, cmdline: &Path) -> Result<Report> {
-    answer(cmdline, arguments.flag("dry-run")).map_err(|mut failure| {
+    let wanted = if arguments.flag("usr") { &USR } else { &ROOT };
+    answer(cmdline, wanted, arguments.flag("dry-run")).map_err(|mut failure| {
         if let Some(reason) = failure.lines.first_mut() {
-            reason.insert_str(0, "dmverity: cannot open the root device: ");
+            reason.insert_str(0, &format!("dmverity: cannot open {}: ", wanted.device));
         }
         failure.usage = false;
         failure
     })
 }
 
-fn answer(cmdline: &Path, is_dry_run: bool) -> Result<Report> {
-    let cmdline = Cmdline::parse(&read(cmdline)?)?;
-    let image = match &cmdline.root {
-        Root::SwitchedOff => return Ok(said("switched-off", Report::default())),
-        Root::NotAsked => return Ok(said(if cmdline.usr { "not-asked usr" } else { "not-asked" }, Report::default())),
-        Root::Image(image) => image,
+fn answer(cmdline: &Path, wanted: &Wanted, is_dry_run: bool) -> Result<Report> {
+    let line = read(cmdline)?;
+    let cmdline = Cmdline::parse(&line)?;
+    // Of the root device it is said, too, whether there is one for /usr.
+    let is_usr = wanted.name == USR.name;
+    let usr = if cmdline.usr && !is_usr { " usr" } else { "" };
+    let usr_image = if is_usr { usr_image(&line)? } else { None };
+    let image = match (&cmdline.root, &usr_image) {
+        (Root::SwitchedOff, _) => return Ok(said("switched-off", Report::default())),
+        (_, Some(image)) => image,
+        (Root::Image(image), None) if !is_usr => image,
+        _ => return Ok(said(&format!("not-asked{usr}"), Report::default())),
     };
-    let request = request(image)?;
+    let request = request(image, wanted)?;
     if is_dry_run {
-        return Ok(said(if cmdline.usr { "asked usr" } else { "asked" }, Report::default()));
+        return Ok(said(&format!("asked{usr}"), Report::default()));
     }
     if let Some(device) = missing(image) {
-        return Err(report_missing(image, device));
+        return Err(report_missing(image, wanted, device));
     }
-    open(image, &request)
+    open(image, wanted, &request)
 }
 
 /// A report with the one line, and with the warnings and notes of another.
@@ -66,7 +81,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The command line of `open` that opens the image.
-fn request(image: &RootImage) -> Result<Box<Arguments>> {
+fn request(image: &RootImage, wanted: &Wanted) -> Result<Box<Arguments>> {
     let mut words: Vec<OsString> = vec!["veritysetup".into(), "open".into()];
     if let Some(device) = &image.fec_device {
         words.push(format!("--fec-device={device}").into());
@@ -82,7 +97,7 @@ fn request(image: &RootImage) -> Result<Box<Arguments>> {
         words.push(format!("--{}{value}", option.name).into());
     }
     words.push("--".into());
-    words.extend([&image.data_device.path, NAME, &image.hash_device.path].map(OsString::from));
+    words.extend([&image.data_device.path, wanted.name, &image.hash_device.path].map(OsString::from));
     words.push(image.root_hash.to_string().into());
     match arguments::parse(&words).map_err(refused)? {
         Request::Run(arguments) => Ok(arguments),
@@ -102,18 +117,18 @@ fn missing(image: &RootImage) -> Option<&str> {
     devices.into_iter().flatten().map(String::as_str).find(|path| !Path::new(path).exists())
 }
 
-fn report_missing(image: &RootImage, device: &str) -> Failure {
+fn report_missing(image: &RootImage, Wanted { name, .. }: &Wanted, device: &str) -> Failure {
     let follows = |of: &RootDevice| of.path == device && !of.is_named;
     let about_uuid = if follows(&image.data_device) {
-        Some("without systemd.verity_root_data= it is the partition with the root hash's first half as UUID")
+        Some(format!("without systemd.verity_{name}_data= it is the partition with the root hash's first half as UUID"))
     } else if follows(&image.hash_device) {
-        Some("without systemd.verity_root_hash= it is the partition with the root hash's last half as UUID")
+        Some(format!("without systemd.verity_{name}_hash= it is the partition with the root hash's last half as UUID"))
     } else {
         None
     };
     let failure = Failure::new(Exit::Device, format!("{device} does not exist"))
         .hint(format!("block devices that are there: {}", block_devices().join(" ")))
-        .hints(about_uuid.map(str::to_owned));
+        .hints(about_uuid);
     said(&format!("missing {}", escaped(device)), Report::default()).failed(failure)
 }
 
@@ -124,8 +139,8 @@ fn block_devices() -> Vec<String> {
     names
 }
 
-fn open(image: &RootImage, arguments: &Arguments) -> Result<Report> {
-    let name = MappingName::new(NAME)?;
+fn open(image: &RootImage, wanted: &Wanted, arguments: &Arguments) -> Result<Report> {
+    let name = MappingName::new(wanted.name)?;
     let about_devices = || format!("data device: {}, hash device: {}", image.data_device.path, image.hash_device.path);
     // Someone in the emergency shell may have opened it.
     let report = if is_open(&name, &image.root_hash) {

@@ -34,7 +34,11 @@ enum Form {
     DmModCreate(String),
     Veritytab(String),
     Cmdline,
+    CmdlineUsr,
     PartitionUuids,
+    ChromeOs,
+    Ipe,
+    Fit,
 }
 
 impl Form {
@@ -44,12 +48,21 @@ impl Form {
             let Some(text) = arguments.text_option_exact(option)? else { return Ok(None) };
             Ok(Some(MappingName::new(&text)?.to_string()))
         };
+        if arguments.flag("usr") && !arguments.flag("cmdline") {
+            return Err(Failure::usage("Option --usr must be used with --cmdline."));
+        }
         Ok(if let Some(name) = name("dm-mod-create")? {
             Self::DmModCreate(name)
         } else if let Some(name) = name("veritytab")? {
             Self::Veritytab(name)
         } else if arguments.flag("cmdline") {
-            Self::Cmdline
+            if arguments.flag("usr") { Self::CmdlineUsr } else { Self::Cmdline }
+        } else if arguments.flag("chromeos") {
+            Self::ChromeOs
+        } else if arguments.flag("ipe") {
+            Self::Ipe
+        } else if arguments.flag("fit") {
+            Self::Fit
         } else if arguments.flag("partition-uuids") {
             Self::PartitionUuids
         } else {
@@ -62,7 +75,10 @@ impl Form {
             Self::Table => "table",
             Self::DmModCreate(_) => "dm-mod-create",
             Self::Veritytab(_) => "veritytab",
-            Self::Cmdline => "cmdline",
+            Self::Cmdline | Self::CmdlineUsr => "cmdline",
+            Self::ChromeOs => "chromeos",
+            Self::Ipe => "ipe",
+            Self::Fit => "fit",
             Self::PartitionUuids => "partition-uuids",
         }
     }
@@ -91,6 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         let text = fields.partition_uuids.as_ref().ok_or(Error::NoPartitionUuids)?.text();
         return Ok(Report { warnings, ..Report::new(text, fields) });
     }
+    if matches!(form, Form::Fit) && !is_same_device(data, hash) {
+        return Err(Failure::new(Exit::Parameters, "A FIT image has data and hash tree in one file.")
+            .hint("name that file twice, with --hash-offset."));
+    }
     let names = Names::new(arguments, data, hash, devices.fec.as_deref(), &form)?;
     let mut image = BootImage::new(&layout, &root_hash);
     if let Some(name) = names.data {
@@ -111,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     }
     let (mut options, overridden) = table_options(arguments);
     warnings.extend(overridden);
-    if matches!(form, Form::Veritytab(_) | Form::Cmdline) {
+    if matches!(form, Form::Veritytab(_) | Form::Cmdline | Form::CmdlineUsr) {
         if options.on_error.is_some() {
             return Err(Failure::new(Exit::Parameters, "systemd does not have --error-as-corruption."));
         }
@@ -126,9 +146,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         Form::DmModCreate(name) => image.dm_mod_create(name)?,
         Form::Veritytab(name) => image.veritytab(name)?,
         Form::Cmdline => image.cmdline()?,
+        Form::CmdlineUsr => image.cmdline_usr()?,
+        Form::ChromeOs => image.chromeos()?,
+        Form::Ipe => image.ipe()?,
+        Form::Fit => image.fit()?,
         Form::Table | Form::PartitionUuids => image.table_line()?,
     };
-    if matches!(form, Form::DmModCreate(_) | Form::Cmdline) && line.len() > COMMAND_LINE_MAX {
+    let is_on_command_line = matches!(form, Form::DmModCreate(_) | Form::Cmdline | Form::CmdlineUsr | Form::ChromeOs);
+    if is_on_command_line && line.len() > COMMAND_LINE_MAX {
         let length = line.len();
         warnings.push(format!(
             "the line has {length} bytes, the kernel command line of many machines only {COMMAND_LINE_MAX}."
@@ -147,6 +172,10 @@ struct Names {
 
 impl Names {
     fn new(arguments: &Arguments, data: &Path, hash: &Path, fec: Option<&Path>, form: &Form) -> Result<Self> {
+        if matches!(form, Form::Ipe | Form::Fit) {
+            // These name no device.
+            return Ok(Self { data: None, hash: None, fec: fec.map(text).transpose()? });
+        }
         // What a device is called: as an option says, as another one that is the same here, or as it is here.
         let name = |option: &str, here: &Path, others: &[(&Path, &Option<String>)]| {
             if let Some(name) = arguments.path_option(option) {

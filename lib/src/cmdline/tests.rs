@@ -173,6 +173,46 @@ fn usr_is_told_of() {
 }
 
 #[test]
+fn usr_is_read_like_the_root_device() {
+    let read = |line: &str| match usr_image(line.replace("{}", HASH).as_bytes()) {
+        Ok(None) => "not asked".to_owned(),
+        Ok(Some(image)) => {
+            let options: Vec<&str> = image.options.iter().map(|option| option.name).collect();
+            let (data, hash) = (&image.data_device.path, &image.hash_device.path);
+            let found = format!("{data} {hash} {}", options.join(","));
+            assert_eq!(image.root_hash.to_string(), HASH.to_ascii_lowercase());
+            found.replace(&format!("{DATA} {TREE}"), "partitions")
+        }
+        Err(Error::Cmdline(fault)) => format!("wrong: {fault}").replace(HASH, "{}"),
+        Err(error) => panic!("{error}"),
+    };
+    for (line, found) in [
+        ("roothash={}", "not asked"),
+        ("usrhash={} systemd.verity=no", "not asked"),
+        ("usrhash={}", "partitions "),
+        ("roothash={} systemd.verity_root_data=/dev/a usrhash={}", "partitions "),
+        ("usrhash={} systemd.verity_usr_data=/dev/a systemd.verity-usr-hash=UUID=b", "/dev/a /dev/disk/by-uuid/b "),
+        (
+            "usrhash={} systemd.verity_usr_options=panic-on-corruption,superblock=no",
+            "partitions panic-on-corruption,no-superblock",
+        ),
+        ("usrhash={} systemd.verity_root_options=what", "partitions "),
+        (
+            "usrhash={} systemd.verity_usr_options=what",
+            "wrong: systemd.verity_usr_options= has the unknown option what",
+        ),
+        ("usrhash=", "wrong: usrhash= is empty"),
+        ("usrhash={} systemd.verity_usr_data=a", "wrong: systemd.verity_usr_data=a names no device"),
+        ("usrhash={} systemd.verity_foo=a", "wrong: systemd.verity_foo=a is not a known parameter"),
+        ("x.usrhash={}", "wrong: usrhash= is on the kernel command line, but not as a parameter of its own"),
+    ] {
+        assert_eq!(read(line), found, "{line}");
+    }
+    // Another program opens it: what it has does not keep the root device from being opened.
+    check(&[("roothash={} usrhash={} systemd.verity_usr_options=what", "{} partitions usr")]);
+}
+
+#[test]
 fn a_root_hash_and_devices_that_cannot_be_are_refused() {
     check(&[
         ("roothash=", "wrong: roothash= is empty"),
