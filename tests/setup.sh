@@ -12,7 +12,7 @@ machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils"
 # system calls, and the programs that another project's tests call in the machine. The shells that have completions, a
 # terminal for them, what renders the manual, and what its examples call.
 test="$machines e2fsprogs fdisk squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux zsh fish \
-    bsdutils mandoc groff-base jq diffutils"
+    bsdutils mandoc groff-base jq diffutils python3-minimal"
 demo="$machines squashfs-tools"
 # The reference tool comes with what the machines need. What counts instructions (perf, of linux-perf, does it as well
 # where there is one), and what tells how much of a file is in the page cache.
