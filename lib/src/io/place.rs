@@ -29,7 +29,8 @@ pub(crate) fn check_creatable(path: &Path, area: Area) -> Result<()> {
     let open_error = |source| Error::Open { path: path.to_owned(), source };
     let not_writable = |source| Error::NotWritable { area, path: path.to_owned(), source };
     match path.symlink_metadata() {
-        Ok(_) => return Err(open_error(ErrorKind::NotFound.into())),
+        // A link that leads nowhere, or what another process has created just now.
+        Ok(_) => return path.metadata().map(drop).map_err(open_error),
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(not_writable(error)),
         Err(_) => {}
     }

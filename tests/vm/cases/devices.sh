@@ -51,3 +51,45 @@ same before small
 losetup -d "$small"
 losetup -d "$data"
 losetup -d "$hash"
+
+# A loop device and its file are one: no root hash goes there.
+truncate -s 64K file closed
+loop=$(attach file)
+closed=$(attach closed -r)
+cp file before
+for line in "data $loop new $loop file" "data file new file $loop" "hash d $loop $loop file"; do
+    # shellcheck disable=SC2086
+    set -- $line
+    run vs format "$2" "$3" --data-blocks=2 --root-hash-file="$5"
+    expect_code 1
+    expect_err "Cannot create root hash file $5 for writing.
+hint: it is the $1 device."
+done
+run vs format d new --fec-device="$loop" --root-hash-file=file
+expect_code 1
+expect_err "Cannot create root hash file file for writing.
+hint: it is the FEC device."
+same before file
+
+# A device that cannot be written to, and one that is missing: no file takes its place.
+run vs format d "$closed"
+expect_code 1
+expect_err "Cannot create hash image $closed for writing.
+hint: Read-only file system."
+run vs format d new --fec-device="$closed"
+expect_code 1
+expect_err "Cannot create FEC image $closed for writing.
+hint: Read-only file system."
+for node in /dev/nosuch /dev/mapper/nosuch /dev/disk/by-partuuid/nosuch; do
+    for options in "$node" "new --fec-device=$node"; do
+        # shellcheck disable=SC2086
+        run vs format d $options
+        expect_code 4
+        expect_err "Device $node does not exist or access denied.
+hint: no file is created in a directory of device nodes."
+    done
+    [ ! -e "$node" ]
+done
+[ ! -e new ]
+losetup -d "$loop"
+losetup -d "$closed"
