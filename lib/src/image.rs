@@ -1,17 +1,22 @@
 //! Whole images on files or block devices: format, load, verify. What order things are written in, and that a refused
 //! call writes nothing, is decided here.
 
+mod targets;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Area, Error, Result};
 use crate::fec::{self, Repair, RepairMode};
-use crate::io::{Claims, Created, Device, Identity, check_creatable, identify};
+use crate::io::{Claims, Created, Device, Identity, identify};
 use crate::layout::{FecArea, Layout, SharedDevices};
 use crate::params::{Fec, Params, ParamsBuilder, RootHash};
 use crate::superblock::{SUPERBLOCK_SIZE, Superblock};
 use crate::tree::{self, Verification};
 use crate::work::{Progress, Work};
+use targets::Checked;
+pub(crate) use targets::Targets;
+pub use targets::check_new_files;
 
 /// What [`format()`] made.
 #[derive(Clone, Debug)]
@@ -193,108 +198,6 @@ pub fn unverified_root_hash(hash: &Path, params: &Params) -> Result<RootHash> {
     }
     device.check_size(layout.hash_end())?;
     tree::top_digest(&layout, &device)
-}
-
-/// What a format writes to, as far as it is there already.
-pub(crate) struct Targets {
-    shared: SharedDevices,
-    hash: Option<Device>,
-    fec: Option<Device>,
-}
-
-/// What is going to be made, once all of it is checked.
-struct Checked {
-    layout: Layout,
-    fec_area: Option<FecArea>,
-    uncovered_bytes: u64,
-    padding_bytes: u64,
-}
-
-impl Targets {
-    /// Opens and claims them.
-    pub(crate) fn open(devices: &Devices, claims: &mut Claims) -> Result<Self> {
-        Self::with(devices, |path, area| Device::open_target(path, area, claims))
-    }
-
-    /// Opens them for reading.
-    pub(crate) fn look(devices: &Devices) -> Result<Self> {
-        Self::with(devices, |path, _| Device::open(path))
-    }
-
-    /// In the order in which the reference tool complains of them: what cannot be created first, the data device last.
-    fn with(devices: &Devices, mut open: impl FnMut(&Path, Area) -> Result<Device>) -> Result<Self> {
-        check_new_files(devices)?;
-        let mut open = |path: &Path, area| match identify_if_there(path)? {
-            Some(_) => open(path, area).map(Some),
-            None => Ok(None),
-        };
-        let hash = open(&devices.hash, Area::Hash)?;
-        let fec = devices.fec.as_deref().map_or(Ok(None), |path| open(path, Area::Fec))?;
-        Ok(Self { shared: devices.shared()?, hash, fec })
-    }
-
-    /// Checks all that can be checked before anything is written.
-    fn check_format(
-        &self,
-        devices: &Devices,
-        data: &Device,
-        builder: ParamsBuilder,
-        hash_bytes: Option<u64>,
-    ) -> Result<Checked> {
-        let found = data.bytes();
-        let is_one_file = self.shared.data_and_hash && data.is_file() && found > 0;
-        let whole_device = builder.covers_whole_device();
-        // The tree lies after the data: a file that has room for it has room for them.
-        let room = if is_one_file { builder.given_data_bytes().max(found) } else { found };
-        let params = builder.build(data.path(), room)?;
-        let layout = Layout::new(&params)?;
-        if params.fec().is_some() != devices.fec.is_some() {
-            return Err(Error::FecDevice);
-        }
-        let fec_area = self.check(&layout, hash_bytes)?;
-        let uncovered_bytes = if whole_device { found - params.data_bytes() } else { 0 };
-        let padding_bytes = params.data_bytes().saturating_sub(found);
-        Ok(Checked { layout, fec_area, uncovered_bytes, padding_bytes })
-    }
-
-    /// Checks that the areas of an image do not overlap and that these devices are large enough; the hash device will have
-    /// `hash_bytes` bytes, if that is not what it has now, or needs.
-    pub(crate) fn check(&self, layout: &Layout, hash_bytes: Option<u64>) -> Result<Option<FecArea>> {
-        let found = self.hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
-        let fec_area = layout.fec_area_on(hash_bytes.unwrap_or(found), self.shared.hash_and_fec);
-        layout.check_overlaps(self.shared, fec_area.as_ref())?;
-        if let Some(area) = fec_area.as_ref().filter(|area| area.on_hash_device) {
-            check_fec_gap(area, found)?;
-        }
-        let fec_end = fec_area.as_ref().map_or(0, |area| area.bytes.end);
-        for (device, needed) in [(&self.hash, layout.hash_end()), (&self.fec, fec_end)] {
-            device.as_ref().map_or(Ok(()), |device| device.check_extensible_to(needed))?;
-        }
-        Ok(fec_area)
-    }
-}
-
-/// Checks that a hash or FEC device that is not there can be created as a file; that it can, only creating it shows for
-/// sure. [`format()`] does that, too, and what it complains of first.
-///
-/// # Errors
-/// [`Error::NotWritable`]; [`Error::AmongDeviceNodes`]; [`Error::Open`] for a link that leads nowhere.
-pub fn check_new_files(devices: &Devices) -> Result<()> {
-    let targets = [(devices.fec.as_deref(), Area::Fec), (Some(devices.hash.as_path()), Area::Hash)];
-    for (path, area) in targets.into_iter().filter_map(|(path, area)| Some((path?, area))) {
-        // What is there and no device is looked at in its turn.
-        if matches!(identify_if_there(path), Ok(None) | Err(Error::Open { .. })) {
-            check_creatable(path, area)?;
-        }
-    }
-    Ok(())
-}
-
-/// Parity on the hash device covers what lies before it, zeros after the end of a file too: that much of them and no more.
-fn check_fec_gap(area: &FecArea, hash_bytes: u64) -> Result<()> {
-    const MOST: u64 = 64 << 30;
-    let (found, most) = (area.bytes.start, hash_bytes.saturating_add(MOST));
-    if found > most { Err(Error::FecGap { found, hash_bytes, most }) } else { Ok(()) }
 }
 
 fn write(
@@ -581,85 +484,4 @@ pub fn device_size(path: &Path) -> Result<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZero;
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::*;
-
-    const BYTES: usize = 9 << 20;
-
-    /// Devices in a directory that goes away with it, with some data.
-    fn devices() -> (tempfile::TempDir, Devices) {
-        let directory = tempfile::tempdir().unwrap();
-        let devices = Devices::new(directory.path().join("data"), directory.path().join("hash"));
-        let data: Vec<u8> = (0..=250).cycle().take(BYTES).collect();
-        std::fs::write(&devices.data, data).unwrap();
-        (directory, devices)
-    }
-
-    #[test]
-    fn progress_grows_up_to_the_total() {
-        let (_directory, devices) = devices();
-        for threads in [1, 3] {
-            let seen = Mutex::new(Vec::new());
-            let report = |progress: Progress| seen.lock().unwrap().push(progress);
-            let work = Work::default().threads(NonZero::new(threads).unwrap()).progress(&report);
-            let formatted = format(&devices, Params::builder(), &work).unwrap();
-            let total = (BYTES / 4096 + 18 + 1) as u64 * 4096;
-            let check = |seen: &mut Vec<Progress>| {
-                assert!(seen.len() > 4, "{seen:?}");
-                assert!(seen.is_sorted_by(|one, next| one.done < next.done), "{seen:?}");
-                assert!(seen.iter().all(|progress| progress.total == total));
-                assert_eq!(seen.last().unwrap().done, total);
-                seen.clear();
-            };
-            check(&mut seen.lock().unwrap());
-            let params = formatted.layout.params();
-            assert!(verify(&devices, params, &formatted.root_hash, &work).unwrap().is_good());
-            check(&mut seen.lock().unwrap());
-        }
-    }
-
-    #[test]
-    fn a_file_that_took_the_place_of_the_created_one_stays() {
-        let (directory, devices) = devices();
-        let theirs = directory.path().join("theirs");
-        std::fs::write(&theirs, "theirs").unwrap();
-        let cancel = AtomicBool::new(false);
-        let report = |_: Progress| {
-            // Only the first time.
-            let _ = std::fs::rename(&theirs, &devices.hash);
-            cancel.store(true, Ordering::SeqCst);
-        };
-        let work = Work::default().progress(&report).cancel(&cancel);
-        assert!(matches!(format(&devices, Params::builder(), &work), Err(Error::Cancelled)));
-        assert_eq!(std::fs::read(&devices.hash).unwrap(), b"theirs");
-    }
-
-    #[test]
-    fn cancelled_work_ends_and_leaves_no_new_file() {
-        let (_directory, devices) = devices();
-        for threads in [1, 3] {
-            let threads = NonZero::new(threads).unwrap();
-            let cancel = AtomicBool::new(false);
-            let report = |progress: Progress| cancel.store(progress.done > 2 << 20, Ordering::SeqCst);
-            let work = Work::default().threads(threads).progress(&report).cancel(&cancel);
-            assert!(matches!(format(&devices, Params::builder(), &work), Err(Error::Cancelled)));
-            assert!(!devices.hash.exists());
-
-            let good = format(&devices, Params::builder(), &Work::default()).unwrap();
-            let (params, root_hash) = (good.layout.params(), &good.root_hash);
-            cancel.store(false, Ordering::SeqCst);
-            assert!(matches!(verify(&devices, params, root_hash, &work), Err(Error::Cancelled)));
-            assert!(verify(&devices, params, root_hash, &Work::default()).unwrap().is_good());
-
-            // Over an older image: nothing is left that loads.
-            cancel.store(false, Ordering::SeqCst);
-            assert!(matches!(format(&devices, Params::builder(), &work), Err(Error::Cancelled)));
-            assert!(matches!(load(&devices.hash, 0, None), Err(Error::Superblock { .. })));
-            std::fs::remove_file(&devices.hash).unwrap();
-        }
-    }
-}
+mod tests;
