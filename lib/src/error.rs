@@ -255,6 +255,14 @@ pub enum Error {
     /// A kernel command line that has something to do with verity and cannot be followed.
     #[error("{0}")]
     Cmdline(crate::cmdline::Fault),
+    /// A number of a data block that the image does not have.
+    #[error("there is no data block {block}: the image has {blocks}")]
+    NoSuchBlock {
+        /// The number, counted from 0.
+        block: u64,
+        /// How many data blocks there are.
+        blocks: u64,
+    },
     /// A superblock of another version.
     #[error("superblock version {found}, 1 is the only one known")]
     SuperblockVersion {

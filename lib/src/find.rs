@@ -40,6 +40,21 @@ pub fn find_hash_offset(image: &Path) -> Result<u64> {
     }
 }
 
+/// The offsets of the first few superblocks in the first `most` bytes of a device, whatever image they are of: for a hint
+/// where one is missing that was expected elsewhere. Holes are not read.
+///
+/// # Errors
+/// [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].
+pub fn find_superblocks(device: &Path, most: u64) -> Result<Vec<u64>> {
+    let mut found = Vec::new();
+    each_sector_before(&Device::open(device)?, most, &Work::default(), |offset, bytes| {
+        if found.len() < MOST && Superblock::begins(bytes) && Superblock::parse(bytes).is_ok() {
+            found.push(offset);
+        }
+    })?;
+    Ok(found)
+}
+
 /// The image whose superblock is in these bytes from byte `offset` on, if there is one and its data end right there.
 pub(crate) fn image_whose_data_end_at(offset: u64, bytes: &[u8]) -> Option<Params> {
     let superblock = Superblock::parse(bytes).ok()?;
@@ -53,8 +68,12 @@ pub(crate) fn image_whose_data_end_at(offset: u64, bytes: &[u8]) -> Option<Param
 
 /// Calls `look` for each place of a device where a superblock can be, or the beginning of one: its offset, and as many bytes
 /// as a superblock has. After the end of the device they are zeros, as they are once it is padded.
-pub(crate) fn each_sector(device: &Device, work: &Work<'_>, mut look: impl FnMut(u64, &[u8])) -> Result<()> {
-    let end = device.bytes();
+pub(crate) fn each_sector(device: &Device, work: &Work<'_>, look: impl FnMut(u64, &[u8])) -> Result<()> {
+    each_sector_before(device, u64::MAX, work, look)
+}
+
+fn each_sector_before(device: &Device, end: u64, work: &Work<'_>, mut look: impl FnMut(u64, &[u8])) -> Result<()> {
+    let end = end.min(device.bytes());
     let mut reader = Reader::default();
     let mut holes = device.holes();
     device.will_be_read_in_order();
@@ -127,6 +146,9 @@ mod tests {
         let many = find().unwrap_err();
         let first: Vec<u64> = (1..=MOST as u64).map(|blocks| blocks * 512).collect();
         assert!(matches!(&many, Error::SeveralHashAreas { offsets, .. } if *offsets == first), "{many}");
+        let everywhere = find_superblocks(file.path(), u64::MAX).unwrap();
+        assert_eq!(everywhere, (1..=MOST as u64).map(|blocks| blocks * 512).collect::<Vec<_>>());
+        assert_eq!(find_superblocks(file.path(), 3 * 512).unwrap(), [512, 1024]);
         let many = crate::plan_append(file.path(), Params::builder(), None).unwrap_err();
         assert!(matches!(&many, Error::SeveralHashAreas { offsets, .. } if *offsets == first), "{many}");
     }

@@ -114,11 +114,11 @@ pub use append::{Appended, append, append_dry_run, plan_append};
 pub use error::{Error, Result};
 pub use expected::{Expected, uncovered_blocks};
 pub use fec::{Repair, RepairMode, WrongBlock};
-pub use find::find_hash_offset;
+pub use find::{find_hash_offset, find_superblocks};
 pub use hash::{HashAlgorithm, HashType};
 pub use image::{
-    Devices, Formatted, check_new_files, device_size, dry_run, fec_area, format, is_same_device, load, repair,
-    unverified_root_hash, verify,
+    Devices, Formatted, ZerosWritten, check_new_files, device_size, dry_run, fec_area, format, is_same_device, load,
+    must_be_zeros, repair, unverified_root_hash, verify, write_zeros,
 };
 pub use io::{is_among_device_nodes, is_stored_together, page_size};
 pub use layout::{FecArea, Layout};

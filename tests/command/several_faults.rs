@@ -21,7 +21,8 @@ fn images() -> (Sandbox, String) {
 
 /// The exit code and the line that names a fault; the reference goes on to say that the hash device is no good.
 fn named(outcome: &Outcome) -> (Option<i32>, &str) {
-    (outcome.code, outcome.first_error())
+    let mut lines = outcome.stderr.lines().filter(|line| !line.starts_with("WARNING: "));
+    (outcome.code, lines.next().unwrap_or_default())
 }
 
 /// Command lines with faults, for which the reference says the right one.

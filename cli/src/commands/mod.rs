@@ -8,6 +8,7 @@ pub(crate) mod features;
 pub(crate) mod format;
 mod image;
 mod like;
+mod misplaced;
 pub(crate) mod open;
 pub(crate) mod plan;
 pub(crate) mod repair;
@@ -120,7 +121,9 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
         Layout::new(&params)?.check_overlaps(shared, None)?;
         params
     } else {
-        dmverity::load(hash, arguments.hash_offset_on(hash)?, arguments.fec()?)?
+        let offset = arguments.hash_offset_on(hash)?;
+        dmverity::load(hash, offset, arguments.fec()?)
+            .map_err(|error| misplaced::explain(error, arguments, Some(data), hash))?
     };
     expectation.check(&params)?;
     // It may not be needed, but it was named.
@@ -128,7 +131,12 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
     let root_hash = root_hash_text(arguments, index)?;
     let root_hash = root_hash.parse(params.algorithm())?;
     expectation.check_root_hash(&root_hash)?;
-    let warnings = Vec::from_iter(ignored_blocks(arguments, &params)?);
+    let mut warnings = Vec::from_iter(ignored_blocks(arguments, &params)?);
+    if arguments.flag("no-superblock") {
+        warnings.extend(misplaced::unused_superblock(hash, params.hash_offset()));
+    } else {
+        warnings.extend(misplaced::contradictions(arguments, &params)?);
+    }
     Ok(Image { params, root_hash, warnings })
 }
 

@@ -1,10 +1,11 @@
-//! `repair`: put what is wrong with an image right, with the help of its FEC device.
+//! `repair`: put what is wrong with an image right, with the help of its FEC device, or, without one, where blocks have to
+//! be zeros.
 
 use dmverity::error::Area;
-use dmverity::{Repair, RepairMode, WrongBlock};
+use dmverity::{Devices, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
 use serde::Serialize;
 
-use super::verify::{FoundFields, describe, is_wrong_root_hash};
+use super::verify::{FoundFields, describe, is_wrong_root_hash, must_be_zeros};
 use super::{Image, image_to_check, shown};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
@@ -44,12 +45,14 @@ struct BlockFields {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (data, hash) = (arguments.path(0), arguments.path(1));
-    if arguments.path_option("fec-device").is_none() {
-        return Err(Failure::usage("repair: requires option --fec-device"));
-    }
     let Image { params, root_hash, warnings } = image_to_check(arguments, data, hash, 2)?;
     let devices = arguments.devices(data, hash);
     let mode = if arguments.flag("dry-run") { RepairMode::DryRun } else { RepairMode::Write };
+    if devices.fec.is_none() {
+        let zeros = |work: &Work<'_>| dmverity::write_zeros(&devices, &params, &root_hash, mode, work);
+        let done = interruption::watched(arguments, data, zeros)??;
+        return zeros_only(&devices, &root_hash, mode, &done, warnings);
+    }
     let repair =
         interruption::watched(arguments, data, |work| dmverity::repair(&devices, &params, &root_hash, mode, work))??;
     let correctable = repair.wrong_bytes() - repair.outside_bytes();
@@ -94,6 +97,51 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         repair.outside_bytes(),
         repair.unknown_codewords()
     ))))
+}
+
+/// What came of a repair without FEC.
+fn zeros_only(
+    devices: &Devices,
+    root_hash: &RootHash,
+    mode: RepairMode,
+    done: &ZerosWritten,
+    warnings: Vec<String>,
+) -> Result<Report> {
+    let found = &done.verification;
+    let is_dry_run = mode == RepairMode::DryRun;
+    let others = found.failures().saturating_sub(done.blocks);
+    let is_all = found.is_good() || (done.blocks > 0 && others == 0);
+    let fields = RepairFields {
+        data_device: shown(&devices.data),
+        hash_device: shown(&devices.hash),
+        fec_device: None,
+        root_hash: root_hash.to_string(),
+        dry_run: is_dry_run,
+        found: FoundFields::of(found),
+        proven: is_all,
+        blocks: Vec::new(),
+        parity_bytes: 0,
+        outside_bytes: 0,
+        unknown_codewords: 0,
+        wrong_bytes: done.bytes,
+        repaired_bytes: if is_dry_run { 0 } else { done.bytes },
+    };
+    let blocks = if done.blocks == 1 { "1 block".to_owned() } else { format!("{} blocks", done.blocks) };
+    let text = if done.blocks > 0 && !is_dry_run { format!("Wrote zeros to {blocks}.\n") } else { String::new() };
+    let notes = Vec::from_iter((done.blocks > 0 && is_dry_run).then(|| must_be_zeros(done.blocks)));
+    let report = Report { notes, warnings, ..Report::new(text, fields) };
+    if is_all {
+        return Ok(report);
+    }
+    let mut lines = describe(found);
+    if found.failures() == 0 {
+        let hint = "nothing was written: data and hash tree agree with each other, but not with the root hash.";
+        return Err(report.failed(Failure::of_lines(Exit::Parameters, lines).hint(hint)));
+    }
+    lines.push("Errors cannot be repaired without FEC device.".to_owned());
+    Err(report.failed(Failure::of_lines(Exit::Permission, lines).hint(
+        "without --fec-device only blocks are put right that have to be zeros, and these only if the whole tree is right.",
+    )))
 }
 
 impl BlockFields {

@@ -33,6 +33,8 @@ pub(super) struct FoundFields {
     failures: Vec<FaultFields>,
     /// How many there are.
     failures_total: u64,
+    /// Wrong data blocks that have to be zeros.
+    zero_blocks: u64,
 }
 
 #[derive(Serialize)]
@@ -86,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             return Ok(report(&found, None));
         }
         if !with_fec {
-            let failure = Failure::of_lines(exit_of(&found), describe(&found));
+            let failure = Failure::of_lines(exit_of(&found), describe(&found)).hints(about_zeros(&found));
             return Err(report(&found, None).failed(failure));
         }
         known = Some(found);
@@ -122,11 +124,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     } else if repair.wrong_bytes() > 0 {
         failures.push(found_errors(&repair));
         if !is_strict {
+            failures.extend(about_zeros(found).into_iter().map(|hint| format!("hint: {hint}")));
             report.notes = failures;
             return Ok(report);
         }
     }
-    if failures.is_empty() { Ok(report) } else { Err(report.failed(Failure::of_lines(Exit::Permission, failures))) }
+    if failures.is_empty() {
+        return Ok(report);
+    }
+    Err(report.failed(Failure::of_lines(Exit::Permission, failures).hints(about_zeros(found))))
 }
 
 /// A wrong root hash is a wrong parameter, as with the reference: everything agrees, but not with it. Damage at the top of
@@ -155,7 +161,23 @@ fn unusable_parity(found: &Verification, error: Error) -> Failure {
     let reason = Failure::from(error);
     let mut lines = describe(found);
     lines.push(BEYOND_REPAIR.to_owned());
-    Failure::of_lines(Exit::Permission, lines).hint(reason.lines.join(" ")).hints(reason.hints)
+    Failure::of_lines(Exit::Permission, lines)
+        .hint(reason.lines.join(" "))
+        .hints(reason.hints)
+        .hints(about_zeros(found))
+}
+
+/// That wrong blocks have to be zeros, and what to do about it.
+fn about_zeros(found: &Verification) -> Vec<String> {
+    match found.zero_blocks() {
+        0 => Vec::new(),
+        blocks => vec![must_be_zeros(blocks), "`veritysetup repair` writes them; no FEC device is needed.".to_owned()],
+    }
+}
+
+pub(super) fn must_be_zeros(blocks: u64) -> String {
+    let blocks = if blocks == 1 { "1 block".to_owned() } else { format!("{blocks} blocks") };
+    format!("{blocks} must be zeros: the image was written without its holes.")
 }
 
 /// That the data device goes on where the tree ends: more than a rest that is no whole block may be data.
@@ -175,6 +197,7 @@ impl FoundFields {
             verified: found.is_good(),
             failures: found.first_failures().iter().map(fault).collect(),
             failures_total: found.failures(),
+            zero_blocks: found.zero_blocks(),
         }
     }
 }

@@ -8,11 +8,13 @@ mod create;
 mod permits;
 mod pieces;
 mod verify;
+mod zeros;
 
 pub(crate) use compute::compute;
 pub(crate) use create::create;
 pub(crate) use verify::verify;
 pub use verify::{Failure, Verification};
+pub(crate) use zeros::{must_be_zeros, zeros};
 
 use std::ops::Range;
 

@@ -37,6 +37,10 @@ pub struct Verification {
     /// How many of them are kept.
     most: usize,
     failures: u64,
+    /// How many of them are about hash blocks.
+    tree_failures: u64,
+    /// Data blocks that are wrong, where the tree has the digest of zeros.
+    zero_blocks: u64,
     root_hash_matches: bool,
 }
 
@@ -46,7 +50,7 @@ impl Verification {
 
     /// Nothing found yet.
     fn keeping(most: usize) -> Self {
-        Self { first: Vec::new(), most, failures: 0, root_hash_matches: false }
+        Self { first: Vec::new(), most, failures: 0, tree_failures: 0, zero_blocks: 0, root_hash_matches: false }
     }
 
     /// Whether data, tree and root hash all agree.
@@ -74,7 +78,20 @@ impl Verification {
         self.root_hash_matches
     }
 
+    /// Whether every hash block is right, and so every digest in them what the root hash proves.
+    pub fn proves_digests(&self) -> bool {
+        self.tree_failures == 0 && (self.root_hash_matches || (self.zero_blocks == 1 && self.failures == 0))
+    }
+
+    /// How many wrong data blocks have to be zeros: the tree, all of it right, has the digest of zeros for them. An image
+    /// that was written without its holes, over what was there before, has such blocks. [`write_zeros`](crate::write_zeros())
+    /// puts them right.
+    pub fn zero_blocks(&self) -> u64 {
+        if self.proves_digests() { self.zero_blocks } else { 0 }
+    }
+
     fn add(&mut self, failure: Failure) {
+        self.tree_failures += u64::from(!matches!(failure, Failure::DataBlock { .. }));
         if self.first.len() < self.most {
             self.first.push(failure);
         }
@@ -86,6 +103,8 @@ impl Verification {
         let room = self.most - self.first.len();
         self.first.extend(behind.first.into_iter().take(room));
         self.failures += behind.failures;
+        self.tree_failures += behind.tree_failures;
+        self.zero_blocks += behind.zero_blocks;
     }
 }
 
@@ -127,6 +146,11 @@ pub(crate) fn verify(
         )?;
     }
     found.root_hash_matches = root_hash(layout, (data, hash), progress, work)? == *expected;
+    if layout.levels().is_empty() && !found.root_hash_matches {
+        // The only data block's digest is the root hash itself.
+        let params = layout.params();
+        found.zero_blocks = u64::from(params.hasher(params.data_block_size()).zero_digest() == expected.as_bytes());
+    }
     Ok(found)
 }
 
@@ -148,6 +172,7 @@ fn compare(
         let digest = as_usize(output.start - first)..as_usize(output.start - first) + digest_size;
         if stored[digest.clone()] != computed[digest.clone()] {
             let position = hasher.source.position(block);
+            found.zero_blocks += u64::from(level == 0 && stored[digest.clone()] == *hasher.hasher.zero_digest());
             found.add(if level == 0 { Failure::DataBlock { position } } else { Failure::HashBlock { position } });
         }
         // What follows a digest up to the next one, and up to the end of the hash block, has to be zero.
