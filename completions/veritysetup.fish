@@ -31,6 +31,7 @@ table|--boot-fec-device|device|The FEC device's name where the line is used
 table|--boot-hash-device|device|The hash device's name where the line is used
 close|--cancel-deferred||Cancel a previously set deferred device removal
 open table|--check-at-most-once||Verify data block only the first time it is read
+open|--check-root||Read the first and last data block, close it again if they are wrong
 table|--chromeos||Show ChromiumOS's dm= parameter
 table|--cmdline||Show systemd's kernel command line parameters
 format verify repair open plan table benchmark|--data-block-size|size|Block size on the data device

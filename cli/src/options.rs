@@ -169,6 +169,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("boot-hash-device", "path", "The hash device's name where the line is used", TABLE),
     flag("cancel-deferred", "Cancel a previously set deferred device removal", CLOSE),
     flag("check-at-most-once", "Verify data block only the first time it is read", &[]),
+    flag("check-root", "Read the first and last data block, close it again if they are wrong", OPEN),
     flag("chromeos", "Show ChromiumOS's dm= parameter", TABLE),
     flag("cmdline", "Show systemd's kernel command line parameters", TABLE),
     with_value("data-block-size", "bytes", "Block size on the data device", &[]),

@@ -1,6 +1,7 @@
 //! The actions, one file each, and what several of them share.
 
 pub(crate) mod benchmark;
+mod check_root;
 pub(crate) mod close;
 pub(crate) mod dump;
 pub(crate) mod expect;

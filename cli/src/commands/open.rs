@@ -10,7 +10,7 @@ use dmverity::dm::{ActivateOptions, MappingName, activate, find};
 use dmverity::error::NameFault;
 use serde::Serialize;
 
-use super::{Image, image_to_check, root_device, shown, table_options};
+use super::{Image, check_root, image_to_check, root_device, shown, table_options};
 use crate::arguments::{Arguments, FROM_CMDLINE};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -58,7 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         shared: arguments.flag("shared"),
         no_fallback: arguments.flag("no-fallback"),
     };
-    let opened = activate(&name, &arguments.devices(data, hash), &params, &root_hash, &options);
+    let devices = arguments.devices(data, hash);
+    let opened = activate(&name, &devices, &params, &root_hash, &options);
     warnings.extend(overridden);
     let activation = match opened {
         Ok(activation) => activation,
@@ -85,8 +86,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if activation.udev_silent {
         warnings.push(format!("udev did not confirm device {name} in time; links to it may be missing."));
     }
-    let corrupted = activation.corrupted.then(|| "Verity device detected corruption after activation.".to_owned());
-    Ok(Report { warnings, notes: Vec::from_iter(corrupted), ..Report::new("", fields) })
+    if arguments.flag("check-root") {
+        check_root::check(&name, &devices, &params, &root_hash).map_err(|failure| {
+            let report = Report { warnings: warnings.clone(), ..Report::default() };
+            report.failed(failure)
+        })?;
+    }
+    let mut notes = Vec::new();
+    if activation.corrupted {
+        notes.push("Verity device detected corruption after activation.".to_owned());
+        let hints = check_root::about_zeros(&devices, &params, &root_hash);
+        notes.extend(hints.into_iter().map(|hint| format!("hint: {hint}")));
+    }
+    Ok(Report { warnings, notes, ..Report::new("", fields) })
 }
 
 /// The name of the mapping that is to be made: not a path, and not that of a mapping either, which exists.

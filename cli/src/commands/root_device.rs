@@ -3,15 +3,13 @@
 //! is to show it.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dmverity::RootHash;
 use dmverity::cmdline::{Cmdline, Root, RootDevice, RootImage, usr_image};
-use dmverity::dm::{MappingName, MappingStatus, Removal, deactivate, status};
+use dmverity::dm::MappingName;
 
-use super::read_bounded;
+use super::{check_root, read_bounded};
 use crate::arguments::{self, Arguments, Request};
 use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
@@ -31,7 +29,8 @@ const USR: Wanted = Wanted { name: "usr", device: "the device for /usr" };
 /// Longer than any command line: kernels have room for some thousand bytes.
 const CMDLINE_MAX: u64 = 1 << 20;
 
-/// How much is read to see whether the root hash is right: as far as file systems keep what they read first.
+/// How much is read to see whether the root hash is right, beside the last block: as far as file systems keep what they
+/// read first.
 const START: u64 = 128 << 10;
 
 /// Opens what the command line in this file asks for; with `--dry-run` only says whether it asks.
@@ -149,31 +148,23 @@ fn open(image: &RootImage, wanted: &Wanted, arguments: &Arguments) -> Result<Rep
         super::open::run(arguments).map_err(|failure| refused(failure).hint(about_devices()))?
     };
     // A wrong root hash shows at the first read.
-    let Err(error) = read_start(&name.node()) else { return Ok(said("opened", report)) };
-    let is_corrupted = mapping(&name).and_then(|mapping| mapping.verity).is_some_and(|verity| verity.status.corrupted);
-    let failure = if is_corrupted {
-        Failure::new(Exit::Permission, format!("its first blocks do not have the root hash {}", image.root_hash))
-            .hint("the root hash on the command line is wrong, or the data or the hash device was changed")
+    let block = check_root::mapping(&name).and_then(|mapping| mapping.verity);
+    let block = block.map_or(START, |verity| verity.table.data_block_size.bytes());
+    let Err(error) = check_root::read_ends(&name.node(), START, block) else { return Ok(said("opened", report)) };
+    let failure = if check_root::is_corrupted(&name) {
+        Failure::new(
+            Exit::Permission,
+            format!("its first or last blocks do not have the root hash {}", image.root_hash),
+        )
+        .hint("the root hash on the command line is wrong, or the data or the hash device was changed")
     } else {
-        Failure::new(Exit::Device, "its first blocks cannot be read").because(&error)
+        Failure::new(Exit::Device, "its first or last blocks cannot be read").because(&error)
     };
-    let mut failure = failure.hint(about_devices());
-    if let Err(error) = deactivate(&name, Removal::Now) {
-        let closing = Failure::from(error);
-        failure.lines.extend(closing.lines);
-        failure.hints.extend(closing.hints);
-    }
+    let failure = check_root::closed(&name, failure.hint(about_devices()));
     Err(report.failed(failure))
 }
 
-fn mapping(name: &MappingName) -> Option<MappingStatus> {
-    status(name).ok().flatten()
-}
-
 fn is_open(name: &MappingName, root_hash: &RootHash) -> bool {
-    mapping(name).and_then(|mapping| mapping.verity).is_some_and(|verity| verity.table.root_hash == *root_hash)
-}
-
-fn read_start(node: &PathBuf) -> io::Result<()> {
-    io::copy(&mut File::open(node)?.take(START), &mut io::sink()).map(drop)
+    let verity = check_root::mapping(name).and_then(|mapping| mapping.verity);
+    verity.is_some_and(|verity| verity.table.root_hash == *root_hash)
 }

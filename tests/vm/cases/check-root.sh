@@ -1,0 +1,59 @@
+# `open --check-root` reads both ends of the new mapping, and leaves nothing where they are not as the root hash has them;
+# without it the open succeeds. Blocks that must be zeros are named.
+# kernels: 6.1
+# boots: bare
+
+make_image d 300
+dd if=/dev/zero of=d bs=4096 seek=299 count=1 conv=notrunc 2>/dev/null
+vs format d h --salt=aa >made
+root=$(root_hash made)
+corrupted="Verity device detected corruption after activation.
+hint: its first or its last data block does not have the root hash: it is wrong, or data or hash tree were changed."
+
+vs open --check-root d v0 h "$root"
+same d /dev/mapper/v0
+vs close v0
+
+# refused ARGUMENT...: the open fails, and nothing is left of it.
+refused() {
+    run vs open --check-root d v0 h "$@"
+    expect_code 2
+    expect_out ""
+    not vs status v0
+    not losetup -a | grep .
+    refused_as_json
+}
+
+refused 0000000000000000000000000000000000000000000000000000000000000000
+expect_object "$(echo "$corrupted" | head -n 1)"
+# The first block, the last, and the tree above the last; what lies between them is not read.
+for at in 5 $((299 * 4096 + 7)); do
+    damage d "$at" 1
+    refused "$root"
+    damage d "$at" 1
+done
+damage h $((4 * 4096 + 43 * 32)) 1
+run vs open --check-root d v0 h "$root"
+expect_code 2
+expect_err "$corrupted"
+damage h $((4 * 4096 + 43 * 32)) 1
+damage d $((150 * 4096)) 1
+vs open --check-root d v0 h "$root"
+vs close v0
+damage d $((150 * 4096)) 1
+
+# That nothing is corrected counts too: what is only logged is handed out, but it is not as the root hash has it.
+damage d 5 1
+refused "$root" --ignore-corruption
+damage d 5 1
+
+# Old bytes where the image has a hole.
+damage d $((299 * 4096 + 7)) 1
+run vs open --check-root d v0 h "$root"
+expect_code 2
+expect_err "$corrupted
+hint: data block 299 must be zeros: the image was written without its holes.
+hint: \`veritysetup repair\` writes them; no FEC device is needed."
+vs repair d h "$root"
+vs open --check-root d v0 h "$root"
+vs close v0
