@@ -49,6 +49,7 @@ verify repair open table|--expect-data-blocks|text|Fail unless the superblock ha
 format verify repair open dump plan table|--fec-device|device|Path to device with error correction data
 format verify repair open dump plan table|--fec-offset|text|Starting offset on the FEC device
 format verify repair open dump plan table|--fec-roots|roots|FEC parity bytes
+format verify repair open dump plan table|--fec-scope|text|What FEC covers after the data (default: device)
 table|--fit||Show the dm-verity node of a FIT image
 format verify repair open plan table benchmark|--format|format|Format type (1 - normal, 0 - original Chrome OS)
 open|--from-cmdline|file|Open what this kernel command line asks for as root device

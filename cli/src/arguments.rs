@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use dmverity::{AppendedFec, BlockSize, Fec, HashAlgorithm, HashType, Params, ParamsBuilder, Salt};
+use dmverity::{AppendedFec, BlockSize, Fec, FecScope, HashAlgorithm, HashType, Layout, Params, ParamsBuilder, Salt};
 
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -389,13 +389,34 @@ impl Arguments {
     /// The FEC options; they are checked also where there is no FEC device.
     pub(crate) fn fec(&self) -> Result<Option<Fec>> {
         let offset = self.number("fec-offset")?.unwrap_or(0);
+        let scope = self.fec_scope()?;
         // Where there need not be a device, asking for parity is enough.
         if self.given("fec-device") || (self.action == Action::Plan && self.given("fec-roots")) {
-            Ok(Some(Fec::new(self.fec_roots()?, offset)?))
+            Ok(Some(Fec::new(self.fec_roots()?, offset)?.with_scope(scope)))
         } else {
             // The number of roots means nothing then, a wrong offset is still wrong.
             Fec::new(DEFAULT_FEC_ROOTS, offset)?;
             Ok(None)
+        }
+    }
+
+    /// FEC after the tree, where it shares the hash device and no option says where it is; `params` are those of the image
+    /// with or without FEC.
+    pub(crate) fn fec_after_tree(&self, params: &Params, hash: &Path) -> Result<Option<Fec>> {
+        let (Some(device), Some(fec)) = (self.path_option("fec-device"), self.fec()?) else { return Ok(None) };
+        if self.given("fec-offset") || !dmverity::is_same_device(&device, hash) {
+            return Ok(None);
+        }
+        Ok(Some(Fec::new(fec.roots.into(), Layout::new(params)?.fec_offset_after_tree())?.with_scope(fec.scope)))
+    }
+
+    /// What FEC covers after the data.
+    fn fec_scope(&self) -> Result<FecScope> {
+        match self.text_option("fec-scope").as_deref() {
+            None | Some("device") => Ok(FecScope::Device),
+            Some("tree") => Ok(FecScope::Tree),
+            Some(other) => Err(Failure::new(Exit::Parameters, "Invalid value of option --fec-scope.")
+                .hint(format!("it is tree or device, not {other}."))),
         }
     }
 

@@ -30,13 +30,14 @@ const GROUPS: &[(&str, &[&str])] = &[
             "uuid",
         ],
     ),
-    ("Forward error correction", &["fec-device", "fec-offset", "fec-roots"]),
+    ("Forward error correction", &["fec-device", "fec-offset", "fec-roots", "fec-scope"]),
     ("What the image has to be", &["expect", "expect-data-blocks"]),
     ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
     (
         "What the kernel is to do",
         &[
             "check-at-most-once",
+            "check-root",
             "error-as-corruption",
             "ignore-corruption",
             "ignore-zero-blocks",
@@ -85,6 +86,7 @@ const USED_BY: &[(&str, &[Action])] = &[
     ("fec-device", ON_DISK),
     ("fec-offset", ON_DISK),
     ("fec-roots", ON_DISK),
+    ("fec-scope", ON_DISK),
     ("format", IMAGE),
     ("hash", IMAGE),
     ("hash-block-size", LAYOUT),

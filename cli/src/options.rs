@@ -191,6 +191,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("fec-device", "path", "Path to device with error correction data", &[]),
     with_value("fec-offset", "bytes", "Starting offset on the FEC device", &[]),
     with_value("fec-roots", "bytes", "FEC parity bytes", &[]),
+    with_value("fec-scope", "tree|device", "What FEC covers after the data (default: device)", &[]),
     flag("fit", "Show the dm-verity node of a FIT image", TABLE),
     with_value("format", "number", "Format type (1 - normal, 0 - original Chrome OS)", &[]),
     with_value("from-cmdline", "path", "Open what this kernel command line asks for as root device", OPEN),

@@ -46,9 +46,11 @@ pub fn find_hash_offset(image: &Path) -> Result<u64> {
 /// # Errors
 /// [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].
 pub fn find_superblocks(device: &Path, most: u64) -> Result<Vec<u64>> {
+    let device = Device::open(device)?;
     let mut found = Vec::new();
-    each_sector_before(&Device::open(device)?, most, &Work::default(), |offset, bytes| {
-        if found.len() < MOST && Superblock::begins(bytes) && Superblock::parse(bytes).is_ok() {
+    each_sector_before(&device, most, &Work::default(), |offset, bytes| {
+        let is_whole = offset + SUPERBLOCK_SIZE as u64 <= device.bytes();
+        if found.len() < MOST && is_whole && Superblock::parse(bytes).is_ok() {
             found.push(offset);
         }
     })?;

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::error::{Area, Error, Result};
 use crate::hash::HashType;
-use crate::params::Params;
+use crate::params::{FecScope, Params};
 use crate::superblock::SUPERBLOCK_SIZE;
 use crate::units::MAX_DEVICE_BYTES;
 
@@ -171,11 +171,15 @@ impl Layout {
     }
 
     /// The FEC area for a hash device of `hash_bytes` bytes: what is covered ends with that device, or where the FEC area
-    /// starts if it lies there too. `None` without FEC.
+    /// starts if it is there too, or with the tree if that is its [scope](FecScope). `None` without FEC.
     pub fn fec_area_on(&self, hash_bytes: u64, fec_on_hash_device: bool) -> Option<FecArea> {
         let fec = self.params.fec()?;
         let block = self.params.hash_block_size();
-        let end = if fec_on_hash_device { fec.offset } else { hash_bytes };
+        let end = match fec.scope {
+            FecScope::Tree => 0,
+            FecScope::Device if fec_on_hash_device => fec.offset,
+            FecScope::Device => hash_bytes,
+        };
         let covered = block.whole_blocks_in(end).saturating_sub(self.first_hash_block).max(self.hash_blocks);
         let blocks = self.params.data_blocks().saturating_add(covered);
         let roots = u64::from(fec.roots);
@@ -184,6 +188,11 @@ impl Layout {
         let start = fec.offset.is_multiple_of(block.bytes()).then_some(fec.offset / block.bytes());
         let bytes = fec.offset..fec.offset.saturating_add(bytes);
         Some(FecArea { blocks, rounds, start, bytes, on_hash_device: fec_on_hash_device })
+    }
+
+    /// Where FEC that has no offset of its own starts on the hash device: after the tree, at a block, as the kernel needs it.
+    pub fn fec_offset_after_tree(&self) -> u64 {
+        self.hash_end().next_multiple_of(self.params.hash_block_size().bytes())
     }
 
     /// Checks that areas which share a device do not overlap, and that the FEC area ends where a device can. On the hash
@@ -217,7 +226,7 @@ impl Layout {
 /// Where the parity lies, and what it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FecArea {
-    /// How many blocks it covers: the data, the tree and what follows the tree.
+    /// How many blocks it covers: the data, the tree and what follows the tree, if that is its scope.
     pub blocks: u64,
     /// How many blocks of each of the 255 - roots pieces that codewords take their data from.
     pub rounds: u64,

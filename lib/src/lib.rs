@@ -122,7 +122,7 @@ pub use image::{
 };
 pub use io::{is_among_device_nodes, is_stored_together, page_size};
 pub use layout::{FecArea, Layout};
-pub use params::{Fec, Params, ParamsBuilder, PartitionUuids, RootHash, Salt};
+pub use params::{Fec, FecScope, Params, ParamsBuilder, PartitionUuids, RootHash, Salt};
 pub use plan::{AppendedFec, Plan};
 pub use seed::Seed;
 pub use superblock::Superblock;

@@ -123,6 +123,19 @@ pub struct Fec {
     pub roots: u32,
     /// Where the parity starts on the FEC device, in bytes; a multiple of 512.
     pub offset: u64,
+    /// What is covered after the data.
+    pub scope: FecScope,
+}
+
+/// What FEC covers after the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FecScope {
+    /// The hash device from the first hash block to its end, or to the FEC area if that is there too: also what follows the
+    /// tree. What the reference tool makes.
+    #[default]
+    Device,
+    /// The hash tree alone: what follows it may change.
+    Tree,
 }
 
 impl Fec {
@@ -136,10 +149,16 @@ impl Fec {
         match u32::try_from(roots) {
             Ok(roots) if (Self::MIN_ROOTS..=Self::MAX_ROOTS).contains(&roots) => {
                 check_offset(Area::Fec, offset)?;
-                Ok(Self { roots, offset })
+                Ok(Self { roots, offset, scope: FecScope::default() })
             }
             _ => Err(Error::FecRoots { found: roots }),
         }
+    }
+
+    /// The same with another scope.
+    #[must_use]
+    pub fn with_scope(self, scope: FecScope) -> Self {
+        Self { scope, ..self }
     }
 }
 

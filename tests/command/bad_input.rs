@@ -120,8 +120,11 @@ fn hash_devices_without_a_usable_superblock() {
     for command in [&format!("verify d bad {ROOT_HASH}"), &format!("open d v0 bad {ROOT_HASH}"), "dump bad"] {
         refused(&sandbox, command, 1, not_valid);
     }
-    refused(&sandbox, "dump h --hash-offset=4096", 1, "Device h is not a valid VERITY device.\n");
-    refused(&sandbox, "dump h --hash-offset=1048576", 1, "Device h is not a valid VERITY device.\n");
+    for offset in [4096, 1_048_576] {
+        let hint = "hint: there is a superblock at byte 0: --hash-offset=0.\n";
+        let message = format!("Device h is not a valid VERITY device.\n{hint}");
+        refused(&sandbox, &format!("dump h --hash-offset={offset}"), 1, &message);
+    }
     for length in [0, 511] {
         sandbox.write("bad", &sandbox.read("h")[..length]);
         refused(&sandbox, "dump bad", 1, not_valid);

@@ -16,6 +16,7 @@ mod fec;
 mod fec_case;
 mod fec_reference;
 mod fec_repair;
+mod fec_scope;
 mod from_cmdline;
 mod golden;
 mod help;

@@ -121,6 +121,11 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         refusals::fec_verdict,
     ),
     row(
+        "FEC after the tree",
+        Meant("Where the FEC device is the hash device and no offset is given, the parity is\nafter the hash tree."),
+        refusals::fec_after_tree,
+    ),
+    row(
         "FEC area after the end",
         Meant("The FEC area may start after the end of the hash device's file: what is between\nthem counts as zeros."),
         files::fec_after_the_end,

@@ -4,7 +4,7 @@ use dmverity::{Layout, RootHash};
 use serde::Serialize;
 
 use super::image::{ImageFields, Spelling};
-use super::{check_devices, misplaced, shown};
+use super::{check_devices, load, shown};
 use crate::arguments::Arguments;
 use crate::failure::Result;
 use crate::report::Report;
@@ -25,8 +25,7 @@ const NOT_VERIFIED: &str = "the root hash is what the hash tree says, nothing wa
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let hash = arguments.path(0);
     check_devices([hash])?;
-    let params = dmverity::load(hash, arguments.hash_offset_on(hash)?, arguments.fec()?)
-        .map_err(|error| misplaced::explain(error, arguments, None, hash))?;
+    let params = load(arguments, None, hash)?;
     let layout = Layout::new(&params)?;
     let fec = arguments.path_option("fec-device");
     let fec_area = match &fec {

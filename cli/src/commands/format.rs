@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{Formatted, Layout, Params, ParamsBuilder, Salt, Seed, Work};
+use dmverity::{Fec, Formatted, Layout, Params, ParamsBuilder, Salt, Seed, Work};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -57,6 +57,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let builder = arguments.plain_params(like.as_ref().map_or_else(Params::builder, Like::builder))?;
     check_all_devices(arguments)?;
     let mut builder = arguments.with_algorithm(builder)?;
+    let fec = fec_after_tree(arguments, &builder, data, hash.filter(|_| !append))?;
+    let is_fec_placed = fec.is_some();
+    if let Some(fec) = fec {
+        builder = builder.fec(fec);
+    }
     let seed = seed(arguments, &builder)?;
     if arguments.text_option("salt").is_none() {
         builder = match (&seed, &like) {
@@ -93,6 +98,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let mut text = fields.image.text(hash.unwrap_or(data), Some(&root_hash));
     if let Some(appended) = &fields.appended {
         text += &fields.image.offsets(Some(appended.image_bytes));
+    }
+    if is_fec_placed {
+        text += &fields.image.offsets(None);
     }
     let mut warnings = warnings(&fields, &layout);
     if let Some(like) = &like {
@@ -171,6 +179,20 @@ fn root_hash_file(arguments: &Arguments) -> Result<Option<RootHashFile>> {
     }
     // A dry run only says whether a file could be written.
     Ok(Some(file).filter(|file| !(arguments.flag("dry-run") && file.is_file())))
+}
+
+/// FEC that shares the hash device goes after the tree, unless it was said where.
+fn fec_after_tree(
+    arguments: &Arguments,
+    builder: &ParamsBuilder,
+    data: &Path,
+    hash: Option<&Path>,
+) -> Result<Option<Fec>> {
+    let (Some(hash), Some(fec)) = (hash, arguments.path_option("fec-device")) else { return Ok(None) };
+    if arguments.given("fec-offset") || !dmverity::is_same_device(&fec, hash) {
+        return Ok(None);
+    }
+    arguments.fec_after_tree(&builder.clone().build(data, dmverity::device_size(data)?)?, hash)
 }
 
 /// What salt and UUID are derived from, if that is asked for.

@@ -116,15 +116,18 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
     check_devices([hash, data])?;
     let expectation = Expectation::of(arguments)?;
     let params = if arguments.flag("no-superblock") {
-        let params = arguments.params()?.build(data, dmverity::device_size(data)?)?;
+        let (builder, bytes) = (arguments.params()?, dmverity::device_size(data)?);
+        let params = builder.clone().build(data, bytes)?;
+        let params = match arguments.fec_after_tree(&params, hash)? {
+            Some(fec) => builder.fec(fec).build(data, bytes)?,
+            None => params,
+        };
         // A tree over its own blocks has a root hash, too: with one of them it is that block's digest.
         let shared = SharedDevices { data_and_hash: dmverity::is_same_device(data, hash), ..SharedDevices::default() };
         Layout::new(&params)?.check_overlaps(shared, None)?;
         params
     } else {
-        let offset = arguments.hash_offset_on(hash)?;
-        dmverity::load(hash, offset, arguments.fec()?)
-            .map_err(|error| misplaced::explain(error, arguments, Some(data), hash))?
+        load(arguments, Some(data), hash)?
     };
     expectation.check(&params)?;
     // It may not be needed, but it was named.
@@ -139,6 +142,17 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
         warnings.extend(misplaced::contradictions(arguments, &params)?);
     }
     Ok(Image { params, root_hash, warnings })
+}
+
+/// The parameters that the superblock has, and FEC as the options have it.
+fn load(arguments: &Arguments, data: Option<&Path>, hash: &Path) -> Result<Params> {
+    let offset = arguments.hash_offset_on(hash)?;
+    let params = dmverity::load(hash, offset, arguments.fec()?)
+        .map_err(|error| misplaced::explain(error, arguments, data, hash))?;
+    match arguments.fec_after_tree(&params, hash)? {
+        Some(fec) => Ok(dmverity::load(hash, offset, Some(fec))?),
+        None => Ok(params),
+    }
 }
 
 /// Whether the devices are there and can be read, and are devices.

@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         let hints = check_root::about_zeros(&devices, &params, &root_hash);
         notes.extend(hints.into_iter().map(|hint| format!("hint: {hint}")));
     }
-    Ok(Report { warnings, notes, ..Report::new("", fields) })
+    Ok(Report { notes, warnings, ..Report::new("", fields) })
 }
 
 /// The name of the mapping that is to be made: not a path, and not that of a mapping either, which exists.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dmverity::boot::BootImage;
 use dmverity::dm::MappingName;
-use dmverity::{Error, Layout, is_same_device};
+use dmverity::{Error, FecScope, Layout, is_same_device};
 use serde::Serialize;
 
 use super::image::PartitionUuids;
@@ -132,6 +132,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let (mut options, overridden) = table_options(arguments);
     warnings.extend(overridden);
     if matches!(form, Form::Veritytab(_) | Form::Cmdline | Form::CmdlineUsr) {
+        if params.fec().is_some_and(|fec| fec.scope == FecScope::Tree) {
+            return Err(Failure::new(Exit::Parameters, "systemd does not have --fec-scope=tree."));
+        }
         if options.on_error.is_some() {
             return Err(Failure::new(Exit::Parameters, "systemd does not have --error-as-corruption."));
         }

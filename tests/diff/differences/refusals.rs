@@ -65,8 +65,7 @@ pub(super) fn fec_device(comparison: &mut Comparison<'_>) -> bool {
 
 /// FEC that cannot be used, where nothing is wrong or something else is.
 pub(super) fn fec_unused(comparison: &mut Comparison<'_>) -> bool {
-    const FAULTS: &[&str] =
-        &["Device ", "Block sizes must match for FEC.", "Hash area overlaps ", "Data area overlaps "];
+    const FAULTS: &[&str] = &["Block sizes must match for FEC.", "Hash area overlaps ", "Data area overlaps "];
     let (ours, theirs) = (&comparison.ours, &comparison.theirs);
     let is_explained = comparison.has("--fec-device")
         && comparison.kind == Kind::Verify
@@ -74,6 +73,17 @@ pub(super) fn fec_unused(comparison: &mut Comparison<'_>) -> bool {
         && (ours.end == End::Code(0) || says(ours, "Invalid root hash ") || says(ours, "Verification "))
         && is_refused(theirs)
         && FAULTS.iter().any(|fault| says(theirs, fault))
+        && comparison.differs();
+    comparison.take_if(is_explained)
+}
+
+/// FEC on the hash device without an offset: the reference has it overlap the tree.
+pub(super) fn fec_after_tree(comparison: &mut Comparison<'_>) -> bool {
+    let overlaps = says(&comparison.theirs, "Hash area overlaps ") || says(&comparison.theirs, BEYOND_REPAIR);
+    let is_explained = comparison.has("--fec-device")
+        && !comparison.has("--fec-offset")
+        && overlaps
+        && !says(&comparison.ours, "Hash area overlaps ")
         && comparison.differs();
     comparison.take_if(is_explained)
 }
@@ -262,6 +272,8 @@ const WORDS: &[(&str, &str)] = &[
     ("Device * does not exist or access denied.", "Failed to read RS block *"),
     ("Device /proc/version does not exist or access denied.", "Failed to write parity for *"),
     ("Device /proc/version does not exist or access denied.", "Device /proc/version is not a valid VERITY device."),
+    // A signature that is too long for a key.
+    ("Failed to load key in kernel keyring.", "Cannot read signature file *"),
     // What is no device.
     ("Device * is not compatible.", "Device sock does not exist or access denied."),
     // Numbers have no sign.

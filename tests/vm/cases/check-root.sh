@@ -20,7 +20,7 @@ refused() {
     expect_code 2
     expect_out ""
     not vs status v0
-    not losetup -a | grep .
+    nothing_left
     refused_as_json
 }
 
