@@ -122,6 +122,16 @@ pub(crate) const CASES: &[Case] = &[
         hides: &[],
     },
     Case {
+        name: "last-block",
+        frameworks: BOTH,
+        long: &[Dracut],
+        disk: Disk::LastBlockWrong,
+        options: "root=/dev/vda roothash={hash} {whole}",
+        end: End::Refused,
+        shows: WRONG_BYTE,
+        hides: &[],
+    },
+    Case {
         name: "wrong-root-hash",
         frameworks: ALL,
         long: &[Dracut, DracutPlain],

@@ -24,6 +24,8 @@ pub(crate) enum Disk {
     Whole,
     /// The same with one wrong byte in the first block, where the file system itself keeps nothing.
     FirstBlockWrong,
+    /// The same with one wrong byte in the last block, which nothing reads before the system runs.
+    LastBlockWrong,
     /// The same with one wrong byte in the file `/story`.
     StoryWrong,
 }
@@ -73,6 +75,10 @@ impl Disks {
         whole[0] ^= 1;
         fs::write(disks.path(Disk::FirstBlockWrong), &whole)?;
         whole[0] ^= 1;
+        let last = usize::try_from(FILE_SYSTEM - 1)?;
+        whole[last] ^= 1;
+        fs::write(disks.path(Disk::LastBlockWrong), &whole)?;
+        whole[last] ^= 1;
         let start = whole.windows(64).position(|window| window == &story[..64]);
         whole[start.context("the file system does not hold the story in one piece")? + 5000] ^= 1;
         fs::write(disks.path(Disk::StoryWrong), &whole)?;
