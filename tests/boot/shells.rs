@@ -46,7 +46,7 @@ fi
 const NO_ANSWER: &str = "dmverity: cannot open the root device: COMMAND gives no answer that is understood\n";
 
 /// A command: what it does with `--dry-run`, and what it does without.
-struct Fake(&'static str, &'static str);
+struct Fake<'a>(&'a str, &'a str);
 
 /// One test for each shell.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -62,7 +62,8 @@ fn all(shell: &'static str) -> Result<()> {
     let fakes = Shell { shell, folder: folder.path() };
     fakes.real()?;
     fakes.unknown_answers()?;
-    fakes.known_answers()
+    fakes.known_answers()?;
+    fakes.root_and_usr()
 }
 
 /// A shell, and where the commands are that it calls.
@@ -93,7 +94,13 @@ impl Shell<'_> {
         real("* roothash={} \"", "", "refused\ndmverity: cannot open the root device: a quotation mark on the kernel")?;
         let usr = "refused\ndmverity: cannot open the root device: usrhash= asks for a verity device for /usr\nhint: ";
         real("usrhash={}", "", usr)?;
-        real("roothash={} usrhash={}", "", usr)?;
+        // Both are opened, the root device first.
+        real("roothash={} usrhash={} systemd.verity_root_data=/dev/null/x", "", "waits for /dev/null/x\n")?;
+        real(
+            "roothash={} usrhash={} systemd.verity_usr_options=what",
+            "",
+            "refused\ndmverity: cannot open the device for /usr: systemd.verity_usr_options= has the unknown option what\n",
+        )?;
         real("usrhash={}", "1", "not wanted\n")?;
         real("roothash={} usrhash={} systemd.verity_root_data=/dev/null/x", "1", "waits for /dev/null/x\n")
     }
@@ -141,6 +148,25 @@ impl Shell<'_> {
         Ok(())
     }
 
+    /// The device for `/usr` is opened after the root device, unless something else does so.
+    fn root_and_usr(&self) -> Result<()> {
+        let missing = "echo missing /dev/c; echo 'dmverity: cannot open the device for /usr: /dev/c' >&2; exit 4";
+        let because = "dmverity: cannot open the device for /usr:";
+        for (open_usr, usr, expected) in [
+            ("echo WARNING: u >&2; echo opened", "", "opened\nWARNING: r\nWARNING: u\n".to_owned()),
+            ("echo not-asked", "", "opened\nWARNING: r\n".to_owned()),
+            (missing, "", format!("waits for /dev/c\n{because} /dev/c does not exist (waited for 3 seconds)\n")),
+            (missing, "1", "opened\nWARNING: r\n".to_owned()),
+            ("exit 0", "", format!("failed\n{NO_ANSWER}")),
+        ] {
+            let open = format!("case $* in *--usr*) {open_usr} ;; *) echo WARNING: r >&2; echo opened ;; esac");
+            let dry_run = "case $* in *--usr*) echo asked ;; *) echo asked usr ;; esac";
+            let command = self.fake(&Fake(dry_run, &open))?;
+            self.check(&command, "roothash=00 usrhash=00", usr, &expected)?;
+        }
+        Ok(())
+    }
+
     fn known_answers(&self) -> Result<()> {
         let known = |answer, expected: &str| {
             let command = self.fake(&Fake("echo asked", answer))?;
@@ -159,7 +185,7 @@ impl Shell<'_> {
         )
     }
 
-    fn fake(&self, Fake(dry_run, open): &Fake) -> Result<std::path::PathBuf> {
+    fn fake(&self, Fake(dry_run, open): &Fake<'_>) -> Result<std::path::PathBuf> {
         let path = self.folder.join("command");
         let script = format!("#!/bin/sh\ncase $* in\n*--dry-run*) {dry_run} ;;\n*) {open} ;;\nesac\n");
         fs::write(&path, script)?;

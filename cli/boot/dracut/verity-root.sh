@@ -7,7 +7,8 @@
 # it crashes or if its answer is not known here, a command line that has `roothash=` or `usrhash=` anywhere does not boot.
 #
 #   verity_wanted       whether the root device has to be the verity one; sets verity_refused where it cannot be
-#   verity_open         opens /dev/mapper/root; otherwise sets verity_missing to the device that is not there yet, if that is why
+#   verity_open         opens /dev/mapper/root, and /dev/mapper/usr where the command line asks for that, too, and nothing else
+#                       opens it; otherwise sets verity_missing to the device that is not there yet, if that is why
 #   verity_report       prints why there is no root device
 
 # shellcheck disable=SC2034 # variables for those who source this
@@ -35,15 +36,17 @@ verity_wanted() {
     case $verity_answer in
     0:asked) return 0 ;;
     0:switched-off) return 1 ;;
-    '0:asked usr' | '0:not-asked usr')
-        if [ -z "$verity_usr" ]; then
-            verity_said="$verity_because usrhash= asks for a verity device for /usr
-hint: with this kind of initramfs only the root device can be one"
-        elif [ "$verity_answer" = '0:asked usr' ]; then
-            return 0
-        else
-            return 1
-        fi
+    '0:asked usr')
+        # What opens it reads its parameters.
+        [ -z "$verity_usr" ] || return 0
+        verity_run --dry-run --usr
+        [ "$verity_answer" != 0:asked ] || return 0
+        verity_explain
+        ;;
+    '0:not-asked usr')
+        [ -z "$verity_usr" ] || return 1
+        verity_said="$verity_because usrhash= asks for a verity device for /usr
+hint: with this kind of initramfs the root device has to be one, too"
         ;;
     *)
         if [ "${verity_said#"$verity_because "}" = "$verity_said" ]; then
@@ -58,11 +61,41 @@ $verity_said"
     return 0
 }
 
+# Says that the command has not said why, if it has not.
+verity_explain() {
+    case $verity_said in
+    *'dmverity: cannot open '*) ;;
+    *)
+        verity_said="$verity_because $verity_command gives no answer that is understood
+$verity_said"
+        ;;
+    esac
+}
+
 verity_open() {
     modprobe -a -q dm-mod dm-verity 2>/dev/null
-    verity_run
+    verity_open_one || return 1
+    [ -z "$verity_usr" ] || return 0
+    verity_of_root=$verity_said
+    verity_open_one --usr || return 1
+    verity_said=$verity_of_root${verity_said:+${verity_of_root:+
+}$verity_said}
+}
+
+# Opens the root device, or with --usr that for /usr, if there is to be one.
+verity_open_one() {
+    verity_what='the root device'
+    [ "$*" != --usr ] || verity_what='the device for /usr'
+    verity_run "$@"
     case $verity_answer in
     0:opened) verity_said= ;;
+    0:not-asked)
+        if [ "$*" != --usr ]; then
+            verity_explain
+            return 1
+        fi
+        verity_said=
+        ;;
     # Warnings are before it.
     0:*'
 opened') verity_said="${verity_said%
@@ -76,10 +109,7 @@ opened') verity_said="${verity_said%
         return 1
         ;;
     *)
-        if [ "${verity_said#*"$verity_because "}" = "$verity_said" ]; then
-            verity_said="$verity_because $verity_command gives no answer that is understood
-$verity_said"
-        fi
+        verity_explain
         return 1
         ;;
     esac
@@ -87,7 +117,7 @@ $verity_said"
 
 # Adds how long a missing device was waited for.
 verity_waited() {
-    verity_said="$verity_because $verity_missing does not exist (waited for $1 seconds)
+    verity_said="dmverity: cannot open $verity_what: $verity_missing does not exist (waited for $1 seconds)
 ${verity_said#*
 }"
 }

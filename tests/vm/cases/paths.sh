@@ -1,4 +1,4 @@
-# Mappings that are named by a path: resolved by the device's number, as with the reference.
+# Mappings that are named by a path: resolved by the device's number, as with the reference; by a kernel command line: /usr.
 # boots: bare udev
 
 make_image d 64
@@ -110,5 +110,14 @@ expect_code 0
 expect_text "the status" "/dev/mapper/root is active." "$(echo "$out" | head -n 1)"
 vs close "$source"
 not dmsetup info root
+
+# What a kernel command line asks for as /usr.
+vs table "$data" "$hash" "$root" --cmdline --usr >line
+run vs open --from-cmdline=line --usr
+expect_code 0
+expect_out opened
+expect_err ""
+same d /dev/mapper/usr
+vs close usr
 losetup -d "$data"
 losetup -d "$hash"
