@@ -259,6 +259,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Device * is too small.", "Cannot grow *"),
     ("Device /proc/version does not exist or access denied.", "Cannot grow *"),
     ("Device /proc/version does not exist or access denied.", "Error during update of verity header *"),
+    ("Device /proc/version does not exist or access denied.", "Input/output error while creating hash area."),
     ("Device * does not exist or access denied.", "Header detected but device * is too small."),
     ("Hash area overlaps with FEC area.", "Cannot create FEC image * for writing."),
     ("Verification of data area failed.", "Cannot grow *"),
