@@ -113,6 +113,17 @@ counts() {
     echo "processes:$(ls -d /proc/[0-9]* | wc -l)"
 }
 
+# slabs: the kernel's own objects, their number and size for each kind.
+slabs() {
+    awk 'NR > 2 { print $1, $2, $4 }' /proc/slabinfo
+}
+
+# grown_slabs: the kinds of objects that have grown most, in bytes, the most first.
+grown_slabs() {
+    awk 'NR == FNR { was[$1] = $2; next } $2 > was[$1] { print ($2 - was[$1]) * $3, $1, $2 - was[$1] }' slabs-before slabs-after |
+        sort -rn | head -n 8
+}
+
 # grown NAME MOST: fails if the number has grown by more than that; less, if it is what is free.
 grown() {
     was=$(sed -n "s/^$1://p" before)
@@ -136,6 +147,7 @@ echo "warming up: $(work 4)"
 vs features >/dev/null
 nothing_left
 counts >before
+slabs >slabs-before
 start=$(cut -d . -f 1 /proc/uptime)
 did=$(work $(((rounds + workers - 1) / workers)))
 took=$(($(cut -d . -f 1 /proc/uptime) - start))
@@ -144,9 +156,12 @@ vs features >/dev/null
 left=$(left_behind)
 [ -z "$left" ] || fail "left behind: $left"
 counts >after
+slabs >slabs-after
 
 echo "=== Linux $(uname -r), $nodes: $did, $took s"
 paste before after | awk '{ split($1, was, ":"); split($2, is, ":"); printf "%-16s%10d%10d\n", was[1], was[2], is[2] }'
+echo "Objects of the kernel, bytes more, kind, number more:"
+grown_slabs
 # Kibibytes. Two measurements of free memory with nothing in between differ by some thousands, and the kernel keeps some of
 # what it had once; a leak of three pages in each round would be 12,000 in 1,000 rounds.
 grown MemAvailable 8000

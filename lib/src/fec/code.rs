@@ -214,10 +214,15 @@ mod tests {
         (0..code.roots()).map(|root| evaluate(&reversed, alpha(root))).collect()
     }
 
+    /// All numbers of roots, or some where every step is interpreted.
+    fn all_roots() -> Vec<u32> {
+        if cfg!(miri) { vec![2, 3, 9] } else { (2..=24).collect() }
+    }
+
     #[test]
     fn codewords_have_the_roots_of_the_generator() {
         let mut rng = fastrand::Rng::with_seed(2);
-        for roots in 2..=24 {
+        for roots in all_roots() {
             let code = Code::new(roots);
             let data: Vec<u8> = (0..code.data_symbols()).map(|_| rng.u8(..)).collect();
             let mut word = encode(code, &data);
@@ -240,7 +245,7 @@ mod tests {
     #[test]
     fn every_mix_of_errors_and_erasures_within_the_limit_is_found() {
         let mut rng = fastrand::Rng::with_seed(3);
-        for roots in 2..=24 {
+        for roots in all_roots() {
             let code = Code::new(roots);
             let data: Vec<u8> = (0..code.data_symbols()).map(|_| rng.u8(..)).collect();
             let good = encode(code, &data);
@@ -283,13 +288,13 @@ mod tests {
                 }
             }
         }
-        assert!(refused > 100 && found > 100, "{refused} {found}");
+        assert!(refused > 100 && found > 100 || cfg!(miri), "{refused} {found}");
     }
 
     #[test]
     fn erasures_alone_are_a_multiplication() {
         let mut rng = fastrand::Rng::with_seed(5);
-        for roots in 2..=24 {
+        for roots in all_roots() {
             let code = Code::new(roots);
             for count in 1..=code.roots() {
                 let erasures = rng.choose_multiple(0..SYMBOLS, count);

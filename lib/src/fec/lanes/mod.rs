@@ -206,7 +206,10 @@ mod tests {
     fn every_backend_makes_the_products_of_the_field() {
         let mut rng = fastrand::Rng::with_seed(6);
         let backends = Backend::available();
-        for (inputs, outputs) in (1..=24).map(|outputs| (37, outputs)).chain([(1, 1), (256, 9), (253, 2), (231, 24)]) {
+        let all = (1..=24).map(|outputs| (37, outputs)).chain([(1, 1), (256, 9), (253, 2), (231, 24)]);
+        // Some where every step is interpreted.
+        let sizes: Vec<_> = if cfg!(miri) { vec![(1, 1), (9, 3)] } else { all.collect() };
+        for (inputs, outputs) in sizes {
             // All 256 factors in some.
             let factors: Vec<u8> = (0..inputs * outputs).map(|index| u8::try_from(index % 251).unwrap()).collect();
             let matrix = Matrix::new(inputs, outputs, |input, output| factors[input * outputs + output] ^ 0xFE);
