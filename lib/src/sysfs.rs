@@ -89,6 +89,11 @@ pub(crate) fn exists(numbers: &str) -> Option<bool> {
     root.exists().then(|| root.join(numbers).exists())
 }
 
+/// Whether the block device `major:minor` is there and no mapping. Taken for one where sysfs cannot tell.
+pub(crate) fn is_of_another_kind(numbers: &str) -> bool {
+    exists(numbers).is_none_or(|exists| exists && !Path::new(BLOCK_DEVICES).join(numbers).join("dm").exists())
+}
+
 /// The size of the block device `major:minor` in bytes.
 pub(crate) fn size(numbers: &str) -> Option<u64> {
     number(&Path::new(BLOCK_DEVICES).join(numbers).join("size"))?.checked_mul(SECTOR_SIZE)

@@ -28,7 +28,8 @@ pub enum Removed {
 }
 
 /// Removes a verity mapping. Loop devices that [`activate`](super::activate) attached go with it. One that was never
-/// finished, because the process that made it was killed, is removed too.
+/// finished, because the process that made it was killed, is removed too; so is the node of one that is gone, which a
+/// killed process has left.
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::MappingInactive`], [`Error::MappingNotVerity`],
@@ -54,7 +55,12 @@ pub enum Removed {
 pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
     let control = Control::open()?;
     let _lock = NameLock::take(name)?;
-    check_verity(&control, name)?;
+    if let Err(error) = check_verity(&control, name) {
+        if matches!(error, Error::MappingInactive { .. }) {
+            node::remove_stale(&name.node())?;
+        }
+        return Err(error);
+    }
     let _held = SignalsHeld::hold();
     let waited = control.remove(name, when == Removal::Deferred)?;
     // Also when the mapping stays for its users: without udev nobody else would take the node away after them.

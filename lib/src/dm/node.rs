@@ -7,9 +7,10 @@ use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknod};
 
 use crate::error::{Error, Result};
+use crate::sysfs;
 
 /// How many bytes of `/etc/group` are read at most.
 const GROUPS_MAX: u64 = 1 << 20;
@@ -53,6 +54,18 @@ pub(super) fn remove(node: &Path) -> Result<()> {
         Ok(metadata) if metadata.file_type().is_block_device() => remove_any(node),
         _ => Ok(()),
     }
+}
+
+/// Takes away the block node of a mapping that is not there. Its number may be another mapping's by now. The node of a device
+/// of another kind was made by its owner.
+pub(super) fn remove_stale(node: &Path) -> Result<()> {
+    let Ok(metadata) = fs::symlink_metadata(node) else { return Ok(()) };
+    let numbers = format!("{}:{}", major(metadata.rdev()), minor(metadata.rdev()));
+    if metadata.file_type().is_block_device() && !sysfs::is_of_another_kind(&numbers) {
+        log::debug!("removing the node {} of a mapping that is gone", node.display());
+        return remove_any(node);
+    }
+    Ok(())
 }
 
 /// Read from the file itself: the C library's look-up loads shared objects, which a static program in an initramfs does

@@ -51,6 +51,19 @@ if [ "$nodes" = bare ]; then
     vs open d v0 h "$root"
     same d /dev/mapper/v0
     vs close v0
+
+    # One that a killed close has left goes with the next; that of another kind of device was made by its owner.
+    mknod /dev/mapper/v0 b 253 99
+    run vs close v0
+    expect_code 4
+    [ ! -e /dev/mapper/v0 ]
+    loop=$(losetup -f --show d)
+    mknod /dev/mapper/v0 b $((0x$(stat -c %t "$loop"))) $((0x$(stat -c %T "$loop")))
+    run vs close v0
+    expect_code 4
+    [ -b /dev/mapper/v0 ]
+    rm /dev/mapper/v0
+    losetup -d "$loop"
 fi
 
 # Device-mapper's uuid holds the image's UUID and the name, and is cut: two long names can have the same.
