@@ -142,6 +142,12 @@ for number in $(seq $workers); do
     cp f f$number
 done
 
+# The kernel keeps the loop devices that it has once made, some hundred objects each: more of them than the workers will have.
+for loop in $(seq 96); do
+    losetup -f d
+done
+losetup -D
+
 # What the first rounds need stays: caches, processes' pages, loop devices that are there and free.
 echo "warming up: $(work 4)"
 vs features >/dev/null
