@@ -146,7 +146,7 @@ done
 for loop in $(seq 96); do
     losetup -f d
 done
-losetup -D
+losetup -a | cut -d : -f 1 | xargs -n 1 losetup -d
 
 # What the first rounds need stays: caches, processes' pages, loop devices that are there and free.
 echo "warming up: $(work 4)"

@@ -57,7 +57,8 @@ if [ "$nodes" = bare ]; then
     run vs close v0
     expect_code 4
     [ ! -e /dev/mapper/v0 ]
-    loop=$(losetup -f --show d)
+    loop=$(losetup -f)
+    losetup "$loop" d
     mknod /dev/mapper/v0 b $((0x$(stat -c %t "$loop"))) $((0x$(stat -c %T "$loop")))
     run vs close v0
     expect_code 4
