@@ -178,7 +178,7 @@ fn guessed_parity(made: &Made, damaged: &Contents, on_hash_device: bool) -> Hash
     let (block, parity) = (index(made.params.hash_block_size().bytes()), &made.fec.bytes);
     let (parity, roots) =
         (index(parity.start)..index(parity.end), made.params.fec().expect("it has one").roots as usize);
-    assert_eq!((made.fec.rounds, parity.len()), (1, roots * block));
+    assert_eq!((made.fec.rounds, parity.len(), layout.hash_end() % block as u64), (1, roots * block, 0));
     let (area, behind) = if on_hash_device { (1, parity.start) } else { (2, made.contents[1].len()) };
     let behind = index(layout.hash_end())..behind;
     let is_wrong = |area: usize, at: usize| made.contents[area][at] != damaged[area][at];
@@ -186,7 +186,8 @@ fn guessed_parity(made: &Made, damaged: &Contents, on_hash_device: bool) -> Hash
         |column: usize| (parity.start + column * roots..parity.start + (column + 1) * roots).map(|at| (area, at));
     let wrong = |column: usize| {
         let in_parity = places(column).filter(|&(area, at)| is_wrong(area, at)).count();
-        in_parity + behind.clone().filter(|at| at % block == column).filter(|&at| is_wrong(1, at)).count()
+        // The tree ends with a whole block, so that a column begins there.
+        in_parity + (behind.start + column..behind.end).step_by(block).filter(|&at| is_wrong(1, at)).count()
     };
     (0..block).filter(|&column| !behind.is_empty() && wrong(column) > roots / 2).flat_map(places).collect()
 }
