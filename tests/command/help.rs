@@ -1,23 +1,8 @@
 //! Help for one action, and what is said of words that are mistyped: beside the reference's words, which scripts look for.
 
 use crate::bad_input::misused;
+use crate::hostile::ACTIONS;
 use crate::sandbox::Sandbox;
-
-const ACTIONS: [&str; 13] = [
-    "format",
-    "verify",
-    "repair",
-    "open",
-    "create",
-    "close",
-    "remove",
-    "status",
-    "dump",
-    "plan",
-    "table",
-    "features",
-    "benchmark",
-];
 
 #[test]
 fn every_action_has_help_of_its_own() {

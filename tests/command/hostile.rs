@@ -9,7 +9,7 @@ use dmverity_tests::vectors::painted;
 
 use crate::sandbox::Sandbox;
 
-const ACTIONS: [&str; 13] = [
+pub(crate) const ACTIONS: [&str; 13] = [
     "format",
     "verify",
     "repair",

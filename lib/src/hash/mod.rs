@@ -3,7 +3,7 @@
 //! An algorithm has a name in userland (`ripemd160`), which stands in superblocks and on command lines, and one in the
 //! kernel's crypto API (`rmd160`), which goes into tables. Both are accepted everywhere; what was read from a superblock
 //! is written back in the same spelling. The reference tool also accepts every name that its crypto library has
-//! (`sha2-256`), and writes it into superblocks: [`also_known`] has those.
+//! (`sha2-256`), and writes it into superblocks: the module `also_known` has those.
 
 mod also_known;
 mod backend;

@@ -88,7 +88,7 @@ impl Targets {
 }
 
 /// Checks that a hash or FEC device that is not there can be created as a file; that it can, only creating it shows for
-/// sure. [`format()`] does that, too, and what it complains of first.
+/// sure. [`format()`](crate::format()) does that, too, and what it complains of first.
 ///
 /// # Errors
 /// [`Error::NotWritable`]; [`Error::AmongDeviceNodes`]; [`Error::Open`] for a link that leads nowhere.
