@@ -78,8 +78,11 @@ verity_open() {
     [ -z "$verity_usr" ] || return 0
     verity_of_root=$verity_said
     verity_open_one --usr || return 1
-    verity_said=$verity_of_root${verity_said:+${verity_of_root:+
-}$verity_said}
+    if [ -n "$verity_of_root" ] && [ -n "$verity_said" ]; then
+        verity_of_root="$verity_of_root
+"
+    fi
+    verity_said=$verity_of_root$verity_said
 }
 
 # Opens the root device, or with --usr that for /usr, if there is to be one.
