@@ -83,7 +83,8 @@ mod tests {
     #[test]
     fn block_sizes_are_powers_of_two_from_512_to_512_kib() {
         let valid: Vec<u64> = (9..=19).map(|log2| 1 << log2).collect();
-        for bytes in (0..=1 << 20).chain([u64::from(u32::MAX) + 4097, 1 << 32, u64::MAX]) {
+        let last = if cfg!(miri) { 1 << 11 } else { 1 << 20 };
+        for bytes in (0..=last).chain([u64::from(u32::MAX) + 4097, 1 << 32, u64::MAX]) {
             match BlockSize::new(bytes) {
                 Ok(size) => assert!(valid.contains(&bytes) && size.bytes() == bytes),
                 Err(error) => {

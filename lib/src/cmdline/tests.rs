@@ -370,5 +370,5 @@ fn no_line_with_a_root_hash_is_overlooked() {
             asked += usize::from(matches!(cmdline.root, Root::Image(_)));
         }
     }
-    assert!(asked > 50, "{asked}");
+    assert!(asked > 50 || cfg!(miri), "{asked}");
 }

@@ -42,15 +42,18 @@ run vs format "$data" "$hash" --fec-device="$fec" --fec-offset=4096 --salt=bb
 expect_code 1
 expect_err "Device $fec is too small.
 hint: it has 16384 bytes, 20480 are needed."
-run vs format "$data" "$hash" --fec-device="$hash" --fec-offset=20480 --salt=bb
-expect_code 1
-expect_err "Device $hash is too small.
+# After the tree, also where no offset is given.
+for offset in --fec-offset=20480 -q; do
+    run vs format "$data" "$hash" --fec-device="$hash" $offset --salt=bb
+    expect_code 1
+    expect_err "Device $hash is too small.
 hint: it has 20480 bytes, 36864 are needed."
+done
 still "$hash" "$fec"
 run vs format "$data" new --fec-device="$fec" --fec-roots=3
 expect_code 1
 [ ! -e new ]
-run vs format "$data" "$hash" --fec-device="$hash" --salt=bb
+run vs format "$data" "$hash" --fec-device="$hash" --fec-offset=0 --salt=bb
 expect_code 1
 expect_err "Hash area overlaps with FEC area.
 hint: the hash area ends at byte 20480, the FEC area starts at byte 0."
