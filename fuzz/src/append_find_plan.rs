@@ -50,8 +50,8 @@ struct Model<'a> {
     more: Vec<Range<usize>>,
     /// The tree and its parity, finished or not.
     tree: Option<Range<usize>>,
-    /// The last tree, whether it is there or not.
-    begun: Option<Range<usize>>,
+    /// The last tree, whether it is there or not, and how many bytes were data when it was made.
+    begun: Option<(Range<usize>, usize)>,
 }
 
 /// How a call of `append` ends.
@@ -141,10 +141,10 @@ impl Model<'_> {
     /// left of a superblock that was cut can become one with the bytes that are put there.
     fn look_again(&mut self, bytes: &[u8]) {
         match &self.begun {
-            Some(tree) if is_begin(bytes, tree.start) => {
+            Some((tree, data)) if is_begin(bytes, tree.start) => {
                 if self.tree.is_none() {
                     self.tree = Some(tree.clone());
-                    self.data = self.data.min(tree.start);
+                    self.data = self.data.min(*data);
                     self.more = Vec::from_iter((tree.end < bytes.len()).then_some(tree.end..bytes.len()));
                 }
             }
@@ -203,12 +203,12 @@ impl Model<'_> {
                 self.check_found(params, &made.formatted.root_hash);
                 self.more.clear();
 
-                (self.tree, self.begun) = (Some(offset..after.len()), Some(offset..after.len()));
+                (self.tree, self.begun) = (Some(offset..after.len()), Some((offset..after.len(), self.data)));
                 let snapshot = snapshot.into_inner().expect("no panic");
                 if let Some(killed) = snapshot {
                     self.check_owned(&before, &killed);
                     self.file.set(&killed);
-                    (self.tree, self.begun) = (Some(offset..killed.len()), Some(offset..killed.len()));
+                    (self.tree, self.begun) = (Some(offset..killed.len()), Some((offset..killed.len(), self.data)));
                     assert!(dmverity::load(path, offset as u64, None).is_err(), "an unfinished image loads");
                     self.look_again(&killed);
                 }

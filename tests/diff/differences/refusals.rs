@@ -141,7 +141,9 @@ pub(super) fn bounds(comparison: &mut Comparison<'_>) -> bool {
     let is_explained = comparison.is_refused()
         && BOUNDS.iter().any(|(start, shows)| {
             let (ours, theirs) = (&comparison.ours, &comparison.theirs);
-            says(ours, start) && (!says(theirs, start) || theirs.end == End::Code(0)) && shows(comparison)
+            // It goes on after its own message, and may divide by zero (SIGFPE).
+            let goes_on = [End::Code(0), End::Signal(8)].contains(&theirs.end);
+            says(ours, start) && (!says(theirs, start) || goes_on) && shows(comparison)
         });
     comparison.take_if(is_explained)
 }
@@ -268,6 +270,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Verification of data area failed.", "Verification failed at position *"),
     // An offset at the end of what a device can hold.
     ("Unsupported VERITY hash offset.", "Input/output error while creating hash area."),
+    ("Unsupported VERITY hash offset.", "Error during update of verity header *"),
     // A file that cannot be read, or written to.
     ("Device * does not exist or access denied.", "Cannot open device *"),
     ("Device * does not exist or access denied.", "Failed to read RS block *"),
