@@ -3,7 +3,7 @@
 use dmverity_tests::vectors::painted;
 
 use crate::bad_input::{misused, refused};
-use crate::interrupted::traced;
+use crate::interrupted::{killed_at_each_call, traced};
 use crate::sandbox::{Outcome, Sandbox};
 
 const SEED: &str = "--salt-seed=an image";
@@ -138,20 +138,15 @@ fn killed_at_every_call_that_writes() {
     ok(&sandbox, &format);
     let expected = sandbox.read("image");
     for before in [&data, &expected] {
-        sandbox.write("image", before);
-        let calls = traced(&sandbox, &format, &[]);
-        for (index, name) in calls.iter().enumerate() {
-            let nth = calls[..=index].iter().filter(|other| *other == name).count();
-            sandbox.write("image", before);
-            let kill = format!("inject={name}:signal=KILL:when={nth}");
-            assert_eq!(traced(&sandbox, &format, &["-e", &kill]), calls[..=index], "killed at the call");
+        let prepare = || sandbox.write("image", before);
+        killed_at_each_call(&sandbox, &format, prepare, |index| {
             let left = sandbox.read("image");
             assert!(left.starts_with(&data), "call {index}");
             let loads = sandbox.run(&["dump", "image", "--hash-offset=auto"]).code == Some(0);
             assert_eq!(loads, left == expected, "call {index}: what loads is whole");
             ok(&sandbox, &format);
             assert!(sandbox.read("image") == expected, "call {index}");
-        }
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use dmverity_tests::vectors::painted;
 use dmverity_tests::veritysetup;
 
 use crate::bad_input::refused;
-use crate::interrupted::traced;
+use crate::interrupted::{killed_at_each_call, traced};
 use crate::sandbox::{Outcome, Sandbox};
 
 const FORMAT: [&str; 5] = ["format", "--append", "image", "--no-superblock", "--salt=8a7b"];
@@ -107,18 +107,13 @@ fn killed_at_every_call_that_writes() {
         let expected = sandbox.read("image");
         let parity = std::fs::read(sandbox.path("f")).ok();
         for before in [&data, &expected] {
-            sandbox.write("image", before);
-            let calls = traced(&sandbox, &format, &[]);
-            for (index, name) in calls.iter().enumerate() {
-                let nth = calls[..=index].iter().filter(|other| *other == name).count();
-                sandbox.write("image", before);
-                let kill = format!("inject={name}:signal=KILL:when={nth}");
-                assert_eq!(traced(&sandbox, &format, &["-e", &kill]), calls[..=index], "killed at the call");
+            let prepare = || sandbox.write("image", before);
+            killed_at_each_call(&sandbox, &format, prepare, |index| {
                 assert!(sandbox.read("image").starts_with(&data), "call {index}");
                 ok(&sandbox, &format);
                 assert!(sandbox.read("image") == expected, "{fec:?} call {index}");
                 assert!(std::fs::read(sandbox.path("f")).ok() == parity, "{fec:?} call {index}");
-            }
+            });
         }
     }
 }

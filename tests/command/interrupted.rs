@@ -90,21 +90,34 @@ pub(crate) fn traced(sandbox: &Sandbox, arguments: &[&str], options: &[&str]) ->
     calls
 }
 
+/// Kills a command at each of its calls of [`CALLS`], each time after `prepare`, and has `check` look at what is left after
+/// the call of that index.
+pub(crate) fn killed_at_each_call(
+    sandbox: &Sandbox,
+    arguments: &[&str],
+    prepare: impl Fn(),
+    mut check: impl FnMut(usize),
+) {
+    prepare();
+    let calls = traced(sandbox, arguments, &[]);
+    for (index, name) in calls.iter().enumerate() {
+        prepare();
+        // strace counts the calls of one name.
+        let nth = calls[..=index].iter().filter(|other| *other == name).count();
+        let kill = format!("inject={name}:signal=KILL:when={nth}");
+        assert_eq!(traced(sandbox, arguments, &["-e", &kill]), calls[..=index], "killed at the call");
+        check(index);
+    }
+}
+
 #[test]
 fn killed_at_every_call_that_writes() {
     let images = Images::new();
     for over_older in [true, false] {
-        images.prepare(over_older);
-        let calls = traced(&images.sandbox, FORMAT, &[]);
-        for (index, name) in calls.iter().enumerate() {
-            images.prepare(over_older);
-            // strace counts the calls of one name.
-            let nth = calls[..=index].iter().filter(|other| *other == name).count();
-            let kill = format!("inject={name}:signal=KILL:when={nth}");
-            let until_then = traced(&images.sandbox, FORMAT, &["-e", &kill]);
-            assert_eq!(until_then, calls[..=index], "killed at the call");
+        let prepare = || images.prepare(over_older);
+        killed_at_each_call(&images.sandbox, FORMAT, prepare, |index| {
             images.assert_nothing_or_whole(&format!("call {index}"));
-        }
+        });
     }
 }
 
