@@ -224,8 +224,13 @@ impl Cmdline {
     /// # Errors
     /// [`Error::Cmdline`] if `roothash=` or `usrhash=` is anywhere on the line and the line cannot be followed.
     pub fn parse(line: &[u8]) -> Result<Self> {
-        let Some(parameters) = followed(line)? else { return Ok(Self { root: Root::NotAsked, usr: false }) };
-        if !is_enabled(&parameters)? {
+        Self::of(line, followed(line)?.as_deref())
+    }
+
+    /// The same, of the parameters about verity that are on the line.
+    fn of(line: &[u8], parameters: Option<&[Parameter]>) -> Result<Self> {
+        let Some(parameters) = parameters else { return Ok(Self { root: Root::NotAsked, usr: false }) };
+        if !is_enabled(parameters)? {
             return Ok(Self { root: Root::SwitchedOff, usr: false });
         }
         let has = |name: &str| parameters.iter().any(|parameter| parameter.is(name));
@@ -234,7 +239,7 @@ impl Cmdline {
                 return Err(Fault::NoParameter { name: written }.into());
             }
         }
-        let root = if has(ROOT_HASH) { Root::Image(Box::new(image(&parameters, &ROOT)?)) } else { Root::NotAsked };
+        let root = if has(ROOT_HASH) { Root::Image(Box::new(image(parameters, &ROOT)?)) } else { Root::NotAsked };
         Ok(Self { root, usr: has(USR_HASH) })
     }
 }
@@ -244,11 +249,11 @@ impl Cmdline {
 /// # Errors
 /// [`Error::Cmdline`], as for [`Cmdline::parse`], and if the parameters for `/usr` cannot be followed.
 pub fn usr_image(line: &[u8]) -> Result<Option<Box<RootImage>>> {
-    if !Cmdline::parse(line)?.usr {
+    let parameters = followed(line)?;
+    if !Cmdline::of(line, parameters.as_deref())?.usr {
         return Ok(None);
     }
-    let parameters = followed(line)?.unwrap_or_default();
-    Ok(Some(Box::new(image(&parameters, &USR)?)))
+    parameters.map(|parameters| image(&parameters, &USR).map(Box::new)).transpose()
 }
 
 /// The parameters about verity of a line that mentions a root hash, if both who read it find the same.
