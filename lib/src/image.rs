@@ -2,6 +2,7 @@
 //! call writes nothing, is decided here.
 
 mod targets;
+mod zeros;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::work::{Progress, Work};
 use targets::Checked;
 pub(crate) use targets::Targets;
 pub use targets::check_new_files;
+pub use zeros::{ZerosWritten, must_be_zeros, write_zeros};
 
 /// What [`format()`] made.
 #[derive(Clone, Debug)]
@@ -89,9 +91,9 @@ fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
 /// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`]; [`Error::FecDevice`] for FEC without
 /// a device or the other way round; [`Error::FecGap`]; [`Error::Open`] and [`Error::NotDevice`] for a device that cannot be
 /// used; [`Error::NotWritable`] for one that cannot be created or written to, [`Error::AmongDeviceNodes`] for one that is
-/// not to be created; [`Error::DeviceLocked`] for a file that another process writes to, and [`Error::DeviceBusy`] for a block device that a
-/// mount or mapping uses; [`Error::DeviceTooSmall`] for a hash or FEC device that is too small; [`Error::Io`];
-/// [`Error::Cancelled`]. After an error during writing, files that were created are removed again, and files that were
+/// not to be created; [`Error::DeviceLocked`] for a file that another process writes to, and [`Error::DeviceBusy`] for a
+/// block device that a mount or mapping uses; [`Error::DeviceTooSmall`] for a hash or FEC device that is too small;
+/// [`Error::Io`]; [`Error::Cancelled`]. After an error during writing, files that were created are removed again, and files that were
 /// extended get their length back.
 ///
 /// # Examples
@@ -432,10 +434,7 @@ pub fn repair(
     let layout = Layout::new(params)?;
     let path = devices.fec.as_deref().ok_or(Error::FecDevice)?;
     let mut claims = Claims::default();
-    let mut open = |path: &Path| match mode {
-        RepairMode::Write => Device::open_to_write(path, &mut claims),
-        RepairMode::DryRun => Device::open(path),
-    };
+    let mut open = |path: &Path| open_to_repair(path, mode, &mut claims);
     let (data, hash, fec) = (open(&devices.data)?, open(&devices.hash)?, open(path)?);
     check_image_sizes(&layout, &data, &hash)?;
     let shared = devices.shared()?;
@@ -448,89 +447,12 @@ pub fn repair(
     fec::repair(&image, root_hash, found, mode, &mut progress, work)
 }
 
-/// What [`write_zeros()`] found and did.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ZerosWritten {
-    /// What the hash tree says of the image as it was found.
-    pub verification: Verification,
-    /// Data blocks that have to be zeros and were not.
-    pub blocks: u64,
-    /// Bytes in them that were no zeros.
-    pub bytes: u64,
-}
-
-/// Finds the data blocks that have to be zeros because the tree has the digest of zeros for them, and, with
-/// [`RepairMode::Write`], makes them zeros. FEC is not needed. Nothing is written unless the whole tree is right, up to the
-/// root hash. Other damage stays as it is.
-///
-/// Each block that is written is right by itself: it can be interrupted and done again.
-///
-/// # Errors
-/// Those of [`verify()`]. With [`RepairMode::Write`] also [`Error::Open`] for a data device that cannot be written to,
-/// [`Error::DeviceLocked`] and [`Error::DeviceBusy`].
-///
-/// # Examples
-/// ```
-/// use dmverity::{Devices, Params, RepairMode, Work};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let directory = tempfile::tempdir()?;
-/// # let path = |name| directory.path().join(name);
-/// # std::fs::write(path("data.img"), [0; 40960])?;
-/// # let devices = Devices::new(path("data.img"), path("hash.img"));
-/// # let made = dmverity::format(&devices, Params::builder(), &Work::default())?;
-/// # let (params, root_hash) = (made.layout.params(), made.root_hash.clone());
-/// // What was on the device before was left where the image has a hole.
-/// let mut data = std::fs::read(&devices.data)?;
-/// data[5000..6000].fill(8);
-/// std::fs::write(&devices.data, data)?;
-/// let found = dmverity::verify(&devices, params, &root_hash, &Work::default())?;
-/// assert_eq!((found.failures(), found.zero_blocks()), (1, 1));
-/// let done = dmverity::write_zeros(&devices, params, &root_hash, RepairMode::Write, &Work::default())?;
-/// assert_eq!((done.blocks, done.bytes), (1, 1000));
-/// assert!(dmverity::verify(&devices, params, &root_hash, &Work::default())?.is_good());
-/// # Ok(())
-/// # }
-/// ```
-pub fn write_zeros(
-    devices: &Devices,
-    params: &Params,
-    root_hash: &RootHash,
-    mode: RepairMode,
-    work: &Work<'_>,
-) -> Result<ZerosWritten> {
-    let layout = Layout::new(params)?;
-    let write = mode == RepairMode::Write;
-    let mut claims = Claims::default();
-    let data = if write { Device::open_to_write(&devices.data, &mut claims)? } else { Device::open(&devices.data)? };
-    let hash = Device::open(&devices.hash)?;
-    check_image_sizes(&layout, &data, &hash)?;
-    let mut progress = Progress { done: 0, total: tree::total(&layout) };
-    let found = tree::verify(&layout, root_hash, (&data, &hash), Verification::KEPT, &mut progress, work)?;
-    if found.zero_blocks() == 0 {
-        return Ok(ZerosWritten { verification: found, blocks: 0, bytes: 0 });
+/// Opens what a repair may write to.
+fn open_to_repair(path: &Path, mode: RepairMode, claims: &mut Claims) -> Result<Device> {
+    match mode {
+        RepairMode::Write => Device::open_to_write(path, claims),
+        RepairMode::DryRun => Device::open(path),
     }
-    let zeroed = tree::zeros(&layout, root_hash, (&data, &hash), write, work)?;
-    if write {
-        data.sync()?;
-    }
-    Ok(ZerosWritten { verification: found, blocks: zeroed.blocks, bytes: zeroed.bytes })
-}
-
-/// Whether a data block is wrong and has to be zeros: the way from the root hash to the digest of zeros in the tree is
-/// right. Reads one block of each level, and the data block.
-///
-/// # Errors
-/// Those of [`verify()`]; [`Error::NoSuchBlock`] for a block beyond the data.
-pub fn must_be_zeros(devices: &Devices, params: &Params, root_hash: &RootHash, block: u64) -> Result<bool> {
-    let layout = Layout::new(params)?;
-    let (data, hash) = (Device::open(&devices.data)?, Device::open(&devices.hash)?);
-    check_image_sizes(&layout, &data, &hash)?;
-    if block >= params.data_blocks() {
-        return Err(Error::NoSuchBlock { block, blocks: params.data_blocks() });
-    }
-    tree::must_be_zeros(&layout, root_hash, (&data, &hash), block)
 }
 
 fn check_image_sizes(layout: &Layout, data: &Device, hash: &Device) -> Result<()> {
