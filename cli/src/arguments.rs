@@ -11,7 +11,7 @@ use dmverity::{AppendedFec, BlockSize, Fec, FecScope, HashAlgorithm, HashType, L
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::help;
-use crate::options::{ACTIONS, Action, ActionInfo, NOT_TOGETHER, OPTIONS, OptionInfo};
+use crate::options::{self, ACTIONS, Action, ActionInfo, OPTIONS, OptionInfo};
 
 /// The version of the reference tool whose command line this is: callers compare it.
 const COMPATIBLE_VERSION: &str = "2.8.0";
@@ -275,7 +275,7 @@ impl Arguments {
         } else {
             self.number("hash-offset")?;
         }
-        for (first, second) in NOT_TOGETHER {
+        for (first, second) in options::not_together() {
             if self.given(first) && self.given(second) {
                 return Err(Failure::usage(format!("Option --{first} and --{second} cannot be used together.")));
             }

@@ -256,7 +256,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
 ];
 
 /// Options that contradict each other.
-pub(crate) const NOT_TOGETHER: &[(&str, &str)] = &[
+const NOT_TOGETHER: &[(&str, &str)] = &[
     ("ignore-corruption", "restart-on-corruption"),
     ("panic-on-corruption", "restart-on-corruption"),
     ("append", "hash-offset"),
@@ -264,28 +264,17 @@ pub(crate) const NOT_TOGETHER: &[(&str, &str)] = &[
     ("salt", "salt-seed"),
     ("deterministic", "salt-seed"),
     ("env", "json"),
-    ("chromeos", "cmdline"),
-    ("chromeos", "dm-mod-create"),
-    ("chromeos", "fit"),
-    ("chromeos", "ipe"),
-    ("chromeos", "partition-uuids"),
-    ("chromeos", "veritytab"),
-    ("cmdline", "dm-mod-create"),
-    ("cmdline", "fit"),
-    ("cmdline", "ipe"),
-    ("cmdline", "partition-uuids"),
-    ("cmdline", "veritytab"),
-    ("dm-mod-create", "fit"),
-    ("dm-mod-create", "ipe"),
-    ("dm-mod-create", "partition-uuids"),
-    ("dm-mod-create", "veritytab"),
-    ("fit", "ipe"),
-    ("fit", "partition-uuids"),
-    ("fit", "veritytab"),
-    ("ipe", "partition-uuids"),
-    ("ipe", "veritytab"),
-    ("partition-uuids", "veritytab"),
 ];
+
+/// The forms that `table` has beside the kernel's own; one at a time.
+const TABLE_FORMS: &[&str] = &["chromeos", "cmdline", "dm-mod-create", "fit", "ipe", "partition-uuids", "veritytab"];
+
+/// All pairs that cannot be used together.
+pub(crate) fn not_together() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let rest = |index: usize| TABLE_FORMS.iter().skip(index + 1);
+    let forms = TABLE_FORMS.iter().enumerate().flat_map(move |(index, form)| rest(index).map(|other| (*form, *other)));
+    NOT_TOGETHER.iter().copied().chain(forms)
+}
 
 #[cfg(test)]
 mod tests;

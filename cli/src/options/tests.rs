@@ -175,7 +175,7 @@ fn the_manual_says_what_cannot_be_combined() {
     let manual = manual();
     let text = section(&manual, "OPTIONS").join("\n");
     let names = |line: &str, name: &str| line.split_whitespace().any(|word| word.strip_prefix('-') == Some(name));
-    for (first, second) in NOT_TOGETHER {
+    for (first, second) in not_together() {
         // In the entry of one of them, or in one line for several.
         let in_entry = |of: &str, other: &str| {
             let mut entries = text.split("\n.It ");
