@@ -400,14 +400,18 @@ impl Arguments {
         }
     }
 
-    /// FEC after the tree, where it shares the hash device and no option says where it is; `params` are those of the image
-    /// with or without FEC.
-    pub(crate) fn fec_after_tree(&self, params: &Params, hash: &Path) -> Result<Option<Fec>> {
+    /// FEC after the tree, where it shares the hash device and no option says where it is; `params` gives those of the image
+    /// with or without FEC, if they are needed.
+    pub(crate) fn fec_after_tree(
+        &self,
+        hash: &Path,
+        params: impl FnOnce() -> dmverity::Result<Params>,
+    ) -> Result<Option<Fec>> {
         let (Some(device), Some(fec)) = (self.path_option("fec-device"), self.fec()?) else { return Ok(None) };
         if self.given("fec-offset") || !dmverity::is_same_device(&device, hash) {
             return Ok(None);
         }
-        Ok(Some(Fec::new(fec.roots.into(), Layout::new(params)?.fec_offset_after_tree())?.with_scope(fec.scope)))
+        Ok(Some(Fec::new(fec.roots.into(), Layout::new(&params()?)?.fec_offset_after_tree())?.with_scope(fec.scope)))
     }
 
     /// What FEC covers after the data.

@@ -9,6 +9,7 @@ use std::path::Path;
 use dmverity::dm::{MappingName, MappingStatus, Removal, deactivate, status};
 use dmverity::{Devices, Params, RootHash};
 
+use super::verify::{REPAIR_WRITES_ZEROS, must_be_zeros};
 use crate::failure::{Exit, Failure};
 
 /// Reads so many bytes at the start of a mapping, and so many at its end.
@@ -65,11 +66,11 @@ pub(super) fn closed(name: &MappingName, mut failure: Failure) -> Failure {
 pub(super) fn about_zeros(devices: &Devices, params: &Params, root_hash: &RootHash) -> Vec<String> {
     let ends = [0, params.data_blocks() - 1];
     let must = |&block: &u64| dmverity::must_be_zeros(devices, params, root_hash, block).unwrap_or(false);
-    let hint = |block| format!("data block {block} must be zeros: the image was written without its holes.");
+    let hint = |block| must_be_zeros(&format!("data block {block}"));
     let mut hints: Vec<String> = ends.iter().filter(|block| must(block)).map(hint).collect();
     hints.dedup();
     if !hints.is_empty() {
-        hints.push("`veritysetup repair` writes them; no FEC device is needed.".to_owned());
+        hints.push(REPAIR_WRITES_ZEROS.to_owned());
     }
     hints
 }

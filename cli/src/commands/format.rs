@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{Fec, Formatted, Layout, Params, ParamsBuilder, Salt, Seed, Work};
+use dmverity::{Formatted, Layout, Params, ParamsBuilder, Salt, Seed, Work};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -57,7 +57,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let builder = arguments.plain_params(like.as_ref().map_or_else(Params::builder, Like::builder))?;
     check_all_devices(arguments)?;
     let mut builder = arguments.with_algorithm(builder)?;
-    let fec = fec_after_tree(arguments, &builder, data, hash.filter(|_| !append))?;
+    let fec = match hash.filter(|_| !append) {
+        Some(hash) => arguments.fec_after_tree(hash, || builder.clone().build(data, dmverity::device_size(data)?))?,
+        None => None,
+    };
     let is_fec_placed = fec.is_some();
     if let Some(fec) = fec {
         builder = builder.fec(fec);
@@ -173,26 +176,12 @@ fn root_hash_file(arguments: &Arguments) -> Result<Option<RootHashFile>> {
     }
     devices.extend(fec.as_deref().map(|fec| ("FEC", fec)));
     let file = RootHashFile::check(path, &devices)?;
-    // Whoever reads those expects nothing else there.
+    // A reader of those expects nothing else there.
     if let Some(form) = ["json", "env"].into_iter().find(|form| file.is_stdout() && arguments.flag(form)) {
         return Err(Failure::usage(format!("Option --{form} and --root-hash-file=- cannot be used together.")));
     }
     // A dry run only says whether a file could be written.
     Ok(Some(file).filter(|file| !(arguments.flag("dry-run") && file.is_file())))
-}
-
-/// FEC that shares the hash device goes after the tree, unless it was said where.
-fn fec_after_tree(
-    arguments: &Arguments,
-    builder: &ParamsBuilder,
-    data: &Path,
-    hash: Option<&Path>,
-) -> Result<Option<Fec>> {
-    let (Some(hash), Some(fec)) = (hash, arguments.path_option("fec-device")) else { return Ok(None) };
-    if arguments.given("fec-offset") || !dmverity::is_same_device(&fec, hash) {
-        return Ok(None);
-    }
-    arguments.fec_after_tree(&builder.clone().build(data, dmverity::device_size(data)?)?, hash)
 }
 
 /// What salt and UUID are derived from, if that is asked for.

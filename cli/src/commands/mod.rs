@@ -118,7 +118,7 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
     let params = if arguments.flag("no-superblock") {
         let (builder, bytes) = (arguments.params()?, dmverity::device_size(data)?);
         let params = builder.clone().build(data, bytes)?;
-        let params = match arguments.fec_after_tree(&params, hash)? {
+        let params = match arguments.fec_after_tree(hash, || Ok(params.clone()))? {
             Some(fec) => builder.fec(fec).build(data, bytes)?,
             None => params,
         };
@@ -149,7 +149,7 @@ fn load(arguments: &Arguments, data: Option<&Path>, hash: &Path) -> Result<Param
     let offset = arguments.hash_offset_on(hash)?;
     let params = dmverity::load(hash, offset, arguments.fec()?)
         .map_err(|error| misplaced::explain(error, arguments, data, hash))?;
-    match arguments.fec_after_tree(&params, hash)? {
+    match arguments.fec_after_tree(hash, || Ok(params.clone()))? {
         Some(fec) => Ok(dmverity::load(hash, offset, Some(fec))?),
         None => Ok(params),
     }

@@ -5,7 +5,7 @@ use dmverity::error::Area;
 use dmverity::{Devices, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
 use serde::Serialize;
 
-use super::verify::{FoundFields, describe, is_wrong_root_hash, must_be_zeros};
+use super::verify::{FoundFields, counted, describe, is_wrong_root_hash, must_be_zeros};
 use super::{Image, image_to_check, shown};
 use crate::arguments::Arguments;
 use crate::failure::{Exit, Failure, Result};
@@ -73,8 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         repaired_bytes: repaired,
     };
     if is_wrong_root_hash(&repair) {
-        let failure = Failure::of_lines(Exit::Parameters, describe(repair.verification()))
-            .hint("nothing was written: data and hash tree agree with each other, but not with the root hash.");
+        let failure = wrong_root_hash(describe(repair.verification()));
         return Err(Report { warnings, ..Report::new("", fields) }.failed(failure));
     }
     if !repair.proves_all_blocks() {
@@ -126,22 +125,27 @@ fn zeros_only(
         wrong_bytes: done.bytes,
         repaired_bytes: if is_dry_run { 0 } else { done.bytes },
     };
-    let blocks = if done.blocks == 1 { "1 block".to_owned() } else { format!("{} blocks", done.blocks) };
+    let blocks = counted(done.blocks);
     let text = if done.blocks > 0 && !is_dry_run { format!("Wrote zeros to {blocks}.\n") } else { String::new() };
-    let notes = Vec::from_iter((done.blocks > 0 && is_dry_run).then(|| must_be_zeros(done.blocks)));
+    let notes = Vec::from_iter((done.blocks > 0 && is_dry_run).then(|| must_be_zeros(&blocks)));
     let report = Report { notes, warnings, ..Report::new(text, fields) };
     if is_all {
         return Ok(report);
     }
     let mut lines = describe(found);
     if found.failures() == 0 {
-        let hint = "nothing was written: data and hash tree agree with each other, but not with the root hash.";
-        return Err(report.failed(Failure::of_lines(Exit::Parameters, lines).hint(hint)));
+        return Err(report.failed(wrong_root_hash(lines)));
     }
     lines.push("Errors cannot be repaired without FEC device.".to_owned());
     Err(report.failed(Failure::of_lines(Exit::Permission, lines).hint(
         "without --fec-device only blocks are put right that have to be zeros, and these only if the whole tree is right.",
     )))
+}
+
+/// Everything is right but for the root hash: there is nothing to repair.
+fn wrong_root_hash(lines: Vec<String>) -> Failure {
+    Failure::of_lines(Exit::Parameters, lines)
+        .hint("nothing was written: data and hash tree agree with each other, but not with the root hash.")
 }
 
 impl BlockFields {

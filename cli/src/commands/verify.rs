@@ -171,13 +171,19 @@ fn unusable_parity(found: &Verification, error: Error) -> Failure {
 fn about_zeros(found: &Verification) -> Vec<String> {
     match found.zero_blocks() {
         0 => Vec::new(),
-        blocks => vec![must_be_zeros(blocks), "`veritysetup repair` writes them; no FEC device is needed.".to_owned()],
+        blocks => vec![must_be_zeros(&counted(blocks)), REPAIR_WRITES_ZEROS.to_owned()],
     }
 }
 
-pub(super) fn must_be_zeros(blocks: u64) -> String {
-    let blocks = if blocks == 1 { "1 block".to_owned() } else { format!("{blocks} blocks") };
+pub(super) const REPAIR_WRITES_ZEROS: &str = "`veritysetup repair` writes them; no FEC device is needed.";
+
+pub(super) fn must_be_zeros(blocks: &str) -> String {
     format!("{blocks} must be zeros: the image was written without its holes.")
+}
+
+/// A number of blocks in words.
+pub(super) fn counted(blocks: u64) -> String {
+    if blocks == 1 { "1 block".to_owned() } else { format!("{blocks} blocks") }
 }
 
 /// That the data device goes on where the tree ends: more than a rest that is no whole block may be data.
