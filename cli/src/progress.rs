@@ -1,5 +1,5 @@
-//! How far long work has come, on standard error: a bar where somebody looks at it and the work takes its time, lines where
-//! they are asked for, nothing else.
+//! The progress of long-running work, on standard error: a bar on a terminal once the work has taken a second, lines where
+//! an option asks for them, otherwise nothing.
 
 use std::env;
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ const LONGEST_SECONDS: u64 = 86400;
 /// Work that ends sooner needs no bar.
 const BAR_AFTER: Duration = Duration::from_secs(1);
 
-/// Between two times a bar is drawn: more often would be read by nobody, and fill a serial console.
+/// The time between two draws of a bar: more would fill a serial console, and the eye does not follow them.
 const BAR_EVERY: Duration = Duration::from_millis(100);
 
 const MIB: u64 = 1 << 20;

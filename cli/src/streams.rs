@@ -1,6 +1,6 @@
-//! The streams that the program was started with, and whether one of the three standard ones was closed. Before `main`, Rust's runtime opens `/dev/null` where one
-//! of the three standard streams is closed, so that no file takes its number: what is printed then is lost without a word.
-//! So it has to be looked at before.
+//! The streams that the program was started with, and whether one of the three standard ones was closed. Before `main`,
+//! Rust's runtime opens `/dev/null` where one of these is closed, so that no file takes its number: what is printed then is
+//! lost without a word. So it has to be looked at before.
 #![allow(unsafe_code)] // What runs before `main` has no safe form, nor has a descriptor that is only a number.
 
 use std::fs::File;

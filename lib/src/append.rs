@@ -103,7 +103,7 @@ fn devices(image: &Path, fec: Option<&AppendedFec>) -> Devices {
 /// let made = dmverity::append(&image, Params::builder(), None, &Work::default())?;
 /// assert_eq!((made.plan.padding_bytes, made.plan.total_bytes), (2288, 12_288 + 8192));
 ///
-/// // Whoever has nothing but the file and the root hash:
+/// // The file and the root hash are all that is needed:
 /// let params = dmverity::load(&image, dmverity::find_hash_offset(&image)?, None)?;
 /// let devices = Devices::new(&image, &image);
 /// assert!(dmverity::verify(&devices, &params, &made.formatted.root_hash, &Work::default())?.is_good());
@@ -113,8 +113,9 @@ fn devices(image: &Path, fec: Option<&AppendedFec>) -> Devices {
 ///
 /// A tree that an earlier call has made, and its parity, are replaced. Any other bytes after a tree are refused. A tree
 /// without superblock is known by the salt, algorithm and block sizes that the builder has. With others it is refused, if
-/// there is to be no superblock again and the file ends with what looks like one. After an error the file is what it was, but for an older tree, which is gone; a process that is killed leaves nothing that
-/// loads, and that the next call replaces.
+/// there is to be no superblock again and the file ends with what looks like one. After an error the file is what it was,
+/// but for an older tree, which is gone; a process that is killed leaves nothing that loads, and that the next call
+/// replaces.
 ///
 /// # Errors
 /// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for anything

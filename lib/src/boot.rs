@@ -1,5 +1,5 @@
-//! Lines that open an image elsewhere: for `dmsetup`, for the kernel's own command line, for systemd, and for others. Strings only, no
-//! I/O: which devices there will be is known to whoever asks.
+//! Lines that open an image elsewhere: for `dmsetup`, for the kernel's own command line, for systemd, and for others.
+//! Strings only, no I/O: the caller knows which devices there will be.
 //!
 //! Sources: the kernel's `Documentation/admin-guide/device-mapper/dm-init.rst` and `verity.rst`; systemd's veritytab(5),
 //! systemd-veritysetup-generator(8) and kernel-command-line(7).

@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(find("../dmverity-nosuch").unwrap(), None);
     }
 
-    /// Where there is no device-mapper, nobody can say that.
+    /// Without device-mapper some of these cannot be looked up, which is an error.
     #[test]
     fn what_cannot_be_a_mapping_is_none() {
         for other in ["/dev/null", "/", "/dev/mapper/..", "./", "", "..", "control"] {
