@@ -5,11 +5,10 @@ use std::path::Path;
 
 use dmverity::{Expected, HashAlgorithm, RootHash};
 
-use crate::arguments::{self, Arguments, Request};
+use crate::arguments::{self, Command, ImageOptions, Invocation, Planned, Request, Threads};
 use crate::commands;
 use crate::escape::escaped;
 use crate::failure::{Exit, Failure, Result};
-use crate::options::Action;
 use crate::report::{self, Report};
 
 /// What would be printed.
@@ -26,29 +25,35 @@ pub struct Printed {
 pub fn command_line(words: &[OsString]) -> Printed {
     match arguments::parse(words) {
         Ok(Request::Text(text)) => printed(None, Ok(Report { text, ..Report::default() })),
-        Ok(Request::Run(mut arguments)) => {
-            let warnings = std::mem::take(&mut arguments.warnings);
-            let mut result = read(&arguments);
+        Ok(Request::Run(invocation)) => {
+            let Invocation { name, warnings, command, .. } = *invocation;
+            let mut result = command.and_then(|command| read(&command));
             match &mut result {
                 Ok(report) => report,
                 Err(failure) => failure.report.get_or_insert_default(),
             }
             .warnings
             .extend(warnings);
-            printed(Some(arguments.name), result)
+            printed(Some(name), result)
         }
         Err(failure) => printed(None, Err(failure)),
     }
 }
 
-fn read(arguments: &Arguments) -> Result<Report> {
-    let _ = arguments.params()?;
-    arguments.threads()?;
-    arguments.data_block_size()?;
-    arguments.fec()?;
-    if arguments.action == Action::Plan && arguments.text(0).is_none() {
-        return commands::plan::run(arguments);
-    }
+fn read(command: &Command) -> Result<Report> {
+    let (image, threads) = match command {
+        Command::Format(format) => (Some(&format.image), Some(format.work.threads)),
+        Command::Verify(verify) => (Some(&verify.image.options), Some(verify.work.threads)),
+        Command::Repair(repair) => (Some(&repair.image.options), Some(repair.work.threads)),
+        Command::Open(open) => (Some(&open.image.options), None),
+        Command::Dump(dump) => (Some(&dump.image), None),
+        Command::Table(table) => (Some(&table.image.options), None),
+        Command::Benchmark(benchmark) => (Some(&benchmark.image), Some(benchmark.threads)),
+        Command::Plan(plan) if matches!(plan.data, Planned::Size(_)) => return commands::plan::run(plan),
+        _ => (None, None),
+    };
+    image.map(ImageOptions::params).transpose()?;
+    threads.map(Threads::number).transpose()?;
     Ok(Report::default())
 }
 

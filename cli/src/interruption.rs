@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::arguments::Arguments;
+use crate::arguments::LongWork;
 use crate::failure::{Exit, Failure, Result};
 use crate::memory;
 use crate::progress::Display;
@@ -20,12 +20,12 @@ use crate::progress::Display;
 /// # Errors
 /// The outer ones are those of the options, the inner ones those of `work`.
 pub(crate) fn watched<T>(
-    arguments: &Arguments,
+    long: &LongWork,
     device: &Path,
     work: impl FnOnce(&Work<'_>) -> dmverity::Result<T>,
 ) -> Result<dmverity::Result<T>> {
-    let threads = arguments.threads()?;
-    let display = Display::new(arguments, device)?;
+    let threads = long.threads.number()?;
+    let display = Display::new(long, device)?;
     let Signals { cancel, caught } = signals();
     if !memory::has_reserve() {
         return Err(not_enough_memory());

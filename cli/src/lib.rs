@@ -24,9 +24,8 @@ mod streams;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Request};
+use arguments::{Command, Invocation, Request};
 use failure::Result;
-use options::Action;
 use output::Form;
 use report::Report;
 
@@ -42,30 +41,22 @@ pub fn main() -> ExitCode {
             let form = Form::Text { verbose: false };
             output::finish(form, None, Ok(Report { text, ..Report::default() }))
         }
-        Ok(Request::Run(mut arguments)) => {
-            let debug = arguments.flag("debug");
-            if debug {
+        Ok(Request::Run(invocation)) => {
+            let Invocation { action, name, output, warnings, command } = *invocation;
+            if output.debug {
                 start_log();
             }
-            let verbose = debug || arguments.flag("verbose");
-            let form = if arguments.flag("json") {
-                Form::Json
-            } else if arguments.flag("env") {
-                Form::Env(arguments.action)
-            } else {
-                Form::Text { verbose }
-            };
-            let warnings = std::mem::take(&mut arguments.warnings);
-            let mut result = run(&arguments);
+            let is_printable = if output.is_needed(action) { output::check() } else { Ok(()) };
+            let mut result = is_printable.and(command).and_then(|command| run(&command));
             let report = match &mut result {
                 Ok(report) => report,
                 Err(failure) => {
-                    failure.action = Some(arguments.action);
+                    failure.action = Some(action);
                     failure.report.get_or_insert_default()
                 }
             };
             report.warnings.splice(0..0, warnings);
-            output::finish(form, Some(arguments.name), result)
+            output::finish(output.form, Some(name), result)
         }
         Err(failure) => {
             // Who wants an object gets one, also for a command line that cannot be understood.
@@ -82,22 +73,19 @@ fn start_log() {
     log::debug!("dmverity {} processing {:?}", env!("CARGO_PKG_VERSION"), std::env::args_os().collect::<Vec<_>>());
 }
 
-fn run(arguments: &Arguments) -> Result<Report> {
-    // These print nothing, or what no one loses anything by; the others would do their work for nothing.
-    if arguments.flag("json") || !matches!(arguments.action, Action::Verify | Action::Open | Action::Close) {
-        output::check()?;
-    }
-    match arguments.action {
-        Action::Format => commands::format::run(arguments),
-        Action::Verify => commands::verify::run(arguments),
-        Action::Repair => commands::repair::run(arguments),
-        Action::Open => commands::open::run(arguments),
-        Action::Close => commands::close::run(arguments),
-        Action::Status => commands::status::run(arguments),
-        Action::Dump => commands::dump::run(arguments),
-        Action::Plan => commands::plan::run(arguments),
-        Action::Table => commands::table::run(arguments),
-        Action::Features => commands::features::run(arguments),
-        Action::Benchmark => commands::benchmark::run(arguments),
+fn run(command: &Command) -> Result<Report> {
+    match command {
+        Command::Format(format) => commands::format::run(format),
+        Command::Verify(verify) => commands::verify::run(verify),
+        Command::Repair(repair) => commands::repair::run(repair),
+        Command::Open(open) => commands::open::run(open),
+        Command::FromCmdline(from_cmdline) => commands::root_device::run(from_cmdline),
+        Command::Close(close) => commands::close::run(close),
+        Command::Status(status) => commands::status::run(status),
+        Command::Dump(dump) => commands::dump::run(dump),
+        Command::Plan(plan) => commands::plan::run(plan),
+        Command::Table(table) => commands::table::run(table),
+        Command::Features => commands::features::run(),
+        Command::Benchmark(benchmark) => commands::benchmark::run(benchmark),
     }
 }

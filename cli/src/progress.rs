@@ -12,16 +12,13 @@ use dmverity::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::arguments::Arguments;
+use crate::arguments::LongWork;
 use crate::escape::{text_of, without_raw};
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::Result;
 use crate::output;
 
 /// Between two lines of JSON, unless `--progress-frequency` says otherwise.
 const JSON_EVERY: Duration = Duration::from_millis(500);
-
-/// A day: who asks for more has mistaken the unit.
-const LONGEST_SECONDS: u64 = 86400;
 
 /// Work that ends sooner needs no bar.
 const BAR_AFTER: Duration = Duration::from_secs(1);
@@ -40,18 +37,10 @@ pub(crate) enum Display {
 
 impl Display {
     /// What the options and the terminal ask for. Lines of JSON name the `device`, bars the action.
-    pub(crate) fn new(arguments: &Arguments, device: &Path) -> Result<Self> {
-        let json = arguments.flag("progress-json");
-        let every = match arguments.number("progress-frequency")? {
-            None => None,
-            Some(seconds @ 1..=LONGEST_SECONDS) => Some(Duration::from_secs(seconds)),
-            Some(other) => {
-                return Err(Failure::new(Exit::Parameters, "Invalid progress frequency.").hint(format!(
-                    "--progress-frequency is a number of seconds from 1 to {LONGEST_SECONDS}, not {other}."
-                )));
-            }
-        };
-        Ok(if arguments.flag("batch-mode") {
+    pub(crate) fn new(work: &LongWork, device: &Path) -> Result<Self> {
+        let json = work.progress_json;
+        let every = work.frequency()?;
+        Ok(if work.batch_mode {
             Self::Nothing
         } else if json || every.is_some() {
             let every = every.unwrap_or(JSON_EVERY);
@@ -59,7 +48,7 @@ impl Display {
             let now = Instant::now();
             Self::Lines(Lines { device, json, every, started: now, last: Mutex::new(now) })
         } else if stderr().is_terminal() && obeys_escapes(env::var_os("TERM").as_deref()) {
-            Self::Bar(Mutex::new(Bar::new(arguments.name, Instant::now())))
+            Self::Bar(Mutex::new(Bar::new(work.action, Instant::now())))
         } else {
             Self::Nothing
         })

@@ -75,11 +75,6 @@ impl RootHashFile {
         Ok(Self { path, target })
     }
 
-    /// Whether it goes to standard output.
-    pub(crate) fn is_stdout(&self) -> bool {
-        matches!(self.target, Target::Stdout)
-    }
-
     /// Whether it goes to a file, which keeps it.
     pub(crate) fn is_file(&self) -> bool {
         matches!(self.target, Target::Existing(_) | Target::New(_))
@@ -101,6 +96,11 @@ impl RootHashFile {
             Failure::new(Exit::Parameters, line).because(&error)
         })
     }
+}
+
+/// Whether a path leads to standard output.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    matches!(place_of(path), Place::Stream(1))
 }
 
 fn cannot_create(path: &Path) -> Failure {

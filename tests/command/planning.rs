@@ -264,6 +264,17 @@ fn lines_that_cannot_be_written() {
         "systemd does not have --error-as-corruption.\n",
     );
     refused(&sandbox, &format!("{call} --veritytab=a/b"), 1, "Name must not contain '/' character.\n");
+    // Before any device is looked at.
+    for (options, what) in [
+        ("--root-hash-signature=s", "A table line cannot hold a root hash signature.\n"),
+        ("--dm-mod-create=v --root-hash-signature=s", "A table line cannot hold a root hash signature.\n"),
+        ("--veritytab=v --fec-device=nosuch --fec-scope=tree", "systemd does not have --fec-scope=tree.\n"),
+        ("--cmdline --panic-on-corruption --error-as-corruption", "systemd does not have --error-as-corruption.\n"),
+    ] {
+        let line = format!("table nosuch nosuch {options}");
+        let outcome = sandbox.run(&line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((outcome.code, outcome.stderr.starts_with(what)), (Some(1), true), "{line}: {outcome:?}");
+    }
     sandbox.run(&["format", "d", "short", "--hash=md5", "--salt=-"]);
     let short = sandbox.run(&["format", "d", "short", "--hash=md5", "--salt=-"]).field("Root hash").to_owned();
     refused(

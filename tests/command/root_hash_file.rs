@@ -223,7 +223,8 @@ fn streams_that_are_closed_or_full() {
     let full = shell(&sandbox, &veritysetup(), "exec $V format d h --root-hash-file=/dev/fd/5 5>/dev/full");
     let message = "Cannot write to root hash file /dev/fd/5.\nhint: No space left on device.\n";
     assert_eq!((full.code, full.stderr.as_str()), (Some(1), message));
-    let json = sandbox.run(&["format", "d", "new", "--root-hash-file=-", "--json"]);
+    // Before any device is looked at.
+    let json = sandbox.run(&["format", "nosuch", "new", "--root-hash-file=/dev/fd/../fd/1", "--json"]);
     let object = schema::check(&json.stdout).unwrap();
     let message = "veritysetup: Option --json and --root-hash-file=- cannot be used together.";
     assert_eq!((json.code, json.stderr.as_str(), &object["error"]["message"]), (Some(1), "", &message.into()));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use dmverity::HashAlgorithm;
 use dmverity::hash::{Backend, BlockHasher};
 
-use crate::arguments::Arguments;
+use crate::arguments::Benchmark;
 use crate::failure::{Exit, Failure, Result};
 use crate::output;
 use crate::report::Report;
@@ -28,15 +28,12 @@ const MIB: f64 = 0.5;
 /// `M_MMAP_THRESHOLD` in mallopt(3)): the system is asked each time.
 const ROOM_FOR_ONE: usize = 40 << 20;
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let threads = arguments.threads()?.map_or(1, NonZero::get);
-    let asked_for = arguments.params()?.build(Path::new("memory"), BYTES as u64)?;
+pub(crate) fn run(benchmark: &Benchmark) -> Result<Report> {
+    let threads = benchmark.threads.number()?.map_or(1, NonZero::get);
+    let asked_for = benchmark.image.params()?.build(Path::new("memory"), BYTES as u64)?;
     let size = asked_for.data_block_size();
-    let algorithms: Vec<_> = if arguments.text_option("hash").is_some() {
-        vec![asked_for.algorithm()]
-    } else {
-        HashAlgorithm::all().collect()
-    };
+    let algorithms: Vec<_> =
+        if benchmark.image.hash.is_some() { vec![asked_for.algorithm()] } else { HashAlgorithm::all().collect() };
     let title = format!("Hashing blocks of {size} bytes in memory, threads: {threads}\n");
     output::print(&format!("{title}{:<16}{:<16}{:>10}\n", "Algorithm", "Backend", "MiB/s"))?;
     let mut seen = Vec::new();

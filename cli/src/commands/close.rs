@@ -4,7 +4,7 @@ use dmverity::Error;
 use dmverity::dm::{MappingName, Removal, Removed, cancel_deferred_removal, deactivate, find};
 use serde::Serialize;
 
-use crate::arguments::Arguments;
+use crate::arguments::Close;
 use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
@@ -16,10 +16,10 @@ struct CloseFields {
     removal: &'static str,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
+pub(crate) fn run(close: &Close) -> Result<Report> {
     // Messages name the mapping as the caller did.
-    let given = text_of(arguments.word(0));
-    let removed = remove(arguments).map_err(|error| match named(error, &given) {
+    let given = text_of(&close.mapping);
+    let removed = remove(close).map_err(|error| match named(error, &given) {
         // Callers know this exit code for close, and another one for everything else.
         error @ Error::NoDeviceMapper { .. } => Failure { exit: Exit::Device, ..Failure::from(error) },
         error => error.into(),
@@ -36,13 +36,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
 }
 
 /// Removes the mapping; with what became of it, or `None` if a deferred removal was cancelled.
-fn remove(arguments: &Arguments) -> dmverity::Result<(MappingName, Option<Removed>)> {
-    let word = arguments.word(0);
+fn remove(close: &Close) -> dmverity::Result<(MappingName, Option<Removed>)> {
+    let word = &close.mapping;
     let name = find(word)?.ok_or_else(|| Error::MappingInactive { name: text_of(word) })?;
-    let removed = if arguments.flag("cancel-deferred") {
+    let removed = if close.cancel_deferred {
         cancel_deferred_removal(&name).map(|()| None)
     } else {
-        let when = if arguments.flag("deferred") { Removal::Deferred } else { Removal::Now };
+        let when = if close.deferred { Removal::Deferred } else { Removal::Now };
         deactivate(&name, when).map(Some)
     };
     Ok((name, removed?))

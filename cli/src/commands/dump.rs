@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::image::{ImageFields, Spelling};
 use super::{check_devices, load, shown};
-use crate::arguments::Arguments;
+use crate::arguments::Dump;
 use crate::failure::Result;
 use crate::report::Report;
 
@@ -22,13 +22,13 @@ struct DumpFields {
 /// Said wherever a root hash is shown that comes from the hash device.
 const NOT_VERIFIED: &str = "the root hash is what the hash tree says, nothing was verified.";
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let hash = arguments.path(0);
-    check_devices([hash])?;
-    let params = load(arguments, None, hash)?;
+pub(crate) fn run(dump: &Dump) -> Result<Report> {
+    let Dump { hash, image: options, .. } = dump;
+    check_devices([hash.as_path()])?;
+    let params = load(options, None, hash)?;
     let layout = Layout::new(&params)?;
-    let fec = arguments.path_option("fec-device");
-    let fec_area = match &fec {
+    let fec = &options.fec.device;
+    let fec_area = match fec {
         None => None,
         Some(fec) => dmverity::fec_area(hash, fec, &layout)?,
     };
@@ -37,13 +37,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         algorithm: params.algorithm().to_string(),
     };
     let image = ImageFields::new(&layout, fec_area.as_ref(), &spelling);
-    let is_asked_for = arguments.flag("root-hash");
-    let root_hash = is_asked_for.then(|| dmverity::unverified_root_hash(hash, &params)).transpose()?;
+    let root_hash = dump.root_hash.then(|| dmverity::unverified_root_hash(hash, &params)).transpose()?;
     let mut text = image.text(hash, root_hash.as_ref());
-    if arguments.is_auto("hash-offset") {
+    if options.hash_offset.is_auto() {
         text += &image.offsets(None);
     }
-    if arguments.flag("tree") {
+    if dump.tree {
         text += "\n";
         text += &image.tree();
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::read_bounded;
-use crate::arguments::Arguments;
+use crate::arguments::Expect;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 
@@ -40,10 +40,10 @@ pub(super) struct Expectation {
 }
 
 impl Expectation {
-    pub(super) fn of(arguments: &Arguments) -> Result<Self> {
+    pub(super) fn of(expect: &Expect) -> Result<Self> {
         Ok(Self {
-            file: arguments.path_option("expect").as_deref().map(read).transpose()?,
-            data_blocks: arguments.number("expect-data-blocks")?.map(|blocks| Expected::default().data_blocks(blocks)),
+            file: expect.file.as_deref().map(read).transpose()?,
+            data_blocks: expect.data_blocks.map(|blocks| Expected::default().data_blocks(blocks)),
         })
     }
 

@@ -7,7 +7,6 @@ use dmverity::dm::features;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::arguments::Arguments;
 use crate::failure::Result;
 use crate::refusal::KernelOption;
 use crate::report::Report;
@@ -27,7 +26,7 @@ struct Shown {
     hash_algorithms: Map<String, Value>,
 }
 
-pub(crate) fn run(_: &Arguments) -> Result<Report> {
+pub(crate) fn run() -> Result<Report> {
     let found = features()?;
     let bytes = |size: Option<BlockSize>| size.map(BlockSize::bytes);
     let options = found.options.iter();

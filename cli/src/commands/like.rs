@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dmverity::{Error, Layout, Params, ParamsBuilder};
 
-use crate::arguments::Arguments;
+use crate::arguments::Format;
 use crate::failure::Result;
 
 /// The image whose parameters count where no option says something else.
@@ -15,9 +15,9 @@ pub(super) struct Like {
 
 impl Like {
     /// Reads its superblock: from the start of the device, or else from where the data of one image end.
-    pub(super) fn of(arguments: &Arguments) -> Result<Option<Self>> {
-        let Some(path) = arguments.path_option("like") else { return Ok(None) };
-        let params = match dmverity::load(&path, 0, None) {
+    pub(super) fn of(format: &Format) -> Result<Option<Self>> {
+        let Some(path) = &format.like else { return Ok(None) };
+        let params = match dmverity::load(path, 0, None) {
             Err(Error::Superblock { path, source }) if matches!(*source, Error::NotVerity) => {
                 match dmverity::find_hash_offset(&path) {
                     Err(Error::NoHashArea { .. }) => return Err(Error::Superblock { path, source }.into()),
@@ -27,8 +27,8 @@ impl Like {
             loaded => loaded?,
         };
         // With another size they are other blocks, and one image covers all of its data.
-        let takes_blocks = ["data-blocks", "data-block-size"].iter().all(|option| !arguments.given(option));
-        Ok(Some(Self { params, takes_blocks: takes_blocks && !arguments.flag("append") }))
+        let takes_blocks = format.image.data_blocks_given.is_none() && format.image.data_block_size.is_none();
+        Ok(Some(Self { params, takes_blocks: takes_blocks && !format.append }))
     }
 
     pub(super) fn builder(&self) -> ParamsBuilder {

@@ -13,7 +13,7 @@ mod misplaced;
 pub(crate) mod open;
 pub(crate) mod plan;
 pub(crate) mod repair;
-mod root_device;
+pub(crate) mod root_device;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod verify;
@@ -25,23 +25,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use dmverity::layout::SharedDevices;
-use dmverity::table::{OnCorruption, OnError, TableOptions};
 use dmverity::{HashAlgorithm, Layout, Params, RootHash};
 
 use self::expect::Expectation;
-use crate::arguments::Arguments;
+use crate::arguments::{ImageOptions, ImageToCheck, RootHashOptions};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 
 /// More than the digits of any root hash: what follows them in the file does not count.
 const ROOT_HASH_FILE_READ: u64 = 4096;
 
-/// The root hash's text: from `--root-hash-file`, which counts where both are given, or argument `index`.
-fn root_hash_text(arguments: &Arguments, index: usize) -> Result<RootHashText> {
-    if let Some(path) = arguments.path_option("root-hash-file") {
-        return read_root_hash_file(&path);
+fn root_hash_text(options: &RootHashOptions) -> Result<RootHashText> {
+    if let Some(path) = &options.file {
+        return read_root_hash_file(path);
     }
-    arguments.text(index).map(RootHashText::Argument).ok_or_else(no_root_hash)
+    options.argument.clone().map(RootHashText::Argument).ok_or_else(no_root_hash)
 }
 
 fn no_root_hash() -> Failure {
@@ -104,21 +102,21 @@ struct Image {
 }
 
 /// What is needed to check an existing image: its parameters from the superblock, or, with `--no-superblock`, from the
-/// options; and the root hash, which is argument `index` unless it comes from a file. They are what `--expect` and
-/// `--expect-data-blocks` want them to be.
+/// options; and the root hash. They are what `--expect` and `--expect-data-blocks` want them to be.
 ///
 /// Several things may be wrong. Callers rely on which of them is named: first a device that is not there, the hash device
 /// before the data device, then the superblock, the FEC device and last the root hash.
-fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize) -> Result<Image> {
-    if arguments.text(index).is_none() && !arguments.given("root-hash-file") {
+fn image_to_check(image: &ImageToCheck) -> Result<Image> {
+    let ImageToCheck { data, hash, root_hash, options, expect } = image;
+    if root_hash.argument.is_none() && root_hash.file.is_none() {
         return Err(no_root_hash());
     }
-    check_devices([hash, data])?;
-    let expectation = Expectation::of(arguments)?;
-    let params = if arguments.flag("no-superblock") {
-        let (builder, bytes) = (arguments.params()?, dmverity::device_size(data)?);
+    check_devices([hash.as_path(), data])?;
+    let expectation = Expectation::of(expect)?;
+    let params = if options.no_superblock {
+        let (builder, bytes) = (options.params()?, dmverity::device_size(data)?);
         let params = builder.clone().build(data, bytes)?;
-        let params = match arguments.fec_after_tree(hash, || Ok(params.clone()))? {
+        let params = match options.fec.after_tree(hash, || Ok(params.clone()))? {
             Some(fec) => builder.fec(fec).build(data, bytes)?,
             None => params,
         };
@@ -127,29 +125,29 @@ fn image_to_check(arguments: &Arguments, data: &Path, hash: &Path, index: usize)
         Layout::new(&params)?.check_overlaps(shared, None)?;
         params
     } else {
-        load(arguments, Some(data), hash)?
+        load(options, Some(data), hash)?
     };
     expectation.check(&params)?;
     // It may not be needed, but it was named.
-    check_devices(arguments.path_option("fec-device").as_deref())?;
-    let root_hash = root_hash_text(arguments, index)?;
+    check_devices(options.fec.device.as_deref())?;
+    let root_hash = root_hash_text(root_hash)?;
     let root_hash = root_hash.parse(params.algorithm())?;
     expectation.check_root_hash(&root_hash)?;
-    let mut warnings = Vec::from_iter(ignored_blocks(arguments, &params)?);
-    if arguments.flag("no-superblock") {
+    let mut warnings = Vec::from_iter(ignored_blocks(options, &params));
+    if options.no_superblock {
         warnings.extend(misplaced::unused_superblock(hash, params.hash_offset()));
     } else {
-        warnings.extend(misplaced::contradictions(arguments, &params)?);
+        warnings.extend(misplaced::contradictions(options, &params));
     }
     Ok(Image { params, root_hash, warnings })
 }
 
 /// The parameters that the superblock has, and FEC as the options have it.
-fn load(arguments: &Arguments, data: Option<&Path>, hash: &Path) -> Result<Params> {
-    let offset = arguments.hash_offset_on(hash)?;
-    let params = dmverity::load(hash, offset, arguments.fec()?)
-        .map_err(|error| misplaced::explain(error, arguments, data, hash))?;
-    match arguments.fec_after_tree(hash, || Ok(params.clone()))? {
+fn load(options: &ImageOptions, data: Option<&Path>, hash: &Path) -> Result<Params> {
+    let offset = options.hash_offset.on(hash)?;
+    let params = dmverity::load(hash, offset, options.fec.fec()?)
+        .map_err(|error| misplaced::explain(error, options.hash_offset, data, hash))?;
+    match options.fec.after_tree(hash, || Ok(params.clone()))? {
         Some(fec) => Ok(dmverity::load(hash, offset, Some(fec))?),
         None => Ok(params),
     }
@@ -161,40 +159,12 @@ fn check_devices<'a>(devices: impl IntoIterator<Item = &'a Path>) -> Result<()> 
 }
 
 /// That the superblock counts where `--data-blocks` says something else, as in the reference tool.
-fn ignored_blocks(arguments: &Arguments, params: &Params) -> Result<Option<String>> {
+fn ignored_blocks(options: &ImageOptions, params: &Params) -> Option<String> {
     let found = params.data_blocks();
-    let given = arguments.number("data-blocks")?.filter(|&given| given > 0 && given != found);
-    Ok(given.map(|given| {
-        format!("the superblock says {found} data blocks; --data-blocks={given} is ignored, see --expect-data-blocks.")
-    }))
-}
-
-/// What the options ask the kernel to do, and a warning where one of them overrides another.
-fn table_options(arguments: &Arguments) -> (TableOptions, Option<String>) {
-    let flag = |option| arguments.flag(option);
-    // As the reference tool has it: of two that are given together, the one that protects more counts.
-    let on_corruption = [
-        ("restart-on-corruption", OnCorruption::Restart),
-        ("panic-on-corruption", OnCorruption::Panic),
-        ("ignore-corruption", OnCorruption::Ignore),
-    ]
-    .into_iter()
-    .find_map(|(option, value)| flag(option).then_some(value));
-    let is_overridden = flag("ignore-corruption") && on_corruption != Some(OnCorruption::Ignore);
-    let on_error = match on_corruption.filter(|_| flag("error-as-corruption")) {
-        Some(OnCorruption::Restart) => Some(OnError::Restart),
-        Some(OnCorruption::Panic) => Some(OnError::Panic),
-        Some(OnCorruption::Ignore) | None => None,
-    };
-    let options = TableOptions {
-        on_corruption,
-        on_error,
-        ignore_zero_blocks: flag("ignore-zero-blocks"),
-        check_at_most_once: flag("check-at-most-once"),
-        try_verify_in_tasklet: flag("use-tasklets"),
-        ..TableOptions::default()
-    };
-    (options, is_overridden.then(|| "--panic-on-corruption overrides --ignore-corruption.".to_owned()))
+    let given = options.data_blocks().filter(|&given| given != found)?;
+    Some(format!(
+        "the superblock says {found} data blocks; --data-blocks={given} is ignored, see --expect-data-blocks."
+    ))
 }
 
 /// A path as JSON holds it.

@@ -10,8 +10,8 @@ use dmverity::dm::{ActivateOptions, MappingName, activate, find};
 use dmverity::error::NameFault;
 use serde::Serialize;
 
-use super::{Image, check_root, image_to_check, root_device, shown, table_options};
-use crate::arguments::{Arguments, FROM_CMDLINE};
+use super::{Image, check_root, image_to_check, shown};
+use crate::arguments::Open;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::refusal::{KernelOption, refused_fields};
@@ -36,31 +36,25 @@ struct OpenFields {
     corrupted: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    if let Some(cmdline) = arguments.path_option(FROM_CMDLINE) {
-        return root_device::run(arguments, &cmdline);
-    }
-    let (data, hash) = (arguments.path(0), arguments.path(2));
-    let name = new_name(arguments.word(1))?;
-    let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 3)?;
+pub(crate) fn run(open: &Open) -> Result<Report> {
+    let Open { image, kernel, .. } = open;
+    let name = new_name(&open.mapping)?;
+    let Image { params, root_hash, mut warnings } = image_to_check(image)?;
 
-    let (table, overridden) = table_options(arguments);
+    let table = &kernel.table;
     let options = ActivateOptions {
         on_corruption: table.on_corruption,
         on_error: table.on_error,
         ignore_zero_blocks: table.ignore_zero_blocks,
         check_at_most_once: table.check_at_most_once,
         use_tasklets: table.try_verify_in_tasklet,
-        root_hash_signature: arguments
-            .path_option("root-hash-signature")
-            .map(|path| read_signature(&path))
-            .transpose()?,
-        shared: arguments.flag("shared"),
-        no_fallback: arguments.flag("no-fallback"),
+        root_hash_signature: kernel.signature.as_deref().map(read_signature).transpose()?,
+        shared: open.shared,
+        no_fallback: open.no_fallback,
     };
-    let devices = arguments.devices(data, hash);
+    let devices = image.devices();
     let opened = activate(&name, &devices, &params, &root_hash, &options);
-    warnings.extend(overridden);
+    warnings.extend(kernel.overridden.clone());
     let activation = match opened {
         Ok(activation) => activation,
         Err(error) => {
@@ -86,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if activation.udev_silent {
         warnings.push(format!("udev did not confirm device {name} in time; links to it may be missing."));
     }
-    if arguments.flag("check-root") {
+    if open.check_root {
         check_root::check(&name, &devices, &params, &root_hash).map_err(|failure| {
             let report = Report { warnings: warnings.clone(), ..Report::default() };
             report.failed(failure)

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use dmverity::{ParamsBuilder, Plan};
+use dmverity::Plan;
 use serde::Serialize;
 
 use super::image::Geometry;
 use super::shown;
-use crate::arguments::Arguments;
-use crate::failure::{Failure, Result};
+use crate::arguments::{self, Planned};
+use crate::failure::Result;
 use crate::output::Fields;
 use crate::report::Report;
 
@@ -31,39 +31,30 @@ struct PlanFields {
     total_bytes: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let builder = arguments.params()?;
-    let device = arguments.text(0).map(|_| arguments.path(0));
-    let blocks = arguments.number("data-blocks")?.filter(|&blocks| blocks > 0);
-    let one_image = arguments.flag("append");
-    let size = arguments.number("data-size")?;
-    let together = |second| Failure::usage(format!("Option --data-size and {second} cannot be used together."));
-    let (data_bytes, plan) = match (device, size, blocks) {
-        (Some(_), Some(_), _) => return Err(together("<data_device>")),
-        (None, Some(_), Some(_)) => return Err(together("--data-blocks")),
-        (None, None, None) => {
-            return Err(Failure::usage("plan: requires <data_device>, --data-size or --data-blocks"));
+pub(crate) fn run(arguments: &arguments::Plan) -> Result<Report> {
+    let arguments::Plan { builder, data, append: one_image, fec } = arguments;
+    let (builder, one_image) = (builder.clone(), *one_image);
+    let (device, data_bytes, plan) = match data {
+        Planned::Device(image) if one_image => {
+            let plan = dmverity::plan_append(image, builder, fec.appended(image).as_ref())?;
+            (Some(image), plan.layout.params().data_bytes() - plan.padding_bytes, plan)
         }
-        (Some(_), None, Some(_)) if one_image => {
-            return Err(Failure::usage("Option --append and --data-blocks cannot be used together."));
-        }
-        (Some(image), None, None) if one_image => {
-            let plan = dmverity::plan_append(image, builder, arguments.appended_fec(image)?.as_ref())?;
-            (plan.layout.params().data_bytes() - plan.padding_bytes, plan)
-        }
-        (Some(device), None, _) => {
+        Planned::Device(device) => {
             let bytes = dmverity::device_size(device)?;
-            (bytes, Plan::new(builder, device, bytes)?)
+            (Some(device), bytes, Plan::new(builder, device, bytes)?)
         }
-        (None, Some(bytes), None) => (bytes, of_size(arguments, builder, bytes)?),
-        (None, None, Some(blocks)) => {
-            // Refused below where it is more than a device can hold.
-            let bytes = arguments.data_block_size()?.bytes().saturating_mul(blocks);
-            (bytes, of_size(arguments, builder, bytes)?)
+        &Planned::Size(bytes) => {
+            let data = Path::new("data");
+            let plan = if one_image {
+                Plan::one_image(builder, data, bytes, fec.appended(data).as_ref())?
+            } else {
+                Plan::new(builder, data, bytes)?
+            };
+            (None, bytes, plan)
         }
     };
     let fields = PlanFields {
-        data_device: device.map(shown),
+        data_device: device.map(|device| shown(device)),
         data_bytes,
         geometry: Geometry::new(&plan.layout, plan.fec_area.as_ref()),
         one_image,
@@ -78,15 +69,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         report.warnings.push(format!("last {} bytes of data are not covered.", plan.uncovered_bytes));
     }
     Ok(report)
-}
-
-fn of_size(arguments: &Arguments, builder: ParamsBuilder, bytes: u64) -> Result<Plan> {
-    let data = Path::new("data");
-    Ok(if arguments.flag("append") {
-        Plan::one_image(builder, data, bytes, arguments.appended_fec(data)?.as_ref())?
-    } else {
-        Plan::new(builder, data, bytes)?
-    })
 }
 
 impl PlanFields {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::verify::{FoundFields, counted, describe, is_wrong_root_hash, must_be_zeros};
 use super::{Image, image_to_check, shown};
-use crate::arguments::Arguments;
+use crate::arguments;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
 use crate::report::Report;
@@ -43,23 +43,24 @@ struct BlockFields {
     wrong_bytes: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let (data, hash) = (arguments.path(0), arguments.path(1));
-    let Image { params, root_hash, warnings } = image_to_check(arguments, data, hash, 2)?;
-    let devices = arguments.devices(data, hash);
-    let mode = if arguments.flag("dry-run") { RepairMode::DryRun } else { RepairMode::Write };
+pub(crate) fn run(arguments: &arguments::Repair) -> Result<Report> {
+    let arguments::Repair { image, dry_run, work: long } = arguments;
+    let Image { params, root_hash, warnings } = image_to_check(image)?;
+    let devices = image.devices();
+    let mode = if *dry_run { RepairMode::DryRun } else { RepairMode::Write };
     if devices.fec.is_none() {
         let zeros = |work: &Work<'_>| dmverity::write_zeros(&devices, &params, &root_hash, mode, work);
-        let done = interruption::watched(arguments, data, zeros)??;
+        let done = interruption::watched(long, &devices.data, zeros)??;
         return zeros_only(&devices, &root_hash, mode, &done, warnings);
     }
-    let repair =
-        interruption::watched(arguments, data, |work| dmverity::repair(&devices, &params, &root_hash, mode, work))??;
+    let repair = interruption::watched(long, &devices.data, |work| {
+        dmverity::repair(&devices, &params, &root_hash, mode, work)
+    })??;
     let correctable = repair.wrong_bytes() - repair.outside_bytes();
     let repaired = if mode == RepairMode::Write && repair.proves_all_blocks() { correctable } else { 0 };
     let fields = RepairFields {
-        data_device: shown(data),
-        hash_device: shown(hash),
+        data_device: shown(&devices.data),
+        hash_device: shown(&devices.hash),
         fec_device: devices.fec.as_deref().map(shown),
         root_hash: root_hash.to_string(),
         dry_run: mode == RepairMode::DryRun,

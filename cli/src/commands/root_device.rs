@@ -10,7 +10,7 @@ use dmverity::cmdline::{Cmdline, Root, RootDevice, RootImage, usr_image};
 use dmverity::dm::MappingName;
 
 use super::{check_root, read_bounded};
-use crate::arguments::{self, Arguments, Request};
+use crate::arguments::{self, Command, FromCmdline, Open, Request};
 use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
@@ -34,9 +34,9 @@ const CMDLINE_MAX: u64 = 1 << 20;
 const START: u64 = 128 << 10;
 
 /// Opens what the command line in this file asks for; with `--dry-run` only says whether it asks.
-pub(super) fn run(arguments: &Arguments, cmdline: &Path) -> Result<Report> {
-    let wanted = if arguments.flag("usr") { &USR } else { &ROOT };
-    answer(cmdline, wanted, arguments.flag("dry-run")).map_err(|mut failure| {
+pub(crate) fn run(arguments: &FromCmdline) -> Result<Report> {
+    let wanted = if arguments.usr { &USR } else { &ROOT };
+    answer(&arguments.file, wanted, arguments.dry_run).map_err(|mut failure| {
         if let Some(reason) = failure.lines.first_mut() {
             reason.insert_str(0, &format!("dmverity: cannot open {}: ", wanted.device));
         }
@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The command line of `open` that opens the image.
-fn request(image: &RootImage, wanted: &Wanted) -> Result<Box<Arguments>> {
+fn request(image: &RootImage, wanted: &Wanted) -> Result<Open> {
     let mut words: Vec<OsString> = vec!["veritysetup".into(), "open".into()];
     if let Some(device) = &image.fec_device {
         words.push(format!("--fec-device={device}").into());
@@ -98,9 +98,12 @@ fn request(image: &RootImage, wanted: &Wanted) -> Result<Box<Arguments>> {
     words.push("--".into());
     words.extend([&image.data_device.path, wanted.name, &image.hash_device.path].map(OsString::from));
     words.push(image.root_hash.to_string().into());
-    match arguments::parse(&words).map_err(refused)? {
-        Request::Run(arguments) => Ok(arguments),
-        Request::Text(_) => Err(Failure::new(Exit::Parameters, "veritysetup open failed")),
+    let Request::Run(invocation) = arguments::parse(&words).map_err(refused)? else {
+        return Err(Failure::new(Exit::Parameters, "veritysetup open failed"));
+    };
+    match invocation.command.map_err(refused)? {
+        Command::Open(open) => Ok(open),
+        _ => Err(Failure::new(Exit::Parameters, "veritysetup open failed")),
     }
 }
 
@@ -138,14 +141,14 @@ fn block_devices() -> Vec<String> {
     names
 }
 
-fn open(image: &RootImage, wanted: &Wanted, arguments: &Arguments) -> Result<Report> {
+fn open(image: &RootImage, wanted: &Wanted, request: &Open) -> Result<Report> {
     let name = MappingName::new(wanted.name)?;
     let about_devices = || format!("data device: {}, hash device: {}", image.data_device.path, image.hash_device.path);
     // Someone in the emergency shell may have opened it.
     let report = if is_open(&name, &image.root_hash) {
         Report::default()
     } else {
-        super::open::run(arguments).map_err(|failure| refused(failure).hint(about_devices()))?
+        super::open::run(request).map_err(|failure| refused(failure).hint(about_devices()))?
     };
     // A wrong root hash shows at the first read.
     let block = check_root::mapping(&name).and_then(|mapping| mapping.verity);

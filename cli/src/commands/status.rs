@@ -10,7 +10,7 @@ use dmverity::units::SECTOR_SIZE;
 use serde::Serialize;
 
 use super::shown;
-use crate::arguments::Arguments;
+use crate::arguments::Status;
 use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
@@ -68,8 +68,8 @@ struct FecFields {
     repaired: Option<u64>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let word = arguments.word(0);
+pub(crate) fn run(arguments: &Status) -> Result<Report> {
+    let word = arguments.mapping.as_os_str();
     let name = find(word)?;
     let shown_name = subject(word, name.as_ref());
     let mapping = match &name {

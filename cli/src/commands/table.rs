@@ -1,16 +1,15 @@
 //! `table`: show the line that opens an image elsewhere.
 
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dmverity::boot::BootImage;
-use dmverity::dm::MappingName;
-use dmverity::{Error, FecScope, Layout, is_same_device};
+use dmverity::{Error, Layout, is_same_device};
 use serde::Serialize;
 
 use super::image::PartitionUuids;
-use super::{Image, image_to_check, shown, table_options};
-use crate::arguments::Arguments;
+use super::{Image, image_to_check, shown};
+use crate::arguments::{Form, ImageToCheck, Table};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
@@ -28,73 +27,11 @@ struct TableFields {
     partition_uuids: Option<PartitionUuids>,
 }
 
-/// Who is to read the line.
-enum Form {
-    Table,
-    DmModCreate(String),
-    Veritytab(String),
-    Cmdline,
-    CmdlineUsr,
-    PartitionUuids,
-    ChromeOs,
-    Ipe,
-    Fit,
-}
-
-impl Form {
-    fn of(arguments: &Arguments) -> Result<Self> {
-        // A name that no mapping can have is wrong in any line.
-        let name = |option| -> Result<Option<String>> {
-            let Some(text) = arguments.text_option_exact(option)? else { return Ok(None) };
-            Ok(Some(MappingName::new(&text)?.to_string()))
-        };
-        if arguments.flag("usr") && !arguments.flag("cmdline") {
-            return Err(Failure::usage("Option --usr must be used with --cmdline."));
-        }
-        Ok(if let Some(name) = name("dm-mod-create")? {
-            Self::DmModCreate(name)
-        } else if let Some(name) = name("veritytab")? {
-            Self::Veritytab(name)
-        } else if arguments.flag("cmdline") {
-            if arguments.flag("usr") { Self::CmdlineUsr } else { Self::Cmdline }
-        } else if arguments.flag("chromeos") {
-            Self::ChromeOs
-        } else if arguments.flag("ipe") {
-            Self::Ipe
-        } else if arguments.flag("fit") {
-            Self::Fit
-        } else if arguments.flag("partition-uuids") {
-            Self::PartitionUuids
-        } else {
-            Self::Table
-        })
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::DmModCreate(_) => "dm-mod-create",
-            Self::Veritytab(_) => "veritytab",
-            Self::Cmdline | Self::CmdlineUsr => "cmdline",
-            Self::ChromeOs => "chromeos",
-            Self::Ipe => "ipe",
-            Self::Fit => "fit",
-            Self::PartitionUuids => "partition-uuids",
-        }
-    }
-
-    /// Whether the line is read by a system that finds partitions by their UUIDs.
-    fn is_for_boot(&self) -> bool {
-        !matches!(self, Self::Table)
-    }
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let (data, hash) = (arguments.path(0), arguments.path(1));
-    let form = Form::of(arguments)?;
-    let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 2)?;
+pub(crate) fn run(table: &Table) -> Result<Report> {
+    let Table { image: ImageToCheck { data, hash, .. }, form, kernel, .. } = table;
+    let Image { params, root_hash, mut warnings } = image_to_check(&table.image)?;
     let layout = Layout::new(&params)?;
-    let devices = arguments.devices(data, hash);
+    let devices = table.image.devices();
     let fields = |line| TableFields {
         form: form.name(),
         line,
@@ -111,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         return Err(Failure::new(Exit::Parameters, "A FIT image has data and hash tree in one file.")
             .hint("name that file twice, with --hash-offset."));
     }
-    let names = Names::new(arguments, data, hash, devices.fec.as_deref(), &form)?;
+    let names = Names::new(table)?;
     let mut image = BootImage::new(&layout, &root_hash);
     if let Some(name) = names.data {
         image = image.data_device(name);
@@ -122,30 +59,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     if let (Some(fec), Some(name)) = (&devices.fec, names.fec) {
         image = image.fec(dmverity::fec_area(hash, fec, &layout)?.ok_or(Error::FecDevice)?, name);
     }
-    if let Some(path) = arguments.path_option("root-hash-signature") {
-        if matches!(form, Form::Table | Form::DmModCreate(_)) {
-            return Err(Failure::new(Exit::Parameters, "A table line cannot hold a root hash signature.")
-                .hint("--veritytab and --cmdline name the file that holds it."));
-        }
-        image = image.signature(text(&path)?);
+    if let Some(path) = &kernel.signature {
+        image = image.signature(text(path)?);
     }
-    let (mut options, overridden) = table_options(arguments);
-    warnings.extend(overridden);
-    if matches!(form, Form::Veritytab(_) | Form::Cmdline | Form::CmdlineUsr) {
-        if params.fec().is_some_and(|fec| fec.scope == FecScope::Tree) {
-            return Err(Failure::new(Exit::Parameters, "systemd does not have --fec-scope=tree."));
-        }
-        if options.on_error.is_some() {
-            return Err(Failure::new(Exit::Parameters, "systemd does not have --error-as-corruption."));
-        }
-        if options.try_verify_in_tasklet {
-            // It is only about speed.
-            options.try_verify_in_tasklet = false;
-            warnings.push("systemd does not have --use-tasklets, left out.".to_owned());
-        }
+    let mut options = kernel.table.clone();
+    warnings.extend(kernel.overridden.clone());
+    if form.is_for_systemd() && options.try_verify_in_tasklet {
+        // It is only about speed.
+        options.try_verify_in_tasklet = false;
+        warnings.push("systemd does not have --use-tasklets, left out.".to_owned());
     }
     let image = image.options(options);
-    let line = match &form {
+    let line = match form {
         Form::DmModCreate(name) => image.dm_mod_create(name)?,
         Form::Veritytab(name) => image.veritytab(name)?,
         Form::Cmdline => image.cmdline()?,
@@ -155,8 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         Form::Fit => image.fit()?,
         Form::Table | Form::PartitionUuids => image.table_line()?,
     };
-    let is_on_command_line = matches!(form, Form::DmModCreate(_) | Form::Cmdline | Form::CmdlineUsr | Form::ChromeOs);
-    if is_on_command_line && line.len() > COMMAND_LINE_MAX {
+    if form.is_on_kernel_cmdline() && line.len() > COMMAND_LINE_MAX {
         let length = line.len();
         warnings.push(format!(
             "the line has {length} bytes, the kernel command line of many machines only {COMMAND_LINE_MAX}."
@@ -174,15 +98,17 @@ struct Names {
 }
 
 impl Names {
-    fn new(arguments: &Arguments, data: &Path, hash: &Path, fec: Option<&Path>, form: &Form) -> Result<Self> {
+    fn new(table: &Table) -> Result<Self> {
+        let ImageToCheck { data, hash, options, .. } = &table.image;
+        let (form, fec) = (&table.form, options.fec.device.as_deref());
         if matches!(form, Form::Ipe | Form::Fit) {
             // These name no device.
             return Ok(Self { data: None, hash: None, fec: fec.map(text).transpose()? });
         }
         // What a device is called: as an option says, as another one that is the same here, or as it is here.
-        let name = |option: &str, here: &Path, others: &[(&Path, &Option<String>)]| {
-            if let Some(name) = arguments.path_option(option) {
-                return text(&name).map(Some);
+        let name = |option: Option<&PathBuf>, here: &Path, others: &[(&Path, &Option<String>)]| {
+            if let Some(name) = option {
+                return text(name).map(Some);
             }
             match others.iter().find(|(other, _)| is_same_device(other, here)) {
                 Some((_, name)) => Ok((*name).clone()),
@@ -195,15 +121,15 @@ impl Names {
             Failure::usage(format!("table: requires option --{option}"))
                 .hint(format!("what is {} called there? No partition UUID follows for it.", text_of(here)))
         };
-        let data_name = name("boot-data-device", data, &[])?;
-        let hash_name = name("boot-hash-device", hash, &[(data, &data_name)])?;
+        let data_name = name(table.boot_data_device.as_ref(), data, &[])?;
+        let hash_name = name(table.boot_hash_device.as_ref(), hash, &[(data, &data_name)])?;
         if data_name.is_none() && is_same_device(data, hash) {
             return Err(needed("boot-data-device", data));
         }
         let fec_name = match fec {
             None => None,
             Some(fec) => {
-                let name = name("boot-fec-device", fec, &[(hash, &hash_name), (data, &data_name)])?;
+                let name = name(table.boot_fec_device.as_ref(), fec, &[(hash, &hash_name), (data, &data_name)])?;
                 Some(name.ok_or_else(|| needed("boot-fec-device", fec))?)
             }
         };

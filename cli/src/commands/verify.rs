@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::repair::{BEYOND_REPAIR, found_errors};
 use super::{Image, image_to_check, shown};
-use crate::arguments::Arguments;
+use crate::arguments::{self, ImageToCheck};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result, sizes};
 use crate::interruption;
@@ -50,11 +50,11 @@ struct RepairableFields {
     wrong_bytes: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let (data, hash) = (arguments.path(0), arguments.path(1));
-    let Image { params, root_hash, mut warnings } = image_to_check(arguments, data, hash, 2)?;
-    let devices = arguments.devices(data, hash);
-    let is_strict = arguments.flag("strict");
+pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
+    let arguments::Verify { image, strict, work: long } = arguments;
+    let (ImageToCheck { data, hash, .. }, is_strict) = (image, *strict);
+    let Image { params, root_hash, mut warnings } = image_to_check(image)?;
+    let devices = image.devices();
     let with_fec = params.fec().is_some();
     // A device that ends too early is a failed verification, but not of the data's making.
     let refused = |error| match error {
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let mut known = None;
     let verify = |work: &Work<'_>| dmverity::verify(&devices, &params, &root_hash, work);
     if !(is_strict && with_fec) {
-        let found = interruption::watched(arguments, data, verify)?.map_err(refused)?;
+        let found = interruption::watched(long, data, verify)?.map_err(refused)?;
         if found.is_good() {
             return Ok(report(&found, None));
         }
@@ -94,13 +94,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         known = Some(found);
     }
     let dry_run = |work: &Work<'_>| dmverity::repair(&devices, &params, &root_hash, RepairMode::DryRun, work);
-    let repair = match interruption::watched(arguments, data, dry_run)? {
+    let repair = match interruption::watched(long, data, dry_run)? {
         Ok(repair) => repair,
         Err(error) if is_about_parity(&error, &devices) => {
             // With --strict nothing else has been looked at yet.
             let found = match known {
                 Some(found) => found,
-                None => interruption::watched(arguments, data, verify)?.map_err(refused)?,
+                None => interruption::watched(long, data, verify)?.map_err(refused)?,
             };
             let failure = if found.is_good() { refused(error) } else { unusable_parity(&found, error) };
             return Err(report(&found, None).failed(failure));

@@ -1,0 +1,254 @@
+//! A struct for each action. `table` has a file of its own.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use dmverity::ParamsBuilder;
+
+use super::contradictions;
+use super::fec::FecOptions;
+use super::image::{ImageOptions, ImageToCheck};
+use super::kernel::KernelOptions;
+use super::table::Table;
+use super::words::{Words, exact};
+use super::work::{LongWork, Threads};
+use crate::failure::Result;
+use crate::options::Action;
+
+/// What an action is to do.
+pub(crate) enum Command {
+    Format(Format),
+    Verify(Verify),
+    Repair(Repair),
+    Open(Open),
+    FromCmdline(FromCmdline),
+    Close(Close),
+    Status(Status),
+    Dump(Dump),
+    Plan(Plan),
+    Table(Table),
+    Features,
+    Benchmark(Benchmark),
+}
+
+impl Command {
+    pub(super) fn of(words: &Words, name: &'static str) -> Result<Self> {
+        Ok(match words.action {
+            Action::Format => Self::Format(Format::of(words, name)?),
+            Action::Verify => Self::Verify(Verify::of(words, name)?),
+            Action::Repair => Self::Repair(Repair::of(words, name)?),
+            Action::Open => match FromCmdline::of(words) {
+                Some(from_cmdline) => Self::FromCmdline(from_cmdline),
+                None => Self::Open(Open::of(words)?),
+            },
+            Action::Close => Self::Close(Close::of(words)),
+            Action::Status => Self::Status(Status { mapping: words.word(0) }),
+            Action::Dump => Self::Dump(Dump::of(words)?),
+            Action::Plan => Self::Plan(Plan::of(words)?),
+            Action::Table => Self::Table(Table::of(words)?),
+            Action::Features => Self::Features,
+            Action::Benchmark => Self::Benchmark(Benchmark::of(words)?),
+        })
+    }
+}
+
+/// `format`.
+pub(crate) struct Format {
+    pub(crate) data: PathBuf,
+    /// The data device itself with `--append`; `None` where it has no name yet.
+    pub(crate) hash: Option<PathBuf>,
+    pub(crate) append: bool,
+    pub(crate) image: ImageOptions,
+    pub(crate) like: Option<PathBuf>,
+    pub(crate) deterministic: bool,
+    /// Looked at after the devices.
+    salt_seed: Option<OsString>,
+    pub(crate) dry_run: bool,
+    pub(crate) partition_uuids: bool,
+    pub(crate) root_hash_file: Option<PathBuf>,
+    pub(crate) work: LongWork,
+}
+
+impl Format {
+    fn of(words: &Words, name: &'static str) -> Result<Self> {
+        let append = words.flag("append");
+        let format = Self {
+            data: words.path(0),
+            hash: words.rest.get(usize::from(!append)).map(PathBuf::from),
+            append,
+            image: ImageOptions::of(words)?,
+            like: words.path_option("like"),
+            deterministic: words.flag("deterministic"),
+            salt_seed: words.value("salt-seed"),
+            dry_run: words.flag("dry-run"),
+            partition_uuids: words.flag("partition-uuids"),
+            root_hash_file: words.path_option("root-hash-file"),
+            work: LongWork::of(words, name)?,
+        };
+        contradictions::check_format(&format, words)?;
+        Ok(format)
+    }
+
+    /// The text that salt and UUID are derived from, if there is one.
+    pub(crate) fn salt_seed(&self) -> Result<Option<String>> {
+        self.salt_seed.as_deref().map(|text: &OsStr| exact("salt-seed", text)).transpose()
+    }
+
+    /// The hash device, or where it has no name yet the device that comes nearest to it.
+    pub(crate) fn hash_or_data(&self) -> &Path {
+        self.hash.as_deref().unwrap_or(&self.data)
+    }
+}
+
+/// `verify`.
+pub(crate) struct Verify {
+    pub(crate) image: ImageToCheck,
+    pub(crate) strict: bool,
+    pub(crate) work: LongWork,
+}
+
+impl Verify {
+    fn of(words: &Words, name: &'static str) -> Result<Self> {
+        Ok(Self { image: ImageToCheck::of(words, 1)?, strict: words.flag("strict"), work: LongWork::of(words, name)? })
+    }
+}
+
+/// `repair`.
+pub(crate) struct Repair {
+    pub(crate) image: ImageToCheck,
+    pub(crate) dry_run: bool,
+    pub(crate) work: LongWork,
+}
+
+impl Repair {
+    fn of(words: &Words, name: &'static str) -> Result<Self> {
+        Ok(Self {
+            image: ImageToCheck::of(words, 1)?,
+            dry_run: words.flag("dry-run"),
+            work: LongWork::of(words, name)?,
+        })
+    }
+}
+
+/// `open`.
+pub(crate) struct Open {
+    /// The mapping's name, as it was given.
+    pub(crate) mapping: OsString,
+    pub(crate) image: ImageToCheck,
+    pub(crate) kernel: KernelOptions,
+    pub(crate) shared: bool,
+    pub(crate) no_fallback: bool,
+    pub(crate) check_root: bool,
+}
+
+impl Open {
+    fn of(words: &Words) -> Result<Self> {
+        Ok(Self {
+            mapping: words.word(1),
+            image: ImageToCheck::of(words, 2)?,
+            kernel: KernelOptions::of(words),
+            shared: words.flag("shared"),
+            no_fallback: words.flag("no-fallback"),
+            check_root: words.flag("check-root"),
+        })
+    }
+}
+
+/// `open --from-cmdline`.
+pub(crate) struct FromCmdline {
+    /// The file that has the kernel's command line.
+    pub(crate) file: PathBuf,
+    pub(crate) usr: bool,
+    pub(crate) dry_run: bool,
+}
+
+impl FromCmdline {
+    fn of(words: &Words) -> Option<Self> {
+        let file = words.path_option("from-cmdline")?;
+        Some(Self { file, usr: words.flag("usr"), dry_run: words.flag("dry-run") })
+    }
+}
+
+/// `close`.
+pub(crate) struct Close {
+    pub(crate) mapping: OsString,
+    pub(crate) deferred: bool,
+    pub(crate) cancel_deferred: bool,
+}
+
+impl Close {
+    fn of(words: &Words) -> Self {
+        Self {
+            mapping: words.word(0),
+            deferred: words.flag("deferred"),
+            cancel_deferred: words.flag("cancel-deferred"),
+        }
+    }
+}
+
+/// `status`.
+pub(crate) struct Status {
+    pub(crate) mapping: OsString,
+}
+
+/// `dump`.
+pub(crate) struct Dump {
+    pub(crate) hash: PathBuf,
+    pub(crate) image: ImageOptions,
+    pub(crate) root_hash: bool,
+    pub(crate) tree: bool,
+}
+
+impl Dump {
+    fn of(words: &Words) -> Result<Self> {
+        Ok(Self {
+            hash: words.path(0),
+            image: ImageOptions::of(words)?,
+            root_hash: words.flag("root-hash"),
+            tree: words.flag("tree"),
+        })
+    }
+}
+
+/// `plan`.
+pub(crate) struct Plan {
+    pub(crate) builder: ParamsBuilder,
+    pub(crate) data: Planned,
+    /// Whether data and hash tree are one image.
+    pub(crate) append: bool,
+    pub(crate) fec: FecOptions,
+}
+
+/// The data that something is planned for.
+pub(crate) enum Planned {
+    Device(PathBuf),
+    /// There are none yet, only their size in bytes.
+    Size(u64),
+}
+
+impl Plan {
+    fn of(words: &Words) -> Result<Self> {
+        let image = ImageOptions::of(words)?;
+        let builder = image.params()?;
+        let blocks = image.data_blocks();
+        contradictions::check_plan(words, blocks.is_some())?;
+        let data = match (words.rest.first(), words.number("data-size")?) {
+            (Some(device), _) => Planned::Device(device.into()),
+            (None, Some(bytes)) => Planned::Size(bytes),
+            (None, None) => Planned::Size(image.bytes_of(blocks.unwrap_or(0))?),
+        };
+        Ok(Self { builder, data, append: words.flag("append"), fec: image.fec })
+    }
+}
+
+/// `benchmark`.
+pub(crate) struct Benchmark {
+    pub(crate) image: ImageOptions,
+    pub(crate) threads: Threads,
+}
+
+impl Benchmark {
+    fn of(words: &Words) -> Result<Self> {
+        Ok(Self { image: ImageOptions::of(words)?, threads: Threads::of(words)? })
+    }
+}

@@ -1,0 +1,132 @@
+//! What a command line must not have together, and what needs something else beside it: all of it is refused here, before
+//! any device is looked at.
+
+use super::actions::Format;
+use super::table::Form;
+use super::words::Words;
+use crate::failure::{Exit, Failure, Result};
+use crate::options::{self, Action, ActionInfo, OPTIONS, OptionInfo};
+use crate::root_hash_file;
+
+/// The options that `--from-cmdline` leaves room for: it takes the place of the arguments and of all options about an
+/// image.
+const WITH_FROM_CMDLINE: &[&str] = &["from-cmdline", "usr", "dry-run", "debug", "verbose", "batch-mode"];
+
+fn together(first: &str, second: &str) -> Failure {
+    Failure::usage(format!("Option {first} and {second} cannot be used together."))
+}
+
+/// Refuses options that the action does not take, and pairs that contradict each other.
+pub(super) fn check(words: &Words, info: &ActionInfo) -> Result<()> {
+    for option in OPTIONS {
+        if !option.actions.is_empty() && !option.actions.contains(&info.action) && words.given(option.name) {
+            let (option, action) = (option.name, info.name);
+            return Err(Failure::usage(format!("Option --{option} is not allowed with {action} action.")));
+        }
+        // Numbers are checked whether the action uses them or not.
+        if matches!(option.value, Some("bytes" | "blocks" | "number" | "secs")) {
+            words.number(option.name)?;
+        }
+    }
+    if info.action == Action::Open {
+        check_from_cmdline(words)?;
+    }
+    check_hash_offset(words, info)?;
+    for (first, second) in options::not_together() {
+        if words.given(first) && words.given(second) {
+            return Err(together(&format!("--{first}"), &format!("--{second}")));
+        }
+    }
+    if words.flag("error-as-corruption") && !words.flag("panic-on-corruption") && !words.flag("restart-on-corruption") {
+        return Err(Failure::usage(
+            "Option --error-as-corruption must be used with --panic-on-corruption or --restart-on-corruption.",
+        ));
+    }
+    if words.flag("cancel-deferred") && words.flag("deferred") {
+        return Err(Failure::usage("Options --cancel-deferred and --deferred cannot be used at the same time."));
+    }
+    Ok(())
+}
+
+/// An offset is found only where there is an image with a superblock.
+fn check_hash_offset(words: &Words, info: &ActionInfo) -> Result<()> {
+    if !words.is_auto("hash-offset") {
+        return words.number("hash-offset").map(drop);
+    }
+    if matches!(info.action, Action::Format | Action::Plan) {
+        return Err(Failure::usage(format!("Option --hash-offset=auto is not allowed with {} action.", info.name)));
+    }
+    if words.flag("no-superblock") {
+        return Err(together("--hash-offset=auto", "--no-superblock"));
+    }
+    Ok(())
+}
+
+/// The kernel's command line says all there is to say of the image.
+fn check_from_cmdline(words: &Words) -> Result<()> {
+    if !words.given("from-cmdline") {
+        let alone = ["usr", "dry-run"].into_iter().find(|option| words.flag(option));
+        return alone.map_or(Ok(()), |option| {
+            Err(Failure::usage(format!("Option --{option} must be used with --from-cmdline in open action.")))
+        });
+    }
+    if !words.rest.is_empty() {
+        return Err(Failure::usage("open: takes no arguments with --from-cmdline"));
+    }
+    match OPTIONS.iter().find(|option| !WITH_FROM_CMDLINE.contains(&option.name) && words.given(option.name)) {
+        None => Ok(()),
+        Some(OptionInfo { name, .. }) => Err(together(&format!("--{name}"), "--from-cmdline")),
+    }
+}
+
+/// One image has all of its data, and a root hash on standard output leaves no room for lines or an object.
+pub(super) fn check_format(format: &Format, words: &Words) -> Result<()> {
+    if format.append && format.image.data_blocks().is_some() {
+        return Err(together("--append", "--data-blocks"));
+    }
+    let other_form = ["json", "env"].into_iter().find(|form| words.flag(form));
+    match (&format.root_hash_file, other_form) {
+        (Some(path), Some(form)) if root_hash_file::is_stdout(path) => {
+            Err(together(&format!("--{form}"), "--root-hash-file=-"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The size of the data comes from one place.
+pub(super) fn check_plan(words: &Words, has_blocks: bool) -> Result<()> {
+    let has_device = !words.rest.is_empty();
+    match (has_device, words.given("data-size"), has_blocks) {
+        (true, true, _) => Err(together("--data-size", "<data_device>")),
+        (false, true, true) => Err(together("--data-size", "--data-blocks")),
+        (false, false, false) => Err(Failure::usage("plan: requires <data_device>, --data-size or --data-blocks")),
+        (true, false, true) if words.flag("append") => Err(together("--append", "--data-blocks")),
+        _ => Ok(()),
+    }
+}
+
+/// `--usr` is about one of the forms.
+pub(super) fn check_usr(words: &Words) -> Result<()> {
+    if words.flag("usr") && !words.flag("cmdline") {
+        return Err(Failure::usage("Option --usr must be used with --cmdline."));
+    }
+    Ok(())
+}
+
+/// Not every form of a line has room for every option.
+pub(super) fn check_form(form: &Form, words: &Words) -> Result<()> {
+    let refused = |line| Failure::new(Exit::Parameters, line);
+    if matches!(form, Form::Table | Form::DmModCreate(_)) && words.given("root-hash-signature") {
+        return Err(refused("A table line cannot hold a root hash signature.")
+            .hint("--veritytab and --cmdline name the file that holds it."));
+    }
+    if form.is_for_systemd() {
+        if words.given("fec-device") && words.text_option("fec-scope").is_some_and(|scope| scope == "tree") {
+            return Err(refused("systemd does not have --fec-scope=tree."));
+        }
+        if words.flag("error-as-corruption") {
+            return Err(refused("systemd does not have --error-as-corruption."));
+        }
+    }
+    Ok(())
+}

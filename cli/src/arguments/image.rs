@@ -1,0 +1,175 @@
+//! The options about an image: its parameters, and what an image that is there has to be.
+
+use std::path::{Path, PathBuf};
+
+use dmverity::{BlockSize, Devices, HashAlgorithm, HashType, Params, ParamsBuilder, Salt};
+
+use super::fec::FecOptions;
+use super::words::Words;
+use crate::escape::text_of;
+use crate::failure::Result;
+
+/// The parameters of an image as they were given.
+pub(crate) struct ImageOptions {
+    pub(crate) format: Option<u64>,
+    pub(crate) data_block_size: Option<u64>,
+    pub(crate) hash_block_size: Option<u64>,
+    /// Zero has always meant the whole device.
+    pub(crate) data_blocks_given: Option<u64>,
+    pub(crate) salt: Option<String>,
+    pub(crate) hash: Option<String>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) no_superblock: bool,
+    pub(crate) hash_offset: HashOffset,
+    pub(crate) fec: FecOptions,
+}
+
+/// Where the hash area starts.
+#[derive(Clone, Copy)]
+pub(crate) enum HashOffset {
+    /// At this byte; at the first one unless something else was said.
+    At(u64),
+    /// Where it is found.
+    Auto,
+}
+
+impl HashOffset {
+    /// As far as the options say so.
+    pub(crate) fn given(self) -> u64 {
+        match self {
+            Self::At(offset) => offset,
+            Self::Auto => 0,
+        }
+    }
+
+    /// On this device, which is searched if that is asked for.
+    pub(crate) fn on(self, hash: &Path) -> Result<u64> {
+        match self {
+            Self::At(offset) => Ok(offset),
+            Self::Auto => Ok(dmverity::find_hash_offset(hash)?),
+        }
+    }
+
+    pub(crate) fn is_auto(self) -> bool {
+        matches!(self, Self::Auto)
+    }
+}
+
+impl ImageOptions {
+    pub(super) fn of(words: &Words) -> Result<Self> {
+        let hash_offset = if words.is_auto("hash-offset") {
+            HashOffset::Auto
+        } else {
+            HashOffset::At(words.number("hash-offset")?.unwrap_or(0))
+        };
+        Ok(Self {
+            format: words.number("format")?,
+            data_block_size: words.number("data-block-size")?,
+            hash_block_size: words.number("hash-block-size")?,
+            data_blocks_given: words.number("data-blocks")?,
+            salt: words.text_option("salt"),
+            hash: words.text_option("hash"),
+            uuid: words.text_option("uuid"),
+            no_superblock: words.flag("no-superblock"),
+            hash_offset,
+            fec: FecOptions::of(words)?,
+        })
+    }
+
+    /// The parameters that the options give.
+    pub(crate) fn params(&self) -> Result<ParamsBuilder> {
+        self.with_algorithm(self.plain_params(Params::builder())?)
+    }
+
+    /// The same with the algorithm and FEC that they give, which callers expect to be looked at after the devices.
+    pub(crate) fn with_algorithm(&self, mut builder: ParamsBuilder) -> Result<ParamsBuilder> {
+        if let Some(name) = &self.hash {
+            builder = builder.algorithm(HashAlgorithm::from_name(name)?);
+        }
+        if let Some(fec) = self.fec.fec()? {
+            builder = builder.fec(fec);
+        }
+        Ok(builder)
+    }
+
+    /// What the options give but for algorithm and FEC; what they do not say is as in `builder`.
+    pub(crate) fn plain_params(&self, mut builder: ParamsBuilder) -> Result<ParamsBuilder> {
+        if let Some(number) = self.format {
+            builder = builder.hash_type(HashType::new(number)?);
+        }
+        if let Some(bytes) = self.data_block_size {
+            builder = builder.data_block_size(BlockSize::new(bytes)?);
+        }
+        if let Some(bytes) = self.hash_block_size {
+            builder = builder.hash_block_size(BlockSize::new(bytes)?);
+        }
+        if let Some(blocks) = self.data_blocks() {
+            builder = builder.data_blocks(blocks);
+        }
+        if let Some(text) = &self.salt {
+            builder = builder.salt(Salt::from_hex(text)?);
+        }
+        if self.no_superblock {
+            builder = builder.no_superblock();
+        }
+        Ok(builder.hash_offset(self.hash_offset.given()))
+    }
+
+    /// How many data blocks there are, if that was said.
+    pub(crate) fn data_blocks(&self) -> Option<u64> {
+        self.data_blocks_given.filter(|&blocks| blocks > 0)
+    }
+
+    /// Bytes that so many data blocks have; more than a device can hold where there are too many.
+    pub(crate) fn bytes_of(&self, blocks: u64) -> Result<u64> {
+        let size = self.data_block_size.map_or(Ok(BlockSize::default()), BlockSize::new)?;
+        Ok(size.bytes().saturating_mul(blocks))
+    }
+
+    /// The devices of an image.
+    pub(crate) fn devices(&self, data: &Path, hash: &Path) -> Devices {
+        Devices { data: data.to_owned(), hash: hash.to_owned(), fec: self.fec.device.clone() }
+    }
+}
+
+/// Where the root hash comes from.
+pub(crate) struct RootHashOptions {
+    pub(crate) argument: Option<String>,
+    /// It counts where both are given.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// What `--expect` and `--expect-data-blocks` say.
+pub(crate) struct Expect {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) data_blocks: Option<u64>,
+}
+
+/// An image that is there, and what it has to be.
+pub(crate) struct ImageToCheck {
+    pub(crate) data: PathBuf,
+    pub(crate) hash: PathBuf,
+    pub(crate) root_hash: RootHashOptions,
+    pub(crate) options: ImageOptions,
+    pub(crate) expect: Expect,
+}
+
+impl ImageToCheck {
+    /// The hash device is argument `hash`, and the root hash may follow it.
+    pub(super) fn of(words: &Words, hash: usize) -> Result<Self> {
+        Ok(Self {
+            data: words.path(0),
+            hash: words.path(hash),
+            root_hash: RootHashOptions {
+                argument: words.rest.get(hash + 1).map(text_of),
+                file: words.path_option("root-hash-file"),
+            },
+            options: ImageOptions::of(words)?,
+            expect: Expect { file: words.path_option("expect"), data_blocks: words.number("expect-data-blocks")? },
+        })
+    }
+
+    pub(crate) fn devices(&self) -> Devices {
+        self.options.devices(&self.data, &self.hash)
+    }
+}

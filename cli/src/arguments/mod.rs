@@ -1,0 +1,132 @@
+//! The command line, parsed and checked as far as that goes without looking at any device: a struct for each action, and
+//! structs for the options that several of them share.
+//!
+//! Callers rely on which of several faults is named. Where the reference names one only after it has looked at the
+//! devices, the structs keep what was given, and have a method that reads it when its time has come.
+
+mod actions;
+mod contradictions;
+mod fec;
+mod image;
+mod kernel;
+mod output;
+mod parser;
+mod table;
+mod words;
+mod work;
+
+use std::ffi::{OsStr, OsString};
+
+use dmverity::{BlockSize, HashAlgorithm, HashType, Salt};
+
+pub(crate) use self::actions::{
+    Benchmark, Close, Command, Dump, Format, FromCmdline, Open, Plan, Planned, Repair, Status, Verify,
+};
+pub(crate) use self::image::{Expect, HashOffset, ImageOptions, ImageToCheck, RootHashOptions};
+pub(crate) use self::output::Output;
+use self::parser::{did_you_mean, info_of};
+pub(crate) use self::table::{Form, Table};
+use self::words::Words;
+pub(crate) use self::work::{LongWork, Threads};
+use crate::escape::text_of;
+use crate::failure::{Failure, Result};
+use crate::help;
+use crate::options::{Action, ActionInfo};
+
+/// The version of the reference tool whose command line this is: callers compare it.
+const COMPATIBLE_VERSION: &str = "2.8.0";
+
+/// What the command line asks for.
+pub(crate) enum Request {
+    /// Print a text: help, usage, version.
+    Text(String),
+    /// Run an action.
+    Run(Box<Invocation>),
+}
+
+/// An action that is asked for.
+pub(crate) struct Invocation {
+    pub(crate) action: Action,
+    /// The action's name, not an alias.
+    pub(crate) name: &'static str,
+    pub(crate) output: Output,
+    /// What is odd about the command line.
+    pub(crate) warnings: Vec<String>,
+    /// What the action is to do; or what is wrong with that, which is told as `output` says.
+    pub(crate) command: Result<Command>,
+}
+
+/// Parses a command line, program name first.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
+    let (matches, rest) = parser::divided(arguments)?;
+    let mut rest = rest.into_iter().peekable();
+    // `help format` is `format --help`.
+    let is_help = rest.next_if(|word| word == "help").is_some();
+    if matches.get_flag("version") {
+        return Ok(Request::Text(version()));
+    }
+    let name = rest.next();
+    let info = name.as_deref().and_then(info_of);
+    match (&name, info) {
+        (None, _) if is_help => return Ok(Request::Text(help())),
+        (_, Some(info)) if is_help || matches.get_flag("help") => {
+            return Ok(Request::Text(version() + &help::help_of(info)));
+        }
+        _ if matches.get_flag("help") => return Ok(Request::Text(help())),
+        _ if matches.get_flag("usage") => return Ok(Request::Text(help::usage())),
+        _ => {}
+    }
+    let name = name.ok_or_else(|| Failure::usage("Argument <action> missing."))?;
+    let info = info.ok_or_else(|| {
+        Failure::usage("Unknown action.").hints(did_you_mean("", help::meant_action(&text_of(&name))))
+    })?;
+    let words = Words { action: info.action, rest: rest.collect(), matches };
+    invocation(info, &name, words)
+        .map(|invocation| Request::Run(Box::new(invocation)))
+        .map_err(|failure| Failure { action: Some(info.action), ..failure })
+}
+
+/// What an action is asked to do with the words that follow it.
+fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Result<Invocation> {
+    let (needed, taken) = match info.action {
+        // Data and hash tree are one image then.
+        Action::Format if words.flag("append") => (1, "<image>"),
+        // Nothing goes there.
+        Action::Format if words.flag("dry-run") => (1, "<data_device> [<hash_device>]"),
+        Action::Open if words.given("from-cmdline") => (0, ""),
+        _ => (info.needed, info.arguments),
+    };
+    if words.rest.len() < needed {
+        return Err(Failure::usage(format!("{}: requires {taken} as arguments", info.name)));
+    }
+    if name == "create" && words.rest.len() > 1 {
+        words.rest.swap(0, 1);
+    }
+    contradictions::check(&words, info)?;
+    let taken = taken.split_whitespace().count();
+    let extra = words.rest.get(taken..).filter(|extra| !extra.is_empty()).map(|extra| extra.join(OsStr::new(" ")));
+    Ok(Invocation {
+        action: info.action,
+        name: info.name,
+        output: Output::of(&words),
+        warnings: extra.map(|extra| format!("ignored arguments: {}", text_of(extra))).into_iter().collect(),
+        command: Command::of(&words, info.name),
+    })
+}
+
+fn version() -> String {
+    format!("veritysetup {COMPATIBLE_VERSION} flags: UDEV KEYRING (dmverity {})\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn help() -> String {
+    let size = BlockSize::default();
+    format!(
+        "{}{}\nDefault compiled-in dm-verity parameters:\n\tHash: {}, Data block (bytes): {size}, \
+         Hash block (bytes): {size}, Salt size: {}, Hash format: {}\n",
+        version(),
+        help::help(),
+        HashAlgorithm::default(),
+        Salt::RANDOM_LEN,
+        HashType::default().number(),
+    )
+}

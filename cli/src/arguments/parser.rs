@@ -1,0 +1,88 @@
+//! clap's view of the option table, and its findings in the words callers know.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::failure::{Failure, Result};
+use crate::help;
+use crate::options::{ACTIONS, ActionInfo, OPTIONS};
+
+/// The name under which clap keeps everything that is no option.
+const REST: &str = "rest";
+
+/// The options of a command line, program name first, and all that is no option.
+pub(super) fn divided(arguments: &[OsString]) -> Result<(ArgMatches, Vec<OsString>)> {
+    let mut matches = command().try_get_matches_from(arguments).map_err(|error| failure(&error, arguments))?;
+    let rest = matches.remove_many::<OsString>(REST).into_iter().flatten().collect();
+    Ok((matches, rest))
+}
+
+/// The action of this name.
+pub(super) fn info_of(name: &OsStr) -> Option<&'static ActionInfo> {
+    ACTIONS.iter().find(|info| name == info.name || info.alias.is_some_and(|alias| name == alias))
+}
+
+/// A hint at what a mistyped word was to be.
+pub(super) fn did_you_mean(hyphens: &str, meant: Option<&str>) -> Option<String> {
+    meant.map(|meant| format!("did you mean {hyphens}{meant}?"))
+}
+
+fn command() -> Command {
+    let command = Command::new("veritysetup")
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        // The last one counts, as callers that append options rely on.
+        .args_override_self(true)
+        .arg(Arg::new(REST).num_args(0..).action(ArgAction::Append).value_parser(clap::value_parser!(OsString)));
+    OPTIONS.iter().fold(command, |command, option| {
+        let mut arg = Arg::new(option.name).long(option.name);
+        if let Some(short) = option.short {
+            arg = arg.short(short);
+        }
+        command.arg(match option.value {
+            None => arg.action(ArgAction::SetTrue),
+            Some(_) => arg
+                .action(ArgAction::Set)
+                // `--data-blocks -1` is a wrong number and not a missing one.
+                .allow_hyphen_values(true)
+                .value_parser(clap::value_parser!(OsString)),
+        })
+    })
+}
+
+fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) => text.split([' ', '=']).next().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    };
+    // The whole word, with a value, or with other short options before it that have none.
+    let is_it = |text: &&str| match option.strip_prefix('-') {
+        Some(letter) if letter.chars().count() == 1 && letter != "-" => text
+            .strip_prefix('-')
+            .and_then(|letters| letters.split_once(letter))
+            .is_some_and(|(before, _)| before.chars().all(|letter| "?Vqv".contains(letter))),
+        _ => text.strip_prefix(&option).is_some_and(|value| value.starts_with('=')),
+    };
+    let mut given = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let given = match error.kind() {
+        // Its value would have come next.
+        ErrorKind::InvalidValue => given.next_back().filter(|last| last.starts_with('-')),
+        _ => given.find(is_it),
+    };
+    let option = given.unwrap_or(&option);
+    // The first word that is one: what the words before it are for is not known.
+    let action = arguments.iter().skip(1).find_map(|word| info_of(word)).map(|info| info.action);
+    let failure = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let name = option.strip_prefix("--").and_then(|word| word.split('=').next());
+            let meant = name.and_then(|name| help::meant_option(name, action));
+            Failure::usage(format!("{option}: unknown option")).hints(did_you_mean("--", meant))
+        }
+        ErrorKind::InvalidValue => Failure::usage(format!("{option}: missing argument")),
+        ErrorKind::TooManyValues => Failure::usage(format!("{option}: option does not take an argument")),
+        _ => Failure::usage(error.to_string().trim_end()),
+    };
+    Failure { action, ..failure }
+}

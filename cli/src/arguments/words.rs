@@ -1,0 +1,92 @@
+//! The words of a command line, which the structs of this module are made of: here alone is an option looked up by its name.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use crate::escape::text_of;
+use crate::failure::{Exit, Failure, Result};
+use crate::options::Action;
+
+/// An action's arguments, and the options.
+pub(super) struct Words {
+    pub(super) action: Action,
+    pub(super) rest: Vec<OsString>,
+    pub(super) matches: ArgMatches,
+}
+
+impl Words {
+    /// Whether an option without value was given.
+    pub(super) fn flag(&self, option: &str) -> bool {
+        self.matches.get_flag(option)
+    }
+
+    /// Whether an option was given.
+    pub(super) fn given(&self, option: &str) -> bool {
+        self.matches.value_source(option) == Some(ValueSource::CommandLine)
+    }
+
+    /// Argument `index` after the action, which the action needs: it was counted.
+    pub(super) fn word(&self, index: usize) -> OsString {
+        self.rest[index].clone()
+    }
+
+    /// The same as a path.
+    pub(super) fn path(&self, index: usize) -> PathBuf {
+        self.word(index).into()
+    }
+
+    /// An option's value as it was given.
+    pub(super) fn value(&self, option: &str) -> Option<OsString> {
+        self.matches.get_one::<OsString>(option).cloned()
+    }
+
+    /// An option's value as a path.
+    pub(super) fn path_option(&self, option: &str) -> Option<PathBuf> {
+        self.value(option).map(PathBuf::from)
+    }
+
+    /// An option's value as text.
+    pub(super) fn text_option(&self, option: &str) -> Option<String> {
+        self.value(option).map(text_of)
+    }
+
+    /// An option's value as a number.
+    pub(super) fn number(&self, option: &str) -> Result<Option<u64>> {
+        let Some(text) = self.value(option) else { return Ok(None) };
+        match text.to_str().and_then(|text| text.parse().ok()) {
+            Some(number) if number <= largest(option) => Ok(Some(number)),
+            _ => Err(invalid_number(option, &text)),
+        }
+    }
+
+    /// Whether an option's value is to be found out.
+    pub(super) fn is_auto(&self, option: &str) -> bool {
+        self.value(option).is_some_and(|text| text == "auto")
+    }
+}
+
+/// A value as text, every character of which counts.
+pub(super) fn exact(option: &str, value: &OsStr) -> Result<String> {
+    value.to_str().map(str::to_owned).ok_or_else(|| {
+        Failure::new(Exit::Parameters, format!("Invalid value of option --{option}.")).hint("it is not UTF-8.")
+    })
+}
+
+/// The largest number that an option takes: the reference keeps these in 32 bits.
+fn largest(option: &str) -> u64 {
+    match option {
+        "data-block-size" | "hash-block-size" | "fec-roots" | "format" => u64::from(u32::MAX),
+        _ => u64::MAX,
+    }
+}
+
+fn invalid_number(option: &str, text: &OsStr) -> Failure {
+    Failure::usage("invalid numeric value").hint(format!(
+        "--{option} takes a decimal number from 0 to {}, not {}.",
+        largest(option),
+        text_of(text)
+    ))
+}
