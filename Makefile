@@ -7,7 +7,7 @@ STATIC := target/static/veritysetup
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
 STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
 
-# The ways to hash: see lib/src/hash/backend.rs.
+# The ways to hash: see lib/src/cpu.rs.
 BACKENDS := avx512 sha_ni avx2 portable
 
 # What `make semver` compares with: the newest release, or while there is none the commit at which this work left the branch
@@ -23,11 +23,11 @@ tool = [ -x $(TOOLS)/$(1) ] || { \
 	$(CARGO) install --root target/tools --locked $(1); }
 
 # Unit tests that make no system call but what a test itself does.
-UNITS_WITHOUT_FILES = superblock:: params:: layout:: table:: boot:: cmdline:: units:: plan:: seed:: hash::lanes fec::code \
-	fec::field fec::matrix fec::lanes fec::places dm::diagnose dm::name dm::kmsg
+UNITS_WITHOUT_FILES = format:: line:: value:: hash::lanes fec::code fec::lanes tree::nodes dm::diagnose dm::name dm::kmsg
 
 # What `make mutants` changes.
-MUTATED = $(addprefix lib/src/,superblock.rs params.rs layout.rs table.rs append.rs append/**/*.rs find.rs boot.rs fec/**/*.rs)
+MUTATED = $(addprefix lib/src/,format/superblock.rs format/params.rs format/layout.rs line/table.rs line/boot.rs \
+	image/append.rs image/append/**/*.rs image/locate.rs fec/**/*.rs)
 
 # Where `make install` puts things. DESTDIR stands before all of it, and nothing that is installed contains it.
 PREFIX = /usr/local
@@ -267,7 +267,7 @@ coverage: ## Show which lines of the library run in tests without a kernel: make
 	PATH="$(TOOLS):$$PATH" LEAST=$(or $(LEAST),95) tests/coverage.sh
 
 # Without debugging information a changed library is built again in seconds. The exit status is 2 when something survived.
-mutants: ## Change the library line by line, and see whether its tests notice: make mutants FILES="lib/src/table.rs"
+mutants: ## Change the library line by line, and see whether its tests notice: make mutants FILES="lib/src/line/table.rs"
 	tests/setup.sh build
 	@$(call tool,cargo-mutants)
 	CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 CARGO_INCREMENTAL=1 $(TOOLS)/cargo-mutants mutants \

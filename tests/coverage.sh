@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 least=${LEAST:-95}
 # ...without the files that are nothing but requests to device-mapper, the loop driver and udev. They are run in the test
 # machines (`cargo test -p dmverity-tests --test vm`), and are in the table that is printed last.
-kernel='lib/src/(dm/(activate|control|deactivate|kmsg|lock|node|scratch|signals|status|udev|backing)|loopdev|keyring)[.]rs'
+kernel='lib/src/(dm/(activate|control|deactivate|kmsg|lock|node|scratch|signals|status|udev|backing|loop_device|keyring))[.]rs'
 others='(^|/)(cli|tests|fuzz)/|[.]cargo/registry|/rustc/|/build/.*/out/'
 
 # What reads the profiles has to know the format of the compiler that wrote them.

@@ -1,18 +1,20 @@
 //! What went wrong, as a caller sees it: lines for standard error and an exit code. The words of the first lines are
 //! the reference tool's, because scripts look for them; what else helps stands on `hint:` lines.
 
+mod mapping;
+
 use std::io::ErrorKind;
+use std::iter;
 use std::path::Path;
 
 use dmverity::cmdline::{Fault, OptionFault};
-use dmverity::error::{Area, NameFault};
-use dmverity::{Error, Holder, Salt};
+use dmverity::{Area, Error, Salt};
 use nix::errno::Errno;
 
 use crate::escape::{escaped, text_of};
+use crate::help;
 use crate::options::Action;
 use crate::report::{RefusalFields, Report};
-use crate::{help, refusal};
 
 /// The exit codes callers depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +134,13 @@ impl From<Error> for Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        Self { errno: error.errno(), ..in_words(error) }
+        Self { errno: error.errno().map(Errno::from_raw), ..in_words(error) }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::new(Exit::Parameters, fault.to_string()).hints(about_cmdline(&fault))
     }
 }
 
@@ -227,7 +235,6 @@ fn in_words(error: &Error) -> Failure {
                 .hint("a seed is text that is not empty and has no control characters, such as newlines."),
             Error::Unwritable { line, value } => parameters(&format!("Cannot write {value:?} in {line}."))
                 .hint("it has no way to say that, or the characters mean something else there."),
-            Error::Cmdline(fault) => parameters(&fault.to_string()).hints(about_cmdline(fault)),
             Error::NoPartitionUuids => parameters("Root hash is too short for partition UUIDs.")
                 .hint("they are its first and its last 128 bits: use a longer hash."),
             other => of_places(other),
@@ -290,11 +297,7 @@ fn system(error: &Error) -> Failure {
             .hint("a block device or a regular file is needed."),
         Error::NotFile { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", text_of(path)))
             .hint("--append needs a regular file; for a block device say --data-blocks and --hash-offset."),
-        Error::DeviceBusy { path, holders } => Failure::new(
-            Exit::Busy,
-            format!("Cannot use device {} which is in use (already mapped or mounted).", text_of(path)),
-        )
-        .hints(holders.iter().map(held_by)),
+        Error::DeviceBusy { path } => mapping::busy(path, &dmverity::dm::holders(path)),
         Error::DeviceLocked { path } => {
             Failure::new(Exit::Busy, format!("Device {} is in use by another process.", text_of(path)))
         }
@@ -304,79 +307,17 @@ fn system(error: &Error) -> Failure {
         }
         Error::OutOfMemory { bytes } => Failure::new(Exit::Memory, "Not enough memory.")
             .hint(format!("{bytes} bytes more are needed, and the system has none to give.")),
-        Error::MappingName { name, what } => parameters(&match what {
-            NameFault::Slash => "Name must not contain '/' character.".to_owned(),
-            NameFault::TooLong => "Name is too long.".to_owned(),
-            NameFault::Unusable => format!("Cannot use device {name}, name is invalid or still in use."),
-        }),
-        Error::MappingExists { name, unfinished } => {
-            let failure = Failure::new(Exit::Busy, format!("Device {name} already exists."));
-            let hint = format!("it was never finished and holds no data: remove it with `veritysetup close {name}`.");
-            failure.hints(unfinished.then_some(hint))
-        }
-        Error::MappingUuidTaken { name, uuid, holder } => {
-            Failure::new(Exit::Busy, format!("Cannot create device {name}, its UUID is that of device {holder}."))
-                .hint(format!("the UUID is {uuid}: names whose beginnings are the same need images with other UUIDs."))
-        }
-        Error::MappingLocked { name } => {
-            Failure::new(Exit::Busy, format!("Device {name} is being opened or closed by another process."))
-        }
-        Error::MappingInactive { name } => Failure::new(Exit::Device, format!("Device {name} is not active.")),
-        Error::MappingBusy { name, holders } => {
-            Failure::new(Exit::Busy, format!("Device {name} is still in use.")).hints(holders.iter().map(held_by))
-        }
-        Error::MappingNotVerity { name } => {
-            Failure::new(Exit::Device, format!("Device {name} is not a VERITY device."))
-        }
-        Error::NoDeviceMapper { source } if source.kind() == ErrorKind::PermissionDenied => {
-            Failure::new(Exit::Permission, "Cannot initialize device-mapper, running as non-root user.")
-        }
-        Error::NoDeviceMapper { source } => {
-            parameters("Cannot initialize device-mapper. Is dm_mod kernel module loaded?")
-                .hint(format!("/dev/mapper/control: {}", system_words(source)))
-                .hint("load it with `modprobe dm-mod`; it is the kernel's build option CONFIG_BLK_DEV_DM.")
-        }
-        Error::NotPermitted { errno, .. } => {
-            Failure::new(Exit::Permission, "Cannot initialize device-mapper, permission denied.")
-                .hint(format!("the kernel says {errno:?}: device-mapper needs the capability CAP_SYS_ADMIN."))
-        }
-        Error::NoVerityTarget => parameters("Kernel has no dm-verity target. Is dm_verity kernel module loaded?")
-            .hint("load it with `modprobe dm-verity`; it is the kernel's build option CONFIG_DM_VERITY."),
-        Error::TableRefused(refusal) => refusal::failure(refusal),
         Error::FecDevice => parameters("Unsupported VERITY FEC offset.")
             .hint("the kernel needs a FEC device, and an offset on it that is a multiple of the block size."),
-        Error::LoopDevice { path, source } => {
-            let exit = if source.kind() == ErrorKind::PermissionDenied { Exit::Permission } else { Exit::Device };
-            let failure =
-                Failure::new(exit, format!("Cannot attach {} to a loop device.", text_of(path))).because(source);
-            // The control node is missing, or there is nothing behind it.
-            if matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO))
-            {
-                failure.hint("load the module with `modprobe loop`, or name block devices instead of files.")
-            } else {
-                failure
-            }
-        }
-        Error::NoLoopNode { image, node } => {
-            Failure::new(Exit::Device, format!("Cannot attach {} to a loop device.", text_of(image)))
-                .hint(format!("there is no {}: is devtmpfs mounted on /dev?", text_of(node)))
-        }
-        Error::SignatureKey { message } => {
-            parameters("Failed to load key in kernel keyring.").hint(format!("{message}."))
-        }
         // What has no words of its own yet, now or in a later library.
-        other => parameters(&format!("{other}.")),
+        other => parameters(&with_causes(other)),
     }
 }
 
-/// What keeps a device from being used.
-fn held_by(holder: &Holder) -> String {
-    match holder {
-        Holder::Mapping(name) => format!("it is held by device-mapper device {name}."),
-        Holder::Device(path) => format!("it is held by {}.", text_of(path)),
-        Holder::Mount(path) => format!("it is mounted on {}.", text_of(path)),
-        Holder::Swap => "it is swapped to.".to_owned(),
-    }
+/// What an error says, and then what its causes say.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")) + "."
 }
 
 /// A size that is there and one that is needed, for a hint.

@@ -61,7 +61,7 @@ pub(crate) fn failure(refusal: &Refusal) -> Failure {
         Cause::SignatureRequired => line("Kernel requires a root hash signature, none was given.")
             .hint("give one with --root-hash-signature; the module parameter dm_verity.require_signatures demands it.")
             .hint(said(&refusal.refused)),
-        _ => line(format!("Kernel refused the dm-verity table: {}.", refusal.refused.errno.desc()))
+        _ => line(format!("Kernel refused the dm-verity table: {}.", refusal.refused.errno.description()))
             .hint(said(&refusal.refused)),
     };
     let refused_options = match &refusal.cause {
@@ -180,7 +180,7 @@ fn said(refused: &Refused) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nix::errno::Errno;
+    use dmverity::dm::Errno;
 
     use super::*;
 

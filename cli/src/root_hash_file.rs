@@ -56,8 +56,9 @@ impl RootHashFile {
             Place::Stream(number) => Path::new("/proc/self/fd").join(number.to_string()),
             Place::Path(path) => path.clone(),
         };
-        let is_device =
-            |(_, device): &&(&str, &Path)| dmverity::is_stored_together(&shown, device) || is_same_name(&shown, device);
+        let is_device = |(_, device): &&(&str, &Path)| {
+            dmverity::dm::is_stored_together(&shown, device) || is_same_name(&shown, device)
+        };
         if let Some((what, _)) = devices.iter().find(is_device) {
             return Err(cannot_create(&path).hint(format!("it is the {what} device.")));
         }

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use dmverity::layout::SharedDevices;
-use dmverity::units::MAX_DEVICE_BYTES;
-use dmverity::{AppendedFec, Fec, Layout, Params, ParamsBuilder, Plan, Salt, Seed, Superblock};
+use dmverity::{
+    AppendedFec, Fec, Layout, MAX_DEVICE_BYTES, Params, ParamsBuilder, Plan, Salt, Seed, SharedDevices, Superblock,
+};
 
 use crate::input::Input;
 

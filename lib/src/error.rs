@@ -1,15 +1,11 @@
 //! The library's one error type. Each variant says what was found and what was needed; where the kernel gave an
 //! errno it is kept and [`Error::errno`] returns it.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-
-use crate::dm::Refusal;
-use crate::sysfs::Holder;
-
-/// The library's result type.
+/// The result type of everything that has to do with an image.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// One of the three areas of a verity image.
@@ -23,8 +19,8 @@ pub enum Area {
     Fec,
 }
 
-impl std::fmt::Display for Area {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Area {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Data => "data",
             Self::Hash => "hash",
@@ -33,7 +29,7 @@ impl std::fmt::Display for Area {
     }
 }
 
-/// Everything that can go wrong in this library.
+/// Everything that can go wrong with an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -252,9 +248,6 @@ pub enum Error {
         /// The value.
         value: String,
     },
-    /// A kernel command line that has something to do with verity and cannot be followed.
-    #[error("{0}")]
-    Cmdline(crate::cmdline::Fault),
     /// A number of a data block that the image does not have.
     #[error("there is no data block {block}: the image has {blocks}")]
     NoSuchBlock {
@@ -286,7 +279,7 @@ pub enum Error {
         found: String,
     },
     /// A superblock that cannot be used, and on which device it was found.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Superblock {
         /// The hash device.
         path: PathBuf,
@@ -294,7 +287,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// A device or file that cannot be opened.
-    #[error("cannot open {path}: {source}")]
+    #[error("cannot open {path}")]
     Open {
         /// The device or file.
         path: PathBuf,
@@ -302,7 +295,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file that cannot be created, or cannot be written to.
-    #[error("cannot create {area} image {path} for writing: {source}")]
+    #[error("cannot create {area} image {path} for writing")]
     NotWritable {
         /// What was to be written to it.
         area: Area,
@@ -334,8 +327,6 @@ pub enum Error {
     DeviceBusy {
         /// The device.
         path: PathBuf,
-        /// What holds it, as far as it shows.
-        holders: Vec<Holder>,
     },
     /// A file that another process writes to.
     #[error("{path} is in use by another process")]
@@ -344,7 +335,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file or device operation failed.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}")]
     Io {
         /// What was tried: `read`, `write`, ...
         action: &'static str,
@@ -362,92 +353,6 @@ pub enum Error {
     /// The work was stopped by its caller.
     #[error("cancelled")]
     Cancelled,
-    /// A mapping's name that device-mapper cannot hold.
-    #[error("mapping name {name:?}: {what}")]
-    MappingName {
-        /// The name.
-        name: String,
-        /// What is wrong with it.
-        what: NameFault,
-    },
-    /// A mapping of that name exists already.
-    #[error("mapping {name} exists already")]
-    MappingExists {
-        /// The name asked for.
-        name: String,
-        /// It has no table: whoever was to make it was interrupted.
-        unfinished: bool,
-    },
-    /// Another mapping has the device-mapper uuid that this one would have.
-    #[error("mapping {name}: its uuid {uuid} is that of mapping {holder}")]
-    MappingUuidTaken {
-        /// The name asked for.
-        name: String,
-        /// The uuid.
-        uuid: String,
-        /// The mapping that has it.
-        holder: String,
-    },
-    /// Another process has worked on a mapping of that name for a minute.
-    #[error("mapping {name} is being worked on by another process")]
-    MappingLocked {
-        /// The name.
-        name: String,
-    },
-    /// There is no mapping of that name.
-    #[error("there is no mapping {name}")]
-    MappingInactive {
-        /// The name.
-        name: String,
-    },
-    /// The mapping is open elsewhere and cannot be removed.
-    #[error("mapping {name} is in use")]
-    MappingBusy {
-        /// The name.
-        name: String,
-        /// What holds it, as far as it shows; processes that have it open do not.
-        holders: Vec<Holder>,
-    },
-    /// The mapping is of another target type.
-    #[error("mapping {name} is not a verity mapping")]
-    MappingNotVerity {
-        /// The name.
-        name: String,
-    },
-    /// Device-mapper itself cannot be reached.
-    #[error("cannot open /dev/mapper/control: {source}")]
-    NoDeviceMapper {
-        /// What the system said.
-        source: io::Error,
-    },
-    /// This process may not use device-mapper; it needs `CAP_SYS_ADMIN`.
-    #[error("device-mapper: cannot {action} {name}: {errno}")]
-    NotPermitted {
-        /// What was tried.
-        action: &'static str,
-        /// The mapping.
-        name: String,
-        /// The kernel's answer.
-        errno: Errno,
-    },
-    /// The kernel's device-mapper has no verity target.
-    #[error("the kernel has no device-mapper target verity")]
-    NoVerityTarget,
-    /// The kernel refused the table, and what was found out about it.
-    #[error("the kernel refused the table \"{}\": {}", .0.table, .0.refused.errno)]
-    TableRefused(Box<Refusal>),
-    /// Another device-mapper operation failed.
-    #[error("device-mapper: cannot {action} {name}: {message}")]
-    DeviceMapper {
-        /// What was tried.
-        action: &'static str,
-        /// The mapping.
-        name: String,
-        /// What the kernel or the wrapper said.
-        message: String,
-        /// The kernel's answer, where it was one.
-        errno: Option<Errno>,
-    },
     /// A table or status line that is not what the kernel's verity target writes.
     #[error("cannot read the verity table \"{line}\": {what}")]
     TableSyntax {
@@ -456,67 +361,25 @@ pub enum Error {
         /// What was expected.
         what: &'static str,
     },
-    /// An image file could not be attached to a loop device.
-    #[error("cannot attach {path} to a loop device: {source}")]
-    LoopDevice {
-        /// The image file.
-        path: PathBuf,
+    /// The system has no source of randomness for a salt.
+    #[error("no random numbers")]
+    Random {
         /// What the system said.
         source: io::Error,
     },
-    /// The kernel has a free loop device, but there is no node of it in `/dev`.
-    #[error("cannot attach {image} to a loop device: there is no {node}")]
-    NoLoopNode {
-        /// The image file.
-        image: PathBuf,
-        /// The node that is missing.
-        node: PathBuf,
-    },
-    /// The kernel took no key made of the root hash's signature.
-    #[error("cannot put the root hash signature into the thread keyring: {message}")]
-    SignatureKey {
-        /// What the kernel said.
-        message: String,
-    },
-    /// The kernel has no source of randomness for a salt.
-    #[error("no random numbers: {0}")]
-    Random(getrandom::Error),
 }
 
-/// What is wrong with a mapping's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameFault {
-    /// It is empty, or `.` or `..`.
-    Unusable,
-    /// It contains a slash.
-    Slash,
-    /// It has 128 bytes or more once mangled.
-    TooLong,
-}
-
-impl std::fmt::Display for NameFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Unusable => "not usable as a file name",
-            Self::Slash => "contains a slash",
-            Self::TooLong => "longer than 127 bytes",
-        })
-    }
-}
+/// The number of `ENOMEM`.
+const OUT_OF_MEMORY: i32 = 12;
 
 impl Error {
-    /// The errno behind the error, where the system gave one.
-    pub fn errno(&self) -> Option<Errno> {
+    /// The number of the system's error (`errno`) behind this one, where the system gave one.
+    pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Open { source, .. }
-            | Self::NotWritable { source, .. }
-            | Self::Io { source, .. }
-            | Self::NoDeviceMapper { source }
-            | Self::LoopDevice { source, .. } => source.raw_os_error().map(Errno::from_raw),
-            Self::OutOfMemory { .. } => Some(Errno::ENOMEM),
-            Self::TableRefused(refusal) => Some(refusal.refused.errno),
-            Self::NotPermitted { errno, .. } => Some(*errno),
-            Self::DeviceMapper { errno, .. } => *errno,
+            Self::Open { source, .. } | Self::NotWritable { source, .. } | Self::Io { source, .. } => {
+                source.raw_os_error()
+            }
+            Self::OutOfMemory { .. } => Some(OUT_OF_MEMORY),
             Self::Superblock { source, .. } => source.errno(),
             _ => None,
         }
@@ -526,5 +389,21 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+/// An error with all that it comes from, for a line of the log: `Display` of an error leaves its cause to
+/// [`source`](std::error::Error::source).
+pub(crate) struct WithCauses<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }

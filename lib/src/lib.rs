@@ -55,11 +55,19 @@
 //! # Units and errors
 //!
 //! Offsets, lengths and positions are bytes unless a name says blocks; numbers of blocks stand next to the [`BlockSize`]
-//! that they are counted in. Only device-mapper's tables count sectors, of [`units::SECTOR_SIZE`] bytes. Salts and root
-//! hashes are bytes, and lower-case hexadecimal digits as text.
+//! that they are counted in. Only device-mapper's tables count sectors, of [`SECTOR_SIZE`] bytes. Salts and root hashes are
+//! bytes, and lower-case hexadecimal digits as text.
 //!
-//! Every function that can fail returns the one [`Error`]. That an image is damaged is none: it is what [`verify`] and
-//! [`repair()`] find out.
+//! What has to do with images fails with an [`Error`], what has to do with mappings with a [`dm::Error`], which may hold
+//! one of the former. Their messages leave out the cause: [`source`](std::error::Error::source) has it. A damaged image is
+//! not an error: it is a result of [`verify`] and [`repair()`].
+//!
+//! # Features
+//!
+//! | feature | what | needs |
+//! |---|---|---|
+//! | `dm` (default) | module [`dm`]: mappings, loop devices, the kernel's keyring | Linux; to be built libclang and the header of libdevmapper |
+//! | none | everything else | a Rust compiler |
 //!
 //! # What has to hold
 //!
@@ -75,58 +83,45 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | the crate itself | whole images on files and block devices: format, load, verify, repair |
-//! | [`params`], [`units`], [`hash`] | the values an image is described by, valid once they exist |
-//! | [`superblock`], [`layout`] | bytes on disk, and where they lie; no I/O |
+//! | the crate itself | whole images: format, load, verify, repair; the values an image is described by, valid once they exist; where its areas are |
+//! | [`hash`] | hashing blocks |
 //! | [`table`] | device-mapper's table and status lines; strings only |
 //! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |
 //! | [`cmdline`] | the kernel's command line, read; bytes only |
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
-//! | [`error`] | the one error type |
+//!
+//! In the source each folder is a room, and knows only those below it: `error`, `value`, `cpu`, `memory`, `work`, `io`,
+//! `hash`, `format`, `tree`, `fec`, `image`, `line`, `dm`, from the ground upwards.
 
-mod append;
-pub mod boot;
-pub mod cmdline;
+mod cpu;
+#[cfg(feature = "dm")]
 pub mod dm;
-pub mod error;
-mod expected;
+mod error;
 mod fec;
-mod find;
+mod format;
 pub mod hash;
 mod image;
-mod in_order;
 mod io;
-mod keyring;
-pub mod layout;
-mod loopdev;
+mod line;
 mod memory;
-pub mod params;
-mod plan;
-mod seed;
-pub mod superblock;
-mod sysfs;
-pub mod table;
 mod tree;
-pub mod units;
+mod value;
 mod work;
 
-pub use append::{Appended, append, append_dry_run, plan_append};
-pub use error::{Error, Result};
-pub use expected::{Expected, uncovered_blocks};
+pub use error::{Area, Error, Result};
 pub use fec::{Repair, RepairMode, WrongBlock};
-pub use find::{find_hash_offset, find_superblocks};
+pub use format::{
+    AppendedFec, Fec, FecArea, FecScope, Layout, Level, Params, ParamsBuilder, Plan, SUPERBLOCK_SIZE, Seed,
+    SharedDevices, Superblock,
+};
 pub use hash::{HashAlgorithm, HashType};
 pub use image::{
-    Devices, Formatted, ZerosWritten, check_new_files, device_size, dry_run, fec_area, format, is_same_device, load,
-    must_be_zeros, repair, unverified_root_hash, verify, write_zeros,
+    Appended, Devices, Expected, Formatted, ZerosWritten, append, append_dry_run, check_new_files, device_size,
+    dry_run, fec_area, find_hash_offset, find_superblocks, format, is_same_device, load, must_be_zeros, plan_append,
+    repair, uncovered_blocks, unverified_root_hash, verify, write_zeros,
 };
-pub use io::{is_among_device_nodes, is_stored_together, page_size};
-pub use layout::{FecArea, Layout};
-pub use params::{Fec, FecScope, Params, ParamsBuilder, PartitionUuids, RootHash, Salt};
-pub use plan::{AppendedFec, Plan};
-pub use seed::Seed;
-pub use superblock::Superblock;
-pub use sysfs::Holder;
+pub use io::{Memory, ReadAt, WriteAt, is_among_device_nodes, page_size};
+pub use line::{boot, cmdline, table};
 pub use tree::{Failure, Verification};
-pub use units::BlockSize;
+pub use value::{BlockSize, MAX_DEVICE_BYTES, PartitionUuids, RootHash, SECTOR_SIZE, Salt};
 pub use work::{Progress, Work};

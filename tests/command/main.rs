@@ -17,6 +17,7 @@ mod fec_case;
 mod fec_reference;
 mod fec_repair;
 mod fec_scope;
+mod floors;
 mod from_cmdline;
 mod golden;
 mod help;

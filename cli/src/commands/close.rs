@@ -1,7 +1,6 @@
 //! `close`: take a mapping down.
 
-use dmverity::Error;
-use dmverity::dm::{MappingName, Removal, Removed, cancel_deferred_removal, deactivate, find};
+use dmverity::dm::{Error, MappingName, Removal, Removed, cancel_deferred_removal, deactivate, find};
 use serde::Serialize;
 
 use crate::arguments::Close;
@@ -36,7 +35,7 @@ pub(crate) fn run(close: &Close) -> Result<Report> {
 }
 
 /// Removes the mapping; with what became of it, or `None` if a deferred removal was cancelled.
-fn remove(close: &Close) -> dmverity::Result<(MappingName, Option<Removed>)> {
+fn remove(close: &Close) -> dmverity::dm::Result<(MappingName, Option<Removed>)> {
     let word = &close.mapping;
     let name = find(word)?.ok_or_else(|| Error::MappingInactive { name: text_of(word) })?;
     let removed = if close.cancel_deferred {

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use dmverity::superblock::SUPERBLOCK_SIZE;
-use dmverity::{FecArea, Layout, RootHash};
+use dmverity::{FecArea, Layout, RootHash, SUPERBLOCK_SIZE};
 use serde::Serialize;
 
 use crate::escape::text_of;
@@ -143,7 +142,7 @@ impl Geometry {
         let params = layout.params();
         let block = params.hash_block_size().bytes();
         let area = layout.hash_area();
-        let level = |(number, each): (usize, &dmverity::layout::Level)| Level {
+        let level = |(number, each): (usize, &dmverity::Level)| Level {
             number,
             blocks: each.blocks,
             offset: each.first_block * block,

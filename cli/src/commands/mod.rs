@@ -24,8 +24,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dmverity::layout::SharedDevices;
-use dmverity::{HashAlgorithm, Layout, Params, RootHash};
+use dmverity::{HashAlgorithm, Layout, Params, RootHash, SharedDevices};
 
 use self::expect::Expectation;
 use crate::arguments::{ImageOptions, ImageToCheck, RootHashOptions};

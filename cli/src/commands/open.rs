@@ -5,9 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use dmverity::Error;
-use dmverity::dm::{ActivateOptions, MappingName, activate, find};
-use dmverity::error::NameFault;
+use dmverity::dm::{ActivateOptions, Error, MappingName, NameFault, activate, find};
 use serde::Serialize;
 
 use super::{Image, check_root, image_to_check, shown};

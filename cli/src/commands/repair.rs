@@ -1,8 +1,7 @@
 //! `repair`: put what is wrong with an image right, with the help of its FEC device, or, without one, where blocks have to
 //! be zeros.
 
-use dmverity::error::Area;
-use dmverity::{Devices, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
+use dmverity::{Area, Devices, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
 use serde::Serialize;
 
 use super::verify::{FoundFields, counted, describe, is_wrong_root_hash, must_be_zeros};

@@ -4,9 +4,8 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
 
-use dmverity::BlockSize;
 use dmverity::dm::{BackingDevice, MappingName, MappingStatus, VerityMapping, find, status};
-use dmverity::units::SECTOR_SIZE;
+use dmverity::{BlockSize, SECTOR_SIZE};
 use serde::Serialize;
 
 use super::shown;

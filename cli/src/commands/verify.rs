@@ -1,7 +1,6 @@
 //! `verify`: check an image in userspace.
 
-use dmverity::error::Area;
-use dmverity::{Devices, Error, Failure as Fault, Params, Repair, RepairMode, Verification, Work};
+use dmverity::{Area, Devices, Error, Failure as Fault, Params, Repair, RepairMode, Verification, Work};
 use serde::Serialize;
 
 use super::repair::{BEYOND_REPAIR, found_errors};

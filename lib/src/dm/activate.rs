@@ -5,7 +5,9 @@ use std::path::Path;
 use super::backing::Backing;
 use super::control::{Control, Info};
 use super::diagnose::{Finding, diagnose};
+use super::error::{Error, Result};
 use super::explain;
+use super::keyring::SignatureKey;
 use super::lock::NameLock;
 use super::name::MappingName;
 use super::node;
@@ -13,13 +15,12 @@ use super::refusal::{Refused, RefusedOption};
 use super::scratch::Scratch;
 use super::signals::SignalsHeld;
 use super::udev::Waited;
-use crate::error::{Area, Error, Result};
+use crate::error::{Area, WithCauses};
+use crate::format::{FecArea, Layout, Params};
 use crate::image::Devices;
 use crate::io::{Device, check_unused};
-use crate::keyring::SignatureKey;
-use crate::layout::{FecArea, Layout};
-use crate::params::{Params, RootHash};
-use crate::table::{OnCorruption, OnError, TableFec, TableOption, TableOptions, VerityStatus, VerityTable};
+use crate::line::table::{OnCorruption, OnError, TableFec, TableOption, TableOptions, VerityStatus, VerityTable};
+use crate::value::RootHash;
 
 /// How often a table is loaded that is refused and then, when that is looked into, accepted as it is or by another name.
 const ATTEMPTS: usize = 5;
@@ -75,17 +76,17 @@ pub struct Activation {
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::NoVerityTarget`], [`Error::MappingExists`],
-/// [`Error::MappingUuidTaken`], [`Error::MappingLocked`], [`Error::Open`], [`Error::NotDevice`],
-/// [`Error::DeviceTooSmall`], [`Error::DeviceBusy`], [`Error::FecDevice`], [`Error::LoopDevice`],
+/// [`Error::MappingUuidTaken`], [`Error::MappingLocked`], [`Error::Open`](crate::Error::Open), [`Error::NotDevice`](crate::Error::NotDevice),
+/// [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall), [`Error::DeviceBusy`], [`Error::FecDevice`](crate::Error::FecDevice), [`Error::LoopDevice`],
 /// [`Error::SignatureKey`], [`Error::TableRefused`], [`Error::DeviceMapper`].
 ///
 /// # Examples
 /// ```no_run
-/// use dmverity::dm::{ActivateOptions, MappingName, activate};
+/// use dmverity::dm::{ActivateOptions, Error, MappingName, activate};
 /// use dmverity::table::OnCorruption;
-/// use dmverity::{Devices, Error, RootHash};
+/// use dmverity::{Devices, RootHash};
 ///
-/// # fn main() -> dmverity::Result<()> {
+/// # fn main() -> dmverity::dm::Result<()> {
 /// # let trusted = String::new();
 /// let devices = Devices::new("data.img", "hash.img");
 /// let params = dmverity::load(&devices.hash, 0, None)?;
@@ -114,7 +115,7 @@ pub fn activate(
         return Err(Error::MappingExists { name: name.to_string(), unfinished });
     }
     if !options.shared {
-        check_unused(&devices.data)?;
+        check_unused(&devices.data).map_err(Error::with_holders)?;
     }
     let mut backings = vec![Backing::of(Area::Data, &devices.data, params.data_bytes())?];
     add(&mut backings, Area::Hash, &devices.hash, layout.hash_blocks_end())?;
@@ -185,11 +186,11 @@ fn check_sizes(layout: &Layout, devices: &Devices) -> Result<Option<FecArea>> {
             let shared = devices.shared()?;
             let area = layout.fec_area_on(hash.bytes(), shared.hash_and_fec);
             layout.check_overlaps(shared, area.as_ref())?;
-            let area = area.filter(|area| area.start.is_some()).ok_or(Error::FecDevice)?;
+            let area = area.filter(|area| area.start.is_some()).ok_or(crate::Error::FecDevice)?;
             Device::open(path)?.check_size(area.bytes.end)?;
             Ok(Some(area))
         }
-        _ => Err(Error::FecDevice),
+        _ => Err(crate::Error::FecDevice.into()),
     }
 }
 
@@ -235,7 +236,7 @@ impl Drop for Opening<'_> {
         if !self.finished
             && let Err(left) = self.control.remove(self.name, false).and_then(|_| node::remove(&self.name.node()))
         {
-            log::warn!("cannot remove the unfinished mapping {}: {left}", self.name);
+            log::warn!("cannot remove the unfinished mapping {}: {}", self.name, WithCauses(&left));
         }
     }
 }
@@ -263,7 +264,7 @@ impl Loader<'_> {
             log::debug!("refused: {errno}");
             attempts += 1;
             let finding = self.look_into(&table).unwrap_or_else(|error| {
-                log::warn!("cannot find out what the kernel refuses: {error}");
+                log::warn!("cannot find out what the kernel refuses: {}", WithCauses(&error));
                 Finding::Table(Refused { errno, message: None })
             });
             log::debug!("found out: {finding:?}");

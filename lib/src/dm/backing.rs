@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Area, Result};
-use crate::io::{Identity, device_numbers, identify};
-use crate::loopdev::LoopDevice;
+use super::device::device_numbers;
+use super::error::Result;
+use super::loop_device::LoopDevice;
+use crate::error::Area;
+use crate::io::{Identity, identify};
 
 /// A device as tables name it, and what is asked of it.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ impl Backing {
                 let device = LoopDevice::attach_read_only(path)?;
                 (device.number()?, Some(device))
             }
+            Identity::Storage(_) => return Err(crate::Error::NotDevice { path: path.to_owned() }.into()),
         };
         Ok(Self {
             path: path.to_owned(),

@@ -11,10 +11,11 @@ use devicemapper::{DM, DevId, Device, DeviceInfo, DmError, DmFlags, DmName, DmOp
 use devicemapper_sys::{DM_DEV_REMOVE_CMD, DM_DEV_SUSPEND_CMD, DM_IOCTL, DM_UEVENT_GENERATED_FLAG, dm_ioctl};
 use nix::errno::Errno;
 
+use super::errno::Errno as Answer;
+use super::error::{Error, Result};
 use super::name::{self, MappingName};
+use super::sysfs;
 use super::udev::{Cookie, Waited};
-use crate::error::{Error, Result};
-use crate::sysfs;
 
 const CONTROL_NODE: &str = "/dev/mapper/control";
 
@@ -105,7 +106,12 @@ impl Control {
     ///
     /// # Errors
     /// The kernel's errno, if that is what it is about.
-    pub(super) fn load(&self, name: &MappingName, sectors: u64, table: &str) -> Result<std::result::Result<(), Errno>> {
+    pub(super) fn load(
+        &self,
+        name: &MappingName,
+        sectors: u64,
+        table: &str,
+    ) -> Result<std::result::Result<(), Answer>> {
         let targets = [(0, sectors, TARGET.to_owned(), table.to_owned())];
         let options = DmOptions::default().set_flags(DmFlags::DM_READONLY);
         match self.dm.table_load(&DevId::Name(dm_name(name)?), &targets, options) {
@@ -115,7 +121,7 @@ impl Control {
                 None | Some(Errno::ENXIO | Errno::ENOMEM | Errno::EACCES | Errno::EPERM) => {
                     Err(failed("load a table into", name.as_str(), &error))
                 }
-                Some(errno) => Ok(Err(errno)),
+                Some(errno) => Ok(Err(Answer::of(errno))),
             },
         }
     }
@@ -278,7 +284,10 @@ fn failed(action: &'static str, name: &str, error: &DmError) -> Error {
 
 fn errno_failed(action: &'static str, name: &str, errno: Errno) -> Error {
     match errno {
-        Errno::EACCES | Errno::EPERM => Error::NotPermitted { action, name: name.to_owned(), errno },
-        _ => Error::DeviceMapper { action, name: name.to_owned(), message: errno.to_string(), errno: Some(errno) },
+        Errno::EACCES | Errno::EPERM => Error::NotPermitted { action, name: name.to_owned(), errno: Answer::of(errno) },
+        _ => {
+            let (name, message) = (name.to_owned(), errno.to_string());
+            Error::DeviceMapper { action, name, message, errno: Some(Answer::of(errno)) }
+        }
     }
 }

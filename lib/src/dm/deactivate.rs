@@ -1,12 +1,12 @@
 //! Taking mappings down.
 
 use super::control::{Control, Info};
+use super::error::{Error, Result};
 use super::lock::NameLock;
 use super::name::MappingName;
 use super::node;
 use super::signals::SignalsHeld;
 use super::udev::Waited;
-use crate::error::{Error, Result};
 
 /// When a mapping is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub enum Removed {
 ///
 /// # Examples
 /// ```no_run
-/// use dmverity::Error;
+/// use dmverity::dm::Error;
 /// use dmverity::dm::{MappingName, Removal, Removed, deactivate};
 ///
-/// # fn main() -> dmverity::Result<()> {
+/// # fn main() -> dmverity::dm::Result<()> {
 /// let name = MappingName::new("image")?;
 /// let removed = match deactivate(&name, Removal::Now) {
 ///     Err(Error::MappingBusy { .. }) => deactivate(&name, Removal::Deferred)?,

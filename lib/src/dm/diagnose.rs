@@ -1,14 +1,14 @@
 //! Finding out what it is about a table that the kernel refuses. No version is asked for: tables are tried, and the
 //! answers compared. Nothing here talks to the kernel; the trial is a function that is handed in.
 
-use nix::errno::Errno;
+use super::errno::Errno;
 
+use super::error::Result;
 use super::refusal::{Refused, RefusedOption};
 use super::scratch::Answer;
-use crate::error::Result;
 use crate::hash::HashAlgorithm;
-use crate::params::RootHash;
-use crate::table::{TableOption, VerityTable};
+use crate::line::table::{TableOption, VerityTable};
+use crate::value::RootHash;
 
 /// What trials found out about a table that was refused once.
 #[derive(Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::table::{OnCorruption, OnError, TableFec, TableOptions};
+    use crate::line::table::{OnCorruption, OnError, TableFec, TableOptions};
 
     const PANIC: TableOption = TableOption::Corruption(OnCorruption::Panic);
     const PANIC_ERROR: TableOption = TableOption::Error(OnError::Panic);

@@ -3,15 +3,16 @@
 
 use std::io;
 
-use nix::errno::Errno;
+use super::errno::Errno;
 
 use super::backing::Backing;
 use super::diagnose::Finding;
+use super::error::{Error, Result};
 use super::refusal::{Cause, Refusal, Refused};
-use crate::error::{Area, Error, Result};
+use super::sysfs::{self, Holder};
+use crate::error::Area;
 use crate::io::{check_unused, page_size};
-use crate::sysfs::{self, Holder};
-use crate::table::{TableOption, VerityTable};
+use crate::line::table::{TableOption, VerityTable};
 
 /// The error for a table that was refused with `errno`, and of which `finding` was found out. Whether the kernel has the
 /// target is asked only where that can be the reason.
@@ -64,7 +65,7 @@ fn device_error<'a>(
             }
             backings.find_map(|backing| {
                 let found = sysfs::size(&backing.numbers).filter(|&found| found < backing.needed)?;
-                Some(Error::DeviceTooSmall { path: backing.path.clone(), found, needed: backing.needed })
+                Some(crate::Error::DeviceTooSmall { path: backing.path.clone(), found, needed: backing.needed }.into())
             })
         }
         Errno::EBUSY => {
@@ -78,7 +79,7 @@ fn device_error<'a>(
         }
         Errno::ENOENT | Errno::ENODEV | Errno::ENXIO | Errno::ENOTBLK => {
             let gone = backings.find(|backing| sysfs::exists(&backing.numbers) == Some(false))?;
-            Some(Error::Open { path: gone.path.clone(), source: io::Error::from(Errno::ENODEV) })
+            Some(crate::Error::Open { path: gone.path.clone(), source: io::Error::from(Errno::ENODEV) }.into())
         }
         _ => None,
     }
@@ -116,9 +117,8 @@ mod tests {
     use super::super::refusal::RefusedOption;
     use super::*;
     use crate::hash::{HashAlgorithm, HashType};
-    use crate::params::RootHash;
-    use crate::table::TableOptions;
-    use crate::units::BlockSize;
+    use crate::line::table::TableOptions;
+    use crate::value::{BlockSize, RootHash};
 
     /// A device that there is not.
     const NUMBERS: &str = "4095:1048575";
@@ -195,14 +195,17 @@ mod tests {
         assert!(matches!(error(false, Finding::Table(refused(Errno::EINVAL))), Error::NoVerityTarget));
         for errno in [Errno::ENOENT, Errno::ENODEV, Errno::ENXIO, Errno::ENOTBLK] {
             let error = error(false, Finding::Table(refused(errno)));
-            assert!(matches!(&error, Error::Open { path, .. } if path == Path::new("gone")), "{errno}: {error}");
+            assert!(
+                matches!(&error, Error::Image(crate::Error::Open { path, .. }) if path == Path::new("gone")),
+                "{errno}: {error}"
+            );
         }
         // An option about a device, when it is the only one.
         let fec = |others: &[RefusedOption]| {
             let refused = [&[option(TableOption::Fec, Errno::ENODEV)], others].concat();
             error(true, Finding::Options { refused, together: Vec::new(), answer: self::refused(Errno::ENODEV) })
         };
-        assert!(matches!(fec(&[]), Error::Open { .. }));
+        assert!(matches!(fec(&[]), Error::Image(crate::Error::Open { .. })));
         assert!(matches!(fec(&[option(TableOption::CheckAtMostOnce, Errno::EINVAL)]), Error::TableRefused(_)));
     }
 

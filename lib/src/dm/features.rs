@@ -4,20 +4,20 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::control::Control;
+use super::device::device_numbers;
+use super::errno::Errno;
+use super::error::{Error, Result};
 use super::kmsg::KernelLog;
+use super::loop_device::LoopDevice;
 use super::refusal::Refused;
 use super::scratch::{Answer, Scratch};
-use crate::error::{Error, Result};
 use crate::hash::{HashAlgorithm, HashType};
-use crate::io::{device_numbers, page_size};
-use crate::loopdev::LoopDevice;
-use crate::params::RootHash;
-use crate::table::{TableFec, TableOption, TableOptions, VerityTable};
-use crate::units::BlockSize;
+use crate::io::page_size;
+use crate::line::table::{TableFec, TableOption, TableOptions, VerityTable};
+use crate::value::{BlockSize, RootHash};
 
 /// The image: one area of data, one of hash blocks, one of parity, each large enough for the largest blocks.
 const AREA: u64 = 2 * BlockSize::MAX as u64;
@@ -75,7 +75,7 @@ pub struct Features {
 /// use dmverity::dm::features;
 /// use dmverity::table::TableOption;
 ///
-/// # fn main() -> dmverity::Result<()> {
+/// # fn main() -> dmverity::dm::Result<()> {
 /// let features = features()?;
 /// let accepts = |wanted| features.options.iter().any(|known| known.option == wanted && known.refused.is_none());
 /// println!("forward error correction: {}", accepts(TableOption::Fec));
@@ -156,7 +156,7 @@ fn found_out(
 
 /// The image: in memory, without a name, and gone with its last user.
 fn image() -> Result<File> {
-    let failed = |source: std::io::Error| Error::Io { action: "make", path: "a file in memory".into(), source };
+    let failed = |source: std::io::Error| crate::Error::Io { action: "make", path: "a file in memory".into(), source };
     let image: OwnedFd = memfd_create("dmverity-trial", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed(errno.into()))?;
     let image = File::from(image);
     image.set_len(IMAGE).map_err(failed)?;

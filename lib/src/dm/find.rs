@@ -8,8 +8,8 @@ use std::path::Path;
 use nix::sys::stat::{major, minor};
 
 use super::control::Control;
+use super::error::{Error, NameFault, Result};
 use super::name::MappingName;
-use crate::error::{Error, NameFault, Result};
 
 /// The mapping of this name, or, for a text with a `/` in it, the mapping that the path leads to: its node, a link to
 /// that, `/dev/dm-0`, a node of that number anywhere. `None` for a path that leads to no mapping, and for `.`, `..`,
@@ -20,16 +20,16 @@ use crate::error::{Error, NameFault, Result};
 /// there may be no mapping of that name.
 ///
 /// # Errors
-/// [`Error::MappingName`](crate::Error::MappingName) for a name that is too long;
-/// [`Error::NoDeviceMapper`](crate::Error::NoDeviceMapper),
-/// [`Error::NotPermitted`](crate::Error::NotPermitted) and [`Error::DeviceMapper`](crate::Error::DeviceMapper) for a path
+/// [`Error::MappingName`](crate::dm::Error::MappingName) for a name that is too long;
+/// [`Error::NoDeviceMapper`](crate::dm::Error::NoDeviceMapper),
+/// [`Error::NotPermitted`](crate::dm::Error::NotPermitted) and [`Error::DeviceMapper`](crate::dm::Error::DeviceMapper) for a path
 /// that exists.
 ///
 /// # Examples
 /// ```no_run
 /// use dmverity::dm::find;
 ///
-/// # fn main() -> dmverity::Result<()> {
+/// # fn main() -> dmverity::dm::Result<()> {
 /// // What `findmnt -no SOURCE /` prints.
 /// if let Some(name) = find("/dev/dm-0")? {
 ///     println!("the root file system's mapping is {name}");

@@ -14,8 +14,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use super::control::open_node;
+use super::error::{Error, Result};
 use super::name::MappingName;
-use crate::error::{Error, Result};
 
 /// How long another process may work on the name: longer than it waits for udev or for users of a mapping.
 const LIMIT: Duration = Duration::from_secs(60);

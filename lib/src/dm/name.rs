@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::error::{Error, NameFault, Result};
+use super::error::{Error, NameFault, Result};
 
 /// Where the nodes of mappings are.
 const DIRECTORY: &str = "/dev/mapper";

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknod};
 
-use crate::error::{Error, Result};
-use crate::sysfs;
+use super::error::Result;
+use super::sysfs;
 
 /// How many bytes of `/etc/group` are read at most.
 const GROUPS_MAX: u64 = 1 << 20;
@@ -36,14 +36,14 @@ pub(super) fn ensure(node: &Path, (major, minor): (u32, u32)) -> Result<()> {
         .and_then(|()| fs::rename(&temporary, node));
     made.map_err(|source| {
         let _ = fs::remove_file(&temporary);
-        Error::Io { action: "make", path: node.to_owned(), source }
+        crate::Error::io("make", node)(source).into()
     })
 }
 
 /// Takes away whatever is there: also udev's link to a mapping that is gone, where udev does not do so in time.
 pub(super) fn remove_any(node: &Path) -> Result<()> {
     match fs::remove_file(node) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", node)(error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(crate::Error::io("remove", node)(error).into()),
         _ => Ok(()),
     }
 }

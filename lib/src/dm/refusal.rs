@@ -1,9 +1,9 @@
 //! A refused table, and what trials found out about it.
 
-use nix::errno::Errno;
+use super::errno::Errno;
 
 use crate::error::Area;
-use crate::table::TableOption;
+use crate::line::table::TableOption;
 
 /// The kernel's answer to a table it did not take.
 #[derive(Clone, Debug, PartialEq, Eq)]

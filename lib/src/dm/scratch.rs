@@ -3,13 +3,14 @@
 //! left by a process that was killed is removed before the next trial.
 
 use super::control::Control;
+use super::error::Result;
 use super::kmsg::KernelLog;
 use super::lock::NameLock;
 use super::name::MappingName;
 use super::refusal::Refused;
 use super::signals::SignalsHeld;
-use crate::error::{Error, Result};
-use crate::table::VerityTable;
+use crate::error::WithCauses;
+use crate::line::table::VerityTable;
 
 /// What the names of these mappings begin with; a random number follows.
 const PREFIX: &str = "dmverity-trial-";
@@ -33,7 +34,7 @@ impl<'control> Scratch<'control> {
         let signals = SignalsHeld::hold();
         sweep(control);
         let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(Error::Random)?;
+        getrandom::fill(&mut random).map_err(|error| crate::Error::Random { source: error.into() })?;
         let name = MappingName::new(format!("{PREFIX}{}", hex::encode(random)))?;
         // Held until it is gone: this is how others know that somebody still uses it.
         let lock = NameLock::take(&name)?;
@@ -64,7 +65,7 @@ impl<'control> Scratch<'control> {
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.control.discard(&self.name) {
-            log::warn!("cannot remove the mapping {}: {error}", self.name);
+            log::warn!("cannot remove the mapping {}: {}", self.name, WithCauses(&error));
         }
     }
 }
@@ -77,7 +78,7 @@ fn sweep(control: &Control) {
         if let Ok(Some(_lock)) = NameLock::try_take(&name)
             && let Err(error) = control.discard(&name)
         {
-            log::debug!("cannot remove the mapping {name}: {error}");
+            log::debug!("cannot remove the mapping {name}: {}", WithCauses(&error));
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::control::Control;
+use super::error::{Error, Result};
 use super::name::MappingName;
-use crate::error::{Error, Result};
-use crate::sysfs;
-use crate::table::{VerityStatus, VerityTable};
+use super::sysfs;
+use crate::line::table::{VerityStatus, VerityTable};
 
 /// A block device under a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +58,13 @@ pub struct VerityMapping {
 /// Asks for a mapping's status; `None` when there is no mapping of that name, or one that is not finished yet.
 ///
 /// # Errors
-/// [`Error::NoDeviceMapper`], [`Error::DeviceMapper`], and [`Error::TableSyntax`] for a table that is not verity's.
+/// [`Error::NoDeviceMapper`], [`Error::DeviceMapper`], and [`Error::TableSyntax`](crate::Error::TableSyntax) for a table that is not verity's.
 ///
 /// # Examples
 /// ```no_run
 /// use dmverity::dm::{MappingName, status};
 ///
-/// # fn main() -> dmverity::Result<()> {
+/// # fn main() -> dmverity::dm::Result<()> {
 /// match status(&MappingName::new("image")?)?.map(|mapping| mapping.verity) {
 ///     Some(Some(verity)) if verity.status.corrupted => println!("a block was corrupted"),
 ///     Some(Some(verity)) => println!("verified so far, root hash {}", verity.table.root_hash),

@@ -2,18 +2,17 @@
 
 use std::ops::Range;
 
-use super::Image;
-use super::code::Code;
-use super::covered::{Covered, What};
-use super::lanes::{Multiplier, Rows};
 use crate::error::Result;
-use crate::in_order::in_order;
+use crate::fec::Areas;
+use crate::fec::code::Code;
+use crate::fec::lanes::{Multiplier, Rows};
+use crate::fec::source::{Covered, What};
 use crate::io::Reader;
 use crate::memory;
-use crate::work::{Progress, Work};
+use crate::work::{Progress, Work, in_order};
 
 /// How many columns are encoded at a time: reads are so long, and all parity of them stays in a processor's own caches.
-pub(super) const COLUMNS: usize = 32 << 10;
+pub(crate) const COLUMNS: usize = 32 << 10;
 
 /// How many rows are read before they are multiplied: so many stay in a processor's second cache.
 const BATCH: usize = 16;
@@ -31,11 +30,11 @@ const MOST_COLD_THREADS: usize = 6;
 /// Makes the parity of columns: column `c` is byte `c` of each row, and the rows are the covered bytes cut into as many
 /// pieces as a codeword has data symbols.
 #[derive(Debug)]
-pub(super) struct Encoder<'a> {
-    pub(super) code: Code,
-    pub(super) covered: Covered<'a>,
+pub(crate) struct Encoder<'a> {
+    pub(crate) code: Code,
+    pub(crate) covered: Covered<'a>,
     /// The length of a row.
-    pub(super) columns: u64,
+    pub(crate) columns: u64,
     multiplier: Multiplier,
     /// How many columns are encoded at a time when it is all of them.
     at_a_time: usize,
@@ -43,16 +42,16 @@ pub(super) struct Encoder<'a> {
 
 /// Memory of one thread.
 #[derive(Debug)]
-pub(super) struct Scratch {
-    pub(super) input: Input,
-    pub(super) parity: Rows,
+pub(crate) struct Buffers {
+    pub(crate) input: Input,
+    pub(crate) parity: Rows,
     /// Parity as it is stored. Somewhat longer than what is in it.
     bytes: Vec<u8>,
 }
 
 /// Memory for what is encoded.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(crate) struct Input {
     batch: Rows,
     reader: Reader,
 }
@@ -62,7 +61,7 @@ impl<'a> Encoder<'a> {
     ///
     /// # Panics
     /// If the parameters have no FEC.
-    pub(super) fn new(image: &Image<'a>) -> Self {
+    pub(crate) fn new(image: &Areas<'a>) -> Self {
         let params = image.layout.params();
         let code = Code::new(params.fec().expect("there is a FEC area").roots);
         let covered = Covered::new(image);
@@ -82,9 +81,9 @@ impl<'a> Encoder<'a> {
     }
 
     /// Memory for stretches of up to `columns` columns.
-    pub(super) fn scratch(&self, columns: usize) -> Result<Scratch> {
+    pub(crate) fn scratch(&self, columns: usize) -> Result<Buffers> {
         let columns = usize::try_from(self.columns).map_or(columns, |all| all.min(columns));
-        Ok(Scratch {
+        Ok(Buffers {
             input: Input { batch: Rows::new(BATCH, columns)?, reader: Reader::default() },
             parity: Rows::new(self.code.roots(), columns)?,
             bytes: memory::zeroed(columns * self.code.roots() + 8)?,
@@ -93,7 +92,7 @@ impl<'a> Encoder<'a> {
 
     /// Adds what the bytes of some rows make to the parity of some columns. Once they are read, rows are shown to `look`, a
     /// few at a time: the number of the first one, and each one's bytes, or none if they are zeros.
-    pub(super) fn add(
+    pub(crate) fn add(
         &self,
         rows: Range<usize>,
         (columns, what): (&Range<u64>, What<'_>),
@@ -127,11 +126,11 @@ impl<'a> Encoder<'a> {
     }
 
     /// The parity of some columns, in rows.
-    pub(super) fn parity_rows<'s>(
+    pub(crate) fn parity_rows<'s>(
         &self,
         columns: &Range<u64>,
         what: What<'_>,
-        scratch: &'s mut Scratch,
+        scratch: &'s mut Buffers,
     ) -> Result<&'s mut Rows> {
         scratch.parity.clear();
         let rows = 0..self.code.data_symbols();
@@ -140,25 +139,25 @@ impl<'a> Encoder<'a> {
     }
 
     /// The parity of some columns as it is stored: that of the first column, then that of the next.
-    pub(super) fn parity<'s>(
+    pub(crate) fn parity<'s>(
         &self,
         columns: &Range<u64>,
         what: What<'_>,
-        scratch: &'s mut Scratch,
+        scratch: &'s mut Buffers,
     ) -> Result<&'s [u8]> {
         self.parity_rows(columns, what, scratch)?;
         Ok(self.as_stored(width(columns), scratch))
     }
 
     /// The parity that is in the rows as it is stored.
-    pub(super) fn as_stored<'s>(&self, width: usize, scratch: &'s mut Scratch) -> &'s [u8] {
+    pub(crate) fn as_stored<'s>(&self, width: usize, scratch: &'s mut Buffers) -> &'s [u8] {
         let roots = self.code.roots();
         interleave(&scratch.parity, roots, width, &mut scratch.bytes);
         &scratch.bytes[..width * roots]
     }
 
     /// All columns, some at a time.
-    pub(super) fn stretches<'s>(
+    pub(crate) fn stretches<'s>(
         &'s self,
         work: &'s Work<'_>,
     ) -> impl FnMut() -> Result<Option<Range<u64>>> + Send + 's {
@@ -172,12 +171,12 @@ impl<'a> Encoder<'a> {
     }
 
     /// How many bytes all rows have in some columns.
-    pub(super) fn bytes_in(&self, columns: &Range<u64>) -> u64 {
+    pub(crate) fn bytes_in(&self, columns: &Range<u64>) -> u64 {
         (columns.end - columns.start) * self.code.data_symbols() as u64
     }
 
     /// How many threads work on all columns.
-    pub(super) fn workers(&self, work: &Work<'_>) -> usize {
+    pub(crate) fn workers(&self, work: &Work<'_>) -> usize {
         let threads = work.hashing_threads();
         let workers = if self.covered.is_cold() {
             MOST_COLD_THREADS.min(threads + COLD_READERS)
@@ -189,14 +188,14 @@ impl<'a> Encoder<'a> {
     }
 
     /// Has several threads work on all columns, some at a time; what they find is handed over in order.
-    pub(super) fn for_all_columns<T: Send>(
+    pub(crate) fn for_all_columns<T: Send>(
         &self,
         progress: &mut Progress,
         work: &Work<'_>,
-        examine: impl Fn(Range<u64>, &mut Scratch) -> Result<T> + Sync,
+        examine: impl Fn(Range<u64>, &mut Buffers) -> Result<T> + Sync,
         mut deliver: impl FnMut(T) -> Result<()> + Send,
     ) -> Result<()> {
-        let examine = |scratch: &mut Scratch, columns: Range<u64>| {
+        let examine = |scratch: &mut Buffers, columns: Range<u64>| {
             let bytes = self.bytes_in(&columns);
             Ok((bytes, examine(columns, scratch)?))
         };
@@ -211,10 +210,10 @@ impl<'a> Encoder<'a> {
 }
 
 /// Writes the parity of what the image's FEC covers to the FEC device, which must have room for it.
-pub(super) fn encode(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<()> {
+pub(crate) fn encode(image: &Areas<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<()> {
     let encoder = Encoder::new(image);
     let roots = encoder.code.roots() as u64;
-    let examine = |columns: Range<u64>, scratch: &mut Scratch| {
+    let examine = |columns: Range<u64>, scratch: &mut Buffers| {
         let bytes = encoder.parity(&columns, What::All, scratch)?;
         image.fec.write_out_at(bytes, image.area.bytes.start + columns.start * roots)
     };
@@ -222,7 +221,7 @@ pub(super) fn encode(image: &Image<'_>, progress: &mut Progress, work: &Work<'_>
 }
 
 /// How many columns these are.
-pub(super) fn width(columns: &Range<u64>) -> usize {
+pub(crate) fn width(columns: &Range<u64>) -> usize {
     usize::try_from(columns.end - columns.start).expect("as many columns as there is memory for")
 }
 

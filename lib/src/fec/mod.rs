@@ -19,42 +19,18 @@
 //!
 //! Source: the kernel's `dm-verity-fec.c`, and images made by the reference tool.
 
+mod areas;
 mod code;
-mod covered;
 mod encode;
-mod field;
 mod lanes;
-mod matrix;
+mod one_pass;
 mod overlay;
-mod parity;
-mod places;
 mod recognize;
 mod repair;
-mod round;
-mod search;
-mod together;
+mod source;
 
+pub(crate) use areas::{Areas, total};
+pub(crate) use one_pass::create;
 pub(crate) use recognize::holds_parity;
 pub(crate) use repair::{MOST_FAILURES, repair};
 pub use repair::{Repair, RepairMode, WrongBlock};
-pub(crate) use together::create;
-
-use crate::io::Device;
-use crate::layout::{FecArea, Layout};
-
-/// An image with FEC, on open devices that are large enough.
-#[derive(Debug)]
-pub(crate) struct Image<'a> {
-    pub(crate) layout: &'a Layout,
-    pub(crate) area: &'a FecArea,
-    pub(crate) data: &'a Device,
-    pub(crate) hash: &'a Device,
-    pub(crate) fec: &'a Device,
-}
-
-/// How many bytes there are to be encoded: all rows, with the zeros past the last block.
-pub(crate) fn total(layout: &Layout, area: &FecArea) -> u64 {
-    let params = layout.params();
-    let rows = params.fec().map_or(0, |fec| 255 - u64::from(fec.roots));
-    area.rounds * params.hash_block_size().bytes() * rows
-}

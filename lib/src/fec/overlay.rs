@@ -16,7 +16,7 @@ const IN_MEMORY: usize = 8 << 20;
 
 /// Blocks by their number among the covered ones.
 #[derive(Debug)]
-pub(super) struct Overlay {
+pub(crate) struct Overlay {
     block: usize,
     slots: BTreeMap<u64, u64>,
     bytes: Mutex<SpooledTempFile>,
@@ -24,17 +24,17 @@ pub(super) struct Overlay {
 
 impl Overlay {
     /// None yet, of `block` bytes each.
-    pub(super) fn new(block: usize) -> Self {
+    pub(crate) fn new(block: usize) -> Self {
         Self { block, slots: BTreeMap::new(), bytes: Mutex::new(SpooledTempFile::new(IN_MEMORY)) }
     }
 
     /// The numbers of the blocks, as far as they are in `range`.
-    pub(super) fn blocks(&self, range: Range<u64>) -> impl Iterator<Item = u64> {
+    pub(crate) fn blocks(&self, range: Range<u64>) -> impl Iterator<Item = u64> {
         self.slots.range(range).map(|(&number, _)| number)
     }
 
     /// A block that is there.
-    pub(super) fn read(&self, number: u64) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, number: u64) -> Result<Vec<u8>> {
         let mut bytes = memory::zeroed(self.block)?;
         let mut file = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         seek(&mut file, self.slots[&number]).and_then(|()| file.read_exact(&mut bytes)).map_err(failed("read"))?;
@@ -42,7 +42,7 @@ impl Overlay {
     }
 
     /// Adds a block.
-    pub(super) fn add(&mut self, number: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn add(&mut self, number: u64, bytes: &[u8]) -> Result<()> {
         let place = self.slots.len() as u64 * self.block as u64;
         let file = self.bytes.get_mut().unwrap_or_else(PoisonError::into_inner);
         seek(file, place).and_then(|()| file.write_all(bytes)).map_err(failed("write"))?;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Image;
-use super::covered::What;
-use super::encode::{COLUMNS, Encoder};
 use crate::error::Result;
+use crate::fec::Areas;
+use crate::fec::encode::{COLUMNS, Encoder};
+use crate::fec::source::What;
 use crate::memory;
 
 /// So many codewords that differ from each other, and are not zeros, are no coincidence. Others may be wrong: the data may
@@ -14,7 +14,7 @@ const ENOUGH: usize = 16;
 
 /// Whether the image's FEC area holds its parity, as far as the codewords of the first round, the last, and one between
 /// them tell.
-pub(crate) fn holds_parity(image: &Image<'_>) -> Result<bool> {
+pub(crate) fn holds_parity(image: &Areas<'_>) -> Result<bool> {
     let encoder = Encoder::new(image);
     let roots = encoder.code.roots();
     let block = image.layout.params().hash_block_size().bytes();

@@ -1,12 +1,13 @@
 //! The ways to hash many blocks that there are on this processor.
 
+use super::algorithm::HashAlgorithm;
+use super::function::Function;
 use super::lanes::constants;
 use super::lanes::portable::Portable;
 use super::lanes::salted::{Pair, Salted};
 use super::lanes::{Sha1, Sha256, Sha512};
 #[cfg(target_arch = "x86_64")]
-use super::lanes::{avx2::Avx2, avx512::Avx512, sha_ni::ShaNi};
-use super::{Function, HashAlgorithm};
+use crate::cpu::{Avx2, Avx512, ShaNi};
 
 /// A way to hash many blocks that this processor can run. The digests are the same with each.
 #[derive(Clone, Copy, Debug)]
@@ -24,27 +25,13 @@ enum Kind {
     Portable,
 }
 
-/// The only backend that this build knows besides the portable one, if it was built so.
-pub(crate) const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
-    Some("avx512")
-} else if cfg!(dmverity_backend = "sha_ni") {
-    Some("sha_ni")
-} else if cfg!(dmverity_backend = "avx2") {
-    Some("avx2")
-} else if cfg!(dmverity_backend = "portable") {
-    Some("portable")
-} else {
-    None
-};
-
 impl Backend {
     /// The backends that this processor can run and that hash with `algorithm`, the fastest first. The last one is
     /// `portable`, which is there always, and the only one for algorithms that are neither SHA-1 nor SHA-2.
     ///
     /// A build with `--cfg dmverity_backend="NAME"` knows only the one of that name and `portable`.
     pub fn available(algorithm: HashAlgorithm) -> Vec<Self> {
-        let backends = with_lanes(algorithm.function()).into_iter().chain([Kind::Portable]).map(Self);
-        backends.filter(|backend| FORCED.is_none_or(|name| [name, "portable"].contains(&backend.name()))).collect()
+        with_lanes(algorithm.function()).into_iter().chain([Kind::Portable]).map(Self).collect()
     }
 
     /// `avx512`, `sha_ni`, `avx2` or `portable`.
@@ -84,7 +71,7 @@ fn with_lanes(_: Function) -> Vec<Kind> {
 
 /// A hash function that there are lanes for, with what it needs for salted blocks of one size.
 #[derive(Clone, Debug)]
-pub(super) enum InLanes {
+pub(crate) enum InLanes {
     Sha1(Salted<Sha1>),
     Sha256(Salted<Sha256>),
     Sha512(Salted<Sha512>),
@@ -92,7 +79,7 @@ pub(super) enum InLanes {
 
 impl InLanes {
     /// Prepares for blocks of `block_size` bytes with a salt before or after each; `None` for other functions.
-    pub(super) fn new(function: Function, before: &[u8], block_size: usize, after: &[u8]) -> Option<Self> {
+    pub(crate) fn new(function: Function, before: &[u8], block_size: usize, after: &[u8]) -> Option<Self> {
         let sha256 = |initial| Self::Sha256(Salted::new(initial, before, block_size, after));
         let sha512 = |initial| Self::Sha512(Salted::new(initial, before, block_size, after));
         Some(match function {
@@ -108,7 +95,7 @@ impl InLanes {
     }
 
     /// Hashes pairs, and returns those that are too few for `backend`: a wide one leaves the tail to the next.
-    pub(super) fn hash<'a, 'p>(&self, backend: Backend, pairs: &'p mut [Pair<'a>]) -> &'p mut [Pair<'a>] {
+    pub(crate) fn hash<'a, 'p>(&self, backend: Backend, pairs: &'p mut [Pair<'a>]) -> &'p mut [Pair<'a>] {
         match (self, backend.0) {
             (Self::Sha1(salted), Kind::Portable) => salted.hash(Portable, pairs),
             (Self::Sha256(salted), Kind::Portable) => salted.hash(Portable, pairs),

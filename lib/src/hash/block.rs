@@ -6,12 +6,12 @@ use blake2::{Blake2b, Blake2s};
 use digest::Digest;
 use digest::consts::{U16, U20, U28, U32, U48, U64};
 
+use super::algorithm::{HashAlgorithm, HashType};
 use super::backend::{Backend, InLanes};
+use super::function::Function;
 use super::lanes::salted::Pair;
 use super::sponge::Sponge;
-use super::{Function, HashAlgorithm, HashType};
-use crate::params::Salt;
-use crate::units::BlockSize;
+use crate::value::{BlockSize, Salt};
 
 /// Hashes blocks of one size with a salt, as a hash type says: `H(salt || block)` for type 1, `H(block || salt)` for
 /// type 0.

@@ -8,7 +8,7 @@ const STATE: usize = 200;
 
 /// A sponge, with what it has absorbed.
 #[derive(Clone)]
-pub(super) struct Sponge {
+pub(crate) struct Sponge {
     lanes: [u64; STATE / 8],
     /// How many bytes are absorbed between two permutations.
     rate: usize,
@@ -21,12 +21,12 @@ pub(super) struct Sponge {
 
 impl Sponge {
     /// SHAKE of this strength in bits.
-    pub(super) fn shake(strength: usize) -> Self {
+    pub(crate) fn shake(strength: usize) -> Self {
         Self::new(strength, 0x1F)
     }
 
     /// What KMAC of this strength is built on, without its key and name.
-    pub(super) fn kmac(strength: usize) -> Self {
+    pub(crate) fn kmac(strength: usize) -> Self {
         Self::new(strength, 0x04)
     }
 
@@ -34,7 +34,7 @@ impl Sponge {
         Self { lanes: [0; STATE / 8], rate: STATE - strength / 4, at: 0, suffix, keccak: Keccak::new() }
     }
 
-    pub(super) fn update(&mut self, message: &[u8]) {
+    pub(crate) fn update(&mut self, message: &[u8]) {
         let mut rest = message;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(self.rate - self.at));
@@ -51,7 +51,7 @@ impl Sponge {
     }
 
     /// Fills `digest`, which is no longer than the rate.
-    pub(super) fn finalize_into(mut self, digest: &mut [u8]) {
+    pub(crate) fn finalize_into(mut self, digest: &mut [u8]) {
         self.add(self.at, self.suffix);
         self.add(self.rate - 1, 0x80);
         self.permute();

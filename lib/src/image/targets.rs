@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use super::{Devices, identify_if_there};
+use super::devices::{Devices, identify_if_there};
 use crate::error::{Area, Error, Result};
+use crate::format::{FecArea, Layout, ParamsBuilder, SharedDevices};
 use crate::io::{Claims, Device, check_creatable};
-use crate::layout::{FecArea, Layout, SharedDevices};
-use crate::params::ParamsBuilder;
 
 /// What a format writes to, as far as it is there already.
-pub(crate) struct Targets {
+pub(crate) struct Targets<'a> {
     shared: SharedDevices,
-    pub(super) hash: Option<Device>,
-    pub(super) fec: Option<Device>,
+    pub(super) hash: Option<Device<'a>>,
+    pub(super) fec: Option<Device<'a>>,
 }
 
 /// What is going to be made, once all of it is checked.
@@ -23,7 +22,7 @@ pub(super) struct Checked {
     pub(super) padding_bytes: u64,
 }
 
-impl Targets {
+impl Targets<'static> {
     /// Opens and claims them.
     pub(crate) fn open(devices: &Devices, claims: &mut Claims) -> Result<Self> {
         Self::with(devices, |path, area| Device::open_target(path, area, claims))
@@ -35,7 +34,7 @@ impl Targets {
     }
 
     /// In the order in which the reference tool complains of them: what cannot be created first, the data device last.
-    fn with(devices: &Devices, mut open: impl FnMut(&Path, Area) -> Result<Device>) -> Result<Self> {
+    fn with(devices: &Devices, mut open: impl FnMut(&Path, Area) -> Result<Device<'static>>) -> Result<Self> {
         check_new_files(devices)?;
         let mut open = |path: &Path, area| match identify_if_there(path)? {
             Some(_) => open(path, area).map(Some),
@@ -45,12 +44,14 @@ impl Targets {
         let fec = devices.fec.as_deref().map_or(Ok(None), |path| open(path, Area::Fec))?;
         Ok(Self { shared: devices.shared()?, hash, fec })
     }
+}
 
+impl Targets<'_> {
     /// Checks all that can be checked before anything is written.
     pub(super) fn check_format(
         &self,
         devices: &Devices,
-        data: &Device,
+        data: &Device<'_>,
         builder: ParamsBuilder,
         hash_bytes: Option<u64>,
     ) -> Result<Checked> {

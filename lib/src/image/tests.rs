@@ -3,6 +3,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::error::Error;
+use crate::format::Params;
+use crate::image::{load, verify};
 
 const BYTES: usize = 9 << 20;
 

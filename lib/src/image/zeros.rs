@@ -1,12 +1,14 @@
 //! Data blocks of an image that have to be zeros: which ones, and writing the zeros without FEC.
 
-use super::{Devices, check_image_sizes, open_to_repair};
+use super::devices::Devices;
+use super::repair::open_to_repair;
+use super::verify::check_image_sizes;
 use crate::error::{Error, Result};
 use crate::fec::RepairMode;
+use crate::format::{Layout, Params};
 use crate::io::{Claims, Device};
-use crate::layout::Layout;
-use crate::params::{Params, RootHash};
 use crate::tree::{self, Verification};
+use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
 /// What [`write_zeros()`] found and did.

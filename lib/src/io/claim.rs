@@ -1,16 +1,12 @@
 //! Keeping what is written to from others: a lock on a regular file, and on a block device the exclusive open that mounts
 //! and mappings have as well.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use nix::errno::Errno;
-
-use super::{Identity, device_numbers, identify};
+use super::{Identity, identify, system};
 use crate::error::{Error, Result};
-use crate::sysfs;
 
 /// What one piece of work writes to. No other process can claim it until this is dropped.
 #[derive(Debug, Default)]
@@ -30,7 +26,9 @@ impl Claims {
         }
         let claim = match identity {
             Identity::File(..) => lock(file, path, identity)?,
-            Identity::Block(number) => open_exclusively(path, number)?,
+            Identity::Block(_) => open_exclusively(path, identity)?,
+            // It is its owner's to share.
+            Identity::Storage(_) => return Ok(()),
         };
         self.0.push((identity, claim));
         Ok(())
@@ -58,7 +56,7 @@ fn lock(file: &File, path: &Path, identity: Identity) -> Result<File> {
     match locked {
         Ok(()) => (),
         Err(TryLockError::WouldBlock) => return Err(Error::DeviceLocked { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+        Err(TryLockError::Error(error)) if system::has_no_locks(&error) => {
             log::debug!("{} cannot be locked: {error}", path.display());
             return Ok(claim);
         }
@@ -75,40 +73,33 @@ fn lock(file: &File, path: &Path, identity: Identity) -> Result<File> {
     }
 }
 
-/// Whether that is the answer of a file system without locks.
-fn has_no_locks(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL))
-}
-
 /// Opens a block device as its only such user.
 ///
 /// # Errors
 /// [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds it; [`Error::Open`].
-fn open_exclusively(path: &Path, number: u64) -> Result<File> {
+fn open_exclusively(path: &Path, identity: Identity) -> Result<File> {
     let open_error = |source| Error::Open { path: path.to_owned(), source };
-    let busy = || Error::DeviceBusy { path: path.to_owned(), holders: sysfs::holders(&device_numbers(number)) };
-    let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(path);
-    let device = match opened {
-        Ok(device) => device,
-        Err(source) if source.raw_os_error() == Some(Errno::EBUSY as i32) => return Err(busy()),
-        Err(source) => return Err(open_error(source)),
-    };
+    let busy = || Error::DeviceBusy { path: path.to_owned() };
+    let device = system::open_exclusively(path).map_err(open_error)?.ok_or_else(busy)?;
     // The path may have come to mean something else.
-    if device.metadata().map_err(open_error)?.rdev() == number { Ok(device) } else { Err(busy()) }
+    let metadata = device.metadata().map_err(open_error)?;
+    if system::identity_of(path, &metadata) == Some(identity) { Ok(device) } else { Err(busy()) }
 }
 
 /// Fails with [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds the block device. Files are
 /// never held.
+#[cfg(feature = "dm")]
 pub(crate) fn check_unused(path: &Path) -> Result<()> {
     match identify(path)? {
-        Identity::Block(number) => open_exclusively(path, number).map(drop),
-        Identity::File(..) => Ok(()),
+        identity @ Identity::Block(_) => open_exclusively(path, identity).map(drop),
+        Identity::File(..) | Identity::Storage(_) => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::super::Device;
     use super::*;
 

@@ -2,10 +2,9 @@
 
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Claims, Device, create_file, identify};
+use super::{Claims, Device, file, identify, system};
 use crate::error::{Area, Error, Result};
 
 /// Files that this process has created. Those that are not kept are removed, unless something else has their names by then.
@@ -22,8 +21,8 @@ struct Entry {
 impl Created {
     /// Creates a file that must not exist yet, readable and writable by its owner alone as the reference tool does, and
     /// claims it.
-    pub(crate) fn create(&mut self, path: &Path, area: Area, claims: &mut Claims) -> Result<Device> {
-        let file = create_file(path).map_err(|source| {
+    pub(crate) fn create(&mut self, path: &Path, area: Area, claims: &mut Claims) -> Result<Device<'static>> {
+        let file = file::create(path).map_err(|source| {
             let path = path.to_owned();
             // Since it was not there, another process has created it.
             let is_theirs = || identify(&path).is_ok_and(|now| !claims.have(now));
@@ -41,7 +40,7 @@ impl Created {
             }
         };
         self.0.push(Entry { path: path.to_owned(), file: descriptor });
-        let device = Device::new(file, path, Some(claims));
+        let device = Device::of_file(file, path, Some(claims));
         if let Err(Error::DeviceLocked { .. }) = device {
             // Another process has found it, and was faster: it is that one's now.
             self.0.pop();
@@ -67,7 +66,8 @@ impl Drop for Created {
 fn remove(path: &Path, file: &File) -> std::io::Result<()> {
     let there = path.symlink_metadata()?;
     // Where the system does not tell what was created, nothing was written to it.
-    let is_the_same = file.metadata().map_or_else(|_| is_as_created(&there), |created| is_same(&created, &there));
+    let is_the_same =
+        file.metadata().map_or_else(|_| is_as_created(&there), |created| system::is_same(&created, &there));
     if is_the_same {
         return std::fs::remove_file(path);
     }
@@ -75,12 +75,8 @@ fn remove(path: &Path, file: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
 fn is_as_created(there: &Metadata) -> bool {
-    there.is_file() && there.len() == 0 && there.nlink() == 1
+    there.is_file() && there.len() == 0 && system::has_one_name(there)
 }
 
 #[cfg(test)]

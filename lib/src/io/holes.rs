@@ -1,95 +1,122 @@
-//! Holes of a file: stretches that were never written and read as zeros. They are asked for from the front to the back.
+//! Holes: stretches that were never written and read as zeros. They are asked for from the front to the back.
 
-use std::fs::File;
-
-use nix::errno::Errno;
-use nix::unistd::{Whence, lseek};
+use super::ReadAt;
 
 /// Finds the holes of a device. Where it cannot tell, all is data.
-#[derive(Debug)]
 pub(crate) struct Holes<'a> {
     /// `None` when there are none: block devices, and file systems that do not know.
-    file: Option<&'a File>,
-    /// What the last answer was about: a stretch of data from the first to the second position, then a hole to the
-    /// third.
+    storage: Option<&'a dyn ReadAt>,
+    /// What the last answer was about: a hole from the first to the second position, then data to the third.
+    hole_from: u64,
     data_from: u64,
     data_to: u64,
-    hole_to: u64,
 }
 
 impl<'a> Holes<'a> {
-    pub(super) fn new(file: Option<&'a File>) -> Self {
-        Self { file, data_from: 0, data_to: 0, hole_to: 0 }
+    pub(super) fn new(storage: Option<&'a dyn ReadAt>) -> Self {
+        Self { storage, hole_from: 0, data_from: 0, data_to: 0 }
     }
 
-    /// Where the hole that byte `offset` lies in ends; `offset` itself where there is none. The hole behind the last data
-    /// has no end.
+    /// Where the hole ends that has byte `offset`; `offset` itself where there is none. The hole after the last data has no
+    /// end.
     pub(crate) fn end_of_hole_at(&mut self, offset: u64) -> u64 {
-        if offset < self.data_from || offset >= self.hole_to {
+        if offset < self.hole_from || offset >= self.data_to {
             self.look(offset);
         }
-        if offset < self.data_to { offset } else { self.hole_to }
+        self.data_from.max(offset)
     }
 
-    /// Where the data that byte `offset` lies in end; `offset` itself in a hole.
+    /// Where the data end that have byte `offset`; `offset` itself in a hole.
     pub(crate) fn end_of_data_at(&mut self, offset: u64) -> u64 {
-        self.end_of_hole_at(offset);
-        self.data_to.max(offset)
+        if self.end_of_hole_at(offset) > offset { offset } else { self.data_to }
     }
 
     fn look(&mut self, offset: u64) {
-        let Some(file) = self.file else {
-            (self.data_from, self.data_to, self.hole_to) = (0, u64::MAX, u64::MAX);
-            return;
-        };
-        // The file's own position, which these move, is used by nobody.
-        let seek = |offset: u64, whence| {
-            let offset = i64::try_from(offset).map_err(|_| Errno::ENXIO)?;
-            lseek(file, offset, whence).map(i64::cast_unsigned)
-        };
-        match seek(offset, Whence::SeekData) {
-            Ok(data) if data > offset => (self.data_from, self.data_to, self.hole_to) = (offset, offset, data),
-            Ok(_) => {
-                let data_to = seek(offset, Whence::SeekHole).unwrap_or(u64::MAX);
-                (self.data_from, self.data_to, self.hole_to) = (offset, data_to, data_to);
+        let found = match self.storage.map(|storage| storage.data_at(offset)) {
+            Some(Ok(None)) => (u64::MAX, u64::MAX),
+            Some(Ok(Some(data))) if data.start.max(offset) < data.end => (data.start.max(offset), data.end),
+            // Or it cannot be true.
+            None | Some(Err(_) | Ok(Some(_))) => {
+                self.storage = None;
+                (offset, u64::MAX)
             }
-            // Nothing but a hole is left.
-            Err(Errno::ENXIO) => (self.data_from, self.data_to, self.hole_to) = (offset, offset, u64::MAX),
-            Err(_) => {
-                self.file = None;
-                self.look(offset);
-            }
-        }
+        };
+        (self.hole_from, (self.data_from, self.data_to)) = (offset, found);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt;
+    use std::io;
+    use std::ops::Range;
 
     use super::*;
 
+    /// Data in these places.
+    struct Sparse(&'static [Range<u64>]);
+
+    impl ReadAt for Sparse {
+        fn read_exact_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
+            unreachable!("nothing is read")
+        }
+
+        fn size(&self) -> io::Result<u64> {
+            unreachable!("it is not asked for")
+        }
+
+        fn data_at(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+            let data = self.0.iter().find(|data| data.end > offset);
+            Ok(data.map(|data| data.start.max(offset)..data.end))
+        }
+    }
+
     #[test]
     fn holes_end_where_data_begin() {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(64 << 20).unwrap();
-        // As long as the largest pages there are, so that all around it stays a hole.
-        file.write_all_at(&vec![1; 4 << 20], 16 << 20).unwrap();
+        let file = Sparse(&[100..200, 300..301]);
         let mut holes = Holes::new(Some(&file));
-        assert_eq!(holes.end_of_hole_at(0), 16 << 20);
-        assert_eq!(holes.end_of_hole_at(4096), 16 << 20);
-        for data in [16 << 20, (17 << 20) + 1, (20 << 20) - 1] {
-            assert_eq!(holes.end_of_hole_at(data), data);
-            assert_eq!(holes.end_of_data_at(data), 20 << 20);
+        for _ in 0..2 {
+            let ends: Vec<(u64, u64)> = [0, 50, 99, 100, 150, 199, 200, 299, 300, 301, 1000]
+                .map(|offset| (holes.end_of_hole_at(offset), holes.end_of_data_at(offset)))
+                .to_vec();
+            let last = u64::MAX;
+            assert_eq!(
+                ends,
+                [
+                    (100, 0),
+                    (100, 50),
+                    (100, 99),
+                    (100, 200),
+                    (150, 200),
+                    (199, 200),
+                    (300, 200),
+                    (300, 299),
+                    (300, 301),
+                    (last, 301),
+                    (last, 1000)
+                ]
+            );
         }
-        for hole in [20 << 20, (64 << 20) - 1] {
-            assert_eq!(holes.end_of_hole_at(hole), u64::MAX);
-            assert_eq!(holes.end_of_data_at(hole), hole);
-        }
-        // Asked again from the front.
-        assert_eq!(holes.end_of_hole_at(0), 16 << 20);
-        assert_eq!(holes.end_of_data_at(0), 0);
         assert_eq!(Holes::new(None).end_of_hole_at(5), 5);
         assert_eq!(Holes::new(None).end_of_data_at(5), u64::MAX);
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_true_is_none() {
+        struct Liar;
+        impl ReadAt for Liar {
+            fn read_exact_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
+                unreachable!("nothing is read")
+            }
+
+            fn size(&self) -> io::Result<u64> {
+                unreachable!("it is not asked for")
+            }
+
+            fn data_at(&self, _: u64) -> io::Result<Option<Range<u64>>> {
+                Ok(Some(5..7))
+            }
+        }
+        let mut holes = Holes::new(Some(&Liar));
+        assert_eq!((holes.end_of_hole_at(7), holes.end_of_data_at(7)), (7, u64::MAX));
     }
 }

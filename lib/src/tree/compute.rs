@@ -1,16 +1,16 @@
 //! The root hash alone: the levels above the data are folded up as they come, and kept nowhere.
 
-use super::{LevelHasher, as_usize, root_hash, total};
+use super::level::{LevelHasher, as_usize, root_hash, total};
 use crate::error::Result;
+use crate::format::Layout;
 use crate::hash::BlockHasher;
 use crate::io::Device;
-use crate::layout::Layout;
 use crate::memory;
-use crate::params::RootHash;
+use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
 /// Computes the root hash of the data. Nothing is written.
-pub(crate) fn compute(layout: &Layout, data: &Device, work: &Work<'_>) -> Result<RootHash> {
+pub(crate) fn compute(layout: &Layout, data: &Device<'_>, work: &Work<'_>) -> Result<RootHash> {
     let mut progress = Progress { done: 0, total: total(layout) };
     data.will_be_read_in_order();
     if layout.levels().is_empty() {
@@ -22,7 +22,7 @@ pub(crate) fn compute(layout: &Layout, data: &Device, work: &Work<'_>) -> Result
     hasher.run(
         Some(data.holes()),
         &mut progress,
-        |piece, reader| hasher.hash(piece, reader),
+        |chunk, reader| hasher.hash(chunk, reader),
         |bytes| {
             fold.add(&bytes);
             Ok(())
@@ -100,8 +100,10 @@ impl<'a> Fold<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Devices;
+    use crate::format::Params;
     use crate::hash::{HashAlgorithm, HashType};
-    use crate::{BlockSize, Devices, Params, Salt};
+    use crate::value::{BlockSize, Salt};
 
     #[test]
     fn it_is_the_root_hash_that_format_makes() {

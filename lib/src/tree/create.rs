@@ -1,12 +1,12 @@
 //! Writing the hash tree.
 
-use super::pieces::{Content, UNIFORM_BYTES};
-use super::{LevelHasher, as_usize, root_hash};
+use super::chunks::{Content, UNIFORM_BYTES};
+use super::level::{LevelHasher, as_usize, root_hash};
 use crate::error::Result;
+use crate::format::Layout;
 use crate::io::Device;
-use crate::layout::Layout;
 use crate::memory;
-use crate::params::RootHash;
+use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
 /// How many bytes are written at a time.
@@ -16,7 +16,7 @@ const WRITE_BYTES: usize = 1 << 20;
 /// level over the data is not computed if it is `known`.
 pub(crate) fn create(
     layout: &Layout,
-    (data, hash): (&Device, &Device),
+    (data, hash): (&Device<'_>, &Device<'_>),
     known: Option<&[u8]>,
     progress: &mut Progress,
     work: &Work<'_>,
@@ -37,12 +37,12 @@ pub(crate) fn create(
         hasher.run(
             Some(data.holes()),
             progress,
-            |piece, reader| {
-                if piece.content == Content::Uniform && hasher.is_whole(&piece.blocks) {
-                    let output = hasher.output(&piece.blocks);
+            |chunk, reader| {
+                if chunk.content == Content::Uniform && hasher.is_whole(&chunk.blocks) {
+                    let output = hasher.output(&chunk.blocks);
                     return Ok(Output::Uniform(as_usize(output.end - output.start)));
                 }
-                hasher.hash(piece, reader).map(Output::Bytes)
+                hasher.hash(chunk, reader).map(Output::Bytes)
             },
             |output| writer.add(output),
         )?;
@@ -51,7 +51,7 @@ pub(crate) fn create(
     root_hash(layout, (data, hash), progress, work)
 }
 
-/// What comes of a piece.
+/// What comes of a chunk.
 enum Output {
     /// Bytes of the level.
     Bytes(Vec<u8>),
@@ -61,7 +61,7 @@ enum Output {
 
 /// Writes a level from the front to the back.
 struct Writer<'a> {
-    device: &'a Device,
+    device: &'a Device<'a>,
     position: u64,
     pending: Vec<u8>,
     uniform: &'a [u8],
@@ -70,7 +70,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(device: &'a Device, position: u64, uniform: &'a [u8]) -> Self {
+    fn new(device: &'a Device<'a>, position: u64, uniform: &'a [u8]) -> Self {
         Self { device, position, pending: Vec::new(), uniform, uniform_blocks: Vec::new() }
     }
 

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::{LevelHasher, as_usize, root_hash};
+use super::level::{LevelHasher, as_usize, root_hash};
 use crate::error::Result;
+use crate::format::Layout;
 use crate::io::Device;
-use crate::layout::Layout;
 use crate::memory;
-use crate::params::RootHash;
+use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
 /// One thing that is wrong with an image. Positions are byte offsets on the device they name.
@@ -112,7 +112,7 @@ impl Verification {
 pub(crate) fn verify(
     layout: &Layout,
     expected: &RootHash,
-    (data, hash): (&Device, &Device),
+    (data, hash): (&Device<'_>, &Device<'_>),
     most: usize,
     progress: &mut Progress,
     work: &Work<'_>,
@@ -128,14 +128,14 @@ pub(crate) fn verify(
         hasher.run(
             holes,
             progress,
-            |piece, reader| {
-                let computed = hasher.hash(piece, reader)?;
+            |chunk, reader| {
+                let computed = hasher.hash(chunk, reader)?;
                 let mut stored = memory::zeroed(computed.len())?;
-                let start = hasher.output(&piece.blocks).start;
+                let start = hasher.output(&chunk.blocks).start;
                 hash.read_at(&mut stored, level_start + start)?;
                 let mut found = Verification::keeping(most);
                 if stored != computed {
-                    compare(&hasher, index, &piece.blocks, level_start, (&stored, &computed), &mut found);
+                    compare(&hasher, index, &chunk.blocks, level_start, (&stored, &computed), &mut found);
                 }
                 Ok(found)
             },

@@ -2,12 +2,12 @@
 //! device held something else before. The digest of zeros in the tree says what such a block has to be: nothing else is
 //! needed to put it right.
 
-use super::as_usize;
+use super::level::as_usize;
 use crate::error::Result;
+use crate::format::Layout;
 use crate::io::Device;
-use crate::layout::Layout;
 use crate::memory;
-use crate::params::RootHash;
+use crate::value::RootHash;
 use crate::work::Work;
 
 /// What there was to be made zeros.
@@ -24,7 +24,7 @@ pub(crate) struct Zeroed {
 pub(crate) fn zeros(
     layout: &Layout,
     root_hash: &RootHash,
-    (data, hash): (&Device, &Device),
+    (data, hash): (&Device<'_>, &Device<'_>),
     write: bool,
     work: &Work<'_>,
 ) -> Result<Zeroed> {
@@ -57,7 +57,7 @@ pub(crate) fn zeros(
 
 /// Looks at blocks that have to be zeros.
 struct Zeros<'a> {
-    data: &'a Device,
+    data: &'a Device<'a>,
     content: Vec<u8>,
     write: bool,
 }
@@ -83,7 +83,7 @@ impl Zeros<'_> {
 pub(crate) fn must_be_zeros(
     layout: &Layout,
     root_hash: &RootHash,
-    (data, hash): (&Device, &Device),
+    (data, hash): (&Device<'_>, &Device<'_>),
     block: u64,
 ) -> Result<bool> {
     let params = layout.params();

@@ -9,18 +9,8 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::{Rows, TILE};
-
-/// Proof that this processor has AVX2.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Avx2(());
-
-impl Avx2 {
-    /// The proof, if the processor has what it takes.
-    pub(super) fn new() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(()))
-    }
-}
+use super::rows::{Rows, TILE};
+use crate::cpu::Avx2;
 
 add_products_with!(Avx2, "avx2", __m256i, 32, [u8; 32], at_a_time: 4, 1 2 3);
 

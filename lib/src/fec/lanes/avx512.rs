@@ -9,23 +9,10 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::{Rows, TILE};
+use super::rows::{Rows, TILE};
+use crate::cpu::Avx512Gfni;
 
-/// Proof that this processor has AVX-512F, AVX-512BW and GFNI.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Avx512(());
-
-impl Avx512 {
-    /// The proof, if the processor and the system have what it takes.
-    pub(super) fn new() -> Option<Self> {
-        let there = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("gfni");
-        there.then_some(Self(()))
-    }
-}
-
-add_products_with!(Avx512, "avx512f,avx512bw,gfni", __m512i, 64, u64, at_a_time: 8, 1 2 3 4 5 6 7);
+add_products_with!(Avx512Gfni, "avx512f,avx512bw,gfni", __m512i, 64, u64, at_a_time: 8, 1 2 3 4 5 6 7);
 
 #[target_feature(enable = "avx512f,avx512bw,gfni")]
 #[inline]

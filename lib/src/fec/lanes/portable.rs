@@ -1,7 +1,7 @@
 //! Every product looked up.
 
-use super::super::field::PRODUCTS;
-use super::{Rows, TILE};
+use super::rows::{Rows, TILE};
+use crate::fec::code::field::PRODUCTS;
 
 /// Adds to each of `outputs` its products with `rows`, of which there are as many as there are coefficients for.
 pub(super) fn add(coefficients: &[u8], count: usize, rows: &Rows, width: usize, outputs: &mut Rows) {

@@ -9,18 +9,8 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::{Rows, TILE};
-
-/// Proof that this processor has SSSE3.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ssse3(());
-
-impl Ssse3 {
-    /// The proof, if the processor has what it takes.
-    pub(super) fn new() -> Option<Self> {
-        is_x86_feature_detected!("ssse3").then_some(Self(()))
-    }
-}
+use super::rows::{Rows, TILE};
+use crate::cpu::Ssse3;
 
 add_products_with!(Ssse3, "ssse3", __m128i, 16, [u8; 32], at_a_time: 4, 1 2 3);
 

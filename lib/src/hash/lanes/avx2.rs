@@ -7,17 +7,7 @@
 
 use super::constants::{K32, K64};
 use super::{Compress, Family, Sha1, Sha256, Sha512, lane_pointers};
-
-/// Proof that this processor has AVX2.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::hash) struct Avx2(());
-
-impl Avx2 {
-    /// The proof, if the processor and the system have what it takes.
-    pub(in crate::hash) fn new() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(()))
-    }
-}
+use crate::cpu::Avx2;
 
 compress_with!(Avx2: Sha256, 8, sha256);
 compress_with!(Avx2: Sha1, 8, sha1);
@@ -60,7 +50,7 @@ mod bits {
     /// They can be read.
     #[target_feature(enable = "avx2")]
     #[inline]
-    pub(super) unsafe fn read(address: *const u8) -> __m256i {
+    pub(crate) unsafe fn read(address: *const u8) -> __m256i {
         // SAFETY: the caller vouches for it, and no alignment is asked for.
         unsafe { _mm256_loadu_si256(address.cast()) }
     }
@@ -70,7 +60,7 @@ mod bits {
 mod words32 {
     use std::arch::x86_64::*;
 
-    pub(super) use super::bits::{choose, majority, xor, xor3};
+    pub(crate) use super::bits::{choose, majority, xor, xor3};
     use super::bits::{halves, read};
 
     type Vector = __m256i;
@@ -136,7 +126,7 @@ mod words32 {
     /// That chunk of each message can be read.
     #[target_feature(enable = "avx2")]
     #[inline]
-    pub(super) unsafe fn load_chunk(messages: &[*const u8; 8], chunk: usize) -> [Vector; 16] {
+    pub(crate) unsafe fn load_chunk(messages: &[*const u8; 8], chunk: usize) -> [Vector; 16] {
         let big_endian = _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203));
         let mut words = [splat(0); 16];
         for (part, words) in words.as_chunks_mut::<8>().0.iter_mut().enumerate() {
@@ -155,7 +145,7 @@ mod words32 {
 mod words64 {
     use std::arch::x86_64::*;
 
-    pub(super) use super::bits::{choose, majority, xor3};
+    pub(crate) use super::bits::{choose, majority, xor3};
     use super::bits::{halves, read};
 
     type Vector = __m256i;
@@ -205,7 +195,7 @@ mod words64 {
     /// That chunk of each message can be read.
     #[target_feature(enable = "avx2")]
     #[inline]
-    pub(super) unsafe fn load_chunk(messages: &[*const u8; 4], chunk: usize) -> [Vector; 16] {
+    pub(crate) unsafe fn load_chunk(messages: &[*const u8; 4], chunk: usize) -> [Vector; 16] {
         let big_endian = _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0809_0a0b_0c0d_0e0f, 0x0001_0203_0405_0607));
         let mut words = [splat(0); 16];
         for (part, words) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {

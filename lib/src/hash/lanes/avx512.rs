@@ -7,17 +7,7 @@
 
 use super::constants::{K32, K64};
 use super::{Compress, Family, Sha1, Sha256, Sha512, lane_pointers};
-
-/// Proof that this processor has AVX-512F and AVX-512BW.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::hash) struct Avx512(());
-
-impl Avx512 {
-    /// The proof, if the processor and the system have what it takes.
-    pub(in crate::hash) fn new() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")).then_some(Self(()))
-    }
-}
+use crate::cpu::Avx512;
 
 compress_with!(Avx512: Sha256, 16, sha256);
 compress_with!(Avx512: Sha1, 16, sha1);
@@ -65,7 +55,7 @@ mod bits {
     /// They can be read.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
-    pub(super) unsafe fn read(address: *const u8) -> __m512i {
+    pub(crate) unsafe fn read(address: *const u8) -> __m512i {
         // The lines of 16 blocks of 4096 bytes fall into one set of the first cache, which has no room for as many: the
         // processor does not keep by itself what the next chunks need. A prefetch reads nothing that a program can see,
         // whatever the address.
@@ -82,7 +72,7 @@ mod words32 {
     use std::arch::asm;
     use std::arch::x86_64::*;
 
-    pub(super) use super::bits::{choose, majority, xor, xor3};
+    pub(crate) use super::bits::{choose, majority, xor, xor3};
     use super::bits::{quarters, read};
 
     type Vector = __m512i;
@@ -154,7 +144,7 @@ mod words32 {
     /// That chunk of each message can be read.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
-    pub(super) unsafe fn load_chunk(messages: &[*const u8; 16], chunk: usize) -> [Vector; 16] {
+    pub(crate) unsafe fn load_chunk(messages: &[*const u8; 16], chunk: usize) -> [Vector; 16] {
         let big_endian = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203));
         let mut rows = [splat(0); 16];
         for (row, message) in rows.iter_mut().zip(messages) {
@@ -170,7 +160,7 @@ mod words64 {
     use std::arch::asm;
     use std::arch::x86_64::*;
 
-    pub(super) use super::bits::{choose, majority, xor3};
+    pub(crate) use super::bits::{choose, majority, xor3};
     use super::bits::{quarters, read};
 
     type Vector = __m512i;
@@ -226,7 +216,7 @@ mod words64 {
     /// That chunk of each message can be read.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
-    pub(super) unsafe fn load_chunk(messages: &[*const u8; 8], chunk: usize) -> [Vector; 16] {
+    pub(crate) unsafe fn load_chunk(messages: &[*const u8; 8], chunk: usize) -> [Vector; 16] {
         let big_endian = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0809_0a0b_0c0d_0e0f, 0x0001_0203_0405_0607));
         let mut words = [splat(0); 16];
         for (part, words) in words.as_chunks_mut::<8>().0.iter_mut().enumerate() {

@@ -44,13 +44,13 @@ pub(in crate::hash) static SHA512_256: [u64; 8] = [
 
 /// The constants of SHA-256's rounds, 16 rounds in a row.
 #[cfg(target_arch = "x86_64")]
-pub(super) static K32: [[u32; 16]; 4] =
+pub(crate) static K32: [[u32; 16]; 4] =
     [high_halves(&K64[0]), high_halves(&K64[1]), high_halves(&K64[2]), high_halves(&K64[3])];
 
 /// The constants of SHA-512's rounds, 16 rounds in a row.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
-pub(super) static K64: [[u64; 16]; 5] = [
+pub(crate) static K64: [[u64; 16]; 5] = [
     [
         0x428a_2f98_d728_ae22, 0x7137_4491_23ef_65cd, 0xb5c0_fbcf_ec4d_3b2f, 0xe9b5_dba5_8189_dbbc,
         0x3956_c25b_f348_b538, 0x59f1_11f1_b605_d019, 0x923f_82a4_af19_4f9b, 0xab1c_5ed5_da6d_8118,

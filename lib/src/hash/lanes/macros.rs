@@ -26,7 +26,7 @@ macro_rules! vector_operations {
             $(#[$meta])*
             #[target_feature(enable = $feature)]
             #[inline]
-            pub(super) fn $name $(<$(const $constant: $type),+>)? ($($argument: $of),*) -> $result $body
+            pub(crate) fn $name $(<$(const $constant: $type),+>)? ($($argument: $of),*) -> $result $body
         )*
     };
 }

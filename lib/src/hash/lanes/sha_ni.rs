@@ -11,22 +11,10 @@ use std::arch::x86_64::{
 
 use super::constants::K32;
 use super::{Compress, Family, Sha256, lane_pointers};
+use crate::cpu::ShaNi;
 
 /// How many messages take turns.
 const LANES: usize = 4;
-
-/// Proof that this processor has SHA-NI, SSSE3 and SSE4.1.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::hash) struct ShaNi(());
-
-impl ShaNi {
-    /// The proof, if the processor has what it takes.
-    pub(in crate::hash) fn new() -> Option<Self> {
-        let there =
-            is_x86_feature_detected!("sha") && is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("sse4.1");
-        there.then_some(Self(()))
-    }
-}
 
 compress_with!(ShaNi: Sha256, 4, sha256);
 

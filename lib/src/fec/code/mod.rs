@@ -1,0 +1,8 @@
+//! The code: the field GF(256), matrices over it, and Reed-Solomon on one codeword. Arithmetic only.
+
+pub(crate) mod field;
+mod matrix;
+mod reed_solomon;
+
+pub(crate) use matrix::Matrix;
+pub(crate) use reed_solomon::{Code, MAX_ROOTS, SYMBOLS};

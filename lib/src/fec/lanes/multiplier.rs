@@ -1,0 +1,203 @@
+//! A matrix in the form in which a backend multiplies by it.
+
+use super::portable;
+use super::rows::{Rows, WIDTH};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{Avx2, Avx512Gfni, Ssse3};
+use crate::fec::code::Matrix;
+
+/// A way to multiply that this processor can run. The products are the same with each.
+#[derive(Clone, Copy, Debug)]
+enum Backend {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512Gfni),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Ssse3(Ssse3),
+    Portable,
+}
+
+impl Backend {
+    /// What there is on this processor, the fastest first. A build with `--cfg dmverity_backend="NAME"` knows only one
+    /// besides the portable one: that of the name, `ssse3` for `sha_ni`.
+    fn available() -> Vec<Self> {
+        with_vectors().into_iter().chain([Self::Portable]).collect()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn with_vectors() -> Vec<Backend> {
+    let all =
+        [Avx512Gfni::new().map(Backend::Avx512), Avx2::new().map(Backend::Avx2), Ssse3::new().map(Backend::Ssse3)];
+    all.into_iter().flatten().collect()
+}
+
+/// Others have no leaves.
+#[cfg(not(target_arch = "x86_64"))]
+fn with_vectors() -> Vec<Backend> {
+    Vec::new()
+}
+
+/// A matrix in the form in which a backend multiplies by it.
+#[derive(Debug)]
+pub(crate) struct Multiplier {
+    inputs: usize,
+    outputs: usize,
+    coefficients: Coefficients,
+}
+
+/// Each in the order of [`Matrix::coefficients`].
+#[derive(Debug)]
+enum Coefficients {
+    /// As matrices over GF(2).
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512Gfni, Vec<u64>),
+    /// As the products of each low and each high half of a byte.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2, Vec<[u8; 32]>),
+    #[cfg(target_arch = "x86_64")]
+    Ssse3(Ssse3, Vec<[u8; 32]>),
+    Portable(Vec<u8>),
+}
+
+impl Multiplier {
+    /// With the fastest backend there is.
+    pub(crate) fn new(matrix: &Matrix) -> Self {
+        let fastest = Backend::available()[0];
+        Self::with_backend(matrix, fastest)
+    }
+
+    fn with_backend(matrix: &Matrix, backend: Backend) -> Self {
+        let bytes = matrix.coefficients();
+        let coefficients = match backend {
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512(token) => Coefficients::Avx512(token, bytes.iter().map(|&byte| bits_of(byte)).collect()),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx2(token) => Coefficients::Avx2(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Ssse3(token) => Coefficients::Ssse3(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
+            Backend::Portable => Coefficients::Portable(bytes.to_vec()),
+        };
+        Self { inputs: matrix.inputs(), outputs: matrix.outputs(), coefficients }
+    }
+
+    /// Adds to the first `width` bytes of each of `outputs` what it gets of the first `count` of `rows`, which are the
+    /// inputs from `first` on.
+    ///
+    /// # Panics
+    /// If there are fewer inputs, rows, outputs or bytes, or `width` is not a multiple of [`WIDTH`].
+    pub(crate) fn add(&self, first: usize, count: usize, rows: &Rows, width: usize, outputs: &mut Rows) {
+        assert!(first + count <= self.inputs && count <= rows.count && self.outputs <= outputs.count);
+        assert!(width.is_multiple_of(WIDTH) && width <= rows.stride && width <= outputs.stride);
+        let range = first * self.outputs..(first + count) * self.outputs;
+        match &self.coefficients {
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Avx512(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Avx2(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Ssse3(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            Coefficients::Portable(all) => portable::add(&all[range], self.outputs, rows, width, outputs),
+        }
+    }
+}
+
+/// Multiplication by `factor` as a matrix over GF(2), in the order in which the instruction wants it: the byte for the
+/// highest bit of the product comes lowest.
+#[cfg(target_arch = "x86_64")]
+fn bits_of(factor: u8) -> u64 {
+    let mut rows = [0_u8; 8];
+    for bit in 0..8 {
+        let product = crate::fec::code::field::multiply(factor, 1 << bit);
+        for (row, bits) in rows.iter_mut().enumerate() {
+            *bits |= (product >> (7 - row) & 1) << bit;
+        }
+    }
+    u64::from_le_bytes(rows)
+}
+
+/// The products of `factor` with 0 to 15, then with 0 to 15 times 16.
+#[cfg(target_arch = "x86_64")]
+fn halves_of(factor: u8) -> [u8; 32] {
+    let (low, high) = (0..16, (0..16).map(|half| half << 4));
+    let mut halves = [0; 32];
+    for (product, byte) in halves.iter_mut().zip(low.chain(high)) {
+        *product = crate::fec::code::field::multiply(factor, byte);
+    }
+    halves
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fec::code::field::multiply;
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn what_the_processor_has_is_used_unless_a_build_is_held_to_another_way() {
+        let available = Backend::available();
+        let is_known = |name| crate::cpu::FORCED.is_none_or(|forced| forced == name);
+        let has = |is: fn(&Backend) -> bool| available.iter().any(is);
+        assert_eq!(has(|it| matches!(it, Backend::Avx2(_))), is_x86_feature_detected!("avx2") && is_known("avx2"));
+        assert_eq!(has(|it| matches!(it, Backend::Ssse3(_))), is_x86_feature_detected!("ssse3") && is_known("sha_ni"));
+        assert!(matches!(available.last(), Some(Backend::Portable)));
+    }
+
+    #[test]
+    fn every_backend_makes_the_products_of_the_field() {
+        let mut rng = fastrand::Rng::with_seed(6);
+        let backends = Backend::available();
+        let all = (1..=24).map(|outputs| (37, outputs)).chain([(1, 1), (256, 9), (253, 2), (231, 24)]);
+        // Some where every step is interpreted.
+        let sizes: Vec<_> = if cfg!(miri) { vec![(1, 1), (9, 3)] } else { all.collect() };
+        for (inputs, outputs) in sizes {
+            // All 256 factors in some.
+            let factors: Vec<u8> = (0..inputs * outputs).map(|index| u8::try_from(index % 251).unwrap()).collect();
+            let matrix = Matrix::new(inputs, outputs, |input, output| factors[input * outputs + output] ^ 0xFE);
+            let width = WIDTH * rng.usize(1..=3);
+            let mut rows = Rows::new(inputs, width + WIDTH).unwrap();
+            for input in 0..inputs {
+                rows.row_mut(input, width).fill_with(|| rng.u8(..));
+            }
+            let mut expected = Rows::new(outputs, width).unwrap();
+            for output in 0..outputs {
+                for column in 0..width {
+                    // Something is there already.
+                    let products =
+                        (0..inputs).map(|input| multiply(matrix.at(input, output), rows.row(input, width)[column]));
+                    expected.row_mut(output, width)[column] = products.fold(0x5A, |sum, product| sum ^ product);
+                }
+            }
+            for &backend in &backends {
+                let multiplier = Multiplier::with_backend(&matrix, backend);
+                let mut made = Rows::new(outputs, width + WIDTH).unwrap();
+                made.bytes.fill(0x5A);
+                // In two parts, the second of which starts elsewhere.
+                let first = inputs / 3;
+                multiplier.add(0, first, &rows, width, &mut made);
+                let mut rest = Rows::new(inputs - first, width).unwrap();
+                for input in first..inputs {
+                    rest.row_mut(input - first, width).copy_from_slice(rows.row(input, width));
+                }
+                multiplier.add(first, inputs - first, &rest, width, &mut made);
+                for output in 0..outputs {
+                    assert!(
+                        made.row(output, width) == expected.row(output, width),
+                        "{backend:?}, {inputs} inputs, output {output} of {outputs}"
+                    );
+                    assert!(
+                        made.row(output, made.stride)[width..].iter().all(|&byte| byte == 0x5A),
+                        "beyond the width"
+                    );
+                }
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        for (name, there) in [("avx512", Avx512Gfni::new().is_some()), ("avx2", Avx2::new().is_some())] {
+            if !there {
+                println!("skipped: this processor has no {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Finding out what is wrong with an image, and what it has to be: guided by the hash tree, and proven by it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::stripe::Stripe;
+use crate::error::Result;
+use crate::fec::Areas;
+use crate::fec::code::SYMBOLS;
+use crate::fec::encode::{Buffers, COLUMNS, Encoder};
+use crate::fec::overlay::Overlay;
+use crate::fec::source::What;
+use crate::hash::BlockHasher;
+use crate::io::Reader;
+use crate::memory;
+use crate::tree::Failure;
+use crate::tree::{Nodes, Parent};
+use crate::value::RootHash;
+use crate::work::Work;
+
+/// How many bytes of blocks of one round are corrected at a time.
+const CORRECTED_AT_A_TIME: usize = 16 << 20;
+
+/// The search for what wrong blocks have to be.
+pub(crate) struct Recovery<'a> {
+    image: &'a Areas<'a>,
+    encoder: &'a Encoder<'a>,
+    nodes: Nodes,
+    hasher: BlockHasher,
+    root_hash: &'a RootHash,
+    block: usize,
+    /// Blocks whose digest is not the one that is expected, as far as that is known to be right.
+    bad: BTreeSet<u64>,
+    /// Some blocks were hashed with something in their spare bytes that should not be there.
+    is_badly_made: bool,
+    found: Found,
+}
+
+/// What wrong blocks have to be, as far as it is proven.
+pub(crate) struct Found {
+    pub(crate) overlay: Overlay,
+    /// How many bytes were wrong in each block that is in the overlay.
+    pub(crate) wrong_bytes: BTreeMap<u64, u64>,
+    /// Whether these are all that were wrong.
+    pub(crate) is_complete: bool,
+}
+
+impl<'a> Recovery<'a> {
+    /// For what a verification of the whole image has found.
+    pub(crate) fn new(
+        image: &'a Areas<'a>,
+        encoder: &'a Encoder<'a>,
+        root_hash: &'a RootHash,
+        (failures, root_hash_matches): (&[Failure], bool),
+    ) -> Self {
+        let layout = image.layout;
+        let size = layout.params().hash_block_size();
+        let nodes = Nodes::new(layout);
+        let number = |position: u64| Nodes::of_hash_block(layout, position / size.bytes());
+        let mut bad = BTreeSet::new();
+        let mut spare = Vec::new();
+        for failure in failures {
+            match failure {
+                Failure::DataBlock { position } => _ = bad.insert(position / size.bytes()),
+                Failure::HashBlock { position } => _ = bad.insert(number(*position)),
+                Failure::SpareArea { position } => spare.push(number(*position)),
+            }
+        }
+        if !root_hash_matches {
+            bad.insert(nodes.top());
+        }
+        Self {
+            image,
+            encoder,
+            nodes,
+            hasher: layout.params().hasher(size),
+            root_hash,
+            block: size.as_usize(),
+            is_badly_made: spare.iter().any(|block| !bad.contains(block)),
+            bad,
+            found: Found { overlay: Overlay::new(size.as_usize()), wrong_bytes: BTreeMap::new(), is_complete: false },
+        }
+    }
+
+    /// Corrects and proves as many blocks as can be.
+    ///
+    /// From the top of the tree downwards, because only a block whose parent is proven can be proven itself; and again
+    /// as long as that helps: each block that is right leaves fewer unknown ones in its round.
+    pub(crate) fn run(mut self, work: &Work<'_>) -> Result<Found> {
+        let mut scratch = self.encoder.scratch(COLUMNS)?;
+        // What each round looked like when it was last tried.
+        let mut tried: BTreeMap<u64, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+        loop {
+            let mut rounds: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+            for &block in &self.bad {
+                rounds.entry(block % self.image.area.rounds).or_default().push(block);
+            }
+            let mut has_found = false;
+            for (round, mut bad) in rounds {
+                work.check()?;
+                // Those before may have shown that only their parent was wrong.
+                bad.retain(|block| self.bad.contains(block));
+                let provable: Vec<u64> = bad.iter().copied().filter(|&block| self.has_proven_parent(block)).collect();
+                let now = (bad, provable);
+                if now.1.is_empty() || tried.get(&round) == Some(&now) {
+                    continue;
+                }
+                has_found |= self.correct(round, &now.0, &now.1, &mut scratch)?;
+                tried.insert(round, now);
+            }
+            if !has_found {
+                self.found.is_complete = self.bad.is_empty() && !self.is_badly_made;
+                return Ok(self.found);
+            }
+        }
+    }
+
+    /// Tries to correct those of the `bad` blocks of a round that are `provable`; returns whether it could prove any.
+    fn correct(&mut self, round: u64, bad: &[u64], provable: &[u64], scratch: &mut Buffers) -> Result<bool> {
+        let codewords = Stripe::read(self.encoder, self.image, round, &self.found.overlay, scratch)?;
+        if codewords.is_good() {
+            return Ok(false);
+        }
+        let movable = self.movable(round);
+        let rounds = self.image.area.rounds;
+        let symbols = |blocks: &[u64]| -> Vec<usize> {
+            let symbol = |block: &u64| usize::try_from(block / rounds).expect("below 255");
+            blocks.iter().map(symbol).collect()
+        };
+        // What is wrong is known best if all bad blocks are erasures. Where they are too many, or where they are only
+        // suspected because their parents are wrong, the code has to find wrong bytes by itself.
+        let mut ways = vec![symbols(bad), symbols(provable), Vec::new()];
+        ways.dedup();
+        ways.retain(|erasures| erasures.len() <= self.encoder.code.roots());
+        let at_a_time = (CORRECTED_AT_A_TIME / self.block).max(1);
+        for erasures in ways {
+            let mut has_found = false;
+            for some in provable.chunks(at_a_time) {
+                let corrections = codewords.corrections(&erasures, &movable, &symbols(some))?;
+                for (&block, correction) in some.iter().zip(corrections) {
+                    has_found |= self.prove(block, &correction)?;
+                }
+            }
+            if has_found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a corrected block over, if its digest is the one that its parent has.
+    fn prove(&mut self, block: u64, correction: &[u8]) -> Result<bool> {
+        let old = self.read(block)?;
+        let new: Vec<u8> = old.iter().zip(correction).map(|(byte, correction)| byte ^ correction).collect();
+        if self.hasher.digest(&new) != self.expected_digest(block)? {
+            return Ok(false);
+        }
+        self.found.overlay.add(block, &new)?;
+        self.bad.remove(&block);
+        let wrong = correction.iter().filter(|&&byte| byte != 0).count() as u64;
+        self.found.wrong_bytes.insert(block, wrong);
+        self.expect_of_children(block, &old, &new)?;
+        Ok(true)
+    }
+
+    /// Looks at those blocks again whose digests have changed in their parent.
+    fn expect_of_children(&mut self, parent: u64, old: &[u8], new: &[u8]) -> Result<()> {
+        for child in self.nodes.children(parent) {
+            let Some(Parent::Block(_, start)) = self.nodes.parent(child) else { continue };
+            let digest = start..start + self.hasher.digest_size();
+            if old[digest.clone()] == new[digest.clone()] {
+                continue;
+            }
+            if self.hasher.digest(&self.read(child)?) == new[digest] {
+                self.bad.remove(&child);
+            } else {
+                self.bad.insert(child);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, block: u64) -> Result<Vec<u8>> {
+        let mut bytes = memory::zeroed(self.block)?;
+        self.encoder.covered.read(
+            block * self.block as u64,
+            &mut bytes,
+            What::Repaired(&self.found.overlay),
+            &mut Reader::default(),
+        )?;
+        Ok(bytes)
+    }
+
+    /// The digest that a block has to have, by a parent that is proven.
+    fn expected_digest(&self, block: u64) -> Result<Vec<u8>> {
+        match self.nodes.parent(block) {
+            Some(Parent::Block(parent, start)) => {
+                Ok(self.read(parent)?[start..start + self.hasher.digest_size()].to_vec())
+            }
+            _ => Ok(self.root_hash.as_bytes().to_vec()),
+        }
+    }
+
+    /// Whether a block is what was formatted: all digests from the root hash down to it are right.
+    fn is_proven(&self, block: u64) -> bool {
+        !self.bad.contains(&block) && self.has_proven_parent(block)
+    }
+
+    fn has_proven_parent(&self, block: u64) -> bool {
+        match self.nodes.parent(block) {
+            Some(Parent::Root) => true,
+            Some(Parent::Block(parent, _)) => self.is_proven(parent),
+            None => false,
+        }
+    }
+
+    /// Which symbols of a round's codewords may be wrong: all but the proven blocks, and the zeros past the last one.
+    fn movable(&self, round: u64) -> [bool; SYMBOLS] {
+        let mut movable = [true; SYMBOLS];
+        for (symbol, movable) in movable.iter_mut().enumerate().take(self.encoder.code.data_symbols()) {
+            let block = symbol as u64 * self.image.area.rounds + round;
+            *movable = block < self.image.area.blocks && !self.is_proven(block);
+        }
+        movable
+    }
+}

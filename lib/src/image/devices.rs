@@ -1,0 +1,64 @@
+//! The devices of an image, by their paths.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::format::{FecArea, Layout, SharedDevices};
+use crate::io::{Device, Identity, identify};
+
+/// The devices of an image. Each may be a regular file or a block device, and they may be the same.
+#[derive(Clone, Debug)]
+pub struct Devices {
+    /// Holds the data blocks from its start.
+    pub data: PathBuf,
+    /// Holds the superblock and the hash tree.
+    pub hash: PathBuf,
+    /// Holds the FEC parity, if any.
+    pub fec: Option<PathBuf>,
+}
+
+impl Devices {
+    /// A data device and a hash device, no FEC.
+    pub fn new(data: impl Into<PathBuf>, hash: impl Into<PathBuf>) -> Self {
+        Self { data: data.into(), hash: hash.into(), fec: None }
+    }
+
+    /// Which of them are the same. One that does not exist is none of the others.
+    pub(crate) fn shared(&self) -> Result<SharedDevices> {
+        let data = identify(&self.data)?;
+        let hash = identify_if_there(&self.hash)?;
+        let fec = self.fec.as_deref().map_or(Ok(None), identify_if_there)?;
+        Ok(SharedDevices {
+            data_and_hash: hash == Some(data),
+            hash_and_fec: self.fec.as_ref() == Some(&self.hash) || (fec.is_some() && fec == hash),
+            data_and_fec: fec == Some(data),
+        })
+    }
+}
+
+pub(super) fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
+    match identify(path) {
+        Ok(identity) => Ok(Some(identity)),
+        Err(Error::Open { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where the FEC area of an existing image lies, and what it covers; `None` without FEC.
+///
+/// # Errors
+/// [`Error::Open`] and [`Error::NotDevice`].
+pub fn fec_area(hash: &Path, fec: &Path, layout: &Layout) -> Result<Option<FecArea>> {
+    let device = Device::open(hash)?;
+    let on_hash_device = identify(hash)? == identify(fec)?;
+    Ok(layout.fec_area_on(device.bytes(), on_hash_device))
+}
+
+/// The size of a device or file in bytes.
+///
+/// # Errors
+/// [`Error::Open`] and [`Error::NotDevice`].
+pub fn device_size(path: &Path) -> Result<u64> {
+    Ok(Device::open(path)?.bytes())
+}

@@ -1,0 +1,241 @@
+//! Making an image. What order things are written in, and that a refused call writes nothing, is decided here.
+
+use super::devices::Devices;
+use super::targets::{Checked, Targets};
+use crate::error::{Area, Result, WithCauses};
+use crate::fec;
+use crate::format::{FecArea, Layout, ParamsBuilder, SUPERBLOCK_SIZE, Superblock};
+use crate::io::{Claims, Created, Device};
+use crate::tree;
+use crate::value::RootHash;
+use crate::work::{Progress, Work};
+
+/// What [`format()`](crate::format()) made.
+#[derive(Clone, Debug)]
+pub struct Formatted {
+    /// The parameters with the number of data blocks settled, and where everything was put.
+    pub layout: Layout,
+    /// Where the parity was put, if there is any.
+    pub fec_area: Option<FecArea>,
+    /// The root hash.
+    pub root_hash: RootHash,
+    /// Bytes at the end of the data device that no whole block covers: nothing protects them. Zero when the number of
+    /// data blocks was given.
+    pub uncovered_bytes: u64,
+    /// Zeros after the data that fill a file up to its number of data blocks: tree and data are one file, and the data
+    /// ended before.
+    pub padding_bytes: u64,
+}
+
+/// Computes the hash tree over the data device and writes it, with its superblock, to the hash device, and the parity of
+/// both to the FEC device, if there is one. A hash or FEC file that does not exist is created, one that is too short is
+/// extended; what lies outside the hash and FEC areas stays as it is. Where data and tree are one file that ends before the
+/// number of data blocks that was given, zeros fill it up to there.
+///
+/// No file is created among device nodes: there a name that is missing is a device that is missing. That is where
+/// [`is_among_device_nodes`](crate::is_among_device_nodes) says so.
+///
+/// Everything is checked before anything is written. From the first write to the last, the hash device holds no valid
+/// superblock: an interrupted format leaves nothing that loads. When it returns, all is on stable storage. Until then no
+/// other process can format, [append](crate::append()) or [repair](crate::repair()) what is written to.
+///
+/// # Errors
+/// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`]; [`Error::FecDevice`](crate::Error::FecDevice) for FEC without
+/// a device or the other way round; [`Error::FecGap`](crate::Error::FecGap); [`Error::Open`](crate::Error::Open) and [`Error::NotDevice`](crate::Error::NotDevice) for a device that cannot be
+/// used; [`Error::NotWritable`](crate::Error::NotWritable) for one that cannot be created or written to, [`Error::AmongDeviceNodes`](crate::Error::AmongDeviceNodes) for one that is
+/// not to be created; [`Error::DeviceLocked`](crate::Error::DeviceLocked) for a file that another process writes to, and [`Error::DeviceBusy`](crate::Error::DeviceBusy) for a
+/// block device that a mount or mapping uses; [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall) for a hash or FEC device that is too small;
+/// [`Error::Io`](crate::Error::Io); [`Error::Cancelled`](crate::Error::Cancelled). After an error during writing, files that were created are removed again, and files that were
+/// extended get their length back.
+///
+/// # Examples
+/// ```
+/// use dmverity::{BlockSize, Devices, Fec, HashAlgorithm, Params, Salt, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = |name| directory.path().join(name);
+/// # std::fs::write(path("data.img"), [7; 40960])?;
+/// let (data, hash, fec) = (path("data.img"), path("hash.img"), path("fec.img"));
+/// // Leave out what is to be as it is by default; without `fec` in both places there is no parity.
+/// let devices = Devices { fec: Some(fec), ..Devices::new(data, hash) };
+/// let builder = Params::builder()
+///     .algorithm(HashAlgorithm::from_name("sha512")?)
+///     .data_block_size(BlockSize::new(1024)?)
+///     .hash_block_size(BlockSize::new(1024)?)
+///     .salt(Salt::random()?)
+///     .fec(Fec::new(2, 0)?);
+/// let formatted = dmverity::format(&devices, builder, &Work::default())?;
+///
+/// // Keep it where nobody can change it.
+/// println!("root hash: {}", formatted.root_hash);
+/// assert_eq!(formatted.layout.params().data_blocks(), 40);
+/// assert_eq!(formatted.uncovered_bytes, 0);
+/// # Ok(())
+/// # }
+/// ```
+pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
+    format_claimed(devices, builder, None, &mut Claims::default(), work)
+}
+
+/// The same, where some of what is written to may be claimed already, and the hash device counts as `hash_bytes` bytes long,
+/// where those are given.
+pub(crate) fn format_claimed(
+    devices: &Devices,
+    builder: ParamsBuilder,
+    hash_bytes: Option<u64>,
+    claims: &mut Claims,
+    work: &Work<'_>,
+) -> Result<Formatted> {
+    let targets = Targets::open(devices, claims)?;
+    let data = Device::open(&devices.data)?;
+    let Checked { layout, fec_area, uncovered_bytes, padding_bytes } =
+        targets.check_format(devices, &data, builder, hash_bytes)?;
+
+    let mut created = Created::default();
+    let hash = targets.hash.map_or_else(|| created.create(&devices.hash, Area::Hash, claims), Ok)?;
+    let fec = match (&devices.fec, targets.fec) {
+        (_, Some(device)) => Some(device),
+        // It may be the hash device, which has been created just now.
+        (Some(path), None) if path == &devices.hash => Some(Device::open_to_write(path, claims)?),
+        (Some(path), None) => Some(created.create(path, Area::Fec, claims)?),
+        (None, None) => None,
+    };
+    let root_hash = write(&layout, data, hash, fec.zip(fec_area.clone()), work)?;
+    created.keep();
+    Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes })
+}
+
+/// Computes what [`format()`](crate::format()) would make, and writes nothing: the root hash, the layout and where the parity would go. The
+/// hash and FEC device need not be there; an empty path stands for a hash device that has no name yet.
+///
+/// # Errors
+/// Those of [`format()`](crate::format()) that come before anything is written, but for devices that cannot be written to or are in use.
+///
+/// # Examples
+/// ```
+/// use dmverity::{Devices, Params, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let data = directory.path().join("data.img");
+/// # std::fs::write(&data, [7; 40960])?;
+/// let planned = dmverity::dry_run(&Devices::new(&data, ""), Params::builder(), &Work::default())?;
+/// # let devices = Devices::new(&data, directory.path().join("hash.img"));
+/// assert_eq!(planned.root_hash, dmverity::format(&devices, Params::builder(), &Work::default())?.root_hash);
+/// # Ok(())
+/// # }
+/// ```
+pub fn dry_run(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
+    let targets = Targets::look(devices)?;
+    let mut data = Device::open(&devices.data)?;
+    let Checked { layout, fec_area, uncovered_bytes, padding_bytes } =
+        targets.check_format(devices, &data, builder, None)?;
+    if padding_bytes > 0 {
+        data.pad(data.bytes(), layout.params().data_bytes());
+    }
+    let root_hash = tree::compute(&layout, &data, work)?;
+    Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes })
+}
+
+fn write(
+    layout: &Layout,
+    mut data: Device<'_>,
+    mut hash: Device<'_>,
+    mut fec: Option<(Device<'_>, FecArea)>,
+    work: &Work<'_>,
+) -> Result<RootHash> {
+    let former = (hash.bytes(), fec.as_ref().map(|(device, _)| device.bytes()));
+    let written = make_room(layout, &mut data, &mut hash, &mut fec)
+        .and_then(|()| write_areas(layout, &data, &hash, fec.as_ref(), work))
+        .and_then(|root_hash| write_superblock(layout, &hash).map(|()| root_hash));
+    if written.is_err() {
+        // An image that may have been here is gone, if it was no longer than this and writing had begun.
+        give_back(&mut hash, former.0);
+        if let (Some((device, _)), Some(bytes)) = (&mut fec, former.1) {
+            give_back(device, bytes);
+        }
+    }
+    let root_hash = written?;
+    if layout.params().superblock().is_some() {
+        hash.sync()?;
+    }
+    Ok(root_hash)
+}
+
+fn write_superblock(layout: &Layout, hash: &Device<'_>) -> Result<()> {
+    let Some(superblock) = layout.params().superblock() else { return Ok(()) };
+    hash.write_at(&superblock.to_bytes(), layout.params().hash_offset())
+}
+
+/// All but the superblock, on stable storage.
+fn write_areas(
+    layout: &Layout,
+    data: &Device<'_>,
+    hash: &Device<'_>,
+    fec: Option<&(Device<'_>, FecArea)>,
+    work: &Work<'_>,
+) -> Result<RootHash> {
+    let fec_total = fec.map_or(0, |(_, area)| fec::total(layout, area));
+    let mut progress = Progress { done: 0, total: tree::total(layout) + fec_total };
+    let root_hash = match fec {
+        None => tree::create(layout, (data, hash), None, &mut progress, work)?,
+        Some((device, area)) => {
+            let image = fec::Areas { layout, area, data, hash, fec: device };
+            let root_hash = fec::create(&image, &mut progress, work)?;
+            device.sync()?;
+            root_hash
+        }
+    };
+    // From here on there is nothing to wait for but the device.
+    work.check()?;
+    hash.sync()?;
+    Ok(root_hash)
+}
+
+/// Makes files as long as their areas need, and from then on no older image is there.
+fn make_room(
+    layout: &Layout,
+    data: &mut Device<'_>,
+    hash: &mut Device<'_>,
+    fec: &mut Option<(Device<'_>, FecArea)>,
+) -> Result<()> {
+    // Where there is neither tree nor superblock, the data in the same file need room all the same.
+    let data_end = if data.bytes() < layout.params().data_bytes() { layout.params().data_bytes() } else { 0 };
+    hash.extend_to(layout.hash_end().max(data_end))?;
+    if let Some((device, area)) = fec {
+        device.extend_to(area.bytes.end)?;
+    }
+    data.look_again()?;
+    invalidate_superblock(layout, hash)
+}
+
+/// Takes away what a file has been extended by.
+fn give_back(device: &mut Device<'_>, former_bytes: u64) {
+    if device.bytes() > former_bytes
+        && let Err(left) = device.set_len("truncate", former_bytes)
+    {
+        log::warn!("cannot take back what was added: {}", WithCauses(&left));
+    }
+}
+
+/// Wipes an older superblock that stands in the way, also when the new image has none: from here on its tree is not
+/// whole any more.
+fn invalidate_superblock(layout: &Layout, hash: &Device<'_>) -> Result<()> {
+    let offset = layout.params().hash_offset();
+    let end = offset + SUPERBLOCK_SIZE as u64;
+    if !layout.hash_area().contains(&offset) || hash.bytes() < end {
+        return Ok(());
+    }
+    let mut bytes = [0; SUPERBLOCK_SIZE];
+    hash.read_at(&mut bytes, offset)?;
+    if Superblock::parse(&bytes).is_ok() {
+        hash.write_at(&[0; SUPERBLOCK_SIZE], offset)?;
+        hash.sync()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

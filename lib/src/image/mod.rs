@@ -1,0 +1,24 @@
+//! Whole images: format, load, verify, repair, append, locate.
+
+mod append;
+mod devices;
+mod expected;
+mod format;
+mod load;
+mod locate;
+mod repair;
+mod targets;
+mod verify;
+mod zeros;
+
+pub use crate::io::is_same_device;
+pub use append::{Appended, append, append_dry_run, plan_append};
+pub use devices::{Devices, device_size, fec_area};
+pub use expected::{Expected, uncovered_blocks};
+pub use format::{Formatted, dry_run, format};
+pub use load::{load, unverified_root_hash};
+pub use locate::{find_hash_offset, find_superblocks};
+pub use repair::repair;
+pub use targets::check_new_files;
+pub use verify::verify;
+pub use zeros::{ZerosWritten, must_be_zeros, write_zeros};

@@ -1,0 +1,235 @@
+//! What the rooms above read from and write to.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file::{self, OpenFile};
+use super::identity::Identity;
+use super::{Claims, Extents, Holes, ReadAt, WriteAt, system};
+use crate::error::{Area, Error, Result};
+
+/// An open image: a regular file, a block device, or something of the caller's.
+#[derive(Debug)]
+pub(crate) struct Device<'s> {
+    storage: Storage<'s>,
+    path: PathBuf,
+    identity: Identity,
+    bytes: u64,
+    /// Up to where it reads as zeros after its end.
+    padded_to: u64,
+}
+
+#[allow(dead_code, reason = "the image handle gives them out")]
+enum Storage<'s> {
+    File(Box<OpenFile>),
+    Read(&'s dyn ReadAt),
+    Write(&'s dyn WriteAt),
+}
+
+impl fmt::Debug for Storage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.fmt(f),
+            Self::Read(_) => f.write_str("Read"),
+            Self::Write(_) => f.write_str("Write"),
+        }
+    }
+}
+
+impl Device<'_> {
+    /// Opens for reading.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::NotDevice`].
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        Self::of_file(file::open(path, OpenOptions::new().read(true))?, path, None)
+    }
+
+    /// Opens for reading and writing what can be written to, and claims it.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLocked`] and [`Error::DeviceBusy`], too.
+    pub(crate) fn open_to_write(path: &Path, claims: &mut Claims) -> Result<Self> {
+        Self::of_file(file::open(path, OpenOptions::new().read(true).write(true))?, path, Some(claims))
+    }
+
+    /// The same for what an area of an image goes to.
+    ///
+    /// # Errors
+    /// [`Error::NotWritable`] where it can be read and not written, too.
+    pub(crate) fn open_target(path: &Path, area: Area, claims: &mut Claims) -> Result<Self> {
+        Self::open_to_write(path, claims).map_err(|error| match error {
+            Error::Open { path, source } if Self::open(&path).is_ok() => Error::NotWritable { area, path, source },
+            error => error,
+        })
+    }
+
+    /// A file that was opened at `path`; claimed, where there are claims, before its size is taken.
+    pub(super) fn of_file(file: File, path: &Path, claims: Option<&mut Claims>) -> Result<Self> {
+        let open_error = |source| Error::Open { path: path.to_owned(), source };
+        let metadata = file.metadata().map_err(open_error)?;
+        let identity =
+            system::identity_of(path, &metadata).ok_or_else(|| Error::NotDevice { path: path.to_owned() })?;
+        if let Some(claims) = claims {
+            if matches!(identity, Identity::Block(_)) {
+                system::check_writable(&file).map_err(open_error)?;
+            }
+            claims.take(&file, path, identity)?;
+        }
+        let bytes = system::size_of(&file).map_err(open_error)?;
+        let storage = Storage::File(Box::new(OpenFile::new(file, path, identity, bytes)));
+        Ok(Self { storage, path: path.to_owned(), identity, bytes, padded_to: 0 })
+    }
+
+    /// The path it was opened by.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The size in bytes when it was opened.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it is a regular file.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.identity, Identity::File(..))
+    }
+
+    /// From now on it ends at byte `end`, which it may have more bytes than, and reads as zeros from there to byte
+    /// `padded_to`: what it is once it is cut and extended. It is for reading alone.
+    pub(crate) fn pad(&mut self, end: u64, padded_to: u64) {
+        self.bytes = self.bytes.min(end);
+        self.padded_to = padded_to;
+    }
+
+    /// Looks again how long it is: it has been extended by another name.
+    pub(crate) fn look_again(&mut self) -> Result<()> {
+        self.bytes = self.storage.as_read().size().map_err(Error::io("read", &self.path))?;
+        Ok(())
+    }
+
+    /// Fills `buffer` from byte `offset` on.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        let stored = match offset.checked_add(buffer.len() as u64) {
+            Some(end) if end > self.bytes && end <= self.padded_to => self.bytes.saturating_sub(offset),
+            _ => buffer.len() as u64,
+        };
+        let (stored, zeros) = buffer.split_at_mut(usize::try_from(stored).unwrap_or(usize::MAX).min(buffer.len()));
+        zeros.fill(0);
+        self.storage.as_read().read_exact_at(stored, offset).map_err(Error::io("read", &self.path))
+    }
+
+    /// Reads around the page cache, as much as that can be done, and returns how many bytes it was: fewer than
+    /// `buffer` has room for at the end of a file, and where it cannot be done.
+    pub(super) fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {
+        match &self.storage {
+            Storage::File(file) if self.padded_to == 0 => file.read_direct(buffer, offset),
+            _ => 0,
+        }
+    }
+
+    /// Whether most of a stretch is not in the page cache, so that reading around it is faster.
+    pub(crate) fn is_cold(&self, offset: u64, len: u64) -> bool {
+        matches!(&self.storage, Storage::File(file) if file.is_cold(offset, len))
+    }
+
+    /// Says that it will be read from the front to the back, so that the kernel reads ahead.
+    pub(crate) fn will_be_read_in_order(&self) {
+        if let Storage::File(file) = &self.storage {
+            system::will_be_read_in_order(&file.file);
+        }
+    }
+
+    /// Its holes.
+    pub(crate) fn holes(&self) -> Holes<'_> {
+        Holes::new((!matches!(self.identity, Identity::Block(_))).then(|| self.storage.as_read()))
+    }
+
+    /// What is not hole, looked for now.
+    pub(crate) fn extents(&self) -> Extents {
+        Extents::new(self.holes(), self.bytes)
+    }
+
+    /// Writes all of `bytes` from byte `offset` on.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.storage
+            .as_write()
+            .and_then(|storage| storage.write_all_at(bytes, offset))
+            .map_err(Error::io("write", &self.path))
+    }
+
+    /// The same, for bytes that will not be written again soon: they go to stable storage from now on.
+    pub(crate) fn write_out_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.write_at(bytes, offset)?;
+        if let Storage::File(file) = &self.storage {
+            system::start_writing_out(&file.file, offset, bytes.len());
+        }
+        Ok(())
+    }
+
+    /// Fails with [`Error::DeviceTooSmall`] unless it holds `needed` bytes.
+    pub(crate) fn check_size(&self, needed: u64) -> Result<()> {
+        if self.bytes < needed {
+            return Err(Error::DeviceTooSmall { path: self.path.clone(), found: self.bytes, needed });
+        }
+        Ok(())
+    }
+
+    /// Fails with [`Error::DeviceTooSmall`] for a block device that is smaller than `needed`: only files can be extended.
+    pub(crate) fn check_extensible_to(&self, needed: u64) -> Result<()> {
+        if self.is_file() { Ok(()) } else { self.check_size(needed) }
+    }
+
+    /// Makes a file at least `needed` bytes long. Block devices have the size they have, and have to hold them.
+    pub(crate) fn extend_to(&mut self, needed: u64) -> Result<()> {
+        if self.is_file() && self.bytes < needed {
+            self.set_len("extend", needed)?;
+        }
+        self.check_size(needed)
+    }
+
+    /// Makes a file this long; `action` is what that is called if it fails.
+    pub(crate) fn set_len(&mut self, action: &'static str, bytes: u64) -> Result<()> {
+        self.storage.as_write().and_then(|storage| storage.set_size(bytes)).map_err(Error::io(action, &self.path))?;
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Fails with [`Error::Changed`] if it has another length than when it was opened.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        if matches!(self.identity, Identity::Block(_)) {
+            return Ok(());
+        }
+        let found = self.storage.as_read().size().map_err(Error::io("read", &self.path))?;
+        if found != self.bytes {
+            return Err(Error::Changed { path: self.path.clone(), expected: self.bytes, found });
+        }
+        Ok(())
+    }
+
+    /// Returns when everything written is on stable storage.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.storage.as_write().and_then(WriteAt::sync).map_err(Error::io("sync", &self.path))
+    }
+}
+
+impl Storage<'_> {
+    fn as_read(&self) -> &dyn ReadAt {
+        match self {
+            Self::File(file) => &file.file,
+            Self::Read(storage) => storage,
+            Self::Write(storage) => storage,
+        }
+    }
+
+    fn as_write(&self) -> io::Result<&dyn WriteAt> {
+        match self {
+            Self::File(file) => Ok(&file.file),
+            Self::Read(_) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+            Self::Write(storage) => Ok(storage),
+        }
+    }
+}

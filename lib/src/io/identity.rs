@@ -1,0 +1,13 @@
+//! What a path leads to.
+
+/// What makes two paths the same device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// A block device, by its device number.
+    Block(u64),
+    /// A regular file, by file system and inode.
+    File(u64, u64),
+    /// Something of the caller's, by its address.
+    #[allow(dead_code, reason = "the image handle gives them out")]
+    Storage(usize),
+}

@@ -1,0 +1,236 @@
+//! What an image can be read from and written to, beside files and block devices that are opened by their paths.
+
+use std::fs::File;
+use std::io::{self, Error, ErrorKind};
+use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::system;
+
+/// Something that can be read at any position, by several threads at once. Positions and lengths are bytes.
+///
+/// It is given for files, block devices (as [`File`]), byte slices, `Vec<u8>` and [`Memory`].
+pub trait ReadAt: Send + Sync {
+    /// Fills `buffer` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnexpectedEof`] if there are fewer; whatever reading meets.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// How many bytes there are.
+    ///
+    /// # Errors
+    /// What asking for it meets.
+    fn size(&self) -> io::Result<u64>;
+
+    /// The first bytes at or after `offset` that may be anything but zeros: where they begin, at `offset` at the earliest,
+    /// and where they end at the latest. `None` if all that follows is zeros that need not be read. Who does not know says
+    /// `Some(offset..u64::MAX)`, as it is unless this is implemented.
+    ///
+    /// # Errors
+    /// Any: then all is read.
+    fn data_at(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        Ok(Some(offset..u64::MAX))
+    }
+}
+
+/// Something that can be written to as well, by several threads at once.
+pub trait WriteAt: ReadAt {
+    /// Writes all of `bytes` from byte `offset` on. What lies beyond the end makes it longer, or is an error.
+    ///
+    /// # Errors
+    /// What writing meets.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes it `bytes` long: cuts it off, or adds zeros.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless it is implemented: then it has to be as long as it needs to be.
+    fn set_size(&self, bytes: u64) -> io::Result<()> {
+        let _ = bytes;
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    /// Returns when everything that was written is on stable storage, if it has one.
+    ///
+    /// # Errors
+    /// What that meets.
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadAt for File {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        system::read_exact_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        system::size_of(self)
+    }
+
+    fn data_at(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        system::data_at(self, offset)
+    }
+}
+
+impl WriteAt for File {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        system::write_all_at(self, bytes, offset)
+    }
+
+    fn set_size(&self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+impl ReadAt for [u8] {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(|_| Error::from(ErrorKind::UnexpectedEof))?;
+        let bytes = self.get(start..).and_then(|rest| rest.get(..buffer.len()));
+        buffer.copy_from_slice(bytes.ok_or(ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.as_slice().size()
+    }
+}
+
+/// Bytes in memory that grow as they are written to.
+///
+/// ```
+/// use dmverity::{Memory, ReadAt, WriteAt};
+///
+/// let memory = Memory::from(vec![1, 2]);
+/// memory.write_all_at(&[3], 4)?;
+/// assert_eq!(memory.size()?, 5);
+/// assert_eq!(Vec::from(memory), [1, 2, 0, 0, 3]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Memory(RwLock<Vec<u8>>);
+
+impl From<Vec<u8>> for Memory {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(RwLock::new(bytes))
+    }
+}
+
+impl From<Memory> for Vec<u8> {
+    fn from(memory: Memory) -> Self {
+        memory.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReadAt for Memory {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).read_exact_at(buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).size()
+    }
+}
+
+impl WriteAt for Memory {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let out_of_memory = || Error::from(ErrorKind::OutOfMemory);
+        let start = usize::try_from(offset).map_err(|_| out_of_memory())?;
+        let end = start.checked_add(bytes.len()).ok_or_else(out_of_memory)?;
+        let mut memory = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let len = end.max(memory.len());
+        resize(&mut memory, len)?;
+        memory[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_size(&self, bytes: u64) -> io::Result<()> {
+        let bytes = usize::try_from(bytes).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+        resize(&mut self.0.write().unwrap_or_else(PoisonError::into_inner), bytes)
+    }
+}
+
+fn resize(bytes: &mut Vec<u8>, len: usize) -> io::Result<()> {
+    bytes.try_reserve(len.saturating_sub(bytes.len())).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+    bytes.resize(len, 0);
+    Ok(())
+}
+
+macro_rules! through_a_pointer {
+    ($($pointer:ty),*) => {$(
+        impl<T: ReadAt + ?Sized> ReadAt for $pointer {
+            fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+                T::read_exact_at(self, buffer, offset)
+            }
+
+            fn size(&self) -> io::Result<u64> {
+                T::size(self)
+            }
+
+            fn data_at(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+                T::data_at(self, offset)
+            }
+        }
+
+        impl<T: WriteAt + ?Sized> WriteAt for $pointer {
+            fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+                T::write_all_at(self, bytes, offset)
+            }
+
+            fn set_size(&self, bytes: u64) -> io::Result<()> {
+                T::set_size(self, bytes)
+            }
+
+            fn sync(&self) -> io::Result<()> {
+                T::sync(self)
+            }
+        }
+    )*};
+}
+
+through_a_pointer!(&T, Box<T>, Arc<T>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_as_far_as_there_are_any() {
+        let bytes = [1, 2, 3];
+        let read = |offset, len| {
+            let mut buffer = vec![0; len];
+            bytes.as_slice().read_exact_at(&mut buffer, offset).map(|()| buffer).map_err(|error| error.kind())
+        };
+        assert_eq!(read(1, 2), Ok(vec![2, 3]));
+        assert_eq!(read(3, 0), Ok(Vec::new()));
+        for (offset, len) in [(1, 3), (4, 0), (u64::MAX, 1)] {
+            assert_eq!(read(offset, len), Err(ErrorKind::UnexpectedEof), "{offset} {len}");
+        }
+    }
+
+    #[test]
+    fn memory_grows_and_is_cut() {
+        let memory = Memory::default();
+        memory.write_all_at(&[1, 2], 3).unwrap();
+        memory.set_size(4).unwrap();
+        memory.set_size(6).unwrap();
+        assert_eq!(memory.write_all_at(&[1], u64::MAX).unwrap_err().kind(), ErrorKind::OutOfMemory);
+        assert_eq!(memory.set_size(u64::MAX >> 1).unwrap_err().kind(), ErrorKind::OutOfMemory);
+        assert_eq!(Vec::from(memory), [0, 0, 0, 1, 0, 0]);
+    }
+}

@@ -1,0 +1,283 @@
+//! Lines for those that have no table as the kernel's: Chrome OS's old boot parameter, policies of the kernel's IPE module,
+//! FIT images of U-Boot.
+//!
+//! Sources: the `dm=` of Chrome OS's kernels as its images have it; the kernel's `Documentation/admin-guide/LSM/ipe.rst`;
+//! U-Boot's `doc/usage/fit/dm-verity.rst`.
+
+use std::fmt::Write as _;
+
+use super::{BootImage, SEPARATORS, is_known_early, named};
+use crate::error::{Error, Result};
+use crate::hash::HashType;
+use crate::line::table::{TableOption, TableOptions, VerityTable};
+use crate::value::SECTOR_SIZE;
+
+/// What IPE knows root hashes of.
+const IPE_ALGORITHMS: &[&str] = &[
+    "blake2b-512",
+    "blake2s-256",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha3-224",
+    "sha3-256",
+    "sha3-384",
+    "sha3-512",
+    "sm3",
+    "rmd160",
+];
+
+/// The only block size of Chrome OS's parameter, in bytes.
+const CHROMEOS_BLOCK: u64 = 4096;
+
+impl BootImage<'_> {
+    /// `dm="1 vroot none ro 1,0 SECTORS verity payload=... hashtree=... hashstart=... alg=... root_hexdigest=... salt=..."`:
+    /// the parameter by which kernels of Chrome OS open the root device, as `/dev/dm-0`.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for an image that is not as these kernels take all to be: type 0, blocks of 4096 bytes, no
+    /// superblock, and the tree as far from the start of its device as the data are long; for FEC, options and a signature;
+    /// for devices that the kernel does not find; [`Error::NoPartitionUuids`].
+    pub fn chromeos(&self) -> Result<String> {
+        const LINE: &str = "ChromiumOS's dm=";
+        let params = self.layout.params();
+        let cannot = |value: &str| Err(Error::Unwritable { line: LINE, value: value.to_owned() });
+        self.refuse_extras(LINE, |_| None)?;
+        if params.hash_type() != HashType::ChromeOs {
+            return cannot("hash type 1");
+        }
+        for size in [params.data_block_size().bytes(), params.hash_block_size().bytes()] {
+            if size != CHROMEOS_BLOCK {
+                return cannot(&format!("block size {size}"));
+            }
+        }
+        if params.uuid().is_some() {
+            return cannot("a superblock");
+        }
+        let start = self.layout.first_hash_block() * CHROMEOS_BLOCK;
+        if start != params.data_bytes() {
+            return cannot(&format!("hash offset {start} with {} bytes of data", params.data_bytes()));
+        }
+        // Programs that install such a system put the devices in place of two words.
+        let is_device = |name: &str| is_known_early(name) || matches!(name, "ROOT_DEV" | "HASH_DEV");
+        let device = |name: &str| named(LINE, name, SEPARATORS, is_device);
+        let (data, hash) = (device(&self.data()?)?, device(&self.hash()?)?);
+        let sectors = start / SECTOR_SIZE;
+        let mut value = format!(
+            "1 vroot none ro 1,0 {sectors} verity payload={data} hashtree={hash} hashstart={sectors} alg={} root_hexdigest={}",
+            params.algorithm().kernel_name(),
+            self.root_hash
+        );
+        if !params.salt().as_bytes().is_empty() {
+            write!(value, " salt={}", params.salt()).expect("a String takes everything");
+        }
+        Ok(format!("dm=\"{value}\""))
+    }
+
+    /// `op=EXECUTE dmverity_roothash=ALGORITHM:HEX action=ALLOW`: the rule by which a policy of the kernel's IPE module allows
+    /// programs of this image. Where its devices are is not said.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for an algorithm that IPE has no root hashes of, for options and for a signature.
+    pub fn ipe(&self) -> Result<String> {
+        const LINE: &str = "an IPE policy";
+        self.refuse_extras(LINE, |_| None)?;
+        let algorithm = self.layout.params().algorithm().kernel_name();
+        if !IPE_ALGORITHMS.contains(&algorithm) {
+            return Err(Error::Unwritable { line: LINE, value: algorithm.to_owned() });
+        }
+        Ok(format!("op=EXECUTE dmverity_roothash={algorithm}:{} action=ALLOW", self.root_hash))
+    }
+
+    /// `dm-verity { ... };`: the node below a file system's in the source of a FIT image, from which U-Boot makes a
+    /// `dm-mod.create=`. Data and tree are that file system's image.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for an image of type 0, without salt or of more than `u32::MAX` blocks, for FEC, a signature and
+    /// options that U-Boot has no property for.
+    pub fn fit(&self) -> Result<String> {
+        const LINE: &str = "a FIT image";
+        let options = self.refuse_extras(LINE, fit_property)?;
+        let params = self.layout.params();
+        let cannot = |value: &str| Error::Unwritable { line: LINE, value: value.to_owned() };
+        if params.hash_type() != HashType::Normal {
+            return Err(cannot("hash type 0"));
+        }
+        if params.salt().as_bytes().is_empty() {
+            return Err(cannot("an empty salt"));
+        }
+        let table = VerityTable::new(
+            self.layout,
+            self.root_hash.clone(),
+            String::new(),
+            String::new(),
+            TableOptions::default(),
+        );
+        let cells = [
+            ("data-block-size", table.data_block_size.bytes()),
+            ("hash-block-size", table.hash_block_size.bytes()),
+            ("num-data-blocks", table.data_blocks),
+            ("hash-start-block", table.hash_start),
+        ];
+        let mut node = format!("dm-verity {{\n\talgo = \"{}\";\n", table.algorithm);
+        for (property, number) in cells {
+            let number = u32::try_from(number).map_err(|_| cannot(&format!("{property} {number}")))?;
+            writeln!(node, "\t{property} = <{number}>;").expect("a String takes everything");
+        }
+        writeln!(node, "\tdigest = [{}];\n\tsalt = [{}];", self.root_hash, table.salt)
+            .expect("a String takes everything");
+        for option in options {
+            writeln!(node, "\t{option};").expect("a String takes everything");
+        }
+        Ok(node + "};")
+    }
+
+    /// What the line has for the options; what it has nothing for is refused.
+    fn refuse_extras(&self, line: &'static str, known: impl Fn(TableOption) -> Option<String>) -> Result<Vec<String>> {
+        if let Some((_, device)) = &self.fec {
+            return Err(Error::Unwritable { line, value: format!("FEC device {device}") });
+        }
+        if let Some(signature) = &self.signature {
+            return Err(Error::Unwritable { line, value: signature.clone() });
+        }
+        let asked = self.options.asked().into_iter();
+        asked
+            .filter(|option| !matches!(option, TableOption::Fec | TableOption::Signature))
+            .map(|option| known(option).ok_or_else(|| Error::Unwritable { line, value: option.word().to_owned() }))
+            .collect()
+    }
+}
+
+/// The property of U-Boot's for an option: the kernel's word with hyphens.
+fn fit_property(option: TableOption) -> Option<String> {
+    const KNOWN: &[&str] =
+        &["restart-on-corruption", "panic-on-corruption", "restart-on-error", "panic-on-error", "check-at-most-once"];
+    let property = option.word().replace('_', "-");
+    KNOWN.contains(&property.as_str()).then_some(property)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::format::{Fec, Params, ParamsBuilder, Plan};
+    use crate::hash::HashAlgorithm;
+    use crate::line::table::{OnCorruption, OnError};
+    use crate::value::{RootHash, Salt};
+
+    const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    fn root_hash() -> RootHash {
+        RootHash::new((0..32).collect())
+    }
+
+    fn plan(builder: ParamsBuilder) -> Plan {
+        Plan::new(builder, Path::new("data"), 1 << 20).unwrap()
+    }
+
+    fn salted() -> ParamsBuilder {
+        Params::builder().salt(Salt::from_hex("aabb").unwrap())
+    }
+
+    fn refused(result: Result<String>) -> String {
+        match result {
+            Err(Error::Unwritable { value, .. }) => value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn chromeos() -> ParamsBuilder {
+        salted().hash_type(HashType::ChromeOs).no_superblock().hash_offset(1 << 20)
+    }
+
+    #[test]
+    fn chromeos_takes_an_image_whose_tree_follows_its_data() {
+        let (root_hash, layout) = (root_hash(), plan(chromeos()).layout);
+        let image = BootImage::new(&layout, &root_hash).data_device("ROOT_DEV").hash_device("HASH_DEV");
+        assert_eq!(
+            image.chromeos().unwrap(),
+            format!(
+                "dm=\"1 vroot none ro 1,0 2048 verity payload=ROOT_DEV hashtree=HASH_DEV hashstart=2048 alg=sha256 \
+                 root_hexdigest={HEX} salt=aabb\""
+            )
+        );
+        let layout = plan(chromeos().salt(Salt::from_hex("-").unwrap())).layout;
+        let line = BootImage::new(&layout, &root_hash).chromeos().unwrap();
+        assert!(
+            line.contains(" payload=PARTUUID=00010203-0405-0607-0809-0a0b0c0d0e0f hashtree=PARTUUID=1011"),
+            "{line}"
+        );
+        assert!(line.ends_with(&format!("root_hexdigest={HEX}\"")), "{line}");
+    }
+
+    #[test]
+    fn chromeos_has_no_words_for_other_images() {
+        let root_hash = root_hash();
+        for (builder, value) in [
+            (chromeos().hash_type(HashType::Normal), "hash type 1"),
+            (chromeos().hash_offset(2 << 20), "hash offset 2097152 with 1048576 bytes of data"),
+        ] {
+            assert_eq!(refused(BootImage::new(&plan(builder).layout, &root_hash).chromeos()), value);
+        }
+        let layout = plan(chromeos()).layout;
+        let image = || BootImage::new(&layout, &root_hash).data_device("/dev/sda3").hash_device("/dev/sda3");
+        assert!(image().chromeos().is_ok());
+        for device in ["vda2", "/dev/a b", "/dev/a,b", "/dev/mapper/x", "LABEL=x", "/dev/\"x"] {
+            assert_eq!(refused(image().data_device(device).chromeos()), device);
+        }
+        assert_eq!(refused(image().signature("/sig").chromeos()), "/sig");
+        let options = TableOptions { on_corruption: Some(OnCorruption::Panic), ..TableOptions::default() };
+        assert_eq!(refused(image().options(options).chromeos()), "panic_on_corruption");
+    }
+
+    #[test]
+    fn a_rule_of_ipe_names_the_kernels_algorithm() {
+        let root_hash = root_hash();
+        let rule = |name: &str| {
+            let layout = plan(salted().algorithm(HashAlgorithm::from_name(name).unwrap())).layout;
+            BootImage::new(&layout, &root_hash).ipe()
+        };
+        assert_eq!(rule("sha256").unwrap(), format!("op=EXECUTE dmverity_roothash=sha256:{HEX} action=ALLOW"));
+        assert!(rule("ripemd160").unwrap().contains("=rmd160:"));
+        for name in ["sha1", "md5", "sha224", "streebog256"] {
+            assert_eq!(refused(rule(name)), name);
+        }
+        let layout = plan(salted()).layout;
+        let options = TableOptions { check_at_most_once: true, ..TableOptions::default() };
+        assert_eq!(refused(BootImage::new(&layout, &root_hash).options(options).ipe()), "check_at_most_once");
+    }
+
+    #[test]
+    fn a_fit_image_has_the_table_as_properties() {
+        let (root_hash, layout) = (root_hash(), plan(salted().no_superblock().hash_offset(1 << 20)).layout);
+        let options = TableOptions {
+            on_corruption: Some(OnCorruption::Restart),
+            on_error: Some(OnError::Restart),
+            check_at_most_once: true,
+            ..TableOptions::default()
+        };
+        assert_eq!(
+            BootImage::new(&layout, &root_hash).options(options).fit().unwrap(),
+            format!(
+                "dm-verity {{\n\talgo = \"sha256\";\n\tdata-block-size = <4096>;\n\thash-block-size = <4096>;\n\
+                 \tnum-data-blocks = <256>;\n\thash-start-block = <256>;\n\tdigest = [{HEX}];\n\tsalt = [aabb];\n\
+                 \trestart-on-corruption;\n\trestart-on-error;\n\tcheck-at-most-once;\n}};"
+            )
+        );
+        let image = || BootImage::new(&layout, &root_hash);
+        let options = TableOptions { ignore_zero_blocks: true, ..TableOptions::default() };
+        assert_eq!(refused(image().options(options).fit()), "ignore_zero_blocks");
+        assert_eq!(refused(image().signature("/sig").fit()), "/sig");
+        let unsalted = plan(Params::builder().salt(Salt::from_hex("-").unwrap())).layout;
+        assert_eq!(refused(BootImage::new(&unsalted, &root_hash).fit()), "an empty salt");
+        let old = plan(salted().hash_type(HashType::ChromeOs)).layout;
+        assert_eq!(refused(BootImage::new(&old, &root_hash).fit()), "hash type 0");
+        let parity = plan(salted().fec(Fec::new(2, 0).unwrap()));
+        let with_parity = BootImage::new(&parity.layout, &root_hash).fec(parity.fec_area.unwrap(), "/dev/sdb");
+        assert_eq!(refused(with_parity.fit()), "FEC device /dev/sdb");
+        let blocks = 1 << 33;
+        let large = Plan::new(salted(), Path::new("data"), blocks << 12).unwrap().layout;
+        assert_eq!(refused(BootImage::new(&large, &root_hash).fit()), format!("num-data-blocks {blocks}"));
+    }
+}

@@ -1,0 +1,496 @@
+//! The kernel command line of a boot, read: whether it asks for a verity root device, and which one. Bytes only, no I/O.
+//!
+//! The parameters are those of systemd-veritysetup-generator(8). The kernel and systemd do not divide a command line into
+//! words by the same rules, so it is divided by both. Both have to find the same parameters, and a `roothash=` or `usrhash=`
+//! that is somewhere on the line has to be a parameter: everything else is an error, because a boot that ignored it would
+//! mount an unverified root.
+//!
+//! Sources: the kernel's `lib/cmdline.c`; systemd's kernel-command-line(7), veritytab(5) and `proc-cmdline.c`.
+
+mod words;
+
+use std::fmt::{self, Write as _};
+
+use uuid::Uuid;
+
+use crate::value::RootHash;
+use words::{KERNEL, SYSTEMD, divide, is_backslash_ambiguous, unquoted};
+
+type Result<T> = std::result::Result<T, Fault>;
+
+/// What a kernel command line asks for.
+///
+/// ```
+/// use dmverity::cmdline::{Cmdline, Root};
+///
+/// let hash = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+/// let line = format!("quiet 'roothash={hash}' systemd.verity_root_data=/dev/vda2");
+/// let Root::Image(image) = Cmdline::parse(line.as_bytes())?.root else { panic!("it asks for one") };
+/// assert_eq!(image.data_device.path, "/dev/vda2");
+/// assert_eq!(image.hash_device.path, "/dev/disk/by-partuuid/10111213-1415-1617-1819-1a1b1c1d1e1f");
+/// assert!(Cmdline::parse(format!("dyndbg=\"file x.c roothash={hash}\"").as_bytes()).is_err());
+/// # Ok::<(), dmverity::cmdline::Fault>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cmdline {
+    /// What it says about the root device.
+    pub root: Root,
+    /// Whether it asks for a verity device for `/usr`, by `usrhash=`. Which one is read by [`usr_image()`], where it matters.
+    pub usr: bool,
+}
+
+/// What a kernel command line says about the root device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// Nothing that has to do with verity.
+    NotAsked,
+    /// Verity is switched off by `systemd.verity=no`, for `/usr` too.
+    SwitchedOff,
+    /// It has to be this image.
+    Image(Box<RootImage>),
+}
+
+/// The image that is to be the root device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RootImage {
+    /// The root hash, of 16 bytes or more; its algorithm is not known yet.
+    pub root_hash: RootHash,
+    /// The data device.
+    pub data_device: RootDevice,
+    /// The hash device.
+    pub hash_device: RootDevice,
+    /// Path of the FEC device.
+    pub fec_device: Option<String>,
+    /// All other options that are about the image or the mapping, by their names in veritytab(5), which are those of
+    /// `veritysetup open`, in the order of the command line. The values are not checked.
+    pub options: Vec<RootOption>,
+}
+
+/// A device of the root image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootDevice {
+    /// Its path, below `/dev`. It has no control characters.
+    pub path: String,
+    /// Whether the command line names it. Otherwise it is the partition whose UUID follows from the root hash.
+    pub is_named: bool,
+}
+
+/// An option and its value, if it takes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootOption {
+    /// Its name, such as `hash-offset`.
+    pub name: &'static str,
+    /// Its value, which is not empty and has no control characters.
+    pub value: Option<String>,
+}
+
+/// What is wrong with a kernel command line that has something to do with verity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It has a NUL byte, which ends it for the kernel.
+    Nul,
+    /// A quotation mark has no counterpart.
+    OpenQuote,
+    /// A backslash precedes a quotation mark or a blank, which versions of systemd read in different ways.
+    Backslash,
+    /// The kernel and systemd find different parameters: because of quotation marks, unusual blanks, or the word `--`, which
+    /// ends the kernel's own.
+    Ambiguous {
+        /// The first parameter that differs, without its value.
+        name: String,
+    },
+    /// `roothash=` or `usrhash=` is part of something else.
+    NoParameter {
+        /// Which of the two, with the equals sign.
+        name: &'static str,
+    },
+    /// A parameter cannot be followed.
+    Parameter {
+        /// The parameter as it was found.
+        word: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// An option in `systemd.verity_root_options=` or `systemd.verity_usr_options=` cannot be followed.
+    Option {
+        /// The option as it was found.
+        option: String,
+        /// What is wrong with it.
+        what: OptionFault,
+        /// The parameter that has it, with the equals sign.
+        parameter: &'static str,
+    },
+}
+
+/// What is wrong with an option of the root image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionFault {
+    /// It is not known. It could be about protection.
+    Unknown,
+    /// It has no value.
+    NoValue,
+    /// Its value names no device.
+    NoDevice,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nul => f.write_str("the kernel command line has a NUL byte"),
+            Self::OpenQuote => f.write_str("a quotation mark on the kernel command line is not closed"),
+            Self::Backslash => {
+                f.write_str("a backslash on the kernel command line precedes a quotation mark or a blank")
+            }
+            Self::Ambiguous { name } => write!(f, "the kernel and systemd read {name} in different ways"),
+            Self::NoParameter { name } => {
+                write!(f, "{name} is on the kernel command line, but not as a parameter of its own")
+            }
+            Self::Parameter { word, what } => write!(f, "{word} {what}"),
+            Self::Option { option, what, parameter } => {
+                write!(f, "{parameter} has ")?;
+                match what {
+                    OptionFault::Unknown => write!(f, "the unknown option {option}"),
+                    OptionFault::NoValue => write!(f, "{option} without a value"),
+                    OptionFault::NoDevice => write!(f, "{option}, which names no device"),
+                }
+            }
+        }
+    }
+}
+
+/// What no boot overlooks, wherever it is.
+const ROOT_HASH: &str = "roothash";
+const USR_HASH: &str = "usrhash";
+/// Parameters of systemd that begin with this are about verity.
+const VERITY: &str = "systemd.verity";
+
+/// A parameter that is about verity.
+#[derive(Clone, PartialEq, Eq)]
+struct Parameter {
+    /// Without the prefix `rd.`, and with underscores.
+    name: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+impl Parameter {
+    fn of(word: &[u8]) -> Option<Self> {
+        let mut parts = word.splitn(2, |&byte| byte == b'=');
+        let (name, value) = (parts.next()?, parts.next());
+        let name = name.strip_prefix(b"rd.").unwrap_or(name);
+        // systemd makes no difference between them.
+        let name: Vec<u8> = name.iter().map(|&byte| if byte == b'-' { b'_' } else { byte }).collect();
+        let matters =
+            name == ROOT_HASH.as_bytes() || name == USR_HASH.as_bytes() || name.starts_with(VERITY.as_bytes());
+        matters.then(|| Self { name, value: value.map(<[u8]>::to_vec) })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name == name.as_bytes()
+    }
+
+    fn name(&self) -> String {
+        String::from_utf8_lossy(&self.name).into_owned()
+    }
+
+    fn fault(&self, what: &'static str) -> Fault {
+        let value =
+            self.value.as_deref().map_or_else(String::new, |value| format!("={}", String::from_utf8_lossy(value)));
+        Fault::Parameter { word: self.name() + &value, what }
+    }
+
+    /// The value of a parameter that needs one.
+    fn value(&self) -> Result<&str> {
+        let value = self.value.as_deref().unwrap_or_default();
+        match std::str::from_utf8(value) {
+            Err(_) => Err(self.fault("is not UTF-8")),
+            Ok("") => Err(Fault::Parameter { word: self.name() + "=", what: "is empty" }),
+            Ok(text) if text.contains(char::is_control) => Err(self.fault("has control characters")),
+            Ok(text) => Ok(text),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Cmdline {
+    /// Reads the bytes of `/proc/cmdline`.
+    ///
+    /// # Errors
+    /// [`Fault`] if `roothash=` or `usrhash=` is anywhere on the line and the line cannot be followed.
+    pub fn parse(line: &[u8]) -> Result<Self> {
+        Self::of(line, followed(line)?.as_deref())
+    }
+
+    /// The same, of the parameters about verity that are on the line.
+    fn of(line: &[u8], parameters: Option<&[Parameter]>) -> Result<Self> {
+        let Some(parameters) = parameters else { return Ok(Self { root: Root::NotAsked, usr: false }) };
+        if !is_enabled(parameters)? {
+            return Ok(Self { root: Root::SwitchedOff, usr: false });
+        }
+        let has = |name: &str| parameters.iter().any(|parameter| parameter.is(name));
+        for (name, written) in [(ROOT_HASH, "roothash="), (USR_HASH, "usrhash=")] {
+            if contains(line, written.as_bytes()) && !has(name) {
+                return Err(Fault::NoParameter { name: written });
+            }
+        }
+        let root = if has(ROOT_HASH) { Root::Image(Box::new(image(parameters, &ROOT)?)) } else { Root::NotAsked };
+        Ok(Self { root, usr: has(USR_HASH) })
+    }
+}
+
+/// The image that a command line asks for as `/usr`, which [`Cmdline`] only says of that there is one.
+///
+/// # Errors
+/// [`Fault`], as for [`Cmdline::parse`], and if the parameters for `/usr` cannot be followed.
+pub fn usr_image(line: &[u8]) -> Result<Option<Box<RootImage>>> {
+    let parameters = followed(line)?;
+    if !Cmdline::of(line, parameters.as_deref())?.usr {
+        return Ok(None);
+    }
+    parameters.map(|parameters| image(&parameters, &USR).map(Box::new)).transpose()
+}
+
+/// The parameters about verity of a line that mentions a root hash, if both who read it find the same.
+fn followed(line: &[u8]) -> Result<Option<Vec<Parameter>>> {
+    let (kernel, systemd) = (divide(line, &KERNEL), divide(line, &SYSTEMD));
+    let found = |words: &words::Words<'_>| -> Vec<Parameter> {
+        words.words.iter().filter_map(|word| Parameter::of(&unquoted(word))).collect()
+    };
+    let (by_kernel, parameters) = (found(&kernel), found(&systemd));
+    let has = |name: &str| parameters.iter().any(|parameter| parameter.is(name));
+    let mentions = |name: &str| contains(line, format!("{name}=").as_bytes());
+    if ![ROOT_HASH, USR_HASH].into_iter().any(|name| has(name) || mentions(name)) {
+        return Ok(None);
+    }
+    if line.contains(&0) {
+        return Err(Fault::Nul);
+    }
+    if systemd.is_quote_open || kernel.is_quote_open {
+        return Err(Fault::OpenQuote);
+    }
+    if is_backslash_ambiguous(line) {
+        return Err(Fault::Backslash);
+    }
+    match difference(&by_kernel, &parameters) {
+        Some(name) => Err(Fault::Ambiguous { name }),
+        None => Ok(Some(parameters)),
+    }
+}
+
+/// The name of the first parameter that only one of the two has.
+fn difference(first: &[Parameter], second: &[Parameter]) -> Option<String> {
+    let longest = first.len().max(second.len());
+    let index = (0..longest).find(|&index| first.get(index) != second.get(index))?;
+    // What only the kernel finds is hidden from systemd, and the other way round.
+    first.get(index).or(second.get(index)).map(Parameter::name)
+}
+
+/// Whether verity is not switched off. The last parameter counts.
+fn is_enabled(parameters: &[Parameter]) -> Result<bool> {
+    let mut is_enabled = true;
+    for parameter in parameters.iter().filter(|parameter| parameter.is(VERITY)) {
+        is_enabled = match &parameter.value {
+            None => true,
+            Some(value) => truth(value).ok_or_else(|| parameter.fault("is neither yes nor no"))?,
+        };
+    }
+    Ok(is_enabled)
+}
+
+fn truth(text: &[u8]) -> Option<bool> {
+    match text {
+        b"1" | b"yes" | b"y" | b"true" | b"t" | b"on" => Some(true),
+        b"0" | b"no" | b"n" | b"false" | b"f" | b"off" => Some(false),
+        _ => None,
+    }
+}
+
+/// Which device parameters are about.
+struct Kind {
+    hash: &'static str,
+    data_device: &'static str,
+    hash_device: &'static str,
+    options: &'static str,
+    options_written: &'static str,
+    hash_written: &'static str,
+}
+
+const ROOT: Kind = Kind {
+    hash: ROOT_HASH,
+    data_device: "systemd.verity_root_data",
+    hash_device: "systemd.verity_root_hash",
+    options: "systemd.verity_root_options",
+    options_written: "systemd.verity_root_options=",
+    hash_written: "roothash=",
+};
+
+const USR: Kind = Kind {
+    hash: USR_HASH,
+    data_device: "systemd.verity_usr_data",
+    hash_device: "systemd.verity_usr_hash",
+    options: "systemd.verity_usr_options",
+    options_written: "systemd.verity_usr_options=",
+    hash_written: "usrhash=",
+};
+
+/// The image that the parameters of this kind describe. The last of each counts.
+fn image(parameters: &[Parameter], kind: &Kind) -> Result<RootImage> {
+    let (mut hash, mut data_device, mut hash_device, mut options) = (None, None, None, None);
+    for parameter in parameters {
+        if parameter.is(kind.hash) {
+            hash = Some(root_hash(parameter)?);
+        } else if parameter.is(kind.data_device) {
+            data_device = Some(named(parameter)?);
+        } else if parameter.is(kind.hash_device) {
+            hash_device = Some(named(parameter)?);
+        } else if parameter.is(kind.options) {
+            // Without a value as none.
+            options = if parameter.value.as_ref().is_none_or(Vec::is_empty) { None } else { Some(parameter.value()?) };
+        } else if !is_of_others(parameter, kind) {
+            return Err(parameter.fault("is not a known parameter"));
+        }
+    }
+    let too_short = || Fault::Parameter { word: kind.hash_written.to_owned(), what: "is empty" };
+    let root_hash = hash.ok_or_else(too_short)?;
+    // As in the Discoverable Partitions Specification.
+    let partition = |chunk: Option<&[u8; 16]>| -> Result<RootDevice> {
+        let uuid = Uuid::from_bytes(*chunk.ok_or_else(too_short)?);
+        Ok(RootDevice { path: format!("/dev/disk/by-partuuid/{uuid}"), is_named: false })
+    };
+    let data_device = data_device.map_or_else(|| partition(root_hash.as_bytes().first_chunk()), Ok)?;
+    let hash_device = hash_device.map_or_else(|| partition(root_hash.as_bytes().last_chunk()), Ok)?;
+    let mut image = RootImage { root_hash, data_device, hash_device, fec_device: None, options: Vec::new() };
+    for option in options.unwrap_or_default().split(',') {
+        image.add_option(option, kind.options_written)?;
+    }
+    Ok(image)
+}
+
+/// Whether a parameter is about the other device, or about both.
+fn is_of_others(parameter: &Parameter, kind: &Kind) -> bool {
+    let (hash, start) =
+        if kind.hash == ROOT_HASH { (USR_HASH, "systemd.verity_usr_") } else { (ROOT_HASH, "systemd.verity_root_") };
+    parameter.is(hash) || parameter.is(VERITY) || parameter.name.starts_with(start.as_bytes())
+}
+
+fn root_hash(parameter: &Parameter) -> Result<RootHash> {
+    let text = parameter.value()?;
+    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(parameter.fault("is not hexadecimal"));
+    }
+    let bytes = hex::decode(text).map_err(|_| parameter.fault("has an odd number of digits"))?;
+    if bytes.len() < size_of::<Uuid>() {
+        return Err(parameter.fault("is too short"));
+    }
+    Ok(RootHash::new(bytes))
+}
+
+fn named(parameter: &Parameter) -> Result<RootDevice> {
+    let path = device(parameter.value()?).ok_or_else(|| parameter.fault("names no device"))?;
+    Ok(RootDevice { path, is_named: true })
+}
+
+/// Whether a device can be named so.
+pub(crate) fn is_device(text: &str) -> bool {
+    device(text).is_some()
+}
+
+/// The path of the device that a text names: a path below `/dev`, or one of the four kinds of names that udev makes links for.
+fn device(text: &str) -> Option<String> {
+    if text.len() > "/dev/".len() && text.starts_with("/dev/") {
+        return Some(text.to_owned());
+    }
+    let (kind, name) = text.split_once('=').filter(|(_, name)| !name.is_empty())?;
+    let (folder, name) = match kind {
+        "UUID" => ("by-uuid", name.to_owned()),
+        "PARTUUID" => ("by-partuuid", name.to_ascii_lowercase()),
+        "LABEL" => ("by-label", name.to_owned()),
+        "PARTLABEL" => ("by-partlabel", name.to_owned()),
+        _ => return None,
+    };
+    Some(format!("/dev/disk/{folder}/{}", udev_encoded(&name)))
+}
+
+/// A name as udev writes it into a link's.
+fn udev_encoded(name: &str) -> String {
+    let mut encoded = String::new();
+    for each in name.chars() {
+        if each.is_ascii_alphanumeric() || "#+-.:=@_".contains(each) || !each.is_ascii() {
+            encoded.push(each);
+        } else {
+            write!(encoded, "\\x{:02x}", u32::from(each)).expect("a String takes everything");
+        }
+    }
+    encoded
+}
+
+/// The options of veritytab(5) that are about the image or the mapping, and those that only `veritysetup open` has.
+const FLAGS: &[&str] = &[
+    "ignore-corruption",
+    "restart-on-corruption",
+    "panic-on-corruption",
+    "ignore-zero-blocks",
+    "check-at-most-once",
+    "error-as-corruption",
+    "use-tasklets",
+];
+const WITH_VALUE: &[&str] = &[
+    "format",
+    "data-block-size",
+    "hash-block-size",
+    "data-blocks",
+    "expect-data-blocks",
+    "hash-offset",
+    "salt",
+    "uuid",
+    "hash",
+    "fec-offset",
+    "fec-roots",
+];
+/// What mounts, orders and asks.
+const ELSEWHERE: &[&str] = &["", "nofail", "x-initrd.attach", "_netdev", "auto", "noauto", "tries"];
+
+impl RootImage {
+    fn add_option(&mut self, option: &str, parameter: &'static str) -> Result<()> {
+        let fault = |what| Fault::Option { option: option.to_owned(), what, parameter };
+        let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+        if value == Some("") {
+            return Err(fault(OptionFault::NoValue));
+        }
+        let known = |names: &[&'static str]| names.iter().copied().find(|known| *known == name);
+        match (name, value) {
+            ("tries", Some(_)) => {}
+            (_, None) if ELSEWHERE.contains(&name) => {}
+            ("superblock", Some(value)) => {
+                let has_superblock = truth(value.as_bytes()).ok_or_else(|| fault(OptionFault::Unknown))?;
+                self.options.retain(|option| option.name != "no-superblock");
+                if !has_superblock {
+                    self.options.push(RootOption { name: "no-superblock", value: None });
+                }
+            }
+            ("fec-device", Some(value)) => {
+                self.fec_device = Some(device(value).ok_or_else(|| fault(OptionFault::NoDevice))?);
+            }
+            // Otherwise it is the signature itself, as base64.
+            ("root-hash-signature", Some(value)) if value.starts_with('/') => {
+                self.options.push(RootOption { name: "root-hash-signature", value: Some(value.to_owned()) });
+            }
+            (_, value) => {
+                let name = known(if value.is_some() { WITH_VALUE } else { FLAGS });
+                let name = name.ok_or_else(|| fault(OptionFault::Unknown))?;
+                self.options.push(RootOption { name, value: value.map(str::to_owned) });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn contains(line: &[u8], part: &[u8]) -> bool {
+    line.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests;

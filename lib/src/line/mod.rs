@@ -1,0 +1,6 @@
+//! Lines for other systems, and theirs read: device-mapper's tables, boot parameters, kernel command lines. Text only, no
+//! I/O.
+
+pub mod boot;
+pub mod cmdline;
+pub mod table;
