@@ -73,9 +73,9 @@ FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_
 FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +nightly fuzz
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-.PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff diff-manual fuzz \
-	faults signals bench bench-chart bench-instructions bench-tasklet vectors semver deny coverage mutants miri sanitize soak \
-	fmt clean
+.PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff \
+	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
+	deny coverage mutants miri sanitize soak fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -183,6 +183,15 @@ diff: ## Compare random commands with the reference's: make diff CASES=10000 SEE
 	tests/setup.sh build test
 	$(MAKE) static
 	CASES=$(CASES) SEED=$(SEED) CASE=$(CASE) $(CARGO) test --locked -p dmverity-tests --test diff -- --nocapture commands
+
+# Tests that fail where a file is old; with the variable they write it.
+OPTIONS_TESTS = $(CARGO) test --quiet --locked -p veritysetup --lib -- --exact options::tests
+
+completions: ## Write the options into the shells' completion files
+	WRITE_COMPLETIONS=1 $(OPTIONS_TESTS)::completions::the_completions_have_the_tables
+
+man: ## Write the lists of options, actions and hash algorithms into the manual
+	WRITE_MANUAL=1 $(OPTIONS_TESTS)::manual::the_manual_has_what_the_tables_say
 
 diff-manual: ## Write what differs from the reference, and why, into the manual
 	WRITE_MANUAL=1 $(CARGO) test --quiet --locked -p dmverity-tests --test diff -- manual

@@ -1,6 +1,6 @@
 # Completion of veritysetup for fish.
 #
-# The three tables are the same in the files for bash, zsh and fish; a test holds them against the command's own table of
+# `make completions` writes the three tables, the same in the files for bash, zsh and fish, from the command's own table of
 # options. VERITYSETUP_SYSFS says where sysfs is, for tests.
 
 # Name, kinds of arguments, description.

@@ -72,30 +72,6 @@ const GROUPS: &[(&str, &[&str])] = &[
 /// What is in no group.
 const OTHERS: &str = "Other options";
 
-const IMAGE: &[Action] =
-    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Benchmark];
-const ON_DISK: &[Action] =
-    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Plan, Action::Table];
-const LAYOUT: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table];
-
-/// Which actions use an option that all of them accept; what is not here is for all.
-const USED_BY: &[(&str, &[Action])] = &[
-    ("check-at-most-once", &[Action::Open, Action::Table]),
-    ("data-block-size", IMAGE),
-    ("data-blocks", LAYOUT),
-    ("fec-device", ON_DISK),
-    ("fec-offset", ON_DISK),
-    ("fec-roots", ON_DISK),
-    ("fec-scope", ON_DISK),
-    ("format", IMAGE),
-    ("hash", IMAGE),
-    ("hash-block-size", LAYOUT),
-    ("hash-offset", ON_DISK),
-    ("no-superblock", LAYOUT),
-    ("salt", &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark]),
-    ("uuid", &[Action::Format]),
-];
-
 /// A command line for each action.
 const EXAMPLES: &[(Action, &str)] = &[
     (Action::Format, "veritysetup format data.img hash.img --root-hash-file=root-hash"),
@@ -145,14 +121,12 @@ pub(crate) fn help_of(info: &ActionInfo) -> String {
             .expect("a String takes everything");
     }
     writeln!(text, "\n{} - {}", info.name, info.help).expect("a String takes everything");
-    let mut options: Vec<&OptionInfo> = OPTIONS.iter().filter(|option| is_used_by(option, info.action)).collect();
-    for (title, names) in GROUPS.iter().copied().chain([(OTHERS, &[][..])]) {
-        let is_here = |option: &&OptionInfo| title == OTHERS || names.contains(&option.name);
-        let (here, left) = options.into_iter().partition::<Vec<_>, _>(is_here);
-        options = left;
-        if !here.is_empty() {
+    for title in GROUPS.iter().map(|(title, _)| *title).chain([OTHERS]) {
+        let is_here = |option: &&OptionInfo| option.is_used_by(info.action) && group_of(option) == title;
+        let mut here = OPTIONS.iter().filter(is_here).peekable();
+        if here.peek().is_some() {
             writeln!(text, "\n{title}:").expect("a String takes everything");
-            text.extend(here.into_iter().map(described));
+            text.extend(here.map(described));
         }
     }
     let examples = EXAMPLES.iter().filter(|(action, _)| *action == info.action);
@@ -160,18 +134,15 @@ pub(crate) fn help_of(info: &ActionInfo) -> String {
     text
 }
 
-/// Whether an option means something to an action.
-pub(crate) fn is_used_by(option: &OptionInfo, action: Action) -> bool {
-    let used_by = USED_BY.iter().find(|(name, _)| *name == option.name).map(|&(_, actions)| actions);
-    let actions = if option.actions.is_empty() { used_by.unwrap_or_default() } else { option.actions };
-    actions.is_empty() || actions.contains(&action)
+/// The title of the group that an option is in.
+pub(crate) fn group_of(option: &OptionInfo) -> &'static str {
+    GROUPS.iter().find(|(_, names)| names.contains(&option.name)).map_or(OTHERS, |(title, _)| title)
 }
 
 /// An option's lines in a help text.
 fn described(option: &OptionInfo) -> String {
     let short = option.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
-    let value = option.value.map_or_else(String::new, |value| format!("={value}"));
-    let head = format!("  {short}--{}{value}", option.name);
+    let head = format!("  {short}--{}{}", option.name, option.shown_value());
     let mut text = String::new();
     for (index, line) in wrap(option.help, WIDTH - HELP_COLUMN).iter().enumerate() {
         let left = if index == 0 { head.as_str() } else { "" };
@@ -186,8 +157,7 @@ pub(crate) fn usage() -> String {
     let mut items = vec!["[-?Vqv]".to_owned()];
     items.extend(OPTIONS.iter().map(|option| {
         let short = option.short.map_or_else(String::new, |short| format!("-{short}|"));
-        let value = option.value.map_or_else(String::new, |value| format!("={value}"));
-        format!("[{short}--{}{value}]", option.name)
+        format!("[{short}--{}{}]", option.name, option.shown_value())
     }));
     items.extend(["[OPTION...] <action> <action-specific>".to_owned()]);
     let mut lines = vec!["Usage: veritysetup".to_owned()];
@@ -217,7 +187,7 @@ pub(crate) fn meant_action(word: &str) -> Option<&'static str> {
 
 /// The option that a mistyped one was to be, without hyphens: one that the action uses, if one is near.
 pub(crate) fn meant_option(name: &str, action: Option<Action>) -> Option<&'static str> {
-    let used = OPTIONS.iter().filter(|option| action.is_none_or(|action| is_used_by(option, action)));
+    let used = OPTIONS.iter().filter(|option| action.is_none_or(|action| option.is_used_by(action)));
     nearest(name, used.map(|option| option.name)).or_else(|| nearest(name, OPTIONS.iter().map(|option| option.name)))
 }
 
@@ -255,7 +225,8 @@ mod tests {
     fn shown(text: &str) -> Vec<&str> {
         let heads = text.lines().filter_map(|line| line.strip_prefix("  ")?.trim_start().split("  ").next());
         let names = heads.filter_map(|head| head.split_once("--").filter(|(short, _)| short.len() <= 4));
-        let mut names: Vec<&str> = names.map(|(_, name)| name.split(['=', ' ']).next().unwrap_or_default()).collect();
+        let mut names: Vec<&str> =
+            names.map(|(_, name)| name.split(['=', ' ', '[']).next().unwrap_or_default()).collect();
         names.sort_unstable();
         names
     }
@@ -266,7 +237,7 @@ mod tests {
             let text = help_of(info);
             let (options, example) = text.split_once("\nExample:\n").unwrap();
             let mut wanted: Vec<&str> =
-                OPTIONS.iter().filter(|option| is_used_by(option, info.action)).map(|option| option.name).collect();
+                OPTIONS.iter().filter(|option| option.is_used_by(info.action)).map(|option| option.name).collect();
             wanted.sort_unstable();
             assert_eq!(shown(options), wanted, "{}", info.name);
             assert!(text.lines().all(|line| line.len() <= 100), "{text}");
@@ -285,10 +256,9 @@ mod tests {
             assert_eq!(groups, 1, "--{}", option.name);
         }
         let grouped = GROUPS.iter().flat_map(|(_, names)| *names);
-        for name in grouped.chain(USED_BY.iter().map(|(name, _)| name)) {
+        for name in grouped {
             assert!(OPTIONS.iter().any(|option| option.name == *name), "{name}");
         }
-        assert!(USED_BY.iter().all(|(name, _)| OPTIONS.iter().any(|o| o.name == *name && o.actions.is_empty())));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The one table of actions and options. The parser, `--help` and `--usage` are made from it.
+//! The one table of actions and options. The parser, `--help` and `--usage` are made from it, and by `make completions` and
+//! `make man` the tables in the shells' completion files and the lists in the manual.
 
 /// What the command is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,17 +127,55 @@ pub(crate) struct OptionInfo {
     pub(crate) short: Option<char>,
     /// What its value is, if it has one.
     pub(crate) value: Option<&'static str>,
+    /// The value that it has where none is given; if there is none, one has to be.
+    pub(crate) default: Option<&'static str>,
     pub(crate) help: &'static str,
-    /// The actions that take it; empty means all.
+    /// The actions for which it means something; empty means all.
     pub(crate) actions: &'static [Action],
+    /// Whether the other actions take it and leave it alone, as scripts expect; if not, they refuse it.
+    pub(crate) is_accepted_by_all: bool,
+}
+
+impl OptionInfo {
+    /// The same, taken by all actions.
+    const fn accepted_by_all(mut self) -> Self {
+        self.is_accepted_by_all = true;
+        self
+    }
+
+    /// The same with a letter.
+    const fn short(mut self, letter: char) -> Self {
+        self.short = Some(letter);
+        self
+    }
+
+    /// The same with a value that need not be given.
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    /// Whether it means something to an action.
+    pub(crate) fn is_used_by(&self, action: Action) -> bool {
+        self.actions.is_empty() || self.actions.contains(&action)
+    }
+
+    /// Its value as help and usage show it.
+    pub(crate) fn shown_value(&self) -> String {
+        match self.value {
+            None => String::new(),
+            Some(value) if self.default.is_some() => format!("[={value}]"),
+            Some(value) => format!("={value}"),
+        }
+    }
 }
 
 const fn flag(name: &'static str, help: &'static str, actions: &'static [Action]) -> OptionInfo {
-    OptionInfo { name, short: None, value: None, help, actions }
+    OptionInfo { name, short: None, value: None, default: None, help, actions, is_accepted_by_all: false }
 }
 
 const fn short_flag(name: &'static str, short: char, help: &'static str) -> OptionInfo {
-    OptionInfo { name, short: Some(short), value: None, help, actions: &[] }
+    flag(name, help, &[]).short(short)
 }
 
 const fn with_value(
@@ -145,7 +184,7 @@ const fn with_value(
     help: &'static str,
     actions: &'static [Action],
 ) -> OptionInfo {
-    OptionInfo { name, short: None, value: Some(value), help, actions }
+    OptionInfo { value: Some(value), ..flag(name, help, actions) }
 }
 
 const OPEN: &[Action] = &[Action::Open];
@@ -155,6 +194,17 @@ const FORMAT: &[Action] = &[Action::Format];
 const TABLE: &[Action] = &[Action::Table];
 /// What trusts a superblock.
 const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table];
+/// What is told the parameters of an image, unless a superblock has them.
+const IMAGE: &[Action] =
+    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Benchmark];
+/// What computes where the areas of an image are.
+const LAYOUT: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table];
+/// What looks for them on a device.
+const ON_DISK: &[Action] =
+    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Plan, Action::Table];
+/// What hashes.
+const SALTED: &[Action] =
+    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark];
 /// What takes its time.
 const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair];
 
@@ -168,12 +218,12 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("boot-fec-device", "path", "The FEC device's name where the line is used", TABLE),
     with_value("boot-hash-device", "path", "The hash device's name where the line is used", TABLE),
     flag("cancel-deferred", "Cancel a previously set deferred device removal", CLOSE),
-    flag("check-at-most-once", "Verify data block only the first time it is read", &[]),
+    flag("check-at-most-once", "Verify data block only the first time it is read", OPEN_OR_TABLE).accepted_by_all(),
     flag("check-root", "Read the first and last data block, close it again if they are wrong", OPEN),
     flag("chromeos", "Show ChromiumOS's dm= parameter", TABLE),
     flag("cmdline", "Show systemd's kernel command line parameters", TABLE),
-    with_value("data-block-size", "bytes", "Block size on the data device", &[]),
-    with_value("data-blocks", "blocks", "The number of blocks in the data file", &[]),
+    with_value("data-block-size", "bytes", "Block size on the data device", IMAGE).accepted_by_all(),
+    with_value("data-blocks", "blocks", "The number of blocks in the data file", LAYOUT).accepted_by_all(),
     with_value("data-size", "bytes", "The size of data that are not there yet", &[Action::Plan]),
     flag("debug", "Show debug messages", &[]),
     flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
@@ -188,16 +238,18 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("error-as-corruption", "Handle IO error as corruption", OPEN_OR_TABLE),
     with_value("expect", "path", "Fail unless the superblock is as in JSON of format", CHECKED),
     with_value("expect-data-blocks", "blocks", "Fail unless the superblock has this number of blocks", CHECKED),
-    with_value("fec-device", "path", "Path to device with error correction data", &[]),
-    with_value("fec-offset", "bytes", "Starting offset on the FEC device", &[]),
-    with_value("fec-roots", "bytes", "FEC parity bytes", &[]),
-    with_value("fec-scope", "tree|device", "What FEC covers after the data (default: device)", &[]),
+    with_value("fec-device", "path", "Path to device with error correction data", ON_DISK).accepted_by_all(),
+    with_value("fec-offset", "bytes", "Starting offset on the FEC device", ON_DISK).accepted_by_all(),
+    with_value("fec-roots", "bytes", "FEC parity bytes", ON_DISK).accepted_by_all(),
+    with_value("fec-scope", "tree|device", "What FEC covers after the data (default: device)", ON_DISK)
+        .accepted_by_all(),
     flag("fit", "Show the dm-verity node of a FIT image", TABLE),
-    with_value("format", "number", "Format type (1 - normal, 0 - original Chrome OS)", &[]),
-    with_value("from-cmdline", "path", "Open what this kernel command line asks for as root device", OPEN),
-    OptionInfo { name: "hash", short: Some('h'), value: Some("string"), help: "Hash algorithm", actions: &[] },
-    with_value("hash-block-size", "bytes", "Block size on the hash device", &[]),
-    with_value("hash-offset", "bytes|auto", "Starting offset on the hash device", &[]),
+    with_value("format", "number", "Format type (1 - normal, 0 - original Chrome OS)", IMAGE).accepted_by_all(),
+    with_value("from-cmdline", "path", "Open what this kernel command line asks for as root device", OPEN)
+        .or("/proc/cmdline"),
+    with_value("hash", "string", "Hash algorithm", IMAGE).short('h').accepted_by_all(),
+    with_value("hash-block-size", "bytes", "Block size on the hash device", LAYOUT).accepted_by_all(),
+    with_value("hash-offset", "bytes|auto", "Starting offset on the hash device", ON_DISK).accepted_by_all(),
     flag("ignore-corruption", "Ignore corruption, log it only", OPEN_OR_TABLE),
     flag("ignore-zero-blocks", "Do not verify zeroed blocks", OPEN_OR_TABLE),
     flag("ipe", "Show a rule for a policy of the kernel's IPE module", TABLE),
@@ -219,7 +271,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     ),
     with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
     flag("no-fallback", "Fail if the kernel refuses an option that is only about speed", OPEN),
-    flag("no-superblock", "Do not use verity superblock", &[]),
+    flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
     flag(
         "partition-uuids",
@@ -237,7 +289,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         &[Action::Format, Action::Open, Action::Verify, Action::Repair, Action::Table],
     ),
     with_value("root-hash-signature", "path", "Path to root hash signature file", OPEN_OR_TABLE),
-    OptionInfo { name: "salt", short: Some('s'), value: Some("hex string"), help: "Salt", actions: &[] },
+    with_value("salt", "hex string", "Salt", SALTED).short('s').accepted_by_all(),
     with_value("salt-seed", "text", "Derive salt and UUID from a text", FORMAT),
     flag("shared", "Share data device with another verity segment", OPEN),
     flag("strict", "Fail also if FEC can repair all errors", &[Action::Verify]),
@@ -250,7 +302,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("tree", "Draw the levels of the hash tree", &[Action::Dump]),
     flag("use-tasklets", "Use kernel tasklets for performance", OPEN_OR_TABLE),
     flag("usr", "Show or open the image for /usr", OPEN_OR_TABLE),
-    with_value("uuid", "string", "UUID for device to use", &[]),
+    with_value("uuid", "string", "UUID for device to use", FORMAT).accepted_by_all(),
     short_flag("verbose", 'v', "Shows more detailed error messages"),
     with_value("veritytab", "name", "Show the line for /etc/veritytab", TABLE),
 ];

@@ -1,7 +1,7 @@
 //! `open --from-cmdline`, as far as it goes without a kernel: one line of fixed words for scripts, and the reason on standard
 //! error. How a command line is read is tested in the library, what is opened in `tests/boot`.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Outcome, Sandbox};
 
 const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
 const BECAUSE: &str = "dmverity: cannot open the root device:";
@@ -126,6 +126,25 @@ fn what_is_no_command_line_is_refused() {
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(code), ""), "{file}");
         assert!(outcome.stderr.starts_with(&format!("{BECAUSE} {reason}")), "{}", outcome.stderr);
     }
+}
+
+#[test]
+fn the_kernels_own_command_line_is_the_default() {
+    let sandbox = Sandbox::new();
+    let run = |words: &str| sandbox.run(&words.split(' ').collect::<Vec<_>>());
+    for rest in ["--dry-run", "--usr --dry-run"] {
+        let named = run(&format!("open --from-cmdline=/proc/cmdline {rest}"));
+        let answers = |outcome: Outcome| (outcome.code, outcome.stdout, outcome.stderr);
+        let named = answers(named);
+        assert_eq!(answers(run(&format!("open --from-cmdline {rest}"))), named);
+        assert_eq!(answers(run(&format!("open {rest} --from-cmdline"))), named);
+    }
+    // What follows it is its value, as with other options.
+    sandbox.write("cmdline", b"systemd.verity=maybe roothash=");
+    let outcome = run("open --dry-run --from-cmdline cmdline");
+    assert!(outcome.stderr.contains("systemd.verity=maybe"), "{outcome:?}");
+    let outcome = run("open --from-cmdline --shared");
+    assert!(outcome.stderr.ends_with("Option --shared and --from-cmdline cannot be used together.\n"), "{outcome:?}");
 }
 
 #[test]

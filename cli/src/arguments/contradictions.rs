@@ -19,7 +19,7 @@ fn together(first: &str, second: &str) -> Failure {
 /// Refuses options that the action does not take, and pairs that contradict each other.
 pub(super) fn check(words: &Words, info: &ActionInfo) -> Result<()> {
     for option in OPTIONS {
-        if !option.actions.is_empty() && !option.actions.contains(&info.action) && words.given(option.name) {
+        if !option.is_accepted_by_all && !option.is_used_by(info.action) && words.given(option.name) {
             let (option, action) = (option.name, info.name);
             return Err(Failure::usage(format!("Option --{option} is not allowed with {action} action.")));
         }

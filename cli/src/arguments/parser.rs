@@ -41,13 +41,14 @@ fn command() -> Command {
         if let Some(short) = option.short {
             arg = arg.short(short);
         }
-        command.arg(match option.value {
-            None => arg.action(ArgAction::SetTrue),
-            Some(_) => arg
-                .action(ArgAction::Set)
-                // `--data-blocks -1` is a wrong number and not a missing one.
-                .allow_hyphen_values(true)
-                .value_parser(clap::value_parser!(OsString)),
+        if option.value.is_none() {
+            return command.arg(arg.action(ArgAction::SetTrue));
+        }
+        let arg = arg.action(ArgAction::Set).value_parser(clap::value_parser!(OsString));
+        command.arg(match option.default {
+            // `--data-blocks -1` is a wrong number and not a missing one.
+            None => arg.allow_hyphen_values(true),
+            Some(value) => arg.num_args(0..=1).default_missing_value(value),
         })
     })
 }
