@@ -49,7 +49,12 @@ INSTALLED = \
 	$(STATIC):$(COMMAND):755 \
 	man/veritysetup.8:$(MANDIR)/$(MANPAGE):644 \
 	man/veritysetup.schema.json:$(DOCDIR)/veritysetup.schema.json:644 \
-	README.md:$(DOCDIR)/README.md:644 \
+	cli/README.md:$(DOCDIR)/README.md:644 \
+	man/guide.md:$(DOCDIR)/guide.md:644 \
+	man/boot.md:$(DOCDIR)/boot.md:644 \
+	man/format.md:$(DOCDIR)/format.md:644 \
+	man/install.md:$(DOCDIR)/install.md:644 \
+	man/benchmarks.md:$(DOCDIR)/benchmarks.md:644 \
 	LICENSE-APACHE:$(DOCDIR)/LICENSE-APACHE:644 \
 	LICENSE-MIT:$(DOCDIR)/LICENSE-MIT:644 \
 	completions/veritysetup.bash:$(BASHDIR)/veritysetup:644 \
@@ -232,8 +237,8 @@ bench: ## Measure the speed next to the reference: make bench OPTIONS="--rows ve
 	$(MAKE) static forced
 	$(SPEED) $(OPTIONS)
 
-bench-chart: ## Draw the picture of the tables in README.md again
-	$(SPEED) --svg-from README.md --svg tests/bench/speed.svg
+bench-chart: ## Draw the chart of the tables in man/benchmarks.md again
+	$(SPEED) --svg-from man/benchmarks.md --svg tests/bench/speed.svg
 
 bench-instructions: ## Count instructions, and what changed: make bench-instructions OPTIONS=--record
 	tests/setup.sh build bench

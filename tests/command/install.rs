@@ -1,5 +1,5 @@
-//! `make install` and `make uninstall`: what lies where, with which mode, and that nothing stays. They are given a cargo
-//! that fails, because whoever installs is often another user than the one who has built.
+//! `make install` and `make uninstall`: what lies where, with which mode, and that nothing stays. They are given a
+//! cargo that fails, because whoever installs is often another user than the one who has built.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -71,8 +71,13 @@ fn expected(prefix: &str, zsh: &str) -> BTreeMap<String, (u32, PathBuf)> {
         let path = format!("/usr/share/initramfs-tools/scripts/{when}/dmverity");
         files.push((path, 0o755, "cli/boot/initramfs-tools/local-top".into()));
     }
-    for name in ["README.md", "LICENSE-APACHE", "LICENSE-MIT"] {
+    for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
         files.push((format!("{doc}/{name}"), 0o644, name.into()));
+    }
+    // The command's own README: its links work outside the repository.
+    files.push((format!("{doc}/README.md"), 0o644, "cli/README.md".into()));
+    for page in ["guide", "boot", "format", "install", "benchmarks"] {
+        files.push((format!("{doc}/{page}.md"), 0o644, format!("man/{page}.md")));
     }
     let dracut = workspace().join("cli/boot/dracut");
     for entry in fs::read_dir(&dracut).unwrap_or_else(|error| panic!("{}: {error}", dracut.display())) {
@@ -167,6 +172,7 @@ fn the_package_has_what_is_installed() {
             "/usr/share/man/man8/veritysetup.8" => "/usr/share/man/man8/veritysetup.dmverity.8",
             path if path.contains("/LICENSE-") => continue,
             path if path.starts_with("/usr/lib/dracut/") => "/usr/lib/dracut/modules.d/90dmverity/*.sh",
+            path if Path::new(path).extension() == Some("md".as_ref()) => "/usr/share/doc/dmverity-tools/*.md",
             path => path,
         };
         assert!(manifest.contains(&format!("[\"../target/deb/root{path}\", ")), "{path} is not in the package");

@@ -8,6 +8,7 @@ mod bad_input;
 mod behaviour;
 mod completions;
 mod dependencies;
+mod documents;
 mod dry_run;
 mod environment;
 mod exhausted;

@@ -1,7 +1,7 @@
 //! The tables as a picture: a bar for each row that has the reference in it, as long as ours is fast.
 //!
-//! It is made of the Markdown that the tables are printed in, whether just now or long ago, so that picture and text cannot
-//! differ.
+//! It is made of the Markdown that the tables are printed in, whether just now or long ago, so that picture and text
+//! cannot differ.
 
 use std::fmt::Write as _;
 
@@ -142,8 +142,8 @@ impl Bar {
     }
 }
 
-/// 1, 2, 5, 10 and so on, and their parts, from the last that is not more than the least to the first that is not less than
-/// the most.
+/// 1, 2, 5, 10 and so on, and their parts, from the last that is not more than the least to the first that is not less
+/// than the most.
 fn ticks([least, most]: [f64; 2]) -> Vec<f64> {
     let all = (-3..=5).flat_map(|power: i32| {
         ["1", "2", "5"].map(|digit| format!("{digit}e{power}").parse::<f64>().expect("a number"))
@@ -181,15 +181,16 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_in_the_readme_has_the_figures_of_its_tables() {
-        let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    fn the_chart_in_the_readme_has_the_figures_of_the_benchmarks() {
+        let page = fs::read_to_string(workspace().join("man/benchmarks.md")).unwrap();
         let picture = fs::read_to_string(workspace().join("tests/bench/speed.svg")).unwrap();
-        let chart = Chart::parse(&readme).unwrap();
+        let chart = Chart::parse(&page).unwrap();
         assert!(chart.svg() == picture, "run `make bench-chart`");
+        let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
         assert!(readme.contains("](tests/bench/speed.svg)"));
         assert!(chart.about.contains(", reference veritysetup "), "{}", chart.about);
-        // Every row of the tables is there, but those that have no reference in them.
-        let rows = readme.lines().filter(|line| line.starts_with("| ") && line.contains("×"));
+        // Every row of the tables is there, except those that have no reference in them.
+        let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains("×"));
         let rows = rows.filter(|line| !line.contains("(left: "));
         assert_eq!(chart.tables.iter().flatten().count(), rows.count());
     }
