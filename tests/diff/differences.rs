@@ -42,7 +42,7 @@ const fn on_kernels(name: &'static str, manual: &'static str) -> Difference {
 pub(crate) const DIFFERENCES: &[Difference] = &[
     row(
         "usage before a message",
-        Meant("Before a message about a wrong command line is one line of usage, that of the\naction."),
+        Meant("A message about a wrong command line follows one line of usage, that of the\naction."),
         text::usage,
     ),
     row(
@@ -55,7 +55,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     row(
         "hints",
         Meant(
-            "What helps beyond the words that scripts look for is on\n.Ql hint:\\&\nlines on standard error.\n\
+            "Advice beyond the messages that scripts look for is printed on\n.Ql hint:\\&\nlines on standard error.\n\
              .Fl -debug\nand\n.Fl -help\nprint other texts.",
         ),
         text::hints,
@@ -94,27 +94,27 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         Meant(".Cm verify\nnames every bad block, the first 20 and then a count."),
         text::every_bad_block,
     ),
-    row("wrong root hash", Meant("A wrong root hash is exit status 1 with a FEC device, too."), text::wrong_root_hash),
+    row("wrong root hash", Meant("A wrong root hash is exit status 1 even with a FEC device."), text::wrong_root_hash),
     row("no permission", Meant("Exit status 2 says that only root may use device-mapper."), refusals::no_permission),
     row("no device-mapper", Said, refusals::no_device_mapper),
     row(
         "FEC device that is none",
-        Meant("A FEC device that is no device is exit status 4, as with any other device."),
+        Meant("A FEC device that is not a device is exit status 4, as with any other device."),
         refusals::fec_device,
     ),
     row("FEC device that is to blame", Said, refusals::only_fec_device),
     row(
         "FEC is looked at when it is needed",
         Meant(
-            ".Cm verify\nlooks at what is on the FEC device only if something is wrong, or with\n.Fl -strict .\n\
-             That there is one it looks at always.",
+            ".Cm verify\nreads the FEC device only if something is wrong, or with\n.Fl -strict .\nIt always checks \
+             that the device exists.",
         ),
         refusals::fec_unused,
     ),
     row(
         "FEC proves nothing",
         Meant(
-            "What FEC recovers counts only if the root hash proves it.\n\
+            "Recovered data count only if the root hash proves them.\n\
              Twice as many bad blocks can be recovered, because the hash tree says which\n\
              ones they are.",
         ),
@@ -132,14 +132,14 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     ),
     row(
         "one data block",
-        Meant("An image of one data block can be made at every offset, also with parity."),
+        Meant("An image of one data block can be made at every offset, even with parity."),
         files::one_data_block,
     ),
     row(
         "numbers",
         Meant(
-            "A negative number is not a number, nor is one after a blank.\n\
-             An option that is given twice counts once, also where its first value is wrong.",
+            "A negative number is refused, and so is a number after a blank.\nOf an option that is given twice, the \
+             first value is ignored even if it is\nwrong.",
         ),
         refusals::numbers,
     ),
@@ -154,26 +154,26 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     ),
     row(
         "salt without superblock",
-        Meant("Without a superblock and\n.Fl -salt ,\nan image that exists has no salt, in place of a random one."),
+        Meant("Without a superblock and\n.Fl -salt ,\nan existing image has no salt, instead of a random one."),
         refusals::salt,
     ),
     row(
         "links",
-        Meant("Data, hash and FEC device are known to be one device also by other names of it."),
+        Meant("One device is recognized as such under several names, as data, hash and FEC\ndevice."),
         files::links,
     ),
     row(
         "path of a mapping",
         Meant(
-            "A path below\n.Pa /dev/mapper\nis not printed with that folder before it once more.\n\
-             .Cm status\nof a path to something else says that it is inactive, exit status 4.",
+            "A path below\n.Pa /dev/mapper\nis printed once with that directory, not twice.\n\
+             .Cm status\nof a path to something else says that it is inactive, with exit status 4.",
         ),
         refusals::mapping_path,
     ),
     row(
         "file that is filled up",
         Meant(
-            "A file that is both data and tree is filled up with zeros to its number of\nblocks however short it is.",
+            "A file that is both data and tree is filled up with zeros to its number of\nblocks, however short it is.",
         ),
         files::filled_up,
     ),
@@ -184,7 +184,10 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     ),
     row(
         "streams",
-        Meant("A\n.Fl -root-hash-file\nthat is a stream is written to where it is, and\n.Ql \\-\nis standard output."),
+        Meant(
+            "A\n.Fl -root-hash-file\nthat is a stream is written to at its current position, and\n.Ql \\-\nis \
+             standard output.",
+        ),
         files::root_hash_stream,
     ),
     row("sizes of areas that overlap", Said, text::sizes_of_overlapping_areas),
@@ -199,29 +202,29 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     ),
     row(
         "order of complaints",
-        Meant("Where a command has several faults, another one may be named first."),
+        Meant("If a command has several faults, another one may be named first."),
         refusals::order,
     ),
     row(
         "one fault in other words",
         Meant(
-            "Some messages name the fault, where the other's name a consequence of it: a file\n\
-             that is too short, or cannot be written to, or is no root hash.\n\
-             More data blocks than there are are refused with both numbers.",
+            "Some messages name the fault, not a consequence of it: a file that is too short,\nor cannot be written \
+             to, or is not a root hash.\n\
+             A number of data blocks that is larger than the device is refused with both\nnumbers.",
         ),
         refusals::words,
     ),
-    on_kernels("device nodes", "No file is created in\n.Pa /dev\nin place of a device that is missing."),
+    on_kernels("device nodes", "No file is created in\n.Pa /dev\nif a device is missing."),
     on_kernels("close", ".Cm close\nremoves only verity mappings."),
     on_kernels(
         "refused tables",
-        "A refused table is taken apart, and the error names what was refused.\n\
-         A refused\n.Fl -use-tasklets\nis left out with a warning.",
+        "If the kernel refuses a table, the error names the part that was refused.\nA refused\n.Fl -use-tasklets\nis \
+         left out with a warning.",
     ),
     on_kernels(
         "udev",
-        "A udev that does not answer is waited for 30 seconds, one that has died not at\n\
-         all; mapping and node are there.",
+        "The command waits 30 seconds for a udev that does not answer, and not at all for\none that has died; mapping \
+         and node exist in either case.",
     ),
 ];
 
