@@ -14,7 +14,7 @@ close|mapping|close device (remove mapping)
 remove|mapping|close device (remove mapping)
 status|mapping|show active device status
 dump|device|show on-disk information
-plan|device|show sizes and offsets, and touch nothing
+plan|device|show sizes and offsets, without writing anything
 table|device device text|show the line that opens device elsewhere
 features||show what this kernel's dm-verity accepts
 benchmark||show how fast this machine hashes
@@ -24,7 +24,7 @@ set -g __veritysetup_options "
 all|-? --help||Show this help message
 all|--usage||Display brief usage
 all|-V --version||Print package version
-format plan|--append||Put hash tree (and FEC) behind the data of one image
+format plan|--append||Append hash tree (and FEC) to the data of one image
 all|-q --batch-mode||Do not ask for confirmation, show no progress
 table|--boot-data-device|device|The data device's name where the line is used
 table|--boot-fec-device|device|The FEC device's name where the line is used
@@ -36,7 +36,7 @@ table|--chromeos||Show ChromiumOS's dm= parameter
 table|--cmdline||Show systemd's kernel command line parameters
 format verify repair open plan table benchmark|--data-block-size|size|Block size on the data device
 format verify repair open plan table|--data-blocks|text|The number of blocks in the data file
-plan|--data-size|text|The size of data that are not there yet
+plan|--data-size|text|The size of data that do not exist yet
 all|--debug||Show debug messages
 close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
@@ -52,7 +52,7 @@ format verify repair open dump plan table|--fec-roots|roots|FEC parity bytes
 format verify repair open dump plan table|--fec-scope|text|What FEC covers after the data (default: device)
 table|--fit||Show the dm-verity node of a FIT image
 format verify repair open plan table benchmark|--format|format|Format type (1 - normal, 0 - original Chrome OS)
-open|--from-cmdline|file|Open what this kernel command line asks for as root device
+open|--from-cmdline|file|Open the root device that this kernel command line asks for
 format verify repair open plan table benchmark|-h --hash|hash|Hash algorithm
 format verify repair open plan table|--hash-block-size|size|Block size on the hash device
 format verify repair open dump plan table|--hash-offset|offset|Starting offset on the hash device
@@ -61,20 +61,20 @@ open table|--ignore-zero-blocks||Do not verify zeroed blocks
 table|--ipe||Show a rule for a policy of the kernel's IPE module
 format verify repair open close status dump plan table features|--json||Print one JSON object instead of text
 format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
-open|--no-fallback||Fail if the kernel refuses an option that is only about speed
+open|--no-fallback||Fail if the kernel refuses an option that only affects speed
 format verify repair open plan table|--no-superblock||Do not use verity superblock
 open table|--panic-on-corruption||Panic kernel if corruption is detected
 format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
 format verify repair|--progress-frequency|text|Show progress in lines, one every <secs> seconds
 format verify repair|--progress-json||Show progress as lines of JSON
 open table|--restart-on-corruption||Restart kernel if corruption is detected
-dump|--root-hash||Show the root hash of the hash tree, which is not verified
+dump|--root-hash||Show the root hash of the hash tree, without verifying it
 format verify repair open table|--root-hash-file|file|Path to root hash file
 open table|--root-hash-signature|file|Path to root hash signature file
 format verify repair open table benchmark|-s --salt|text|Salt
 format|--salt-seed|text|Derive salt and UUID from a text
 open|--shared||Share data device with another verity segment
-verify|--strict||Fail also if FEC can repair all errors
+verify|--strict||Fail even if FEC can repair all errors
 format verify repair benchmark|--threads|text|Threads that hash (default: one for each processor)
 dump|--tree||Draw the levels of the hash tree
 open table|--use-tasklets||Use kernel tasklets for performance

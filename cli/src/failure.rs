@@ -148,97 +148,96 @@ impl From<Fault> for Failure {
 fn in_words(error: &Error) -> Failure {
     let parameters = |line: &str| Failure::new(Exit::Parameters, line);
     match error {
-            Error::BlockSize { found } => parameters("Unsupported VERITY block size.")
-                .hint(format!("block sizes are powers of two from 512 to 524288 bytes, {found} is not.")),
-            Error::HashAlgorithm { name } => parameters(&format!("Hash algorithm {name} not supported.")),
-            Error::HashType { found } => parameters(&format!("Unsupported VERITY hash type {found}.")),
-            Error::SaltText => parameters("Invalid salt string specified."),
-            Error::SaltLength { found } => parameters("Invalid salt string specified.")
-                .hint(format!("the salt has {found} bytes, at most {} are possible.", Salt::MAX_LEN)),
-            Error::RootHashText => parameters("Invalid root hash string specified."),
-            Error::RootHashLength { found, needed, algorithm } => parameters("Invalid root hash string specified.")
-                .hint(format!("a root hash by {algorithm} has {} hexadecimal digits, not {}.", 2 * needed, 2 * found)),
-            Error::Offset { area, .. } => parameters(&format!("Unsupported VERITY {area} offset.")),
-            Error::FecRoots { found } => parameters("Invalid number of parity bytes.")
-                .hint(format!("--fec-roots is a number from 2 to 24, not {found}.")),
-            Error::FecBlockSizes { data, hash } => parameters("Block sizes must match for FEC.")
-                .hint(format!("the data block size is {data} bytes, the hash block size {hash}.")),
-            Error::Overlap { first, first_end, second, second_start } => {
-                parameters(&format!("{} area overlaps with {second} area.", capitalised(*first))).hint(format!(
-                    "the {first} area ends at byte {first_end}, the {second} area starts at byte {second_start}."
-                ))
-            }
-            Error::NoDataBlocks { path, found, block_size } => {
-                parameters(&format!("Device {} is too small.", text_of(path)))
-                    .hint(format!("it has {found} bytes, one data block has {block_size}."))
-            }
-            Error::TooManyBlocks { blocks, block_size } => parameters("Device offset overflow.")
-                .hint(format!("{blocks} data blocks of {block_size} bytes are more than a device can hold.")),
-            Error::DeviceTooSmall { path, found, needed } => {
-                parameters(&format!("Device {} is too small.", text_of(path))).hint(sizes(*found, *needed))
-            }
-            Error::NotVerity => parameters("There is no VERITY superblock."),
-            Error::SuperblockVersion { found } => parameters(&format!("Unsupported VERITY version {found}.")),
-            Error::SuperblockCorrupted { what } => parameters("VERITY header corrupted.").hint(format!("{what}.")),
-            Error::Superblock { path, source } => unusable_superblock(path, source),
-            Error::NoHashArea { path } => {
-                parameters(&format!("Device {} is not a valid VERITY device.", text_of(path))).hint(
-                    "no superblock lies where the data end that it is for: --hash-offset=auto is for data and hash tree on one \
-                     device; the hash tree of a device of its own usually is at offset 0.",
-                )
-            }
-            Error::SeveralHashAreas { path, offsets } => {
-                let offsets: Vec<String> = offsets.iter().map(u64::to_string).collect();
-                parameters(&format!("Device {} has more than one VERITY superblock.", text_of(path)))
-                    .hint(format!("they are at bytes {}: say which with --hash-offset.", offsets.join(", ")))
-            }
-            Error::BehindHashArea { path, offset, end, found } => {
-                parameters(&format!("Device {} has data behind its hash area.", text_of(path))).hint(format!(
-                    "the hash area from byte {offset} ends at byte {end}, the file at byte {found}; what lies between is no \
-                     parity of it, and --append would cut it off."
-                ))
-            }
-            Error::UnfinishedHashArea { path, data_end, offset, planned_end, found } => {
-                let planned = planned_end.map_or(String::new(), |end| format!(" that was to end at byte {end}"));
-                parameters(&format!("Device {} has an unfinished hash area and was changed after that.", text_of(path)))
-                    .hint(format!(
-                        "the data ended at byte {data_end}, an unfinished hash area{planned} follows at byte {offset}, and the \
-                         file now ends at byte {found}."
-                    ))
-                    .hint(format!(
-                        "if nothing after the data is needed, cut it off: truncate --size={data_end} {}",
-                        text_of(path)
-                    ))
-            }
-            Error::Changed { path, expected, found } => {
-                Failure::new(Exit::Busy, format!("Device {} is being changed by another process.", text_of(path)))
-                    .hint(format!("it had {expected} bytes when it was opened, and has {found} now."))
-            }
-            Error::FileSystemTooLarge { path, found, data_end, offset } => {
-                parameters(&format!("Device {} has a file system that reaches into its hash area.", text_of(path)))
-                    .hint(format!(
-                        "the file system has {found} bytes, the data end at byte {data_end}, and --append would replace what \
-                         follows them: shrink the file system."
-                    ))
-                    .hint(format!(
-                        "if the hash area is not needed, make it a part of the data: dd if=/dev/zero of={} bs=512 seek={} \
-                         count=1 conv=notrunc",
-                        text_of(path),
-                        offset / 512
-                    ))
-            }
-            Error::Unexpected { field, expected, found } => Failure::new(
-                Exit::Permission,
-                format!("Image is not the expected one: {field} is {found}, {expected} expected."),
-            ),
-            Error::Seed { .. } => parameters("Invalid salt seed specified.")
-                .hint("a seed is text that is not empty and has no control characters, such as newlines."),
-            Error::Unwritable { line, value } => parameters(&format!("Cannot write {value:?} in {line}."))
-                .hint("it has no way to say that, or the characters mean something else there."),
-            Error::NoPartitionUuids => parameters("Root hash is too short for partition UUIDs.")
-                .hint("they are its first and its last 128 bits: use a longer hash."),
-            other => of_places(other),
+        Error::BlockSize { found } => parameters("Unsupported VERITY block size.")
+            .hint(format!("block sizes are powers of two from 512 to 524288 bytes; {found} is not one.")),
+        Error::HashAlgorithm { name } => parameters(&format!("Hash algorithm {name} not supported.")),
+        Error::HashType { found } => parameters(&format!("Unsupported VERITY hash type {found}.")),
+        Error::SaltText => parameters("Invalid salt string specified."),
+        Error::SaltLength { found } => parameters("Invalid salt string specified.")
+            .hint(format!("the salt has {found} bytes; the maximum is {}.", Salt::MAX_LEN)),
+        Error::RootHashText => parameters("Invalid root hash string specified."),
+        Error::RootHashLength { found, needed, algorithm } => parameters("Invalid root hash string specified.")
+            .hint(format!("a {algorithm} root hash has {} hexadecimal digits, not {}.", 2 * needed, 2 * found)),
+        Error::Offset { area, .. } => parameters(&format!("Unsupported VERITY {area} offset.")),
+        Error::FecRoots { found } => parameters("Invalid number of parity bytes.")
+            .hint(format!("--fec-roots is a number from 2 to 24, not {found}.")),
+        Error::FecBlockSizes { data, hash } => parameters("Block sizes must match for FEC.")
+            .hint(format!("the data block size is {data} bytes, the hash block size {hash}.")),
+        Error::Overlap { first, first_end, second, second_start } => {
+            parameters(&format!("{} area overlaps with {second} area.", capitalised(*first))).hint(format!(
+                "the {first} area ends at byte {first_end}, the {second} area starts at byte {second_start}."
+            ))
         }
+        Error::NoDataBlocks { path, found, block_size } => {
+            parameters(&format!("Device {} is too small.", text_of(path)))
+                .hint(format!("it has {found} bytes, but one data block has {block_size}."))
+        }
+        Error::TooManyBlocks { blocks, block_size } => parameters("Device offset overflow.")
+            .hint(format!("{blocks} data blocks of {block_size} bytes are more than a device can hold.")),
+        Error::DeviceTooSmall { path, found, needed } => {
+            parameters(&format!("Device {} is too small.", text_of(path))).hint(sizes(*found, *needed))
+        }
+        Error::NotVerity => parameters("There is no VERITY superblock."),
+        Error::SuperblockVersion { found } => parameters(&format!("Unsupported VERITY version {found}.")),
+        Error::SuperblockCorrupted { what } => parameters("VERITY header corrupted.").hint(format!("{what}.")),
+        Error::Superblock { path, source } => unusable_superblock(path, source),
+        Error::NoHashArea { path } => parameters(&format!("Device {} is not a valid VERITY device.", text_of(path)))
+            .hint(
+                "no superblock was found right after the data it describes: --hash-offset=auto is for data and hash \
+                 tree on one device; a separate hash device usually has its hash tree at offset 0.",
+            ),
+        Error::SeveralHashAreas { path, offsets } => {
+            let offsets: Vec<String> = offsets.iter().map(u64::to_string).collect();
+            parameters(&format!("Device {} has more than one VERITY superblock.", text_of(path)))
+                .hint(format!("they are at bytes {}: choose one with --hash-offset.", offsets.join(", ")))
+        }
+        Error::BehindHashArea { path, offset, end, found } => {
+            parameters(&format!("Device {} has data after its hash area.", text_of(path))).hint(format!(
+                "the hash area from byte {offset} ends at byte {end}, the file at byte {found}: the bytes in between \
+                 are not its parity; --append would discard them."
+            ))
+        }
+        Error::UnfinishedHashArea { path, data_end, offset, planned_end, found } => {
+            let planned = planned_end.map_or(String::new(), |end| format!(" that was to end at byte {end}"));
+            parameters(&format!("Device {} has an unfinished hash area and was changed afterwards.", text_of(path)))
+                .hint(format!(
+                    "the data ended at byte {data_end}, an unfinished hash area{planned} follows at byte {offset}, and \
+                     the file now ends at byte {found}."
+                ))
+                .hint(format!(
+                    "if nothing after the data is needed, discard it: truncate --size={data_end} {}",
+                    text_of(path)
+                ))
+        }
+        Error::Changed { path, expected, found } => {
+            Failure::new(Exit::Busy, format!("Device {} is being changed by another process.", text_of(path)))
+                .hint(format!("it had {expected} bytes when it was opened, and has {found} now."))
+        }
+        Error::FileSystemTooLarge { path, found, data_end, offset } => {
+            parameters(&format!("Device {} has a file system that reaches into its hash area.", text_of(path)))
+                .hint(format!(
+                    "the file system has {found} bytes, the data end at byte {data_end}, and --append would replace \
+                     what follows them: shrink the file system."
+                ))
+                .hint(format!(
+                    "if the hash area is not needed, make it a part of the data: dd if=/dev/zero of={} bs=512 seek={} \
+                     count=1 conv=notrunc",
+                    text_of(path),
+                    offset / 512
+                ))
+        }
+        Error::Unexpected { field, expected, found } => Failure::new(
+            Exit::Permission,
+            format!("Image is not the expected one: {field} is {found}, expected {expected}."),
+        ),
+        Error::Seed { .. } => parameters("Invalid salt seed specified.")
+            .hint("a seed is text that is not empty and has no control characters, such as newlines."),
+        Error::Unwritable { line, value } => parameters(&format!("Cannot write {value:?} in {line}."))
+            .hint("this form cannot express it, or the characters have another meaning there."),
+        Error::NoPartitionUuids => parameters("Root hash is too short for partition UUIDs.")
+            .hint("they are its first and its last 128 bits: use a longer hash."),
+        other => of_places(other),
+    }
 }
 
 /// What is wrong with where an image is, or is going to be.
@@ -251,11 +250,11 @@ fn of_places(error: &Error) -> Failure {
         }
         Error::AmongDeviceNodes { path } => {
             Failure::new(Exit::Device, format!("Device {} does not exist or access denied.", text_of(path)))
-                .hint("no file is created in a directory of device nodes.")
+                .hint("veritysetup creates no files in a directory of device nodes.")
         }
         Error::FecGap { found, hash_bytes, most } => parameters("Unsupported VERITY FEC offset.").hint(format!(
             "parity at byte {found} would cover the zeros after the end of the hash device at byte {hash_bytes}: byte \
-             {most} is the last place for it."
+             {most} is the last possible place for it."
         )),
         Error::NoTree { path } => parameters(&format!("Device {} has no hash tree.", text_of(path)))
             .hint("the root hash of an image of one data block is the digest of that block."),
@@ -264,10 +263,10 @@ fn of_places(error: &Error) -> Failure {
             text_of(path)
         ))
         .hint(format!(
-            "the data would end at byte {data_end} and the tree begin at byte {offset}; it was made with another \
-                     salt, which --salt can give to have it replaced."
+            "the data would end at byte {data_end} and the tree begin at byte {offset}; it was made with another salt: \
+             name that with --salt to replace the tree."
         ))
-        .hint(format!("if it is such a tree, cut it off: truncate --size={data_end} {}", text_of(path))),
+        .hint(format!("if it is such a tree, remove it: truncate --size={data_end} {}", text_of(path))),
         other => system(other),
     }
 }
@@ -276,7 +275,7 @@ fn of_places(error: &Error) -> Failure {
 fn about_cmdline(fault: &Fault) -> Option<String> {
     let hint = match fault {
         Fault::Option { what: OptionFault::Unknown, .. } => {
-            "the options are those of veritytab(5); one that is not known could be about protection."
+            "the options are those of veritytab(5); an unknown one might be there for protection."
         }
         Fault::Ambiguous { .. } => "quotation marks, unusual blanks or the word -- hide it from one of them.",
         _ => return None,
@@ -296,7 +295,7 @@ fn system(error: &Error) -> Failure {
         Error::NotDevice { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", text_of(path)))
             .hint("a block device or a regular file is needed."),
         Error::NotFile { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", text_of(path)))
-            .hint("--append needs a regular file; for a block device say --data-blocks and --hash-offset."),
+            .hint("--append needs a regular file; for a block device use --data-blocks and --hash-offset."),
         Error::DeviceBusy { path } => mapping::busy(path, &dmverity::dm::holders(path)),
         Error::DeviceLocked { path } => {
             Failure::new(Exit::Busy, format!("Device {} is in use by another process.", text_of(path)))
@@ -306,7 +305,7 @@ fn system(error: &Error) -> Failure {
             Failure::new(exit, format!("Cannot {action} device {}.", text_of(path))).because(source)
         }
         Error::OutOfMemory { bytes } => Failure::new(Exit::Memory, "Not enough memory.")
-            .hint(format!("{bytes} bytes more are needed, and the system has none to give.")),
+            .hint(format!("{bytes} more bytes are needed, and the system cannot provide them.")),
         Error::FecDevice => parameters("Unsupported VERITY FEC offset.")
             .hint("the kernel needs a FEC device, and an offset on it that is a multiple of the block size."),
         // What has no words of its own yet, now or in a later library.
@@ -322,7 +321,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// A size that is there and one that is needed, for a hint.
 pub(crate) fn sizes(found: u64, needed: u64) -> String {
-    format!("it has {found} bytes, {needed} are needed.")
+    format!("it has {found} bytes, but {needed} are needed.")
 }
 
 /// Why the superblock cannot be used, unless it is no superblock at all, and then what that means for the device.

@@ -34,7 +34,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("What the image has to be", &["expect", "expect-data-blocks"]),
     ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
     (
-        "What the kernel is to do",
+        "What the kernel does",
         &[
             "check-at-most-once",
             "check-root",

@@ -93,7 +93,7 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         alias: None,
         arguments: "[<data_device>]",
         needed: 0,
-        help: "show sizes and offsets, and touch nothing",
+        help: "show sizes and offsets, without writing anything",
     },
     ActionInfo {
         action: Action::Table,
@@ -212,7 +212,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("help", '?', "Show this help message"),
     flag("usage", "Display brief usage", &[]),
     short_flag("version", 'V', "Print package version"),
-    flag("append", "Put hash tree (and FEC) behind the data of one image", &[Action::Format, Action::Plan]),
+    flag("append", "Append hash tree (and FEC) to the data of one image", &[Action::Format, Action::Plan]),
     short_flag("batch-mode", 'q', "Do not ask for confirmation, show no progress"),
     with_value("boot-data-device", "path", "The data device's name where the line is used", TABLE),
     with_value("boot-fec-device", "path", "The FEC device's name where the line is used", TABLE),
@@ -224,7 +224,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("cmdline", "Show systemd's kernel command line parameters", TABLE),
     with_value("data-block-size", "bytes", "Block size on the data device", IMAGE).accepted_by_all(),
     with_value("data-blocks", "blocks", "The number of blocks in the data file", LAYOUT).accepted_by_all(),
-    with_value("data-size", "bytes", "The size of data that are not there yet", &[Action::Plan]),
+    with_value("data-size", "bytes", "The size of data that do not exist yet", &[Action::Plan]),
     flag("debug", "Show debug messages", &[]),
     flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
     flag("deterministic", "Derive salt and UUID from the other parameters", FORMAT),
@@ -245,7 +245,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         .accepted_by_all(),
     flag("fit", "Show the dm-verity node of a FIT image", TABLE),
     with_value("format", "number", "Format type (1 - normal, 0 - original Chrome OS)", IMAGE).accepted_by_all(),
-    with_value("from-cmdline", "path", "Open what this kernel command line asks for as root device", OPEN)
+    with_value("from-cmdline", "path", "Open the root device that this kernel command line asks for", OPEN)
         .or("/proc/cmdline"),
     with_value("hash", "string", "Hash algorithm", IMAGE).short('h').accepted_by_all(),
     with_value("hash-block-size", "bytes", "Block size on the hash device", LAYOUT).accepted_by_all(),
@@ -270,7 +270,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         ],
     ),
     with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
-    flag("no-fallback", "Fail if the kernel refuses an option that is only about speed", OPEN),
+    flag("no-fallback", "Fail if the kernel refuses an option that only affects speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
     flag(
@@ -281,7 +281,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
     flag("progress-json", "Show progress as lines of JSON", LONG),
     flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN_OR_TABLE),
-    flag("root-hash", "Show the root hash of the hash tree, which is not verified", &[Action::Dump]),
+    flag("root-hash", "Show the root hash of the hash tree, without verifying it", &[Action::Dump]),
     with_value(
         "root-hash-file",
         "path",
@@ -292,7 +292,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("salt", "hex string", "Salt", SALTED).short('s').accepted_by_all(),
     with_value("salt-seed", "text", "Derive salt and UUID from a text", FORMAT),
     flag("shared", "Share data device with another verity segment", OPEN),
-    flag("strict", "Fail also if FEC can repair all errors", &[Action::Verify]),
+    flag("strict", "Fail even if FEC can repair all errors", &[Action::Verify]),
     with_value(
         "threads",
         "number",

@@ -42,27 +42,27 @@ pub(crate) fn failure(refusal: &Refusal) -> Failure {
         Cause::Combination(options) => {
             let names: Vec<String> = options.iter().map(|&option| named(option)).collect();
             line(format!("Kernel refused the dm-verity options {} together.", list(&names)))
-                .hint("it accepts each of them by itself: leave out one.")
-                .hint(said(&refusal.refused))
+                .hint("it accepts each of them alone: leave one out.")
+                .hint(answered(&refusal.refused))
         }
-        Cause::Algorithm { name } => algorithm(name).hint(said(&refusal.refused)),
+        Cause::Algorithm { name } => algorithm(name).hint(answered(&refusal.refused)),
         Cause::BlockSize { area, found, least, most } => {
             let bounds = [
                 most.filter(|most| found > most)
-                    .map(|most| format!("the kernel's page size is {most} bytes, {area} blocks cannot be larger.")),
+                    .map(|most| format!("the kernel's page size is {most} bytes; {area} blocks cannot be larger.")),
                 least.filter(|least| found < least).map(|least| {
-                    format!("the {area} device reads in units of {least} bytes, {area} blocks cannot be smaller.")
+                    format!("the {area} device reads in units of {least} bytes; {area} blocks cannot be smaller.")
                 }),
             ];
             line(format!("Kernel refused the {area} block size of {found} bytes."))
                 .hints(bounds.into_iter().flatten())
-                .hint(said(&refusal.refused))
+                .hint(answered(&refusal.refused))
         }
-        Cause::SignatureRequired => line("Kernel requires a root hash signature, none was given.")
+        Cause::SignatureRequired => line("Kernel requires a root hash signature, but none was given.")
             .hint("give one with --root-hash-signature; the module parameter dm_verity.require_signatures demands it.")
-            .hint(said(&refusal.refused)),
+            .hint(answered(&refusal.refused)),
         _ => line(format!("Kernel refused the dm-verity table: {}.", refusal.refused.errno.description()))
-            .hint(said(&refusal.refused)),
+            .hint(answered(&refusal.refused)),
     };
     let refused_options = match &refusal.cause {
         Cause::Options(options) => options.iter().map(refused_fields).collect(),
@@ -119,27 +119,28 @@ fn refused_options(options: &[RefusedOption]) -> Failure {
         } else {
             failure.hint(format!("{word} came with Linux {linux}: use a newer kernel, or leave out {option}."))
         };
-        failure.hint(format!("of {word} {}", said(&refused.refused)))
+        failure.hint(format!("the kernel's answer to {word}: {}", answer(&refused.refused)))
     })
 }
 
 fn signature_fault(fault: SignatureFault) -> Failure {
     match fault {
         SignatureFault::KeyMissing => line("Kernel did not find the key with the root hash signature.")
-            .hint("the thread keyring holds it; it may be out of reach in a sandbox."),
+            .hint("the key is in the thread keyring, which may be out of reach in a sandbox."),
         SignatureFault::NotTrusted => line("Root hash signature is not trusted by the kernel.")
             .hint(
-                "its certificate has to be in a keyring that this kernel trusts for dm-verity: .builtin_trusted_keys, \
-                 and as configured .secondary_trusted_keys, .platform, or from Linux 7.0 on .dm-verity.",
+                "its certificate has to be in a keyring that this kernel trusts for dm-verity: .builtin_trusted_keys \
+                 or, depending on the configuration, .secondary_trusted_keys, .platform or (since Linux 7.0) \
+                 .dm-verity.",
             )
-            .hint("some kernels say the same of the signature of another root hash."),
+            .hint("some kernels give the same answer to a signature of another root hash."),
         SignatureFault::Malformed => line("Root hash signature is malformed.").hint(
             "it has to be a detached PKCS#7 signature in DER form: openssl smime -sign -nocerts -noattr -binary \
              -in ROOT_HASH_FILE -signer CERTIFICATE -inkey KEY -outform der -out FILE.",
         ),
         SignatureFault::Mismatch => line("Root hash signature does not match the root hash.").hint(
-            "what is signed has to be the root hash in lower-case hexadecimal digits without a newline, as \
-             --root-hash-file of format writes it, and nothing else: no S/MIME capabilities (openssl's -noattr).",
+            "the signed data must be the root hash in lower-case hexadecimal digits without a newline, as format \
+             --root-hash-file writes it, and nothing else: no S/MIME capabilities (openssl's -noattr).",
         ),
         SignatureFault::Algorithm => line("Kernel lacks an algorithm of the root hash signature.")
             .hint("sign with a key and a digest that this kernel has, such as RSA and sha256."),
@@ -153,9 +154,9 @@ fn algorithm(name: &str) -> Failure {
     let failure = if others.is_empty() {
         failure
     } else {
-        failure.hint(format!("neither under its other names: {}.", others.join(", ")))
+        failure.hint(format!("nor under its other names: {}.", others.join(", ")))
     };
-    failure.hint("use a kernel that has it built in or as a module that can be loaded, or format with another --hash.")
+    failure.hint("use a kernel that has it built in or as a loadable module, or format with another --hash.")
 }
 
 /// An option as the kernel and as the command line call it.
@@ -170,11 +171,16 @@ fn list(names: &[String]) -> String {
     }
 }
 
+/// The kernel's answer to a whole table, as a hint.
+fn answered(refused: &Refused) -> String {
+    format!("the kernel's answer: {}", answer(refused))
+}
+
 /// The errno and, where they are known, the kernel's own words.
-fn said(refused: &Refused) -> String {
+fn answer(refused: &Refused) -> String {
     match &refused.message {
-        Some(words) => format!("the kernel said {:?}: {words}", refused.errno),
-        None => format!("the kernel said {:?}, and nothing that could be read in its log.", refused.errno),
+        Some(words) => format!("{:?}: {words}", refused.errno),
+        None => format!("{:?}, without a message that can be read in its log.", refused.errno),
     }
 }
 
@@ -206,8 +212,8 @@ mod tests {
             said_of(Cause::Combination(options), Errno::EINVAL, Some("verity: Conflict")),
             "Kernel refused the dm-verity options panic_on_error (--error-as-corruption), check_at_most_once \
              (--check-at-most-once) and try_verify_in_tasklet (--use-tasklets) together.\n\
-             hint: it accepts each of them by itself: leave out one.\n\
-             hint: the kernel said EINVAL: verity: Conflict\n\
+             hint: it accepts each of them alone: leave one out.\n\
+             hint: the kernel's answer: EINVAL: verity: Conflict\n\
              hint: the table was: 1 7:1 7:0 4096 4096 64 1 sha256 00 -\n"
         );
     }
@@ -220,8 +226,8 @@ mod tests {
             said_of(Cause::Options(options), Errno::ENOKEY, Some(words)),
             format!(
                 "Kernel did not find the key with the root hash signature.\n\
-                 hint: the thread keyring holds it; it may be out of reach in a sandbox.\n\
-                 hint: of root_hash_sig_key_desc the kernel said ENOKEY: {words}\n\
+                 hint: the key is in the thread keyring, which may be out of reach in a sandbox.\n\
+                 hint: the kernel's answer to root_hash_sig_key_desc: ENOKEY: {words}\n\
                  hint: the table was: {TABLE}\n"
             )
         );
@@ -237,19 +243,20 @@ mod tests {
                 "Kernel refused the dm-verity option root_hash_sig_key_desc (--root-hash-signature).\n\
                  hint: root_hash_sig_key_desc came with Linux 5.4 and is a build option: use a kernel with \
                  CONFIG_DM_VERITY_VERIFY_ROOTHASH_SIG, or leave out --root-hash-signature.\n\
-                 hint: of root_hash_sig_key_desc the kernel said EINVAL: verity: Unrecognized verity feature request\n\
+                 hint: the kernel's answer to root_hash_sig_key_desc: EINVAL: verity: Unrecognized verity feature \
+                 request\n\
                  hint: the table was: {TABLE}\n"
             )
         );
     }
 
     #[test]
-    fn what_nobody_has_found_out_is_said_with_the_errno() {
+    fn a_cause_that_was_not_found_is_reported_with_the_errno() {
         assert_eq!(
             said_of(Cause::Unknown, Errno::EIO, None),
             format!(
                 "Kernel refused the dm-verity table: I/O error.\n\
-                 hint: the kernel said EIO, and nothing that could be read in its log.\n\
+                 hint: the kernel's answer: EIO, without a message that can be read in its log.\n\
                  hint: the table was: {TABLE}\n"
             )
         );

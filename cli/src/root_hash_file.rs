@@ -1,5 +1,5 @@
-//! Where `format` writes the root hash, for `--root-hash-file`. Whether it can be written is found out before anything else
-//! is.
+//! Where `format` writes the root hash, for `--root-hash-file`. Whether it can be written is found out before anything
+//! else is.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -66,7 +66,9 @@ impl RootHashFile {
             Place::Stream(number) => stream(number).map_err(|error| failed(&error))?,
             Place::Path(place) if is_new(&place).map_err(|error| failed(&error))? => {
                 if dmverity::is_among_device_nodes(directory_of(&place)) {
-                    return Err(cannot_create(&path).hint("no file is created in a directory of device nodes."));
+                    return Err(
+                        cannot_create(&path).hint("veritysetup creates no files in a directory of device nodes.")
+                    );
                 }
                 check_creatable(&place).map_err(|error| failed(&error))?;
                 Target::New(place)

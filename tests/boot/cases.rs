@@ -23,8 +23,8 @@ pub(crate) struct Case {
     pub(crate) long: &'static [Framework],
     /// What it boots from.
     pub(crate) disk: Disk,
-    /// Words on the kernel's command line. `{hash}` is the root hash, `{whole}` says where the hash tree of a whole disk
-    /// is, up to its options, which can go on after it, `{parity}` where its parity is.
+    /// Words on the kernel's command line. `{hash}` is the root hash, `{whole}` says where the hash tree of a whole
+    /// disk is, up to its options, which can go on after it, `{parity}` where its parity is.
     options: &'static str,
     /// What has to come of it.
     pub(crate) end: End,
@@ -40,7 +40,7 @@ const ALL: &[Framework] = &[InitramfsTools, Klibc, Dracut, DracutPlain];
 
 /// What the console shows of a wrong byte in the first block.
 const WRONG_BYTE: &[&str] =
-    &["dmverity: cannot open the root device: its first or last blocks do not have the root hash {hash}"];
+    &["dmverity: cannot open the root device: its first or last blocks do not match the root hash {hash}"];
 
 /// Writes to the console where a shell runs it, what is on no command line.
 const RUN: &str = "$(echo${IFS}$((40+2))x>/dev/console)";
@@ -115,7 +115,7 @@ pub(crate) const CASES: &[Case] = &[
         options: "root=/dev/vda roothash={hash} {whole}",
         end: End::Refused,
         shows: &[
-            "dmverity: cannot open the root device: its first or last blocks do not have the root hash {hash}",
+            "dmverity: cannot open the root device: its first or last blocks do not match the root hash {hash}",
             "^hint: the root hash on the command line is wrong, or the data or the hash device was changed$",
             "^hint: data device: /dev/vda, hash device: /dev/vda$",
         ],
@@ -139,7 +139,7 @@ pub(crate) const CASES: &[Case] = &[
         options: "root=/dev/vda \
                   roothash=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef {whole}",
         end: End::Refused,
-        shows: &["dmverity: cannot open the root device: its first or last blocks do not have the root hash 0123"],
+        shows: &["dmverity: cannot open the root device: its first or last blocks do not match the root hash 0123"],
         hides: &[],
     },
     // However `roothash=` is set off from what is around it, the device with the wrong byte is not booted.
@@ -241,7 +241,8 @@ pub(crate) const CASES: &[Case] = &[
         options: "root=/dev/{run} roothash={hash} {patience} systemd.verity_root_data=/dev/{run} rd.shell=1",
         end: End::Refused,
         shows: &[
-            "dmverity: cannot open the root device: /dev/\\$\\(echo\\$\\{IFS\\}\\$\\(\\(40\\+2\\)\\)x>/dev/console\\) does not exist",
+            "dmverity: cannot open the root device: /dev/\\$\\(echo\\$\\{IFS\\}\\$\\(\\(40\\+2\\)\\)x>/dev/console\\) \
+             does not exist",
         ],
         hides: &["42x"],
     },

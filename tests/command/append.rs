@@ -170,10 +170,11 @@ fn what_was_added_to_an_unfinished_image_is_not_cut_off() {
         image.extend(&change[end.min(now)..]);
         sandbox.write("image", &image);
         let message = format!(
-            "Device image has an unfinished hash area and was changed after that.\n\
-             hint: the data ended at byte 300001, an unfinished hash area that was to end at byte {end} follows at byte \
+            "Device image has an unfinished hash area and was changed afterwards.\n\
+             hint: the data ended at byte 300001, an unfinished hash area that was to end at byte {end} follows at \
+             byte \
              303104, and the file now ends at byte {now}.\n\
-             hint: if nothing after the data is needed, cut it off: truncate --size=300001 image\n"
+             hint: if nothing after the data is needed, discard it: truncate --size=300001 image\n"
         );
         refused(&sandbox, "format --append image", 1, &message);
         refused(&sandbox, "plan --append image", 1, &message);
@@ -209,9 +210,11 @@ fn a_file_system_that_was_grown_into_the_tree_is_not_cut_off() {
         let size = grown.len() / 1024 * 1024;
         let message = format!(
             "Device image has a file system that reaches into its hash area.\n\
-             hint: the file system has {size} bytes, the data end at byte 20971520, and --append would replace what follows \
+             hint: the file system has {size} bytes, the data end at byte 20971520, and --append would replace what \
+             follows \
              them: shrink the file system.\n\
-             hint: if the hash area is not needed, make it a part of the data: dd if=/dev/zero of=image bs=512 seek=40960 \
+             hint: if the hash area is not needed, make it a part of the data: dd if=/dev/zero of=image bs=512 \
+             seek=40960 \
              count=1 conv=notrunc\n"
         );
         refused(&sandbox, "format --append image", 1, &message);
@@ -264,8 +267,8 @@ fn no_superblock_or_more_than_one() {
     sandbox.write("d", &painted(300 * 4096));
     let made = ok(&sandbox, &["format", "d", "h", "--salt=aa"]);
     let root_hash = made.field("Root hash");
-    let hint = "hint: no superblock lies where the data end that it is for: --hash-offset=auto is for data and hash tree on \
-                one device; the hash tree of a device of its own usually is at offset 0.\n";
+    let hint = "hint: no superblock was found right after the data it describes: --hash-offset=auto is for data and \
+         hash tree on one device; a separate hash device usually has its hash tree at offset 0.\n";
     let none = |device: &str| format!("Device {device} is not a valid VERITY device.\n{hint}");
     // One that does not lie there is none.
     refused(&sandbox, "dump h --hash-offset=auto", 1, &none("h"));
@@ -281,7 +284,8 @@ fn no_superblock_or_more_than_one() {
     let blocks = format!("--data-blocks={}", size / 4096);
     ok(&sandbox, &["format", "d", "d", &blocks, &format!("--hash-offset={size}"), "--salt=bb"]);
     let two = format!(
-        "Device d has more than one VERITY superblock.\nhint: they are at bytes 1228800, {size}: say which with --hash-offset.\n"
+        "Device d has more than one VERITY superblock.\nhint: they are at bytes 1228800, {size}: choose one with \
+         --hash-offset.\n"
     );
     refused(&sandbox, "dump d --hash-offset=auto", 1, &two);
     refused(&sandbox, "format --append d", 1, &two);
@@ -298,14 +302,14 @@ fn what_is_behind_a_tree_is_not_cut_off() {
     image.extend([1; 100]);
     sandbox.write("d", &image);
     let message = format!(
-        "Device d has data behind its hash area.\nhint: the hash area from byte 1228800 ends at byte {end}, the file at byte \
-         {}; what lies between is no parity of it, and --append would cut it off.\n",
+        "Device d has data after its hash area.\nhint: the hash area from byte 1228800 ends at byte {end}, the file at \
+         byte {}: the bytes in between are not its parity; --append would discard them.\n",
         end + 100
     );
     refused(&sandbox, "format --append d", 1, &message);
     refused(&sandbox, "plan --append d", 1, &message);
     sandbox.write("d", &image[..end - 1]);
-    let message = format!("Device d is too small.\nhint: it has {} bytes, {end} are needed.\n", end - 1);
+    let message = format!("Device d is too small.\nhint: it has {} bytes, but {end} are needed.\n", end - 1);
     refused(&sandbox, "format --append d", 1, &message);
 }
 
@@ -319,7 +323,7 @@ fn bad_input() {
         &sandbox,
         "format --append empty",
         1,
-        "Device empty is too small.\nhint: it has 0 bytes, one data block has 4096.\n",
+        "Device empty is too small.\nhint: it has 0 bytes, but one data block has 4096.\n",
     );
     let roots = "Invalid number of parity bytes.\nhint: --fec-roots is a number from 2 to 24, not 25.\n";
     refused(&sandbox, "format --append d --fec-roots=25", 1, roots);
@@ -357,8 +361,8 @@ fn bad_input() {
     misused(
         &sandbox,
         "dump d --hash-offset=Auto",
-        "veritysetup: invalid numeric value\nhint: --hash-offset takes a decimal number from 0 to 18446744073709551615, not \
-         Auto.\n",
+        "veritysetup: invalid numeric value\nhint: --hash-offset takes a decimal number from 0 to \
+         18446744073709551615, not Auto.\n",
     );
     // A directory, a device that is no image.
     let hint = "hint: a block device or a regular file is needed.\n";

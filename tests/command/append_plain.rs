@@ -154,10 +154,11 @@ fn what_was_added_to_an_unfinished_image_is_not_cut_off() {
     left.extend([7; 100]);
     sandbox.write("image", &left);
     let message = format!(
-        "Device image has an unfinished hash area and was changed after that.\n\
-         hint: the data ended at byte 300001, an unfinished hash area that was to end at byte {end} follows at byte 303104, \
+        "Device image has an unfinished hash area and was changed afterwards.\n\
+         hint: the data ended at byte 300001, an unfinished hash area that was to end at byte {end} follows at byte \
+         303104, \
          and the file now ends at byte {}.\n\
-         hint: if nothing after the data is needed, cut it off: truncate --size=300001 image\n",
+         hint: if nothing after the data is needed, discard it: truncate --size=300001 image\n",
         end + 612
     );
     for command in ["format --append image --no-superblock", "format --append image", "plan --append image"] {
@@ -179,9 +180,9 @@ fn a_tree_of_another_salt_is_not_buried() {
     sandbox.write("image", &painted(300_001));
     let made = ok(&sandbox, &FORMAT);
     let message = "Device image seems to end with a hash tree already.\n\
-                   hint: the data would end at byte 303104 and the tree begin at byte 303104; it was made with another salt, \
-                   which --salt can give to have it replaced.\n\
-                   hint: if it is such a tree, cut it off: truncate --size=303104 image\n";
+                   hint: the data would end at byte 303104 and the tree begin at byte 303104; it was made with another \
+                   salt: name that with --salt to replace the tree.\n\
+                   hint: if it is such a tree, remove it: truncate --size=303104 image\n";
     refused(&sandbox, "format --append image --no-superblock", 1, message);
     refused(&sandbox, "plan --append image --no-superblock", 1, message);
     let again = ok(&sandbox, &FORMAT);

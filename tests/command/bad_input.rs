@@ -58,8 +58,8 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
-/// Like [`refused`], for a command line that cannot be understood: before the message is one line of usage, for the action
-/// if there is one, and then the hints, so that the message is the last line.
+/// Like [`refused`], for a command line that cannot be understood: before the message is one line of usage, for the
+/// action if there is one, and then the hints, so that the message is the last line.
 #[track_caller]
 pub(crate) fn misused(sandbox: &Sandbox, command: &str, message: &str) {
     const ARGUMENTS: &[(&[&str], &str)] = &[
@@ -121,7 +121,7 @@ fn hash_devices_without_a_usable_superblock() {
         refused(&sandbox, command, 1, not_valid);
     }
     for offset in [4096, 1_048_576] {
-        let hint = "hint: there is a superblock at byte 0: --hash-offset=0.\n";
+        let hint = "hint: there is a superblock at byte 0: use --hash-offset=0.\n";
         let message = format!("Device h is not a valid VERITY device.\n{hint}");
         refused(&sandbox, &format!("dump h --hash-offset={offset}"), 1, &message);
     }
@@ -138,13 +138,13 @@ fn hash_devices_without_a_usable_superblock() {
             64,
             &[1],
             "Unsupported VERITY block size.\n",
-            "hint: block sizes are powers of two from 512 to 524288 bytes, 4097 is not.\n",
+            "hint: block sizes are powers of two from 512 to 524288 bytes; 4097 is not one.\n",
         ),
         (
             68,
             &[0, 0, 0, 128],
             "Unsupported VERITY block size.\n",
-            "hint: block sizes are powers of two from 512 to 524288 bytes, 2147483648 is not.\n",
+            "hint: block sizes are powers of two from 512 to 524288 bytes; 2147483648 is not one.\n",
         ),
         (72, &[0; 8], "VERITY header corrupted.\n", "hint: it covers no data blocks.\n"),
         (72, &[255; 8], "VERITY header corrupted.\n", "hint: it covers more data than a device can hold.\n"),
@@ -160,7 +160,7 @@ fn hash_devices_without_a_usable_superblock() {
 #[test]
 fn parameters_the_format_does_not_have() {
     let sandbox = image();
-    let sizes = "hint: block sizes are powers of two from 512 to 524288 bytes,";
+    let sizes = "hint: block sizes are powers of two from 512 to 524288 bytes;";
     for hash_device in ["h", "new"] {
         let format = |options: &str, stderr: &str| {
             refused(&sandbox, &format!("format d {hash_device} {options}"), 1, stderr);
@@ -171,10 +171,10 @@ fn parameters_the_format_does_not_have() {
         }
         format(
             &format!("--salt={}", "ab".repeat(257)),
-            "Invalid salt string specified.\nhint: the salt has 257 bytes, at most 256 are possible.\n",
+            "Invalid salt string specified.\nhint: the salt has 257 bytes; the maximum is 256.\n",
         );
         for size in [0, 1, 256, 3000, 1_048_576, u32::MAX] {
-            let message = format!("Unsupported VERITY block size.\n{sizes} {size} is not.\n");
+            let message = format!("Unsupported VERITY block size.\n{sizes} {size} is not one.\n");
             format(&format!("--data-block-size={size}"), &message);
             format(&format!("--hash-block-size={size}"), &message);
         }
@@ -188,7 +188,11 @@ fn parameters_the_format_does_not_have() {
             format(&format!("--fec-offset={offset}"), "Unsupported VERITY FEC offset.\n");
         }
         format("--hash-offset=9223372036854775296", "Unsupported VERITY hash offset.\n");
-        format("--data-blocks=301", "Device d is too small.\nhint: it has 1228800 bytes, 1232896 are needed.\n");
+        format(
+            "--data-blocks=301",
+            "Device d is too small.\nhint: it has 1228800 bytes, but 1232896 are \
+             needed.\n",
+        );
         format(
             "--data-blocks=18446744073709551615",
             "Device offset overflow.\n\
@@ -196,11 +200,11 @@ fn parameters_the_format_does_not_have() {
         );
         format(
             "--data-block-size=524288 --data-blocks=3",
-            "Device d is too small.\nhint: it has 1228800 bytes, 1572864 are needed.\n",
+            "Device d is too small.\nhint: it has 1228800 bytes, but 1572864 are needed.\n",
         );
     }
     sandbox.write("small", &[0; 4095]);
-    let message = "Device small is too small.\nhint: it has 4095 bytes, one data block has 4096.\n";
+    let message = "Device small is too small.\nhint: it has 4095 bytes, but one data block has 4096.\n";
     refused(&sandbox, "format small new", 1, message);
     refused(
         &sandbox,
@@ -256,11 +260,11 @@ fn forward_error_correction_devices_of_open() {
     };
     open("--fec-device=f", 4, "Device f does not exist or access denied.\n");
     sandbox.write("f", &[0; 16383]);
-    open("--fec-device=f", 1, "Device f is too small.\nhint: it has 16383 bytes, 16384 are needed.\n");
+    open("--fec-device=f", 1, "Device f is too small.\nhint: it has 16383 bytes, but 16384 are needed.\n");
     open(
         "--fec-device=f --fec-roots=24 --fec-offset=4096",
         1,
-        "Device f is too small.\nhint: it has 16383 bytes, 200704 are needed.\n",
+        "Device f is too small.\nhint: it has 16383 bytes, but 200704 are needed.\n",
     );
     open("--fec-device=f --fec-offset=100", 1, "Unsupported VERITY FEC offset.\n");
     open(
@@ -272,7 +276,8 @@ fn forward_error_correction_devices_of_open() {
     open(
         "--fec-device=h --fec-offset=8192",
         1,
-        "Hash area overlaps with FEC area.\nhint: the hash area ends at byte 20480, the FEC area starts at byte 8192.\n",
+        "Hash area overlaps with FEC area.\nhint: the hash area ends at byte 20480, the FEC area starts at byte \
+         8192.\n",
     );
 }
 
@@ -294,10 +299,10 @@ fn forward_error_correction_devices_that_are_no_use() {
     sandbox.write("f", &[0; 16383]);
     for command in [&strict, &repair, &dry_run] {
         let refused = |options: &str, stderr: &str| refused(&sandbox, &format!("{command} {options}"), 1, stderr);
-        refused("--fec-device=f", "Device f is too small.\nhint: it has 16383 bytes, 16384 are needed.\n");
+        refused("--fec-device=f", "Device f is too small.\nhint: it has 16383 bytes, but 16384 are needed.\n");
         refused(
             "--fec-device=f --fec-roots=24 --fec-offset=4096",
-            "Device f is too small.\nhint: it has 16383 bytes, 200704 are needed.\n",
+            "Device f is too small.\nhint: it has 16383 bytes, but 200704 are needed.\n",
         );
         refused("--fec-device=f --fec-offset=100", "Unsupported VERITY FEC offset.\n");
         refused(
@@ -325,7 +330,7 @@ fn forward_error_correction_devices_that_are_no_use() {
     sandbox.write("f", &[0; 16384]);
     let no_root_hash = "Command requires <root_hash> or --root-hash-file option as argument.\n";
     refused(&sandbox, "repair d h --fec-device=f", 1, no_root_hash);
-    let hint = "hint: a root hash by sha256 has 64 hexadecimal digits, not 2.\n";
+    let hint = "hint: a sha256 root hash has 64 hexadecimal digits, not 2.\n";
     let invalid = format!("Invalid root hash string specified.\n{hint}");
     refused(&sandbox, "repair d h 00 --fec-device=f", 1, &invalid);
     for command in ["repair nosuch h", "repair d nosuch"] {
@@ -333,7 +338,7 @@ fn forward_error_correction_devices_that_are_no_use() {
         refused(&sandbox, &command, 4, "Device nosuch does not exist or access denied.\n");
     }
     sandbox.write("short", &painted(1_000_000));
-    let message = "Device short is too small.\nhint: it has 1000000 bytes, 1228800 are needed.\n";
+    let message = "Device short is too small.\nhint: it has 1000000 bytes, but 1228800 are needed.\n";
     refused(&sandbox, &format!("repair short h {ROOT_HASH} --fec-device=f"), 1, message);
 }
 
@@ -370,13 +375,13 @@ fn root_hashes() {
         for text in ["zz", &format!("0{ROOT_HASH}"), "0x00"] {
             refused(&sandbox, &format!("{command} {text}"), 1, invalid);
         }
-        let hint = "hint: a root hash by sha256 has 64 hexadecimal digits, not 62.\n";
+        let hint = "hint: a sha256 root hash has 64 hexadecimal digits, not 62.\n";
         refused(&sandbox, &format!("{command} {}", &ROOT_HASH[2..]), 1, &format!("{invalid}{hint}"));
 
         let missing = "Cannot read root hash file nosuch.\nhint: No such file or directory.\n";
         refused(&sandbox, &format!("{command} --root-hash-file=nosuch"), 4, missing);
         sandbox.write("empty", b"\n");
-        let hint = "hint: it has 1 bytes, and a root hash by sha256 has 64 hexadecimal digits.\n";
+        let hint = "hint: it has 1 bytes, but a sha256 root hash has 64 hexadecimal digits.\n";
         let message = format!("Invalid root hash file empty.\n{hint}");
         refused(&sandbox, &format!("{command} --root-hash-file=empty"), 1, &message);
         sandbox.write("text", &[b'x'; 64]);
@@ -393,17 +398,17 @@ fn root_hashes() {
 fn images_that_are_shorter_than_they_say() {
     let sandbox = image();
     sandbox.write("short", &painted(1_000_000));
-    let hint = "hint: short: it has 1000000 bytes, 1228800 are needed.\n";
+    let hint = "hint: short: it has 1000000 bytes, but 1228800 are needed.\n";
     let message = format!("Verification of data area failed.\n{hint}");
     refused(&sandbox, &format!("verify short h {ROOT_HASH}"), 1, &message);
-    let message = "Device short is too small.\nhint: it has 1000000 bytes, 1228800 are needed.\n";
+    let message = "Device short is too small.\nhint: it has 1000000 bytes, but 1228800 are needed.\n";
     refused(&sandbox, &format!("open short v0 h {ROOT_HASH}"), 1, message);
 
     sandbox.write("short", &sandbox.read("h")[..12288]);
-    let hint = "hint: short: it has 12288 bytes, 20480 are needed.\n";
+    let hint = "hint: short: it has 12288 bytes, but 20480 are needed.\n";
     let message = format!("Verification of data area failed.\n{hint}");
     refused(&sandbox, &format!("verify d short {ROOT_HASH}"), 1, &message);
-    let message = "Device short is too small.\nhint: it has 12288 bytes, 20480 are needed.\n";
+    let message = "Device short is too small.\nhint: it has 12288 bytes, but 20480 are needed.\n";
     refused(&sandbox, &format!("open d v0 short {ROOT_HASH}"), 1, message);
 }
 

@@ -103,7 +103,7 @@ fn no_hash_device_is_needed_and_streams_get_the_root_hash() {
 #[test]
 fn dump_shows_the_root_hash_and_says_that_it_is_not_verified() {
     let sandbox = data();
-    let warning = "WARNING: the root hash is what the hash tree says, nothing was verified.\n";
+    let warning = "WARNING: the root hash was computed from the hash tree alone; nothing was verified.\n";
     for options in ["", " --hash=sha512", " --format=0 --hash=sha1", " --hash-block-size=1024", " --fec-device=f"] {
         let format = format!("format d h{options}");
         let made = sandbox.run(&format.split(' ').collect::<Vec<_>>());
@@ -128,7 +128,7 @@ fn dump_shows_the_root_hash_and_says_that_it_is_not_verified() {
                 hint: the root hash of an image of one data block is the digest of that block.\n";
     refused(&sandbox, "dump one --root-hash", 1, none);
     sandbox.write("short", &sandbox.read("h")[..8192]);
-    let short = "Device short is too small.\nhint: it has 8192 bytes, 20480 are needed.\n";
+    let short = "Device short is too small.\nhint: it has 8192 bytes, but 20480 are needed.\n";
     refused(&sandbox, "dump short --root-hash", 1, short);
 }
 
@@ -193,7 +193,7 @@ fn models_that_are_none() {
     refused(&sandbox, "format d h --like=d", 1, "Device d is not a valid VERITY device.\n");
     sandbox.write("small", &painted(4096));
     sandbox.run(&["format", "d", "old"]);
-    let small = "Device small is too small.\nhint: it has 4096 bytes, 1228800 are needed.\n";
+    let small = "Device small is too small.\nhint: it has 4096 bytes, but 1228800 are needed.\n";
     refused(&sandbox, "format small h --like=old", 1, small);
     let mut bytes = sandbox.read("old");
     bytes[8] = 2;
@@ -210,8 +210,8 @@ fn parity_far_after_the_end_of_the_hash_file_is_refused() {
     let format = "format d h --fec-device=h --fec-offset=";
     let hint = |offset: u64| {
         format!(
-            "Unsupported VERITY FEC offset.\nhint: parity at byte {offset} would cover the zeros after the end of the hash \
-             device at byte 20480: byte 68719497216 is the last place for it.\n"
+            "Unsupported VERITY FEC offset.\nhint: parity at byte {offset} would cover the zeros after the end of the \
+             hash device at byte 20480: byte 68719497216 is the last possible place for it.\n"
         )
     };
     for offset in [4_611_686_018_427_387_904, 68_719_497_728] {

@@ -38,7 +38,7 @@ fn a_tree_that_is_passed_off_as_data_is_refused_if_it_is_known_how_many_blocks_t
     let call = ["verify", "fake", "fake-h", &root_hash];
     assert_eq!(sandbox.run(&call), silent(0, ""));
     assert_eq!(sandbox.reference(&call).code, Some(0));
-    let wrong = "Image is not the expected one: data_blocks is 3, 300 expected.\n";
+    let wrong = "Image is not the expected one: data_blocks is 3, expected 300.\n";
     for command in [
         &format!("verify fake fake-h {root_hash}"),
         &format!("open fake v0 fake-h {root_hash}"),
@@ -63,21 +63,21 @@ fn each_field_of_the_file_is_compared() {
     let (sandbox, root_hash) = image(&["--uuid=A60C98D2-ae9b-4865-bfcb-b4e3ace11033", "--hash=SHA256"]);
     let other_hash = "ab".repeat(32);
     let cases = [
-        ("uuid", "null", "superblock is present, absent expected"),
+        ("uuid", "null", "superblock is present, expected absent"),
         (
             "uuid",
             "\"b60c98d2-ae9b-4865-bfcb-b4e3ace11033\"",
-            "uuid is a60c98d2-ae9b-4865-bfcb-b4e3ace11033, b60c98d2-ae9b-4865-bfcb-b4e3ace11033 expected",
+            "uuid is a60c98d2-ae9b-4865-bfcb-b4e3ace11033, expected b60c98d2-ae9b-4865-bfcb-b4e3ace11033",
         ),
-        ("hash_type", "0", "hash_type is 1, 0 expected"),
-        ("hash_algorithm", "\"sha1\"", "hash_algorithm is sha256, sha1 expected"),
-        ("data_block_size", "512", "data_block_size is 4096, 512 expected"),
-        ("hash_block_size", "512", "hash_block_size is 4096, 512 expected"),
-        ("data_blocks", "0", "data_blocks is 300, 0 expected"),
-        ("hash_blocks", "5", "hash_blocks is 4, 5 expected"),
-        ("hash_offset", "512", "hash_offset is 0, 512 expected"),
-        ("salt", "\"-\"", "salt is aa, - expected"),
-        ("root_hash", &format!("{other_hash:?}"), &format!("root_hash is {root_hash}, {other_hash} expected")),
+        ("hash_type", "0", "hash_type is 1, expected 0"),
+        ("hash_algorithm", "\"sha1\"", "hash_algorithm is sha256, expected sha1"),
+        ("data_block_size", "512", "data_block_size is 4096, expected 512"),
+        ("hash_block_size", "512", "hash_block_size is 4096, expected 512"),
+        ("data_blocks", "0", "data_blocks is 300, expected 0"),
+        ("hash_blocks", "5", "hash_blocks is 4, expected 5"),
+        ("hash_offset", "512", "hash_offset is 0, expected 512"),
+        ("salt", "\"-\"", "salt is aa, expected -"),
+        ("root_hash", &format!("{other_hash:?}"), &format!("root_hash is {root_hash}, expected {other_hash}")),
     ];
     for (field, value, said) in cases {
         sandbox.write("part", format!("{{\"{field}\": {value}}}").as_bytes());
@@ -91,7 +91,7 @@ fn each_field_of_the_file_is_compared() {
     let message = "Command requires <root_hash> or --root-hash-file option as argument.\n";
     refused(&sandbox, "verify d h --expect=made", 1, message);
     // Both options count.
-    let wrong = "Image is not the expected one: data_blocks is 300, 299 expected.\n";
+    let wrong = "Image is not the expected one: data_blocks is 300, expected 299.\n";
     refused(&sandbox, &format!("verify d h {root_hash} --expect=made --expect-data-blocks=299"), 2, wrong);
 }
 
@@ -100,7 +100,7 @@ fn images_without_superblock_have_the_options_compared() {
     let (sandbox, root_hash) = image(&["--no-superblock"]);
     let call = format!("verify d h {root_hash} --no-superblock --salt=aa --expect=made");
     assert_eq!(sandbox.run(&call.split(' ').collect::<Vec<_>>()), silent(0, ""));
-    let wrong = "Image is not the expected one: data_blocks is 299, 300 expected.\n";
+    let wrong = "Image is not the expected one: data_blocks is 299, expected 300.\n";
     refused(&sandbox, &format!("{call} --data-blocks=299"), 2, wrong);
 }
 
@@ -113,15 +113,16 @@ fn a_file_that_expects_nothing_is_refused() {
         let stderr = format!("Invalid file part for --expect.\nhint: {hint}\n");
         refused(&sandbox, &format!("{call}=part"), 1, &stderr);
     };
-    invalid(b"{}", "it has no field that could be compared.");
-    invalid(b"{\"action\": \"format\", \"levels\": []}", "it has no field that could be compared.");
+    invalid(b"{}", "it has none of the fields that are compared.");
+    invalid(b"{\"action\": \"format\", \"levels\": []}", "it has none of the fields that are compared.");
     invalid(b"{\"data-blocks\": 300}", "\"data-blocks\" is not a field that format --json prints.");
     invalid(b"{\"data_blocks\": \"300\"}", "data_blocks cannot be \"300\".");
     invalid(b"{\"data_blocks\": -1}", "data_blocks cannot be -1.");
     invalid(b"{\"root_hash\": \"abc\"}", "root_hash cannot be \"abc\".");
     invalid(
         b"[]",
-        "it is no JSON object as format --json prints it: invalid type: sequence, expected a map at line 1 column 0.",
+        "it is not a JSON object as format --json prints it: invalid type: sequence, expected a map at line 1 column \
+         0.",
     );
     invalid(&vec![b' '; (1 << 20) + 1], "it has more than 1048576 bytes.");
     let endless = "Invalid file /dev/zero for --expect.\nhint: it has more than 1048576 bytes.\n";

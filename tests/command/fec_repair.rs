@@ -1,5 +1,5 @@
-//! `repair` over seeded random damage to random images: what can be healed is healed byte for byte and named before, what
-//! cannot is left as it is.
+//! `repair` over seeded random damage to random images: what can be healed is healed byte for byte and named before,
+//! what cannot is left as it is.
 
 use std::collections::BTreeSet;
 
@@ -214,8 +214,8 @@ fn foreign_bytes_are_never_written() {
         let strict = Outcome { code: Some(2), stdout: String::new(), stderr: without_fec.stderr + &found };
         assert_eq!(case.check("verify", &["--strict"]), strict, "{context}");
         let left = format!(
-            "{CANNOT}hint: behind the hash tree FEC shows {outside} wrong bytes and 0 codewords that cannot be corrected: \
-             the root hash does not prove what they have to be, so they are left alone.\n"
+            "{CANNOT}hint: after the hash tree FEC finds {outside} wrong bytes and 0 codewords that cannot be \
+             corrected: the root hash does not prove their contents, so they are left as they are.\n"
         );
         let dry = Outcome { code: Some(2), stdout: lines.clone(), stderr: found + &left };
         assert_eq!(case.check("repair", &["--dry-run"]), dry, "{context}");
@@ -288,7 +288,8 @@ fn a_repair_that_was_killed_can_be_done_again() {
     each(900, 1, any, |case, rng| {
         let image = &case.image;
         let mut bad = case.good.clone();
-        // A known bad block of each level makes no other one unknown if they are apart; the parity has a round to itself.
+        // A known bad block of each level makes no other one unknown if they are apart; the parity has a round to
+        // itself.
         let blocks = case.blocks_of_round(0, rng);
         case.spoil_apart(&mut bad, blocks, image.roots.min(4), rng);
         if image.rounds > 1 {

@@ -5,7 +5,8 @@ use dmverity_tests::vectors::painted;
 use crate::bad_input::refused;
 use crate::sandbox::Sandbox;
 
-/// A hash device with so many foreign blocks after the tree of 300 data blocks, which has four blocks after the superblock's.
+/// A hash device with so many foreign blocks after the tree of 300 data blocks, which has four blocks after the
+/// superblock's.
 fn sandbox(foreign: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(300 * 4096));
@@ -68,7 +69,7 @@ fn scopes_that_do_not_exist() {
     let root_hash = sandbox.run(&["format", "d", "h", "--fec-device=f"]).field("Root hash").to_owned();
     let names = "--boot-data-device=/dev/vda --boot-hash-device=/dev/vdb --boot-fec-device=/dev/vdc";
     let line = format!("table d h {root_hash} --fec-device=f --fec-scope=tree {names} --veritytab=v");
-    refused(&sandbox, &line, 1, "systemd does not have --fec-scope=tree.\n");
+    refused(&sandbox, &line, 1, "systemd does not support --fec-scope=tree.\n");
 }
 
 #[test]

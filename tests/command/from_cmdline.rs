@@ -1,5 +1,5 @@
-//! `open --from-cmdline`, as far as it goes without a kernel: one line of fixed words for scripts, and the reason on standard
-//! error. How a command line is read is tested in the library, what is opened in `tests/boot`.
+//! `open --from-cmdline`, as far as it goes without a kernel: one line of fixed words for scripts, and the reason on
+//! standard error. How a command line is read is tested in the library, what is opened in `tests/boot`.
 
 use crate::sandbox::{Outcome, Sandbox};
 
@@ -84,7 +84,7 @@ fn what_open_would_refuse_is_refused_before() {
         "",
         &format!(
             "{BECAUSE} systemd.verity_root_options= has the unknown option what\n\
-             hint: the options are those of veritytab(5); one that is not known could be about protection.\n"
+             hint: the options are those of veritytab(5); an unknown one might be there for protection.\n"
         ),
     );
 }

@@ -19,7 +19,7 @@ fn image(offset: usize) -> (Sandbox, String) {
 #[test]
 fn a_hash_offset_that_was_forgotten() {
     let (sandbox, root_hash) = image(40960);
-    let hint = "hint: there is a superblock at byte 40960: --hash-offset=40960.\n";
+    let hint = "hint: there is a superblock at byte 40960: use --hash-offset=40960.\n";
     for command in ["dump h", "verify d h ROOT", "open d v0 h ROOT", "repair d h ROOT", "table d h ROOT"] {
         let command = command.replace("ROOT", &root_hash);
         refused(&sandbox, &command, 1, &format!("{NOT_VALID}{hint}"));
@@ -28,14 +28,14 @@ fn a_hash_offset_that_was_forgotten() {
     // More than one, and none at all.
     let bytes = sandbox.read("h");
     sandbox.write("h", &[&bytes[..], &bytes[40960..]].concat());
-    let hint = format!("hint: there are superblocks at bytes 40960, {}: say which with --hash-offset.\n", bytes.len());
+    let hint = format!("hint: there are superblocks at bytes 40960, {}: choose one with --hash-offset.\n", bytes.len());
     refused(&sandbox, "dump h", 1, &format!("{NOT_VALID}{hint}"));
     sandbox.write("h", &painted(100_000));
     refused(&sandbox, "dump h", 1, NOT_VALID);
     // In one file with the data.
     sandbox.write("h", &painted(300 * 4096));
     assert_eq!(sandbox.run(&["format", "h", "h", "--data-blocks=300", "--hash-offset=1228800"]).code, Some(0));
-    let hint = "hint: there is a superblock at byte 1228800: --hash-offset=1228800.\n";
+    let hint = "hint: there is a superblock at byte 1228800: use --hash-offset=1228800.\n";
     refused(&sandbox, &format!("verify h h {root_hash}"), 1, &format!("{NOT_VALID}{hint}"));
 }
 
@@ -43,7 +43,8 @@ fn a_hash_offset_that_was_forgotten() {
 fn devices_that_are_swapped() {
     let (sandbox, root_hash) = image(0);
     let stderr = "Device d is not a valid VERITY device.\n\
-                  hint: h, which is given as the data device, has a superblock there: are data and hash device swapped?\n";
+                  hint: h, which is given as the data device, has a superblock there: are data and hash device \
+                  swapped?\n";
     for command in ["verify h d ROOT", "open h v0 d ROOT", "repair h d ROOT", "table h d ROOT"] {
         refused(&sandbox, &command.replace("ROOT", &root_hash), 1, stderr);
     }

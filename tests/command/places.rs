@@ -79,7 +79,7 @@ fn zeros_in_place_of_whole_blocks_are_warned_of_and_seeds_are_as_ever() {
     let format = ["format", "d", "d", "--data-blocks=200", "--hash-offset=819200"];
     sandbox.write("d", &painted(600_000));
     let made = sandbox.run(&[&format[..], &["--deterministic"]].concat());
-    let warning = "WARNING: last 219200 bytes of data were missing, and are zeros.\n";
+    let warning = "WARNING: last 219200 bytes of data were missing and were filled with zeros.\n";
     assert_eq!((made.code, made.stderr.as_str()), (Some(0), warning));
     assert_eq!(made, Outcome { stderr: warning.into(), ..sandbox.run(&[&format[..], &["--deterministic"]].concat()) });
     sandbox.write("d", &painted(819_200 - 4095));
@@ -94,7 +94,7 @@ fn a_file_that_would_be_filled_up_for_nothing_stays_as_it_is() {
     sandbox.write("d", &painted(600_000));
     sandbox.write("empty", b"");
     let small = |name: &str, found: u64, needed: u64| {
-        format!("Device {name} is too small.\nhint: it has {found} bytes, {needed} are needed.\n")
+        format!("Device {name} is too small.\nhint: it has {found} bytes, but {needed} are needed.\n")
     };
     // Two files: the data are what they are.
     refused(&sandbox, "format d h --data-blocks=147", 1, &small("d", 600_000, 602_112));
@@ -103,7 +103,8 @@ fn a_file_that_would_be_filled_up_for_nothing_stays_as_it_is() {
                    hint: the data area ends at byte 602112, the hash area starts at byte 602112.\n";
     let overlap = overlap.replace("starts at byte 602112", "starts at byte 598016");
     refused(&sandbox, "format d d --data-blocks=147 --hash-offset=598016", 1, &overlap);
-    let fec = "Hash area overlaps with FEC area.\nhint: the hash area ends at byte 618496, the FEC area starts at byte 614400.\n";
+    let fec = "Hash area overlaps with FEC area.\nhint: the hash area ends at byte 618496, the FEC area starts at byte \
+         614400.\n";
     refused(&sandbox, "format d d --data-blocks=147 --hash-offset=602112 --fec-device=d --fec-offset=614400", 1, fec);
     let huge = "Device offset overflow.\n\
                 hint: 2251799813685248 data blocks of 4096 bytes are more than a device can hold.\n";
@@ -204,7 +205,7 @@ fn nothing_is_created_among_device_nodes() {
     sandbox.write("d", &painted(300 * 4096));
     symlink("/dev", sandbox.path("nodes")).unwrap();
     symlink("/dev/dmverity-nosuch", sandbox.path("node")).unwrap();
-    let hint = "hint: no file is created in a directory of device nodes.\n";
+    let hint = "hint: veritysetup creates no files in a directory of device nodes.\n";
     let paths = [
         "/dev/dmverity-nosuch",
         "/dev/mapper/dmverity-nosuch",

@@ -93,7 +93,7 @@ fn plans_that_are_refused() {
         );
     }
     refused(&sandbox, "plan nosuch", 4, "Device nosuch does not exist or access denied.\n");
-    let small = "Device data is too small.\nhint: it has 100 bytes, one data block has 4096.\n";
+    let small = "Device data is too small.\nhint: it has 100 bytes, but one data block has 4096.\n";
     refused(&sandbox, "plan --data-size=100", 1, small);
     for command in ["plan --data-blocks=18446744073709551615", "plan --append --data-blocks=18446744073709551615"] {
         let outcome = sandbox.run(&command.split(' ').collect::<Vec<_>>());
@@ -196,12 +196,12 @@ fn lines_that_open_an_image_elsewhere() {
     assert!(formatted.stdout.ends_with(UUIDS), "{formatted:?}");
     let dropped = sandbox.run(&["table", "d", "h", ROOT_HASH, "--cmdline", "--use-tasklets"]);
     assert_eq!((dropped.code, dropped.stdout), (Some(0), format!("roothash={ROOT_HASH}\n")));
-    assert_eq!(dropped.stderr, "WARNING: systemd does not have --use-tasklets, left out.\n");
+    assert_eq!(dropped.stderr, "WARNING: systemd does not support --use-tasklets; the option was left out.\n");
     let long = format!("--boot-data-device=/dev/{}", "a".repeat(2000));
     let long = sandbox.run(&["table", "d", "h", ROOT_HASH, "--cmdline", &long]);
     assert_eq!(
         (long.code, long.stderr.as_str()),
-        (Some(0), "WARNING: the line has 2104 bytes, the kernel command line of many machines only 2048.\n")
+        (Some(0), "WARNING: the line has 2104 bytes; many machines limit the kernel command line to 2048.\n")
     );
 }
 
@@ -229,7 +229,7 @@ fn an_image_that_is_one_file_has_one_name() {
         &sandbox,
         &format!("{call} --cmdline"),
         "veritysetup: table: requires option --boot-data-device\n\
-         hint: what is i called there? No partition UUID follows for it.\n",
+         hint: what is i called there? No partition UUID can be derived for it.\n",
     );
 }
 
@@ -237,7 +237,7 @@ fn an_image_that_is_one_file_has_one_name() {
 fn lines_that_cannot_be_written() {
     let sandbox = image();
     let call = format!("table d h {ROOT_HASH}");
-    let hint = "hint: it has no way to say that, or the characters mean something else there.\n";
+    let hint = "hint: this form cannot express it, or the characters have another meaning there.\n";
     for (options, what) in [
         ("--dm-mod-create=a,b", "Cannot write \"a,b\" in dm-mod.create=."),
         ("--boot-data-device=/dev/a\"b", "Cannot write \"/dev/a\\\"b\" in a table line."),
@@ -255,21 +255,22 @@ fn lines_that_cannot_be_written() {
         &sandbox,
         &format!("{call} --root-hash-signature=s"),
         1,
-        "A table line cannot hold a root hash signature.\nhint: --veritytab and --cmdline name the file that holds it.\n",
+        "A table line cannot hold a root hash signature.\nhint: --veritytab and --cmdline name the file that holds \
+         it.\n",
     );
     refused(
         &sandbox,
         &format!("{call} --cmdline --panic-on-corruption --error-as-corruption"),
         1,
-        "systemd does not have --error-as-corruption.\n",
+        "systemd does not support --error-as-corruption.\n",
     );
     refused(&sandbox, &format!("{call} --veritytab=a/b"), 1, "Name must not contain '/' character.\n");
     // Before any device is looked at.
     for (options, what) in [
         ("--root-hash-signature=s", "A table line cannot hold a root hash signature.\n"),
         ("--dm-mod-create=v --root-hash-signature=s", "A table line cannot hold a root hash signature.\n"),
-        ("--veritytab=v --fec-device=nosuch --fec-scope=tree", "systemd does not have --fec-scope=tree.\n"),
-        ("--cmdline --panic-on-corruption --error-as-corruption", "systemd does not have --error-as-corruption.\n"),
+        ("--veritytab=v --fec-device=nosuch --fec-scope=tree", "systemd does not support --fec-scope=tree.\n"),
+        ("--cmdline --panic-on-corruption --error-as-corruption", "systemd does not support --error-as-corruption.\n"),
     ] {
         let line = format!("table nosuch nosuch {options}");
         let outcome = sandbox.run(&line.split_whitespace().collect::<Vec<_>>());
@@ -281,7 +282,8 @@ fn lines_that_cannot_be_written() {
         &sandbox,
         &format!("table d short {short} --partition-uuids"),
         1,
-        "Root hash is too short for partition UUIDs.\nhint: they are its first and its last 128 bits: use a longer hash.\n",
+        "Root hash is too short for partition UUIDs.\nhint: they are its first and its last 128 bits: use a longer \
+         hash.\n",
     );
     let forms = ["chromeos", "cmdline", "dm-mod-create=x", "fit", "ipe", "partition-uuids", "veritytab=x"];
     for (index, first) in forms.iter().enumerate() {
@@ -329,7 +331,8 @@ fn progress_is_lines_on_standard_error_where_they_are_asked_for() {
             &format!("verify d h {ROOT_HASH} --progress-frequency={number}"),
             1,
             &format!(
-                "Invalid progress frequency.\nhint: --progress-frequency is a number of seconds from 1 to 86400, not {number}.\n"
+                "Invalid progress frequency.\nhint: --progress-frequency is a number of seconds from 1 to 86400, not \
+                 {number}.\n"
             ),
         );
     }

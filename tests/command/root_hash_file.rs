@@ -110,11 +110,11 @@ fn what_cannot_be_written_is_refused_first() {
     let message = "Cannot create root hash file  for writing.\nhint: No such file or directory.\n";
     refused(&sandbox, "format d h --root-hash-file=", 1, message);
     let message = "Cannot create root hash file /dev/nosuch for writing.\n\
-                   hint: no file is created in a directory of device nodes.\n";
+                   hint: veritysetup creates no files in a directory of device nodes.\n";
     refused(&sandbox, "format d h --root-hash-file=/dev/nosuch", 1, message);
     // A format that is refused for another reason leaves it as it was.
     refused(&sandbox, "format d h --root-hash-file=old --salt=x", 1, "Invalid salt string specified.\n");
-    let small = "Device d is too small.\nhint: it has 1228800 bytes, 40960000 are needed.\n";
+    let small = "Device d is too small.\nhint: it has 1228800 bytes, but 40960000 are needed.\n";
     refused(&sandbox, "format d h --root-hash-file=old --data-blocks=10000", 1, small);
     assert_eq!(sandbox.read("old"), b"as it was");
 }

@@ -98,7 +98,7 @@ fn a_root_hash_file_may_hold_more_after_the_digits() {
     let short = |bytes| {
         format!(
             "Invalid root hash file file.\n\
-             hint: it has {bytes} bytes, and a root hash by sha256 has 64 hexadecimal digits.\n"
+             hint: it has {bytes} bytes, but a sha256 root hash has 64 hexadecimal digits.\n"
         )
     };
     check(b"", false, &short(0));

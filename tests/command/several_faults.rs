@@ -151,10 +151,15 @@ fn parity_that_cannot_help_is_said_to_be_the_reason() {
     let begin = "Verification failed at position 0.\nVerification of data area failed.\n\
                  Errors cannot be repaired with FEC device.\n";
     let cases = [
-        ("empty", "", "hint: Device empty is too small.\nhint: it has 0 bytes, 16384 are needed.\n"),
-        ("short", "", "hint: Device short is too small.\nhint: it has 5000 bytes, 16384 are needed.\n"),
-        ("f", "--fec-offset=4096", "hint: Device f is too small.\nhint: it has 16384 bytes, 20480 are needed.\n"),
-        ("f", "--fec-roots=4", "hint: Device f is too small.\nhint: it has 16384 bytes, 32768 are needed.\n"),
+        ("empty", "", "hint: Device empty is too small.\nhint: it has 0 bytes, but 16384 are needed.\n"),
+        ("short", "", "hint: Device short is too small.\nhint: it has 5000 bytes, but 16384 are needed.\n"),
+        (
+            "f",
+            "--fec-offset=4096",
+            "hint: Device f is too small.\nhint: it has 16384 bytes, but 20480 are \
+             needed.\n",
+        ),
+        ("f", "--fec-roots=4", "hint: Device f is too small.\nhint: it has 16384 bytes, but 32768 are needed.\n"),
         (
             "hf",
             "--fec-offset=0",

@@ -73,7 +73,7 @@ fn chromiumos_has_its_own_words() {
              root_hexdigest={root} salt=aa\"\n"
         ),
     );
-    let hint = "hint: it has no way to say that, or the characters mean something else there.\n";
+    let hint = "hint: this form cannot express it, or the characters have another meaning there.\n";
     let refuses = |command: &str, value: &str| {
         refused(&sandbox, command, 1, &format!("Cannot write \"{value}\" in ChromiumOS's dm=.\n{hint}"));
     };
@@ -94,7 +94,7 @@ fn a_rule_for_ipe_names_the_root_hash_alone() {
         &format!("table i i {root} {SAME} --hash=sha1 --ipe"),
         1,
         "Cannot write \"sha1\" in an IPE policy.\n\
-         hint: it has no way to say that, or the characters mean something else there.\n",
+         hint: this form cannot express it, or the characters have another meaning there.\n",
     );
 }
 
@@ -119,7 +119,7 @@ fn a_fit_image_has_the_parameters_as_a_node() {
         1,
         "A FIT image has data and hash tree in one file.\nhint: name that file twice, with --hash-offset.\n",
     );
-    let hint = "hint: it has no way to say that, or the characters mean something else there.\n";
+    let hint = "hint: this form cannot express it, or the characters have another meaning there.\n";
     refused(
         &sandbox,
         &format!("{call} --ignore-corruption"),

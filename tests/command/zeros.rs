@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::sandbox::{Outcome, Sandbox};
 
-const REPAIR: &str = "hint: `veritysetup repair` writes them; no FEC device is needed.\n";
+const REPAIR: &str = "hint: `veritysetup repair` writes them, even without a FEC device.\n";
 
-/// An image of 300 blocks, of which 10 to 19 and 200 to 299 are zeros, with old bytes in 12, 13 and 250; and its root hash.
+/// An image of 300 blocks, of which 10 to 19 and 200 to 299 are zeros, with old bytes in 12, 13 and 250; and its root
+/// hash.
 fn flashed(options: &[&str]) -> (Sandbox, String, Vec<u8>) {
     let sandbox = Sandbox::new();
     let mut data = painted(300 * 4096);
@@ -87,8 +88,8 @@ fn other_damage_is_left_as_it_is() {
     let outcome = sandbox.run(&["repair", "d", "h", &root_hash]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), "Wrote zeros to 3 blocks.\n"));
     let end = "Verification of data area failed.\nErrors cannot be repaired without FEC device.\n\
-               hint: without --fec-device only blocks are put right that have to be zeros, and these only if the whole tree \
-               is right.\n";
+               hint: without --fec-device, repair only restores blocks of zeros, and only if the whole tree \
+               is correct.\n";
     assert!(outcome.stderr.ends_with(end), "{outcome:?}");
     sandbox.flip("d", 4096 * 30);
     assert!(sandbox.read("d") == good);

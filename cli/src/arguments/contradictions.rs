@@ -1,5 +1,5 @@
-//! What a command line must not have together, and what needs something else beside it: all of it is refused here, before
-//! any device is looked at.
+//! What a command line must not have together, and what needs something else beside it: all of it is refused here,
+//! before any device is looked at.
 
 use super::actions::Format;
 use super::table::Form;
@@ -122,10 +122,10 @@ pub(super) fn check_form(form: &Form, words: &Words) -> Result<()> {
     }
     if form.is_for_systemd() {
         if words.given("fec-device") && words.text_option("fec-scope").is_some_and(|scope| scope == "tree") {
-            return Err(refused("systemd does not have --fec-scope=tree."));
+            return Err(refused("systemd does not support --fec-scope=tree."));
         }
         if words.flag("error-as-corruption") {
-            return Err(refused("systemd does not have --error-as-corruption."));
+            return Err(refused("systemd does not support --error-as-corruption."));
         }
     }
     Ok(())

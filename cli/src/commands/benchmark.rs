@@ -53,14 +53,15 @@ pub(crate) fn run(benchmark: &Benchmark) -> Result<Report> {
     Ok(Report::default())
 }
 
-/// MiB per second, by all threads together: what they have hashed, by the time from before the first began until the last
-/// was done.
+/// MiB per second, by all threads together: what they have hashed, by the time from before the first began until the
+/// last was done.
 fn measure(hasher: &BlockHasher, threads: usize) -> Result<f64> {
     let start = Instant::now();
     let rounds = thread::scope(|scope| {
         let (ready, is_ready) = mpsc::channel();
         let begin = |_| {
-            // A thread that finds no room for what it begins with would abort the process: one after the other they have it.
+            // A thread that finds no room for what it begins with would abort the process: one after the other they
+            // have it.
             let mut room = Vec::<u8>::new();
             room.try_reserve_exact(ROOM_FOR_ONE).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
             // A compiler may leave out a request whose memory is not used, and take it for granted.
@@ -76,7 +77,7 @@ fn measure(hasher: &BlockHasher, threads: usize) -> Result<f64> {
     })
     .map_err(|error| {
         let failure = Failure::new(Exit::Memory, format!("Cannot start {threads} threads.")).because(&error);
-        failure.hint("there is not enough memory, or a limit of the system does not allow as many.")
+        failure.hint("there is not enough memory, or a limit of the system does not allow that many.")
     })?;
     Ok(f64::from(rounds) * MIB / start.elapsed().as_secs_f64())
 }

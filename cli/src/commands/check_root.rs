@@ -1,5 +1,5 @@
-//! Whether a new mapping can be read: its first and last data block are, which shows a wrong root hash, and damage at both
-//! ends and in the tree above them.
+//! Whether a new mapping can be read: its first and last data block are, which shows a wrong root hash, and damage at
+//! both ends and in the tree above them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -31,7 +31,8 @@ pub(super) fn is_corrupted(name: &MappingName) -> bool {
     mapping(name).and_then(|mapping| mapping.verity).is_some_and(|verity| verity.status.corrupted)
 }
 
-/// Reads the first and the last data block, and closes the mapping again if the kernel does not give them out as verified.
+/// Reads the first and the last data block, and closes the mapping again if the kernel does not give them out as
+/// verified.
 pub(super) fn check(
     name: &MappingName,
     devices: &Devices,
@@ -42,7 +43,8 @@ pub(super) fn check(
     let read = read_ends(&name.node(), block, block);
     let failure = if is_corrupted(name) {
         Failure::new(Exit::Permission, "Verity device detected corruption after activation.").hint(
-            "its first or its last data block does not have the root hash: it is wrong, or data or hash tree were changed.",
+            "its first or its last data block does not match the root hash: the root hash is wrong, or data or hash \
+             tree were changed.",
         )
     } else {
         let Err(error) = read else { return Ok(()) };

@@ -20,7 +20,7 @@ struct DumpFields {
 }
 
 /// Said wherever a root hash is shown that comes from the hash device.
-const NOT_VERIFIED: &str = "the root hash is what the hash tree says, nothing was verified.";
+const NOT_VERIFIED: &str = "the root hash was computed from the hash tree alone; nothing was verified.";
 
 pub(crate) fn run(dump: &Dump) -> Result<Report> {
     let Dump { hash, image: options, .. } = dump;

@@ -63,7 +63,7 @@ pub(crate) fn read(path: &Path) -> Result<Expected> {
     let bytes = read_bounded(path, FILE_MAX, "expected values file")?
         .ok_or_else(|| invalid(format!("it has more than {FILE_MAX} bytes.")))?;
     let object: Map<String, Value> = serde_json::from_slice(&bytes)
-        .map_err(|error| invalid(format!("it is no JSON object as format --json prints it: {error}.")))?;
+        .map_err(|error| invalid(format!("it is not a JSON object as format --json prints it: {error}.")))?;
     parse(&object).map_err(invalid)
 }
 
@@ -76,7 +76,7 @@ fn parse(object: &Map<String, Value>) -> std::result::Result<Expected, String> {
         }
     }
     if expected == Expected::default() {
-        return Err("it has no field that could be compared.".to_owned());
+        return Err("it has none of the fields that are compared.".to_owned());
     }
     Ok(expected)
 }

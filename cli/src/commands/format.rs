@@ -108,7 +108,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     if format.partition_uuids {
         match &fields.partition_uuids {
             Some(uuids) => text += &uuids.text(),
-            None => warnings.push("no partition UUIDs follow from a root hash of 128 bits or less.".to_owned()),
+            None => warnings.push("a root hash of 128 bits or less has no partition UUIDs.".to_owned()),
         }
     }
     let mut report = Report { warnings, ..Report::new(text, fields) };
@@ -118,7 +118,8 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     Ok(report)
 }
 
-/// Devices that are not there are named before the algorithm and the UUID; files that will be created are not there yet.
+/// Devices that are not there are named before the algorithm and the UUID; files that will be created are not there
+/// yet.
 fn check_all_devices(format: &Format) -> Result<()> {
     let devices = devices(format);
     dmverity::check_new_files(&devices)?;
@@ -138,7 +139,12 @@ fn warnings(fields: &FormatFields, layout: &Layout) -> Vec<String> {
         .map(|page_size| format!("Kernel cannot activate device if data block size exceeds page size ({page_size})."));
     let (uncovered, filled) = (fields.uncovered_bytes, fields.filled_bytes);
     let uncovered = (uncovered > 0).then(|| format!("last {uncovered} bytes of data are not covered."));
-    let missing = (filled >= block).then(|| format!("last {filled} bytes of data were missing, and are zeros."));
+    let missing = (filled >= block).then(|| {
+        format!(
+            "last {filled} bytes of data were missing and were filled with \
+         zeros."
+        )
+    });
     too_large.into_iter().chain(uncovered).chain(missing).collect()
 }
 

@@ -1,5 +1,5 @@
-//! Parameters that do not fit what is on the devices: a superblock that is elsewhere, or that says something else than an
-//! option.
+//! Parameters that do not fit what is on the devices: a superblock that is elsewhere, or that says something else than
+//! an option.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use crate::arguments::{HashOffset, ImageOptions};
 use crate::escape::text_of;
 use crate::failure::Failure;
 
-/// How much of a device is searched for superblocks: what is read in about a second. The superblock of a larger image that
-/// has its tree after the data is found by `--hash-offset=auto`.
+/// How much of a device is searched for superblocks: what is read in about a second. The superblock of a larger image
+/// that has its tree after the data is found by `--hash-offset=auto`.
 const SEARCHED: u64 = 1 << 30;
 
 /// Why there may be no superblock where it was looked for.
@@ -32,11 +32,11 @@ pub(super) fn explain(error: Error, offset: HashOffset, data: Option<&Path>, has
     let Ok(found) = find_superblocks(hash, SEARCHED) else { return failure };
     match &found[..] {
         [] => failure,
-        [only] => failure.hint(format!("there is a superblock at byte {only}: --hash-offset={only}.")),
+        [only] => failure.hint(format!("there is a superblock at byte {only}: use --hash-offset={only}.")),
         several => {
             let several: Vec<String> = several.iter().map(u64::to_string).collect();
             failure
-                .hint(format!("there are superblocks at bytes {}: say which with --hash-offset.", several.join(", ")))
+                .hint(format!("there are superblocks at bytes {}: choose one with --hash-offset.", several.join(", ")))
         }
     }
 }

@@ -63,7 +63,7 @@ impl RootHashText {
         let Some(text) = bytes.get(..digits) else {
             let failure = Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", text_of(path)));
             return Err(failure.hint(format!(
-                "it has {} bytes, and a root hash by {} has {digits} hexadecimal digits.",
+                "it has {} bytes, but a {} root hash has {digits} hexadecimal digits.",
                 bytes.len(),
                 algorithm.name()
             )));
@@ -103,8 +103,8 @@ struct Image {
 /// What is needed to check an existing image: its parameters from the superblock, or, with `--no-superblock`, from the
 /// options; and the root hash. They are what `--expect` and `--expect-data-blocks` want them to be.
 ///
-/// Several things may be wrong. Callers rely on which of them is named: first a device that is not there, the hash device
-/// before the data device, then the superblock, the FEC device and last the root hash.
+/// Several things may be wrong. Callers rely on which of them is named: first a device that is not there, the hash
+/// device before the data device, then the superblock, the FEC device and last the root hash.
 fn image_to_check(image: &ImageToCheck) -> Result<Image> {
     let ImageToCheck { data, hash, root_hash, options, expect } = image;
     if root_hash.argument.is_none() && root_hash.file.is_none() {

@@ -73,7 +73,7 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
     };
     for dropped in &activation.dropped {
         let option = KernelOption::of(dropped.option).option;
-        warnings.push(format!("kernel does not support {option}, opened without it."));
+        warnings.push(format!("kernel does not support {option}; the image was opened without it."));
     }
     if activation.udev_silent {
         warnings.push(format!("udev did not confirm device {name} in time; links to it may be missing."));

@@ -1,5 +1,5 @@
-//! `repair`: put what is wrong with an image right, with the help of its FEC device, or, without one, where blocks have to
-//! be zeros.
+//! `repair`: put what is wrong with an image right, with the help of its FEC device, or, without one, where blocks have
+//! to be zeros.
 
 use dmverity::{Area, Devices, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
 use serde::Serialize;
@@ -91,8 +91,8 @@ pub(crate) fn run(arguments: &arguments::Repair) -> Result<Report> {
         return Ok(report);
     }
     Err(report.failed(Failure::new(Exit::Permission, BEYOND_REPAIR).hint(format!(
-        "behind the hash tree FEC shows {} wrong bytes and {} codewords that cannot be corrected: the root hash does not \
-         prove what they have to be, so they are left alone.",
+        "after the hash tree FEC finds {} wrong bytes and {} codewords that cannot be corrected: the root hash does \
+         not prove their contents, so they are left as they are.",
         repair.outside_bytes(),
         repair.unknown_codewords()
     ))))
@@ -137,9 +137,10 @@ fn zeros_only(
         return Err(report.failed(wrong_root_hash(lines)));
     }
     lines.push("Errors cannot be repaired without FEC device.".to_owned());
-    Err(report.failed(Failure::of_lines(Exit::Permission, lines).hint(
-        "without --fec-device only blocks are put right that have to be zeros, and these only if the whole tree is right.",
-    )))
+    Err(report
+        .failed(Failure::of_lines(Exit::Permission, lines).hint(
+            "without --fec-device, repair only restores blocks of zeros, and only if the whole tree is correct.",
+        )))
 }
 
 /// Everything is right but for the root hash: there is nothing to repair.

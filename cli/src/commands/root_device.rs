@@ -1,6 +1,6 @@
 //! `open --from-cmdline`: open the root device that a kernel command line asks for. It is made for the scripts in an
-//! initramfs: standard output has one line that begins with fixed words; what went wrong goes to standard error, as the console
-//! is to show it.
+//! initramfs: standard output has one line that begins with fixed words; what went wrong goes to standard error, as the
+//! console is to show it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -157,7 +157,7 @@ fn open(image: &RootImage, wanted: &Wanted, request: &Open) -> Result<Report> {
     let failure = if check_root::is_corrupted(&name) {
         Failure::new(
             Exit::Permission,
-            format!("its first or last blocks do not have the root hash {}", image.root_hash),
+            format!("its first or last blocks do not match the root hash {}", image.root_hash),
         )
         .hint("the root hash on the command line is wrong, or the data or the hash device was changed")
     } else {

@@ -67,7 +67,7 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
     if form.is_for_systemd() && options.try_verify_in_tasklet {
         // It is only about speed.
         options.try_verify_in_tasklet = false;
-        warnings.push("systemd does not have --use-tasklets, left out.".to_owned());
+        warnings.push("systemd does not support --use-tasklets; the option was left out.".to_owned());
     }
     let image = image.options(options);
     let line = match form {
@@ -83,7 +83,7 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
     if form.is_on_kernel_cmdline() && line.len() > COMMAND_LINE_MAX {
         let length = line.len();
         warnings.push(format!(
-            "the line has {length} bytes, the kernel command line of many machines only {COMMAND_LINE_MAX}."
+            "the line has {length} bytes; many machines limit the kernel command line to {COMMAND_LINE_MAX}."
         ));
     }
     let text = format!("{line}\n");
@@ -119,7 +119,7 @@ impl Names {
         };
         let needed = |option: &str, here: &Path| {
             Failure::usage(format!("table: requires option --{option}"))
-                .hint(format!("what is {} called there? No partition UUID follows for it.", text_of(here)))
+                .hint(format!("what is {} called there? No partition UUID can be derived for it.", text_of(here)))
         };
         let data_name = name(table.boot_data_device.as_ref(), data, &[])?;
         let hash_name = name(table.boot_hash_device.as_ref(), hash, &[(data, &data_name)])?;

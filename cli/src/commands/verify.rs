@@ -134,8 +134,8 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     Err(report.failed(Failure::of_lines(Exit::Permission, failures).hints(about_zeros(found))))
 }
 
-/// A wrong root hash is a wrong parameter, as with the reference: everything agrees, but not with it. Damage at the top of
-/// the tree shows below it, too, unless a single data block is all there is.
+/// A wrong root hash is a wrong parameter, as with the reference: everything agrees, but not with it. Damage at the top
+/// of the tree shows below it, too, unless a single data block is all there is.
 pub(super) fn exit_of(found: &Verification) -> Exit {
     if found.failures() == 0 { Exit::Parameters } else { Exit::Permission }
 }
@@ -174,7 +174,7 @@ fn about_zeros(found: &Verification) -> Vec<String> {
     }
 }
 
-pub(super) const REPAIR_WRITES_ZEROS: &str = "`veritysetup repair` writes them; no FEC device is needed.";
+pub(super) const REPAIR_WRITES_ZEROS: &str = "`veritysetup repair` writes them, even without a FEC device.";
 
 pub(super) fn must_be_zeros(blocks: &str) -> String {
     format!("{blocks} must be zeros: the image was written without its holes.")

@@ -32,8 +32,8 @@ fn in_words(error: &Error) -> Failure {
             failure.hints(unfinished.then_some(hint))
         }
         Error::MappingUuidTaken { name, uuid, holder } => {
-            Failure::new(Exit::Busy, format!("Cannot create device {name}, its UUID is that of device {holder}."))
-                .hint(format!("the UUID is {uuid}: names whose beginnings are the same need images with other UUIDs."))
+            Failure::new(Exit::Busy, format!("Cannot create device {name}, device {holder} has the same UUID."))
+                .hint(format!("the UUID is {uuid}: mappings whose names begin alike need images with different UUIDs."))
         }
         Error::MappingLocked { name } => {
             Failure::new(Exit::Busy, format!("Device {name} is being opened or closed by another process."))
@@ -96,6 +96,6 @@ fn held_by(holder: &Holder) -> String {
         Holder::Mapping(name) => format!("it is held by device-mapper device {name}."),
         Holder::Device(path) => format!("it is held by {}.", text_of(path)),
         Holder::Mount(path) => format!("it is mounted on {}.", text_of(path)),
-        Holder::Swap => "it is swapped to.".to_owned(),
+        Holder::Swap => "it is in use as swap space.".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ dd if=/dev/zero of=d bs=4096 seek=299 count=1 conv=notrunc 2>/dev/null
 vs format d h --salt=aa >made
 root=$(root_hash made)
 corrupted="Verity device detected corruption after activation.
-hint: its first or its last data block does not have the root hash: it is wrong, or data or hash tree were changed."
+hint: its first or its last data block does not match the root hash: the root hash is wrong, or data or hash tree were changed."
 
 vs open --check-root d v0 h "$root"
 same d /dev/mapper/v0

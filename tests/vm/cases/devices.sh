@@ -46,7 +46,7 @@ cp small before
 run vs format "$data" "$small" --no-superblock --salt=bb
 expect_code 1
 expect_err "Device $small is too small.
-hint: it has 12288 bytes, 16384 are needed."
+hint: it has 12288 bytes, but 16384 are needed."
 same before small
 losetup -d "$small"
 losetup -d "$data"
@@ -86,7 +86,7 @@ for node in /dev/nosuch /dev/mapper/nosuch /dev/disk/by-partuuid/nosuch; do
         run vs format d $options
         expect_code 4
         expect_err "Device $node does not exist or access denied.
-hint: no file is created in a directory of device nodes."
+hint: veritysetup creates no files in a directory of device nodes."
     done
     [ ! -e "$node" ]
 done

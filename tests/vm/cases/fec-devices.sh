@@ -37,17 +37,17 @@ run vs format "$data" "$hash" --fec-device="$fec" --fec-roots=3 --salt=bb
 expect_code 1
 expect_out ""
 expect_err "Device $fec is too small.
-hint: it has 16384 bytes, 24576 are needed."
+hint: it has 16384 bytes, but 24576 are needed."
 run vs format "$data" "$hash" --fec-device="$fec" --fec-offset=4096 --salt=bb
 expect_code 1
 expect_err "Device $fec is too small.
-hint: it has 16384 bytes, 20480 are needed."
+hint: it has 16384 bytes, but 20480 are needed."
 # After the tree, also where no offset is given.
 for offset in --fec-offset=20480 -q; do
     run vs format "$data" "$hash" --fec-device="$hash" $offset --salt=bb
     expect_code 1
     expect_err "Device $hash is too small.
-hint: it has 20480 bytes, 36864 are needed."
+hint: it has 20480 bytes, but 36864 are needed."
 done
 still "$hash" "$fec"
 run vs format "$data" new --fec-device="$fec" --fec-roots=3
@@ -74,7 +74,7 @@ run vs repair "$data" "$hash" --fec-device="$small" "$root"
 expect_code 1
 expect_out ""
 expect_err "Device $small is too small.
-hint: it has 12288 bytes, 16384 are needed."
+hint: it has 12288 bytes, but 16384 are needed."
 still "$data" "$hash" "$fec"
 losetup -d "$small"
 

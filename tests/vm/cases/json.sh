@@ -77,7 +77,7 @@ expect_code 0
 case $kernel in
 5.10)
     expect_object '"dropped": [{"option": "--use-tasklets","kernel_option": "try_verify_in_tasklet"' \
-        '"warnings": ["kernel does not support --use-tasklets, opened without it."]'
+        '"warnings": ["kernel does not support --use-tasklets; the image was opened without it."]'
     ;;
 *) expect_object '"dropped": []' '"warnings": []' ;;
 esac

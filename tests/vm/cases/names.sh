@@ -73,6 +73,6 @@ other=${name%n}m
 run vs open d "$other" h "$root"
 expect_code 5
 expect_out ""
-expect_text "the first line" "Cannot create device $other, its UUID is that of device $name." "$(echo "$err" | head -n 1)"
+expect_text "the first line" "Cannot create device $other, device $name has the same UUID." "$(echo "$err" | head -n 1)"
 not vs status "$other"
 vs close "$name"

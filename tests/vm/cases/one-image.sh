@@ -43,7 +43,7 @@ same data /dev/mapper/v1
 run vs format --append "$device"
 expect_code 4
 expect_err "Device $device is not compatible.
-hint: --append needs a regular file; for a block device say --data-blocks and --hash-offset."
+hint: --append needs a regular file; for a block device use --data-blocks and --hash-offset."
 dmsetup remove v1
 [ "$nodes" = udev ] || rm /dev/mapper/v1
 losetup -d "$device"

@@ -70,7 +70,7 @@ while IFS='|' read -r options on_5_10 on_6_1 on_6_12 on_7; do
         ;;
     drop)
         expect_code 0
-        expect_err "WARNING: kernel does not support --use-tasklets, opened without it."
+        expect_err "WARNING: kernel does not support --use-tasklets; the image was opened without it."
         opened ${options%--use-tasklets*} ${options#*--use-tasklets}
         ;;
     usage)
@@ -90,7 +90,7 @@ while IFS='|' read -r options on_5_10 on_6_1 on_6_12 on_7; do
         *) fail "the first line is $first" ;;
         esac
         # The kernel's own words of each.
-        [ "$(echo "$err" | grep -c '^hint: of .* the kernel said E[A-Z]*: ')" = "$(echo "$expected" | tr + '\n' | wc -l)" ]
+        [ "$(echo "$err" | grep -c "^hint: the kernel's answer to .*: E[A-Z]*: ")" = "$(echo "$expected" | tr + '\n' | wc -l)" ]
         ;;
     esac
     expect_out ""

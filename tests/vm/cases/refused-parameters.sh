@@ -16,8 +16,8 @@ for options in "" "--check-at-most-once" "--use-tasklets --ignore-zero-blocks"; 
     # shellcheck disable=SC2086 # one word each
     run vs open d v0 h "$(root_hash made)" $options
     refused "Kernel refused the data block size of 8192 bytes.
-hint: the kernel's page size is 4096 bytes, data blocks cannot be larger.
-hint: the kernel said EINVAL: verity: Invalid data device block size"
+hint: the kernel's page size is 4096 bytes; data blocks cannot be larger.
+hint: the kernel's answer: EINVAL: verity: Invalid data device block size"
 done
 
 # A disk that reads in units of 4096 bytes.
@@ -34,14 +34,14 @@ dd if=d of="/dev/$disk" bs=4096
 vs format d h --data-block-size=512 >made
 run vs open "/dev/$disk" v0 h "$(root_hash made)"
 refused "Kernel refused the data block size of 512 bytes.
-hint: the data device reads in units of 4096 bytes, data blocks cannot be smaller.
-hint: the kernel said EINVAL: verity: Invalid data device block size"
+hint: the data device reads in units of 4096 bytes; data blocks cannot be smaller.
+hint: the kernel's answer: EINVAL: verity: Invalid data device block size"
 vs format d h --hash-block-size=512 >made
 dd if=h of="/dev/$disk" bs=4096
 run vs open d v0 "/dev/$disk" "$(root_hash made)" --use-tasklets
 refused "Kernel refused the hash block size of 512 bytes.
-hint: the hash device reads in units of 4096 bytes, hash blocks cannot be smaller.
-hint: the kernel said EINVAL: verity: Invalid hash device block size"
+hint: the hash device reads in units of 4096 bytes; hash blocks cannot be smaller.
+hint: the kernel's answer: EINVAL: verity: Invalid hash device block size"
 vs format d h >made
 dd if=h of="/dev/$disk" bs=4096
 vs open d v0 "/dev/$disk" "$(root_hash made)"
@@ -52,8 +52,8 @@ vs close v0
 vs format d h --hash=sm3 >made
 run vs open d v0 h "$(root_hash made)" --check-at-most-once
 refused "Hash algorithm sm3 is not supported by the kernel.
-hint: use a kernel that has it built in or as a module that can be loaded, or format with another --hash.
-hint: the kernel said ENOENT: verity: Cannot initialize hash function"
+hint: use a kernel that has it built in or as a loadable module, or format with another --hash.
+hint: the kernel's answer: ENOENT: verity: Cannot initialize hash function"
 
 # One with two names, whose module is not there.
 mv "/lib/modules/$(uname -r)" /lib/modules/away
@@ -62,9 +62,9 @@ rmmod wp512 2>/dev/null || :
 vs format d h --hash=whirlpool >made
 run vs open d v0 h "$(root_hash made)"
 refused "Hash algorithm wp512 is not supported by the kernel.
-hint: neither under its other names: whirlpool.
-hint: use a kernel that has it built in or as a module that can be loaded, or format with another --hash.
-hint: the kernel said ENOENT: verity: Cannot initialize hash function"
+hint: nor under its other names: whirlpool.
+hint: use a kernel that has it built in or as a loadable module, or format with another --hash.
+hint: the kernel's answer: ENOENT: verity: Cannot initialize hash function"
 
 # Where the log cannot be read, the trials alone tell.
 mv /dev/kmsg /dev/kmsg.away
@@ -73,5 +73,5 @@ trap 'mv /dev/kmsg.away /dev/kmsg
 vs format d h --data-block-size=8192 >made
 run vs open d v0 h "$(root_hash made)"
 refused "Kernel refused the data block size of 8192 bytes.
-hint: the kernel's page size is 4096 bytes, data blocks cannot be larger.
-hint: the kernel said EINVAL, and nothing that could be read in its log."
+hint: the kernel's page size is 4096 bytes; data blocks cannot be larger.
+hint: the kernel's answer: EINVAL, without a message that can be read in its log."

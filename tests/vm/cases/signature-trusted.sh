@@ -60,14 +60,14 @@ vs features | grep -x '  signature required: *no'
 
 reload require_signatures=1
 signatures_are_checked
-refused "Kernel requires a root hash signature, none was given."
-refused "Kernel requires a root hash signature, none was given." --check-at-most-once --ignore-zero-blocks
+refused "Kernel requires a root hash signature, but none was given."
+refused "Kernel requires a root hash signature, but none was given." --check-at-most-once --ignore-zero-blocks
 # What else is asked for is told apart from the signature all the same.
 case $kernel in
 5.10)
     run vs open d v0 h "$root" --use-tasklets --root-hash-signature=/signatures/good
     expect_code 0
-    expect_err "WARNING: kernel does not support --use-tasklets, opened without it."
+    expect_err "WARNING: kernel does not support --use-tasklets; the image was opened without it."
     same d /dev/mapper/v0
     vs close v0
     refused "Kernel refused the dm-verity option panic_on_error (--error-as-corruption)." \
