@@ -11,6 +11,7 @@ use std::fmt::Display;
 use crate::error::{Error, Result};
 use crate::format::{FecArea, Layout};
 use crate::line::cmdline::{self, Cmdline};
+use crate::line::parameters::{Parameters, ROOT, USR};
 use crate::line::table::{TableFec, TableOption, TableOptions, VerityTable};
 use crate::value::{PartitionUuids, RootHash};
 
@@ -173,7 +174,7 @@ impl<'a> BootImage<'a> {
     /// # Errors
     /// Those of [`veritytab`](Self::veritytab).
     pub fn cmdline(&self) -> Result<String> {
-        self.systemd_cmdline("root")
+        self.systemd_cmdline(&ROOT)
     }
 
     /// `usrhash=... systemd.verity_usr_data=...`: the same for the image of `/usr`, as `/dev/mapper/usr`.
@@ -181,24 +182,24 @@ impl<'a> BootImage<'a> {
     /// # Errors
     /// Those of [`veritytab`](Self::veritytab).
     pub fn cmdline_usr(&self) -> Result<String> {
-        self.systemd_cmdline("usr")
+        self.systemd_cmdline(&USR)
     }
 
-    fn systemd_cmdline(&self, what: &str) -> Result<String> {
+    fn systemd_cmdline(&self, names: &Parameters) -> Result<String> {
         const LINE: &str = "systemd's command line";
         if self.data_device.is_none() || self.hash_device.is_none() {
             // They have to exist to be found.
             self.root_hash.partition_uuids().ok_or(Error::NoPartitionUuids)?;
         }
-        let mut words = vec![format!("{what}hash={}", self.root_hash)];
-        for (key, device) in [("data", &self.data_device), ("hash", &self.hash_device)] {
+        let mut words = vec![format!("{}{}", names.hash.written(), self.root_hash)];
+        for (name, device) in [(names.data_device, &self.data_device), (names.hash_device, &self.hash_device)] {
             if let Some(device) = device {
-                words.push(format!("systemd.verity_{what}_{key}={}", named(LINE, device, &[], cmdline::is_device)?));
+                words.push(format!("{}{}", name.written(), named(LINE, device, &[], cmdline::is_device)?));
             }
         }
         let options = self.systemd_options(LINE)?;
         if !options.is_empty() {
-            words.push(format!("systemd.verity_{what}_options={options}"));
+            words.push(format!("{}{options}", names.options.written()));
         }
         let words = words.join(" ");
         // A boot takes no `roothash=` or `usrhash=` for a part of a name.

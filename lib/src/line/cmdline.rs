@@ -13,6 +13,7 @@ use std::fmt::{self, Write as _};
 
 use uuid::Uuid;
 
+use crate::line::parameters::{Name, Parameters, ROOT, USR, VERITY};
 use crate::value::RootHash;
 use words::{KERNEL, SYSTEMD, divide, is_backslash_ambiguous, unquoted};
 
@@ -162,10 +163,7 @@ impl fmt::Display for Fault {
 }
 
 /// What no boot overlooks, wherever it is.
-const ROOT_HASH: &str = "roothash";
-const USR_HASH: &str = "usrhash";
-/// Parameters of systemd that begin with this are about verity.
-const VERITY: &str = "systemd.verity";
+const ROOT_HASHES: [Name; 2] = [ROOT.hash, USR.hash];
 
 /// A parameter that is about verity.
 #[derive(Clone, PartialEq, Eq)]
@@ -182,13 +180,22 @@ impl Parameter {
         let name = name.strip_prefix(b"rd.").unwrap_or(name);
         // systemd makes no difference between them.
         let name: Vec<u8> = name.iter().map(|&byte| if byte == b'-' { b'_' } else { byte }).collect();
-        let matters =
-            name == ROOT_HASH.as_bytes() || name == USR_HASH.as_bytes() || name.starts_with(VERITY.as_bytes());
-        matters.then(|| Self { name, value: value.map(<[u8]>::to_vec) })
+        let parameter = Self { name, value: value.map(<[u8]>::to_vec) };
+        let matters = parameter.starts_with(VERITY) || ROOT_HASHES.iter().any(|name| parameter.is(*name));
+        matters.then_some(parameter)
     }
 
-    fn is(&self, name: &str) -> bool {
-        self.name == name.as_bytes()
+    fn is(&self, name: Name) -> bool {
+        self.name == name.bare().as_bytes()
+    }
+
+    fn starts_with(&self, prefix: &str) -> bool {
+        self.name.starts_with(prefix.as_bytes())
+    }
+
+    /// Whether it switches verity on or off.
+    fn is_switch(&self) -> bool {
+        self.name == VERITY.as_bytes()
     }
 
     fn name(&self) -> String {
@@ -230,14 +237,14 @@ impl Cmdline {
         if !is_enabled(parameters)? {
             return Ok(Self { root: Root::SwitchedOff, usr: false });
         }
-        let has = |name: &str| parameters.iter().any(|parameter| parameter.is(name));
-        for (name, written) in [(ROOT_HASH, "roothash="), (USR_HASH, "usrhash=")] {
-            if contains(line, written.as_bytes()) && !has(name) {
-                return Err(Fault::NoParameter { name: written });
+        let has = |name: Name| parameters.iter().any(|parameter| parameter.is(name));
+        for name in ROOT_HASHES {
+            if contains(line, name.written().as_bytes()) && !has(name) {
+                return Err(Fault::NoParameter { name: name.written() });
             }
         }
-        let root = if has(ROOT_HASH) { Root::Image(Box::new(image(parameters, &ROOT)?)) } else { Root::NotAsked };
-        Ok(Self { root, usr: has(USR_HASH) })
+        let root = if has(ROOT.hash) { Root::Image(Box::new(image(parameters, &ROOT)?)) } else { Root::NotAsked };
+        Ok(Self { root, usr: has(USR.hash) })
     }
 }
 
@@ -260,9 +267,9 @@ fn followed(line: &[u8]) -> Result<Option<Vec<Parameter>>> {
         words.words.iter().filter_map(|word| Parameter::of(&unquoted(word))).collect()
     };
     let (by_kernel, parameters) = (found(&kernel), found(&systemd));
-    let has = |name: &str| parameters.iter().any(|parameter| parameter.is(name));
-    let mentions = |name: &str| contains(line, format!("{name}=").as_bytes());
-    if ![ROOT_HASH, USR_HASH].into_iter().any(|name| has(name) || mentions(name)) {
+    let has = |name: Name| parameters.iter().any(|parameter| parameter.is(name));
+    let mentions = |name: Name| contains(line, name.written().as_bytes());
+    if !ROOT_HASHES.into_iter().any(|name| has(name) || mentions(name)) {
         return Ok(None);
     }
     if line.contains(&0) {
@@ -291,7 +298,7 @@ fn difference(first: &[Parameter], second: &[Parameter]) -> Option<String> {
 /// Whether verity is not switched off. The last parameter counts.
 fn is_enabled(parameters: &[Parameter]) -> Result<bool> {
     let mut is_enabled = true;
-    for parameter in parameters.iter().filter(|parameter| parameter.is(VERITY)) {
+    for parameter in parameters.iter().filter(|parameter| parameter.is_switch()) {
         is_enabled = match &parameter.value {
             None => true,
             Some(value) => truth(value).ok_or_else(|| parameter.fault("is neither yes nor no"))?,
@@ -308,52 +315,24 @@ fn truth(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// Which device parameters are about.
-struct Kind {
-    hash: &'static str,
-    data_device: &'static str,
-    hash_device: &'static str,
-    options: &'static str,
-    options_written: &'static str,
-    hash_written: &'static str,
-}
-
-const ROOT: Kind = Kind {
-    hash: ROOT_HASH,
-    data_device: "systemd.verity_root_data",
-    hash_device: "systemd.verity_root_hash",
-    options: "systemd.verity_root_options",
-    options_written: "systemd.verity_root_options=",
-    hash_written: "roothash=",
-};
-
-const USR: Kind = Kind {
-    hash: USR_HASH,
-    data_device: "systemd.verity_usr_data",
-    hash_device: "systemd.verity_usr_hash",
-    options: "systemd.verity_usr_options",
-    options_written: "systemd.verity_usr_options=",
-    hash_written: "usrhash=",
-};
-
-/// The image that the parameters of this kind describe. The last of each counts.
-fn image(parameters: &[Parameter], kind: &Kind) -> Result<RootImage> {
+/// The image that those of the parameters describe that have these names. The last of each counts.
+fn image(parameters: &[Parameter], names: &Parameters) -> Result<RootImage> {
     let (mut hash, mut data_device, mut hash_device, mut options) = (None, None, None, None);
     for parameter in parameters {
-        if parameter.is(kind.hash) {
+        if parameter.is(names.hash) {
             hash = Some(root_hash(parameter)?);
-        } else if parameter.is(kind.data_device) {
+        } else if parameter.is(names.data_device) {
             data_device = Some(named(parameter)?);
-        } else if parameter.is(kind.hash_device) {
+        } else if parameter.is(names.hash_device) {
             hash_device = Some(named(parameter)?);
-        } else if parameter.is(kind.options) {
+        } else if parameter.is(names.options) {
             // Without a value as none.
             options = if parameter.value.as_ref().is_none_or(Vec::is_empty) { None } else { Some(parameter.value()?) };
-        } else if !is_of_others(parameter, kind) {
+        } else if !is_of_others(parameter, names) {
             return Err(parameter.fault("is not a known parameter"));
         }
     }
-    let too_short = || Fault::Parameter { word: kind.hash_written.to_owned(), what: "is empty" };
+    let too_short = || Fault::Parameter { word: names.hash.written().to_owned(), what: "is empty" };
     let root_hash = hash.ok_or_else(too_short)?;
     // As in the Discoverable Partitions Specification.
     let partition = |chunk: Option<&[u8; 16]>| -> Result<RootDevice> {
@@ -364,16 +343,15 @@ fn image(parameters: &[Parameter], kind: &Kind) -> Result<RootImage> {
     let hash_device = hash_device.map_or_else(|| partition(root_hash.as_bytes().last_chunk()), Ok)?;
     let mut image = RootImage { root_hash, data_device, hash_device, fec_device: None, options: Vec::new() };
     for option in options.unwrap_or_default().split(',') {
-        image.add_option(option, kind.options_written)?;
+        image.add_option(option, names.options.written())?;
     }
     Ok(image)
 }
 
 /// Whether a parameter is about the other device, or about both.
-fn is_of_others(parameter: &Parameter, kind: &Kind) -> bool {
-    let (hash, start) =
-        if kind.hash == ROOT_HASH { (USR_HASH, "systemd.verity_usr_") } else { (ROOT_HASH, "systemd.verity_root_") };
-    parameter.is(hash) || parameter.is(VERITY) || parameter.name.starts_with(start.as_bytes())
+fn is_of_others(parameter: &Parameter, names: &Parameters) -> bool {
+    let others = if names.prefix == ROOT.prefix { &USR } else { &ROOT };
+    parameter.is(others.hash) || parameter.is_switch() || parameter.starts_with(others.prefix)
 }
 
 fn root_hash(parameter: &Parameter) -> Result<RootHash> {

@@ -3,4 +3,5 @@
 
 pub mod boot;
 pub mod cmdline;
+mod parameters;
 pub mod table;
