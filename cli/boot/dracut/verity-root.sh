@@ -41,7 +41,6 @@ verity_wanted() {
         [ -z "$verity_usr" ] || return 0
         verity_run --dry-run --usr
         [ "$verity_answer" != 0:asked ] || return 0
-        verity_explain
         ;;
     '0:not-asked usr')
         [ -z "$verity_usr" ] || return 1
@@ -49,27 +48,27 @@ verity_wanted() {
 hint: with this kind of initramfs the root device has to be one, too"
         ;;
     *)
-        if [ "${verity_said#"$verity_because "}" = "$verity_said" ]; then
-            # A boot that does not ask for verity does not depend on the command.
-            verity_mentioned || return 1
-            verity_said="$verity_because $verity_command gives no answer that is understood
-$verity_said"
-        fi
+        # A boot that does not ask for verity does not depend on the command.
+        verity_explained || verity_mentioned || return 1
         ;;
     esac
+    verity_explain
     verity_refused=1
     return 0
 }
 
+# Whether the command has said why.
+verity_explained() {
+    case $verity_said in
+    *'dmverity: cannot open '*) return 0 ;;
+    esac
+    return 1
+}
+
 # Says that the command has not said why, if it has not.
 verity_explain() {
-    case $verity_said in
-    *'dmverity: cannot open '*) ;;
-    *)
-        verity_said="$verity_because $verity_command gives no answer that is understood
+    verity_explained || verity_said="$verity_because $verity_command gives no answer that is understood
 $verity_said"
-        ;;
-    esac
 }
 
 verity_open() {
