@@ -7,11 +7,11 @@ STATIC := target/static/veritysetup
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
 STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
 
-# The ways to hash: see lib/src/cpu.rs.
+# The hashing backends: see lib/src/cpu.rs.
 BACKENDS := avx512 sha_ni avx2 portable
 
-# What `make semver` compares with: the newest release, or while there is none the commit at which this work left the branch
-# that it was cloned from.
+# What `make semver` compares with: the newest release, or while there is none the commit at which this work left the
+# branch that it was cloned from.
 BASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || git merge-base HEAD origin/HEAD 2>/dev/null)
 
 SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
@@ -22,14 +22,14 @@ tool = [ -x $(TOOLS)/$(1) ] || { \
 	echo "Installing $(1) into target/tools, which takes some minutes once and needs the network"; \
 	$(CARGO) install --root target/tools --locked $(1); }
 
-# Unit tests that make no system call but what a test itself does.
+# Unit tests that make no system calls except those of the test itself.
 UNITS_WITHOUT_FILES = format:: line:: value:: hash::lanes fec::code fec::lanes tree::nodes dm::diagnose dm::name dm::kmsg
 
 # What `make mutants` changes.
 MUTATED = $(addprefix lib/src/,format/superblock.rs format/params.rs format/layout.rs line/table.rs line/boot.rs \
 	image/append.rs image/append/**/*.rs image/locate.rs fec/**/*.rs)
 
-# Where `make install` puts things. DESTDIR stands before all of it, and nothing that is installed contains it.
+# Where `make install` puts things. DESTDIR is put before all of it, and nothing that is installed contains it.
 PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man/man8
@@ -60,13 +60,13 @@ INSTALLED = \
 	completions/veritysetup.bash:$(BASHDIR)/veritysetup:644 \
 	completions/_veritysetup:$(ZSHDIR)/_veritysetup:644 \
 	completions/veritysetup.fish:$(FISHDIR)/veritysetup.fish:644
-# The same for scripts in which @veritysetup@ stands for the path of the installed command.
+# The same for scripts in which @veritysetup@ is replaced by the path of the installed command.
 BOOT = \
 	cli/boot/initramfs-tools/hook:$(INITRAMFSDIR)/hooks/dmverity:755 \
 	cli/boot/initramfs-tools/local-top:$(INITRAMFSDIR)/scripts/init-premount/dmverity:755 \
 	cli/boot/initramfs-tools/local-top:$(INITRAMFSDIR)/scripts/local-top/dmverity:755 \
 	$(foreach script,$(sort $(wildcard cli/boot/dracut/*.sh)),$(script):$(DRACUTDIR)/$(notdir $(script)):755)
-# Folders that nobody else puts files into.
+# Folders with no files of other packages.
 OWN_FOLDERS = $(DOCDIR) $(DRACUTDIR)
 
 CARGO_DEB := target/tools/bin/cargo-deb
@@ -123,8 +123,8 @@ static: ## Build a statically linked release binary, for an initramfs
 	mkdir -p $(dir $(STATIC))
 	cp target/$(TARGET)/release/veritysetup $(STATIC)
 
-# The flag is for the crates of this workspace alone: cargo keeps what is built with a wrapper apart by the wrapper's path,
-# and builds everything else only once.
+# The flag is for the crates of this workspace alone: cargo keeps what is built with a wrapper apart by the wrapper's
+# path, and builds everything else only once.
 forced: ## Build a binary for each way to hash that is held to it, for tests and benchmarks
 	set -e; for backend in $(BACKENDS); do \
 		wrapper=$(CURDIR)/target/forced/rustc-$$backend; \
@@ -136,7 +136,7 @@ forced: ## Build a binary for each way to hash that is held to it, for tests and
 		cp target/$(TARGET)/release/veritysetup target/forced/veritysetup-$$backend; \
 	done
 
-# Only what is missing: who installs is often root, who has built seldom.
+# Builds only what is missing: the user who installs is often root, the one who built seldom is.
 $(STATIC):
 	@echo "$(STATIC) is not there, so it is built first"
 	$(MAKE) static
@@ -164,7 +164,7 @@ $(CARGO_DEB):
 	@echo "cargo-deb is not in target/tools, so it is built first; this happens once and needs the network"
 	$(CARGO) install --root target/tools --locked cargo-deb
 
-# The package is made of what `make install` installs, but for names that the distribution's own package has.
+# The package contains what `make install` installs, except under names that the distribution's own package has.
 deb: ## Build a Debian package that lives beside the distribution's veritysetup
 	tests/setup.sh build
 	$(MAKE) $(CARGO_DEB) static
@@ -189,7 +189,7 @@ diff: ## Compare random commands with the reference's: make diff CASES=10000 SEE
 	$(MAKE) static
 	CASES=$(CASES) SEED=$(SEED) CASE=$(CASE) $(CARGO) test --locked -p dmverity-tests --test diff -- --nocapture commands
 
-# Tests that fail where a file is old; with the variable they write it.
+# Tests that fail if a file is out of date; with the variable they write it.
 OPTIONS_TESTS = $(CARGO) test --quiet --locked -p veritysetup --lib -- --exact options::tests
 
 completions: ## Write the options into the shells' completion files
@@ -206,7 +206,7 @@ compat: ## Run cryptsetup's own tests on ours: make compat COMPAT_SUITE=trixie K
 	$(MAKE) static
 	$(CARGO) run --locked -p dmverity-tests --bin vm -- compat --kernel $(or $(KERNEL),6.1) $(if $(filter udev,$(NODES)),--udev)
 
-# What the address sanitizer keeps of freed memory is not the target's.
+# Memory that the address sanitizer keeps after it was freed does not count as the target's.
 fuzz: ## Fuzz every target: make fuzz MINUTES=10, or TARGET=image_verify RUNS=1000000 SANITIZER=none
 	tests/setup.sh build
 	@set -e; if ! $(CARGO) +nightly --version >/dev/null 2>&1; then \
@@ -280,14 +280,15 @@ coverage: ## Show which lines of the library run in tests without a kernel: make
 	@$(call tool,cargo-llvm-cov)
 	PATH="$(TOOLS):$$PATH" LEAST=$(or $(LEAST),95) tests/coverage.sh
 
-# Without debugging information a changed library is built again in seconds. The exit status is 2 when something survived.
+# Without debugging information a changed library is built again in seconds. The exit status is 2 when something
+# survived.
 mutants: ## Change the library line by line, and see whether its tests notice: make mutants FILES="lib/src/line/table.rs"
 	tests/setup.sh build
 	@$(call tool,cargo-mutants)
 	CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 CARGO_INCREMENTAL=1 $(TOOLS)/cargo-mutants mutants \
 		-p dmverity --output target --timeout $(or $(TIMEOUT),60) $(foreach file,$(or $(FILES),$(MUTATED)),-f '$(file)') $(OPTIONS)
 
-# What needs no system call, on this machine and on one whose numbers begin with the other byte.
+# Tests that need no system call, for this machine and for one with the other byte order.
 miri: ## Interpret the library's unit tests, looking for undefined behaviour: make miri MIRI_TARGETS=s390x-unknown-linux-gnu
 	@$(CARGO) +nightly miri --version || { echo "Miri is missing: rustup +nightly component add miri rust-src" >&2; exit 1; }
 	set -e; for target in $(or $(MIRI_TARGETS),$(TARGET) s390x-unknown-linux-gnu); do \
@@ -295,7 +296,8 @@ miri: ## Interpret the library's unit tests, looking for undefined behaviour: ma
 			--target $$target --target-dir target/miri -- $(UNITS_WITHOUT_FILES); \
 	done
 
-# valgrind shows the library a processor without AVX-512 and the SHA extensions, whose leaves only the address sanitizer sees.
+# valgrind shows the library a processor without AVX-512 and the SHA extensions, whose leaves only the address sanitizer
+# sees.
 sanitize: ## Run the library's unit tests under AddressSanitizer, and its SIMD leaves under valgrind
 	tests/setup.sh build bench
 	@$(CARGO) +nightly --version || { echo "AddressSanitizer needs: rustup toolchain install nightly" >&2; exit 1; }

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Which lines of the library are run by tests that need no kernel of their own: `make coverage`. Prints a table, and fails
-# where less is run than has to be.
+# Which lines of the library are run by tests that need no kernel of their own: `make coverage`. Prints a table, and
+# fails where less is run than has to be.
 set -eu
 cd "$(dirname "$0")/.."
 # At least so much of the library, in percent of its lines...
 least=${LEAST:-95}
-# ...without the files that are nothing but requests to device-mapper, the loop driver and udev. They are run in the test
-# machines (`cargo test -p dmverity-tests --test vm`), and are in the table that is printed last.
+# ...without the files that are nothing but requests to device-mapper, the loop driver and udev. They are run in the
+# test machines (`cargo test -p dmverity-tests --test vm`), and are in the table that is printed last.
 kernel='lib/src/(dm/(activate|control|deactivate|kmsg|lock|node|scratch|signals|status|udev|backing|loop_device|keyring))[.]rs'
 others='(^|/)(cli|tests|fuzz)/|[.]cargo/registry|/rustc/|/build/.*/out/'
 
@@ -40,8 +40,8 @@ count() {
     cargo test --locked --quiet -p dmverity --lib --examples
     cargo build --locked --quiet -p veritysetup
 )
-# What looks at the shipped binary itself, at its calls, or at limits of files and memory, has nothing to say of one that
-# writes profiles.
+# What looks at the shipped binary itself, at its calls, or at limits of files and memory, has nothing to say of one
+# that writes profiles.
 DMVERITY_STATIC_BIN="$PWD/target/coverage/debug/veritysetup" \
     LLVM_PROFILE_FILE="$PWD/target/coverage/command-%4m.profraw" \
     cargo test --locked --quiet -p dmverity-tests --test command -- \

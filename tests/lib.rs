@@ -1,5 +1,5 @@
-//! What the tests of the built command share: where the programs are, the golden vectors, and the harness that boots real
-//! kernels.
+//! What the tests of the built command share: where the programs are, the golden vectors, and the harness that boots
+//! real kernels.
 
 pub mod backends;
 pub mod schema;

@@ -8,9 +8,9 @@ set -eu
 build="gcc libc6-dev pkg-config libdevmapper-dev libclang-dev"
 # Virtual machines with real kernels: the emulator, what unpacks kernel modules, and what goes into the machine.
 machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils"
-# The reference tool, images to mount and disks to boot from, signatures and kernels that trust them, a look at the order of
-# system calls, and the programs that another project's tests call in the machine. The shells that have completions, a
-# terminal for them, what renders the manual, and what its examples call.
+# The reference tool, images to mount and disks to boot from, signatures and kernels that trust them, a look at the
+# order of system calls, and the programs that another project's tests call in the machine. The shells that have
+# completions, a terminal for them, what renders the manual, and what its examples call.
 test="$machines e2fsprogs fdisk squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux zsh fish \
     bsdutils mandoc groff-base jq diffutils python3-minimal"
 demo="$machines squashfs-tools"

@@ -1,4 +1,4 @@
-//! `--env`: what a command has found, as lines `KEY='value'` that a shell takes with `.` or `eval`. They are made from the
+//! `--env`: what a command has found, as lines `KEY='value'` for a shell's `.` or `eval`. They are made from the
 //! fields of the JSON object, by the one table of keys; paths are their own bytes.
 
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ const FORMAT_OR_PLAN: &[Action] = &[Action::Format, Action::Plan];
 const LAYOUT: &[Action] = &[Action::Format, Action::Plan, Action::Dump];
 const ALL: &[Action] = &[Action::Format, Action::Plan, Action::Dump, Action::Status];
 
-/// Each key, the JSON field that it has the value of, and the actions that print it: always, empty where there is no value,
-/// so that none is left from an earlier command.
+/// Each key, the JSON field whose value it has, and the actions that print it: always, and empty if there is no value,
+/// so that none is left over from an earlier command.
 pub(crate) const KEYS: &[(&str, &str, &[Action])] = &[
     ("VERITY_DRY_RUN", "dry_run", FORMAT),
     ("VERITY_NAME", "name", STATUS),
@@ -95,7 +95,7 @@ fn quoted(value: Option<&Value>) -> Vec<u8> {
     }
 }
 
-/// A value that is there.
+/// An existing value.
 enum Value {
     /// A number, or a truth as `1` or `0`.
     Plain(String),
@@ -105,7 +105,7 @@ enum Value {
 /// Values by their path in the object, with dots.
 type Found = BTreeMap<String, Value>;
 
-/// Puts a value, or all that it holds, where it belongs.
+/// Stores a value, or all its parts, by its path.
 struct Flat<'a> {
     path: String,
     found: &'a mut Found,
@@ -279,7 +279,7 @@ impl SerializeStruct for Members<'_> {
     }
 }
 
-/// The words of a list, which become one text with blanks between them; what is no word is left out.
+/// The words of a list, which become one text with blanks between them; what is not a word is left out.
 struct Elements<'a> {
     list: Flat<'a>,
     words: Vec<Vec<u8>>,

@@ -1,9 +1,10 @@
-//! Values from outside as they stand in text: what could move the cursor, end a line or turn the order of letters is
-//! written as octal numbers, as in `/proc/mounts`, so that no file name or superblock can forge what this command says.
+//! Values from outside as they appear in text: characters that could move the cursor, end a line or change the
+//! direction of writing are written as octal numbers, as in `/proc/mounts`, so that no file name or superblock can
+//! forge what this command says.
 //!
-//! Bytes that are not UTF-8 are printed as they are, so that a name in a message is the file's. Until then each of them is
-//! a character from the end of Unicode's last private area; that character itself counts as bytes that are not UTF-8.
-//! JSON has no way to hold them: there they are octal numbers, too.
+//! Bytes that are not UTF-8 are printed as they are, so that a name in a message is the file's. Until then each of them
+//! is a character from the end of Unicode's last private area; that character itself counts as bytes that are not
+//! UTF-8. JSON cannot hold them: there they are octal numbers too.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -26,7 +27,8 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// The first of the characters that stand for bytes that are not UTF-8: what stands for byte 0x80 is the first that is needed.
+/// The first of the characters that represent bytes that are not UTF-8: the one for byte 0x80 is the first that is
+/// needed.
 const RAW: u32 = 0x0010_FF00;
 
 /// Bytes as text, from which [`printed`] makes the same bytes.
@@ -46,7 +48,7 @@ pub(crate) fn text_of(bytes: impl AsRef<OsStr>) -> String {
     text
 }
 
-/// The byte that a character stands for.
+/// The byte that a character represents.
 fn raw_byte(each: char) -> Option<u8> {
     u8::try_from(u32::from(each).checked_sub(RAW)?).ok().filter(|&byte| byte >= 0x80)
 }
@@ -81,8 +83,8 @@ fn push_octal(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Control characters, line and paragraph separators, and those that change the direction of writing. Terminals that know
-/// no UTF-8 also obey the bytes from 0x80 to 0x9f.
+/// Control characters, line and paragraph separators, and those that change the direction of writing. Terminals that
+/// know no UTF-8 obey the bytes from 0x80 to 0x9f too.
 fn is_unprintable(each: char) -> bool {
     each.is_control()
         || matches!(each, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

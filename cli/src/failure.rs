@@ -1,5 +1,5 @@
 //! What went wrong, as a caller sees it: lines for standard error and an exit code. The words of the first lines are
-//! the reference tool's, because scripts look for them; what else helps stands on `hint:` lines.
+//! the reference tool's, because scripts look for them; other advice is on `hint:` lines.
 
 mod mapping;
 
@@ -50,19 +50,19 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// Lines for standard error, and for a JSON object.
     pub(crate) lines: Vec<String>,
-    /// What helps, each printed behind the lines as a line of its own.
+    /// Advice, each printed after the lines as a line of its own.
     pub(crate) hints: Vec<String>,
-    /// What the system said, where it did.
+    /// The system's error number, if there is one.
     pub(crate) errno: Option<Errno>,
-    /// What the kernel has against a table.
+    /// Why the kernel refused a table.
     pub(crate) refusal: Option<Box<RefusalFields>>,
-    /// What was done or found all the same.
+    /// What was done or found in spite of the failure.
     pub(crate) report: Option<Box<Report>>,
-    /// Whether the report's text has said it all.
+    /// Whether the report's text says everything.
     pub(crate) is_said: bool,
     /// Whether the line of usage goes before them.
     pub(crate) usage: bool,
-    /// The action that it is of, if that is known.
+    /// The action that failed, if that is known.
     pub(crate) action: Option<Action>,
 }
 
@@ -87,7 +87,7 @@ impl Failure {
         }
     }
 
-    /// The text of the report has said it all; a JSON object also has this message.
+    /// The text of the report says everything; a JSON object has this message too.
     pub(crate) fn said(exit: Exit, message: &str) -> Self {
         Self { is_said: true, ..Self::new(exit, message) }
     }
@@ -144,7 +144,7 @@ impl From<Fault> for Failure {
     }
 }
 
-/// What is wrong with parameters and images.
+/// Faults of parameters and images.
 fn in_words(error: &Error) -> Failure {
     let parameters = |line: &str| Failure::new(Exit::Parameters, line);
     match error {
@@ -240,7 +240,7 @@ fn in_words(error: &Error) -> Failure {
     }
 }
 
-/// What is wrong with where an image is, or is going to be.
+/// Faults of the places where an image is, or will be.
 fn of_places(error: &Error) -> Failure {
     let parameters = |line: &str| Failure::new(Exit::Parameters, line);
     match error {
@@ -271,7 +271,7 @@ fn of_places(error: &Error) -> Failure {
     }
 }
 
-/// What helps with a kernel command line.
+/// Advice about a kernel command line.
 fn about_cmdline(fault: &Fault) -> Option<String> {
     let hint = match fault {
         Fault::Option { what: OptionFault::Unknown, .. } => {
@@ -283,7 +283,7 @@ fn about_cmdline(fault: &Fault) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// What the system, its devices and mappings have against a command.
+/// Faults of the system and its devices.
 fn system(error: &Error) -> Failure {
     let parameters = |line: &str| Failure::new(Exit::Parameters, line);
     match error {
@@ -308,7 +308,7 @@ fn system(error: &Error) -> Failure {
             .hint(format!("{bytes} more bytes are needed, and the system cannot provide them.")),
         Error::FecDevice => parameters("Unsupported VERITY FEC offset.")
             .hint("the kernel needs a FEC device, and an offset on it that is a multiple of the block size."),
-        // What has no words of its own yet, now or in a later library.
+        // Errors without words of their own, now or in a later library.
         other => parameters(&with_causes(other)),
     }
 }
@@ -324,7 +324,7 @@ pub(crate) fn sizes(found: u64, needed: u64) -> String {
     format!("it has {found} bytes, but {needed} are needed.")
 }
 
-/// Why the superblock cannot be used, unless it is no superblock at all, and then what that means for the device.
+/// Why the superblock cannot be used; if it is not a superblock at all, what that means for the device.
 fn unusable_superblock(path: &Path, reason: &Error) -> Failure {
     let line = format!("Device {} is not a valid VERITY device.", text_of(path));
     if matches!(reason, Error::NotVerity) {
@@ -343,7 +343,7 @@ fn capitalised(area: Area) -> &'static str {
     }
 }
 
-/// The system's own words, without the number that `io::Error` puts behind them.
+/// The system's own words, without the number that `io::Error` appends.
 fn system_words(error: &std::io::Error) -> String {
     match error.raw_os_error() {
         Some(number) => format!("{}.", nix::errno::Errno::from_raw(number).desc()),

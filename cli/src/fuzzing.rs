@@ -20,8 +20,8 @@ pub struct Printed {
     pub json: String,
 }
 
-/// Reads a command line, program name first, and looks at every option as the actions do. `plan` is run as well, where
-/// it names no device.
+/// Reads a command line, program name first, and checks every option as the actions do. It runs `plan` too if that
+/// names no device.
 pub fn command_line(words: &[OsString]) -> Printed {
     match arguments::parse(words) {
         Ok(Request::Text(text)) => printed(None, Ok(Report { text, ..Report::default() })),

@@ -1,5 +1,5 @@
-//! What the command says of itself: help about everything and about one action, the line of usage before a message, and
-//! which word a mistyped one was to be.
+//! Help about everything and about one action, the line of usage before a message, and the word that a mistyped one
+//! was meant to be.
 
 use std::fmt::Write;
 
@@ -69,7 +69,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Help", &["help", "usage", "version"]),
 ];
 
-/// What is in no group.
+/// Options that are in no group.
 const OTHERS: &str = "Other options";
 
 /// A command line for each action.
@@ -87,7 +87,7 @@ const EXAMPLES: &[(Action, &str)] = &[
     (Action::Benchmark, "veritysetup benchmark --hash=sha512"),
 ];
 
-/// What `--help` prints, but for the version before and the defaults after it.
+/// What `--help` prints, except the version before and the defaults after it.
 pub(crate) fn help() -> String {
     let mut text = String::from("Usage: veritysetup [OPTION...] <action> <action-specific>\n\nHelp options:\n");
     text.extend(OPTIONS.iter().map(described));
@@ -109,7 +109,7 @@ pub(crate) fn help() -> String {
     text
 }
 
-/// What `--help` prints of one action: how it is called, its options in their groups, an example.
+/// What `--help` prints about one action: its arguments, its options in groups, an example.
 pub(crate) fn help_of(info: &ActionInfo) -> String {
     let mut text = usage_line(Some(info.action));
     if let Some(alias) = info.alias {
@@ -170,7 +170,7 @@ pub(crate) fn usage() -> String {
     lines.join("\n") + "\n"
 }
 
-/// The line before a message about a wrong command line, for the action that was meant if that is known.
+/// The line before a message about a wrong command line, for the intended action if that is known.
 pub(crate) fn usage_line(action: Option<Action>) -> String {
     let info = ACTIONS.iter().find(|info| Some(info.action) == action);
     let rest = info.map_or_else(
@@ -180,18 +180,18 @@ pub(crate) fn usage_line(action: Option<Action>) -> String {
     format!("Usage: veritysetup {}\n", rest.trim_end())
 }
 
-/// The action that a mistyped word was to be.
+/// The action that a mistyped word was meant to be.
 pub(crate) fn meant_action(word: &str) -> Option<&'static str> {
     nearest(word, ACTIONS.iter().flat_map(|info| [Some(info.name), info.alias]).flatten())
 }
 
-/// The option that a mistyped one was to be, without hyphens: one that the action uses, if one is near.
+/// The option that a mistyped one was meant to be, without hyphens: preferably one that the action uses.
 pub(crate) fn meant_option(name: &str, action: Option<Action>) -> Option<&'static str> {
     let used = OPTIONS.iter().filter(|option| action.is_none_or(|action| option.is_used_by(action)));
     nearest(name, used.map(|option| option.name)).or_else(|| nearest(name, OPTIONS.iter().map(|option| option.name)))
 }
 
-/// The nearest of the known words: the only one that begins so, or one of which a few letters are wrong.
+/// The nearest of the known words: the only one with this beginning, or one that differs in a few letters.
 fn nearest(word: &str, known: impl Iterator<Item = &'static str> + Clone) -> Option<&'static str> {
     let word = word.to_ascii_lowercase().replace('_', "-");
     let mut longer = known.clone().filter(|known| word.len() >= 3 && known.starts_with(&word));

@@ -1,4 +1,5 @@
-//! Long work that a signal interrupts: it stops, cleans up, and then the command ends as the signal would have ended it.
+//! Long work that a signal interrupts: it stops, cleans up, and then the command ends as the signal would have ended
+//! it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::memory;
 use crate::progress::Display;
 
-/// Runs `work` on a device, with the threads that the options ask for, and shows how far it is; does not return if a
+/// Runs `work` on a device, with the threads that the options ask for, and shows its progress; does not return if a
 /// signal has cancelled it.
 ///
 /// # Errors
@@ -39,7 +40,7 @@ pub(crate) fn watched<T>(
     }
     if matches!(result, Err(Error::Cancelled)) {
         let signal = i32::try_from(caught.load(Ordering::SeqCst)).unwrap_or(SIGTERM);
-        // It fails for signals that nobody can catch.
+        // It fails for signals that cannot be caught.
         let _ = emulate_default_handler(signal);
     }
     Ok(result)
@@ -51,7 +52,7 @@ fn not_enough_memory() -> Failure {
 
 /// What signals have done.
 struct Signals {
-    /// Whether the work is to end.
+    /// Whether the work has to stop.
     cancel: Arc<AtomicBool>,
     /// The signal, or 0.
     caught: Arc<AtomicUsize>,
@@ -63,8 +64,8 @@ fn signals() -> &'static Signals {
     SIGNALS.get_or_init(|| {
         let signals = Signals { cancel: Arc::default(), caught: Arc::default() };
         for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|&signal| !is_ignored(signal)) {
-            // A second signal does not wait for the first one's consequences. Where one cannot be caught it ends the command
-            // as ever, and leaves a file without superblock.
+            // A second signal does not wait for the clean-up after the first. A signal that cannot be caught ends the
+            // command at once, and leaves a file without superblock.
             let _ = flag::register_conditional_default(signal, Arc::clone(&signals.cancel));
             let _ = flag::register_usize(signal, Arc::clone(&signals.caught), signal.unsigned_abs() as usize);
             let _ = flag::register(signal, Arc::clone(&signals.cancel));
@@ -74,14 +75,14 @@ fn signals() -> &'static Signals {
     })
 }
 
-/// Has a write beyond the limit of a file's size fail, with EFBIG, where a signal would end the command before it has
+/// Makes a write beyond the limit of a file's size fail with EFBIG; a signal would end the command before it has
 /// cleaned up.
 pub(crate) fn outlive_full_files() {
-    // What it sets is not looked at: that the signal is caught is enough.
+    // The flag is never read: it is enough that the signal is caught.
     let _ = flag::register(SIGXFSZ, Arc::default());
 }
 
-/// Whether whoever started the command wants it to go on in spite of a signal, as `nohup` does.
+/// Whether the caller wants the command to go on in spite of a signal, as `nohup` does.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,7 +1,7 @@
 //! `veritysetup`: arguments in, calls of the `dmverity` library, text or JSON out.
 //!
 //! What callers depend on - words, streams, exit codes - is decided here and in the modules below; what is done with an
-//! image is decided in the library. This is a library of its own so that fuzz targets reach the parser; it is no
+//! image is decided in the library. This is a separate library so that fuzz targets reach the parser; it is not an
 //! interface for other programs, which call `dmverity`.
 
 mod arguments;
@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
             output::finish(output.form, Some(name), result)
         }
         Err(failure) => {
-            // Who wants an object gets one, also for a command line that cannot be understood.
+            // With --json there is an object even for a command line that cannot be understood.
             let json = command_line.iter().skip(1).take_while(|&word| word != "--").any(|word| word == "--json");
             output::finish(if json { Form::Json } else { Form::Text { verbose: false } }, None, Err(failure))
         }

@@ -1,4 +1,4 @@
-//! The program: see the library beside it.
+//! The program: see the library next to it.
 
 use std::process::ExitCode;
 

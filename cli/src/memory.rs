@@ -1,11 +1,11 @@
-//! What becomes of a command that the system gives no more memory: it stops its work, cleans up and ends with its own exit
-//! code, where Rust's own way would be to abort and leave an unfinished file.
+//! What happens when a command runs out of memory: it stops its work, cleans up and ends with an exit code of its own.
+//! By default, Rust would abort and leave an unfinished file.
 //!
-//! A reserve is kept for that. When a request is refused, the reserve is given back, the work that runs is cancelled, and the
-//! request is made again: what it takes to clean up fits into the reserve. Requests as large as the reserve are refused at
-//! once; who makes them can do without. Where the reserve is not enough, because several threads make requests, they wait
-//! for what the others give back as their work is cancelled. Where none of this helps the command ends with that exit code,
-//! and no more.
+//! A reserve is kept for that. When a request is refused, the reserve is given back, the work that runs is cancelled,
+//! and the request is made again: what it takes to clean up fits into the reserve. Requests as large as the reserve are
+//! refused at once; their callers can do without. If the reserve is not enough, because several threads make requests,
+//! they wait for memory that the others free as their work is cancelled. If none of this helps, the command ends with
+//! that exit code and does nothing else.
 #![allow(unsafe_code)] // An allocator has no safe form.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -20,8 +20,8 @@ use signal_hook::flag;
 
 use crate::failure::Exit;
 
-/// For the paths, messages and file system calls of a clean-up, and for what a few threads ask for before they notice that
-/// they are cancelled. It is not touched, so that it takes no memory, but room for it.
+/// For the paths, messages and file system calls of a clean-up, and for what a few threads ask for before they notice
+/// that they are cancelled. It is never touched, so it takes address space but no memory.
 const RESERVE: Layout = match Layout::from_size_align(4 << 20, 4096) {
     Ok(layout) => layout,
     Err(_) => panic!("the alignment is a power of two"),
@@ -37,7 +37,7 @@ static KEPT: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
 static IS_SHORT: AtomicBool = AtomicBool::new(false);
 /// What cancels the work that runs.
 static CANCEL: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-/// Whether a request was refused for good: Rust aborts where it cannot do without.
+/// Whether a request was finally refused: Rust aborts if it cannot do without.
 static IS_REFUSED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// The same for the allocator, which must not be the one that makes it.
 static REFUSED: OnceLock<&'static AtomicBool> = OnceLock::new();
@@ -54,7 +54,7 @@ pub(crate) fn keep_reserve() {
     KEPT.store(unsafe { System.alloc(RESERVE) }, Ordering::SeqCst);
 }
 
-/// Has this flag set when memory is short. The first one counts.
+/// Registers the flag that is set when memory is short. Only the first call has an effect.
 pub(crate) fn cancels(flag: &Arc<AtomicBool>) {
     let _ = CANCEL.set(Arc::clone(flag));
     if is_short() {
@@ -62,7 +62,7 @@ pub(crate) fn cancels(flag: &Arc<AtomicBool>) {
     }
 }
 
-/// Whether work may begin: there is a reserve that it can be ended with.
+/// Whether work may begin: there is a reserve for ending it.
 pub(crate) fn has_reserve() -> bool {
     !KEPT.load(Ordering::SeqCst).is_null()
 }
@@ -110,7 +110,8 @@ fn give_back() {
     }
 }
 
-// SAFETY: all memory is the system allocator's, with the layouts that the caller gives; the atomics above allocate nothing.
+// SAFETY: all memory is the system allocator's, with the layouts that the caller gives; the atomics above allocate
+// nothing.
 unsafe impl GlobalAlloc for Reserving {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are those that the system's allocator asks for.

@@ -1,4 +1,5 @@
-//! The one table of actions and options. The parser, `--help` and `--usage` are made from it, and by `make completions` and
+//! The one table of actions and options. The parser, `--help` and `--usage` are made from it, and by `make completions`
+//! and
 //! `make man` the tables in the shells' completion files and the lists in the manual.
 
 /// What the command is asked to do.
@@ -23,7 +24,7 @@ pub(crate) struct ActionInfo {
     pub(crate) name: &'static str,
     /// Another name, whose first two arguments are swapped if it is `create`.
     pub(crate) alias: Option<&'static str>,
-    /// What it takes, as help and messages show it.
+    /// Its arguments, as help and messages show them.
     pub(crate) arguments: &'static str,
     /// How many arguments it needs at least; `<root_hash>` may come from a file.
     pub(crate) needed: usize,
@@ -125,19 +126,19 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
 pub(crate) struct OptionInfo {
     pub(crate) name: &'static str,
     pub(crate) short: Option<char>,
-    /// What its value is, if it has one.
+    /// The kind of its value, if it has one.
     pub(crate) value: Option<&'static str>,
-    /// The value that it has where none is given; if there is none, one has to be.
+    /// Its value if none is given; without one here, the value is required.
     pub(crate) default: Option<&'static str>,
     pub(crate) help: &'static str,
-    /// The actions for which it means something; empty means all.
+    /// The actions that use it; empty means all.
     pub(crate) actions: &'static [Action],
-    /// Whether the other actions take it and leave it alone, as scripts expect; if not, they refuse it.
+    /// Whether the other actions accept and ignore it, as scripts expect; if not, they refuse it.
     pub(crate) is_accepted_by_all: bool,
 }
 
 impl OptionInfo {
-    /// The same, taken by all actions.
+    /// The same, accepted by all actions.
     const fn accepted_by_all(mut self) -> Self {
         self.is_accepted_by_all = true;
         self
@@ -155,7 +156,7 @@ impl OptionInfo {
         self
     }
 
-    /// Whether it means something to an action.
+    /// Whether an action uses it.
     pub(crate) fn is_used_by(&self, action: Action) -> bool {
         self.actions.is_empty() || self.actions.contains(&action)
     }
@@ -192,20 +193,20 @@ const OPEN_OR_TABLE: &[Action] = &[Action::Open, Action::Table];
 const CLOSE: &[Action] = &[Action::Close];
 const FORMAT: &[Action] = &[Action::Format];
 const TABLE: &[Action] = &[Action::Table];
-/// What trusts a superblock.
+/// The actions that trust a superblock.
 const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table];
-/// What is told the parameters of an image, unless a superblock has them.
+/// The actions that need the parameters of an image, unless a superblock has them.
 const IMAGE: &[Action] =
     &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Benchmark];
-/// What computes where the areas of an image are.
+/// The actions that compute where the areas of an image are.
 const LAYOUT: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table];
-/// What looks for them on a device.
+/// The actions that look for them on a device.
 const ON_DISK: &[Action] =
     &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Plan, Action::Table];
-/// What hashes.
+/// The actions that hash.
 const SALTED: &[Action] =
     &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark];
-/// What takes its time.
+/// The actions that take long.
 const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair];
 
 pub(crate) const OPTIONS: &[OptionInfo] = &[
@@ -318,7 +319,7 @@ const NOT_TOGETHER: &[(&str, &str)] = &[
     ("env", "json"),
 ];
 
-/// The forms that `table` has beside the kernel's own; one at a time.
+/// The forms of `table` besides the kernel's own; one at a time.
 const TABLE_FORMS: &[&str] = &["chromeos", "cmdline", "dm-mod-create", "fit", "ipe", "partition-uuids", "veritytab"];
 
 /// All pairs that cannot be used together.

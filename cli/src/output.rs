@@ -13,7 +13,7 @@ use crate::options::Action;
 use crate::report::{self, Report};
 use crate::streams::stdout_was_closed;
 
-/// How a command tells what came of it.
+/// How a command reports its results.
 #[derive(Clone, Copy)]
 pub(crate) enum Form {
     /// Text, and with `-v` one more line that says how it ended.
@@ -58,7 +58,7 @@ pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -
                 last_line = format!("Command failed with code -{} ({}).\n", failure.exit.code(), failure.exit.reason());
             }
             if matches!(form, Form::Text { verbose: true }) {
-                // The command has ended as it has; nobody is told twice.
+                // The command has ended; nothing is reported twice.
                 let _ = print(&last_line);
             }
         }

@@ -1,5 +1,5 @@
-//! The progress of long-running work, on standard error: a bar on a terminal once the work has taken a second, lines where
-//! an option asks for them, otherwise nothing.
+//! The progress of long-running work, on standard error: a bar on a terminal once the work has taken a second, lines
+//! where an option asks for them, otherwise nothing.
 
 use std::env;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
 //! A table that the kernel refused, in words: one line that says what was refused, then what to do about it. The
-//! generations of the kernel that stand here are for people to read and decide nothing.
+//! kernel releases named here are for people to read; the code decides nothing by them.
 
 use dmverity::HashAlgorithm;
 use dmverity::dm::{Cause, Refusal, Refused, RefusedOption, SignatureFault};

@@ -1,5 +1,5 @@
-//! What a command has to say, in both of its forms: text for people and scripts that take it apart, and the fields of one
-//! JSON object. Both are made from the same values; which one is printed is decided in `output.rs`.
+//! What a command has to say, in both of its forms: text for people and scripts that take it apart, and the fields of
+//! one JSON object. Both are made from the same values; which one is printed is decided in `output.rs`.
 
 use std::fmt;
 
@@ -75,7 +75,7 @@ pub(crate) struct RefusedFields {
     pub(crate) kernel_message: Option<String>,
 }
 
-/// What the kernel has against a table.
+/// Why the kernel refused a table.
 #[derive(Debug)]
 pub(crate) struct RefusalFields {
     pub(crate) refused_options: Vec<RefusedFields>,

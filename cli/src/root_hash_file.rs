@@ -31,11 +31,11 @@ enum Target {
     Stderr,
     /// A file or device that is there, or another stream that this command was started with.
     Open(File),
-    /// A regular file that is there: it keeps its owner, mode and names, and what it held goes.
+    /// An existing regular file: it keeps its owner, mode and names, and loses its contents.
     Existing(File),
-    /// A pipe with a name: opening it may have to wait for its reader.
+    /// A named pipe: opening it may have to wait for its reader.
     Pipe(PathBuf),
-    /// A file that appears whole or not at all.
+    /// A file that appears complete or not at all.
     New(PathBuf),
 }
 
@@ -47,8 +47,8 @@ enum Place {
 }
 
 impl RootHashFile {
-    /// Checks that a root hash can be written to `path`, and that none of the devices of the image would be lost by it.
-    /// Nothing is written and nothing created.
+    /// Checks that a root hash can be written to `path`, and that this would not overwrite a device of the image.
+    /// Nothing is written or created.
     pub(crate) fn check(path: PathBuf, devices: &[(&str, &Path)]) -> Result<Self> {
         let failed = |error: &SystemError| cannot_create(&path).because(error);
         let place = place_of(&path);
@@ -78,7 +78,7 @@ impl RootHashFile {
         Ok(Self { path, target })
     }
 
-    /// Whether it goes to a file, which keeps it.
+    /// Whether it goes to a regular file.
     pub(crate) fn is_file(&self) -> bool {
         matches!(self.target, Target::Existing(_) | Target::New(_))
     }
@@ -133,14 +133,14 @@ fn existing(path: PathBuf) -> std::io::Result<Target> {
 fn is_new(path: &Path) -> std::io::Result<bool> {
     match path.metadata() {
         Ok(_) => Ok(false),
-        // No file is made of the name of a directory.
+        // The name of a directory does not become a file.
         Err(_) if path.as_os_str().as_bytes().ends_with(b"/") => Err(Errno::EISDIR.into()),
         Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) && !path.as_os_str().is_empty() => Ok(true),
         Err(error) => Err(error),
     }
 }
 
-/// Tries to create a file without a name, where the file system has that.
+/// Tries to create a file without a name, if the file system supports that.
 fn check_creatable(path: &Path) -> std::io::Result<()> {
     let directory = directory_of(path);
     access(directory, AccessFlags::W_OK | AccessFlags::X_OK)?;
@@ -159,10 +159,10 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Where a path leads: links are followed up to a descriptor of this process, which is no file to be opened again.
+/// Where a path leads: links are followed up to a descriptor of this process, which must not be opened again.
 fn place_of(path: &Path) -> Place {
     let mut path = match path.to_str() {
-        // Also where there is no /proc.
+        // Even if there is no /proc.
         Some("-" | "/dev/stdout") => return Place::Stream(1),
         Some("/dev/stderr") => return Place::Stream(2),
         _ => path.to_owned(),
@@ -190,7 +190,7 @@ fn is_of_descriptors(directory: &Path) -> bool {
     is_named && directory.starts_with(own)
 }
 
-/// Whether both are names of one file, which need not be there.
+/// Whether both are names of one file, which need not exist.
 fn is_same_name(one: &Path, other: &Path) -> bool {
     let whole = |path: &Path| Some((directory_of(path).canonicalize().ok()?, path.file_name()?.to_owned()));
     whole(one).is_some_and(|one| whole(other) == Some(one))

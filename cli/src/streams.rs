@@ -1,6 +1,6 @@
 //! The streams that the program was started with, and whether one of the three standard ones was closed. Before `main`,
-//! Rust's runtime opens `/dev/null` where one of these is closed, so that no file takes its number: what is printed then is
-//! lost without a word. So it has to be looked at before.
+//! Rust's runtime opens `/dev/null` if one of these is closed, so that no file takes its number: output is then lost
+//! silently. So it has to be checked earlier.
 #![allow(unsafe_code)] // What runs before `main` has no safe form, nor has a descriptor that is only a number.
 
 use std::fs::File;
@@ -14,7 +14,8 @@ use nix::libc::{self, c_int};
 /// One bit for each standard stream.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
-// SAFETY: the section holds addresses of functions that the C library calls before `main`, on Linux with the arguments of
+// SAFETY: the section holds addresses of functions that the C library calls before `main`, on Linux with the arguments
+// of
 // `main`, which this one does not look at. It needs nothing of Rust's runtime.
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -46,8 +47,8 @@ fn flags(number: c_int, which: c_int) -> io::Result<c_int> {
     }
 }
 
-/// A copy of a descriptor that the program was started with and that can be written to. It shares position and append mode
-/// with the original.
+/// A copy of a descriptor that the program was started with and that can be written to. It shares position and append
+/// mode with the original.
 ///
 /// # Errors
 /// `EBADF`, as writing to it would give.

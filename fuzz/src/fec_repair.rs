@@ -170,8 +170,8 @@ fn check(files: &[MemoryFile; 3], made: &Made, on_hash_device: bool, damaged: &C
     }
 }
 
-/// Area and place of the parity that no proof and no code says anything about: more bytes of its codeword are wrong, among
-/// those that no tree covers, than the code can correct. It may then take them for another codeword.
+/// Area and place of the parity that no proof and no code says anything about: more bytes of its codeword are wrong,
+/// among those that no tree covers, than the code can correct. It may then take them for another codeword.
 fn guessed_parity(made: &Made, damaged: &Contents, on_hash_device: bool) -> HashSet<(usize, usize)> {
     let index = |number: u64| usize::try_from(number).expect("it is small");
     let layout = Layout::new(&made.params).expect("it was made");

@@ -3,14 +3,14 @@
 //!
 //!     cargo run --example verifying_reader -- DATA HASH ROOT_HASH >copy
 //!
-//! Each block is read once: the bytes in memory whose digest was compared are those that are handed out, so that it does
-//! not matter who changes the devices meanwhile. (Verifying a whole image first and then reading it again would prove
-//! nothing about the second reading.) The same holds for the hash blocks. They are read from the root downwards, and
-//! what a block says of those below it is believed only once its own digest was right.
+//! Each block is read once: the bytes in memory whose digest was compared are those that are handed out, so that it
+//! does not matter who changes the devices meanwhile. (Verifying a whole image first and then reading it again would
+//! prove nothing about the second reading.) The same holds for the hash blocks. They are read from the root downwards,
+//! and what a block says of those below it is believed only once its own digest was right.
 //!
 //! The superblock is not proven by the root hash. Whoever changes it cannot choose what is read, but can make what is
-//! proven mean something else: fewer data blocks, or hash blocks in place of data. Where that matters the parameters come
-//! from where the root hash comes from, by `Params::builder()` in place of `load`. FEC is not used here.
+//! proven mean something else: fewer data blocks, or hash blocks in place of data. Where that matters the parameters
+//! come from where the root hash comes from, by `Params::builder()` in place of `load`. FEC is not used here.
 //!
 //! At the first block that is not right it ends with exit code 1 and says where; everything before it has been copied.
 

@@ -1,7 +1,7 @@
 //! `read-latency`: how long a read of one 4096-byte block takes on each of two devices, side by side.
 //!
-//! They take turns, in the order A B B A and so on, so that whatever drifts meanwhile falls on both. In the two turns of
-//! a round both read the same blocks, chosen at random, past the page cache, on one processor.
+//! They take turns, in the order A B B A and so on, so that whatever drifts meanwhile falls on both. In the two turns
+//! of a round both read the same blocks, chosen at random, past the page cache, on one processor.
 
 mod random;
 

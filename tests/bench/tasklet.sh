@@ -25,10 +25,10 @@ tree_reads() {
     echo "$count"
 }
 
-# who_verified NAME: reads the whole image block by block and prints how many the work queue verified, how many a softirq
-# (a tasklet, bottom-half work, or the block layer's own), and how many whoever ended the read on the data device; then
-# how often the work queue was woken to look for hashes beforehand, which the option does not save.
-# Newer kernels (6.16) leave a read to the work queue although the option is there when the processor is to be handed on.
+# who_verified NAME: reads the whole image block by block and prints how many the work queue verified, how many a
+# softirq (a tasklet, bottom-half work, or the block layer's own), and how many whoever ended the read on the data
+# device; then how often the work queue was woken to look for hashes beforehand, which the option does not save. Newer
+# kernels (6.16) leave a read to the work queue although the option is there when the processor is to be handed on.
 who_verified() {
     printf '%s\n' verity_verify_io verity_prefetch_io >trace/set_ftrace_filter
     echo function >trace/current_tracer
@@ -73,8 +73,8 @@ compare() {
     vs close plain
 }
 
-# measure DEVICE TITLE: on this data device, which already holds the image. Then again with blocks that were verified once
-# being taken as good: that leaves out the hashing, and shows what the way to it costs.
+# measure DEVICE TITLE: on this data device, which already holds the image. Then again with blocks that were verified
+# once being taken as good: that leaves out the hashing, and shows what the way to it costs.
 measure() {
     device=$1
     opened plain ""

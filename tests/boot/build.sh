@@ -7,8 +7,8 @@ set -eu
 tree=$1
 modules=$2
 shift 2
-# What is mounted here is not to be seen outside. In a chroot the root is no mount that could be told so: then the tree is
-# made one, and goes again.
+# What is mounted here is not to be seen outside. In a chroot the root is no mount that could be told so: then the tree
+# is made one, and goes again.
 if ! mount --make-rprivate / 2>/dev/null; then
     mount --bind "$tree" "$tree"
     trap 'umount --recursive --lazy "$tree"' EXIT

@@ -1,6 +1,6 @@
 //! The test `boot`: Debian's kernel with an initramfs made by Debian's initramfs-tools or dracut boots from a root file
-//! system on dm-verity, or refuses to, each case a machine of its own named `FRAMEWORK/CASE`. Those that show little more
-//! than the same case of another framework are ignored unless `make test-boot` asks for them.
+//! system on dm-verity, or refuses to, each case a machine of its own named `FRAMEWORK/CASE`. Those that show little
+//! more than the same case of another framework are ignored unless `make test-boot` asks for them.
 
 mod cases;
 mod disks;
@@ -27,8 +27,8 @@ use tree::{Built, Framework};
 /// After this long a machine is given up; usually it takes a tenth of it.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// What is said last where the machine stays on: by the kernel when it was halted, and before dracut's emergency shell, with
-/// systemd and without.
+/// What is said last where the machine stays on: by the kernel when it was halted, and before dracut's emergency shell,
+/// with systemd and without.
 const ENDS: &[&str] = &["System halted", "Entering emergency mode.", "Dropping to debug shell."];
 
 fn main() -> ExitCode {

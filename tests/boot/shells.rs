@@ -1,5 +1,5 @@
-//! What the boot scripts make of the command's answers, in each shell that an initramfs may have, without a machine. How the
-//! command reads a kernel command line is tested where that is done, in the library.
+//! What the boot scripts make of the command's answers, in each shell that an initramfs may have, without a machine.
+//! How the command reads a kernel command line is tested where that is done, in the library.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,8 @@ use libtest_mimic::Trial;
 
 const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
 
-/// Prints what the functions find: of the script `$1`, with the command `$2`, the command line `$3`, and something that opens
+/// Prints what the functions find: of the script `$1`, with the command `$2`, the command line `$3`, and something that
+/// opens
 /// `/usr` if `$4` is not empty. `set -u` finds what is read without having been set.
 const SCRIPT: &str = r#"
 set -u

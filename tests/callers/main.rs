@@ -1,6 +1,6 @@
-//! The parsing parts of the kinds of programs that call `veritysetup`, each written anew as they do it: with awk, sed, the
-//! shell's own means, Python, and by exit codes. Each runs with our command and, unless its first line says that it is for
-//! ours alone, with the reference, and has to print the same.
+//! The parsing parts of the kinds of programs that call `veritysetup`, each written anew as they do it: with awk, sed,
+//! the shell's own means, Python, and by exit codes. Each runs with our command and, unless its first line says that it
+//! is for ours alone, with the reference, and has to print the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};

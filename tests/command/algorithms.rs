@@ -31,7 +31,8 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["shake256", "shake-256", "2.16.840.1.101.3.4.2.12"], "shake256"),
 ];
 
-/// Root hashes by names that newer references have, or those with OpenSSL's legacy algorithms: of 2.8.4 with OpenSSL 3.6.
+/// Root hashes by names that newer references have, or those with OpenSSL's legacy algorithms: of 2.8.4 with OpenSSL
+/// 3.6.
 const NEWER: &[(&[&str], &str, &str)] = &[
     (&["md4", "1.2.840.113549.2.4"], "md4", "7507e807553c9b88be8574589dc68c67"),
     (&["keccak-224"], "keccak-224", "8d463b05f13612c312648d2f0937dd8649692d57bc9da5cef390fad9"),

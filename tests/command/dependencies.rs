@@ -1,5 +1,5 @@
-//! What the project's dependencies may be: `deny.toml`, held without a tool that would have to be built first. `make deny`
-//! has cargo-deny read the same file, and look for advisories.
+//! What the project's dependencies may be: `deny.toml`, held without a tool that would have to be built first. `make
+//! deny` has cargo-deny read the same file, and look for advisories.
 
 use std::collections::HashMap;
 use std::fs;

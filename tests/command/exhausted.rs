@@ -1,5 +1,5 @@
-//! Limits of the system: whichever memory a command is refused, and whichever file may not grow, it ends with its own exit
-//! code and leaves nothing unfinished.
+//! Limits of the system: whichever memory a command is refused, and whichever file may not grow, it ends with its own
+//! exit code and leaves nothing unfinished.
 
 use std::process::Output;
 

@@ -1,4 +1,5 @@
-//! Random images with forward error correction (FEC), and where by the description of the format each byte of them lies.
+//! Random images with forward error correction (FEC), and where by the description of the format each byte of them
+//! lies.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -48,8 +49,8 @@ impl Hashing {
     }
 }
 
-/// An image, and where its areas lie. Blocks are numbered as FEC does: the data blocks, then those of the hash device from
-/// the first hash block on.
+/// An image, and where its areas lie. Blocks are numbered as FEC does: the data blocks, then those of the hash device
+/// from the first hash block on.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) hashing: Hashing,

@@ -146,8 +146,8 @@ impl Case {
         blocks
     }
 
-    /// Damages up to `most` whole blocks of a round out of `candidates`. None lies in the tree below another one, so that
-    /// each is known to be bad by a digest that is good. Returns them.
+    /// Damages up to `most` whole blocks of a round out of `candidates`. None lies in the tree below another one, so
+    /// that each is known to be bad by a digest that is good. Returns them.
     pub(crate) fn spoil_apart(
         &self,
         bad: &mut Files,
@@ -165,7 +165,8 @@ impl Case {
         chosen
     }
 
-    /// Changes up to `limit` bytes of each of these codewords, in blocks that are `wanted` or, for `None`, in the parity.
+    /// Changes up to `limit` bytes of each of these codewords, in blocks that are `wanted` or, for `None`, in the
+    /// parity.
     pub(crate) fn wrong_bytes(
         &self,
         bad: &mut Files,

@@ -1,5 +1,5 @@
-//! Both directions with Debian's `veritysetup` over seeded random images with forward error correction: what either formats
-//! is byte for byte what the other does, and each finds the same number of errors in what the other made.
+//! Both directions with Debian's `veritysetup` over seeded random images with forward error correction: what either
+//! formats is byte for byte what the other does, and each finds the same number of errors in what the other made.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! Help for one action, and what is said of words that are mistyped: beside the reference's words, which scripts look for.
+//! Help for one action, and what is said of words that are mistyped: beside the reference's words, which scripts look
+//! for.
 
 use crate::bad_input::misused;
 use crate::hostile::ACTIONS;

@@ -1,5 +1,5 @@
-//! What attackers and accidents put into arguments, names and superblocks: no panic, and no line of the output that they
-//! could have written.
+//! What attackers and accidents put into arguments, names and superblocks: no panic, and no line of the output that
+//! they could have written.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

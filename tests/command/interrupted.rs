@@ -90,8 +90,8 @@ pub(crate) fn traced(sandbox: &Sandbox, arguments: &[&str], options: &[&str]) ->
     calls
 }
 
-/// Kills a command at each of its calls of [`CALLS`], each time after `prepare`, and has `check` look at what is left after
-/// the call of that index.
+/// Kills a command at each of its calls of [`CALLS`], each time after `prepare`, and has `check` look at what is left
+/// after the call of that index.
 pub(crate) fn killed_at_each_call(
     sandbox: &Sandbox,
     arguments: &[&str],

@@ -1,5 +1,5 @@
-//! `--json`: every action that works without a kernel, each held against the published schema and against the text. What
-//! is refused is held against it in `bad_input.rs`, what needs a kernel in the virtual machines.
+//! `--json`: every action that works without a kernel, each held against the published schema and against the text.
+//! What is refused is held against it in `bad_input.rs`, what needs a kernel in the virtual machines.
 
 use dmverity_tests::schema;
 use dmverity_tests::vectors::painted;

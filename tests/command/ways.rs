@@ -9,8 +9,8 @@ use dmverity_tests::veritysetup;
 /// One, two, and numbers that divide nothing evenly.
 pub(crate) const THREADS: [u32; 4] = [1, 2, 3, 7];
 
-/// The binary that is shipped, and those for each backend that this processor has. One that `DMVERITY_STATIC_BIN` names was
-/// built in another way than those: it is the only one then.
+/// The binary that is shipped, and those for each backend that this processor has. One that `DMVERITY_STATIC_BIN` names
+/// was built in another way than those: it is the only one then.
 ///
 /// # Panics
 /// If one of them has not been built.

@@ -28,8 +28,8 @@ package() { # ARGUMENT...
     fi
 }
 
-# Every file with its type, mode, owner, target and content, and what dpkg knows; without what dpkg and man write down for
-# themselves, whose meaning is asked for instead.
+# Every file with its type, mode, owner, target and content, and what dpkg knows; without what dpkg and man write down
+# for themselves, whose meaning is asked for instead.
 snapshot() { # NAME
     {
         find / -xdev \( -path /packages -o -path /var/cache/man -o -path /var/lib/dpkg/triggers -o -path /tmp -o -path /run \) -prune -o \

@@ -1,5 +1,5 @@
-//! Random command lines and images, good and bad, with ours and with the reference: exit code, messages, standard output,
-//! root hash and every byte of every file have to be the same, but for what [`differences`] says.
+//! Random command lines and images, good and bad, with ours and with the reference: exit code, messages, standard
+//! output, root hash and every byte of every file have to be the same, but for what [`differences`] says.
 
 mod case;
 mod compare;

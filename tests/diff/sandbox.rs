@@ -182,7 +182,8 @@ impl Drop for Sandbox {
     }
 }
 
-/// What is in a file, without its holes and without whole pages of zeros: how these are kept is the file system's affair.
+/// What is in a file, without its holes and without whole pages of zeros: how these are kept is the file system's
+/// affair.
 fn stretches(path: &Path, length: u64) -> Vec<(u64, Vec<u8>)> {
     const PAGE: usize = 4096;
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

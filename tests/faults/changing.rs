@@ -1,5 +1,5 @@
-//! Files that become shorter or longer, or other ones, while a command is at work on them. What comes of it need not be of
-//! use to anybody; but nothing is said to be right that is not, and what somebody else has put there stays.
+//! Files that become shorter or longer, or other ones, while a command is at work on them. What comes of it need not be
+//! of use to anybody; but nothing is said to be right that is not, and what somebody else has put there stays.
 
 use std::fs;
 use std::io::Write;

@@ -36,8 +36,8 @@ while [ $pages -le 300 ]; do
 done
 "#;
 
-/// Runs `command` on a file system of one page, two pages and so on until it succeeds. `inside` says that the image is one
-/// file there; if not, `d` is elsewhere and everything that is made is there.
+/// Runs `command` on a file system of one page, two pages and so on until it succeeds. `inside` says that the image is
+/// one file there; if not, `d` is elsewhere and everything that is made is there.
 fn fill(name: &str, command: &str, loads: &str, inside: bool) {
     let directory = memory();
     fs::write(directory.path().join("d"), data()).expect("writable");

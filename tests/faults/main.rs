@@ -1,5 +1,5 @@
-//! What becomes of images and of their owners' data when something goes wrong at any moment: system calls that fail, file
-//! systems that are full, files that change meanwhile, signals, and two commands at once.
+//! What becomes of images and of their owners' data when something goes wrong at any moment: system calls that fail,
+//! file systems that are full, files that change meanwhile, signals, and two commands at once.
 //!
 //! `FAULTS=all` tries every fault of every call; without it, a sample that is the same every time.
 

@@ -120,8 +120,8 @@ fn faults(call: &Call, whole_write: u64) -> Vec<(Fault, Wanted)> {
                 [libc::SEEK_DATA, libc::SEEK_HOLE].map(i64::from).contains(&call.arguments[2].cast_signed());
             fails(&[Errno::EIO, Errno::EINVAL], if is_about_holes { Right } else { RightOrFailure })
         }
-        // A thread's second stack, for signals: Rust's runtime aborts without it. Whether there is room for a thread is asked
-        // before it is started, by a request of its own.
+        // A thread's second stack, for signals: Rust's runtime aborts without it. Whether there is room for a thread is
+        // asked before it is started, by a request of its own.
         libc::SYS_mmap if call.arguments[1] <= SECOND_STACK && call.arguments[3] & libc::MAP_STACK as u64 != 0 => {
             Vec::new()
         }

@@ -26,7 +26,8 @@ pub(crate) struct Scenario {
     code: i32,
     stdout: String,
     stderr: String,
-    /// Files that the command may leave as something else than they were: its hash and FEC devices, and what it repairs.
+    /// Files that the command may leave as something else than they were: its hash and FEC devices, and what it
+    /// repairs.
     outputs: Vec<String>,
     /// What else files may be after a failure, such as an image without its older tree.
     tolerated: Vec<(String, Vec<u8>)>,

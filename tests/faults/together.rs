@@ -1,5 +1,5 @@
-//! Two commands on the same files: at every call of the one, all of the other is run. Either both are right or the one that
-//! comes second is told that the files are in use; what is there at the end is whole.
+//! Two commands on the same files: at every call of the one, all of the other is run. Either both are right or the one
+//! that comes second is told that the files are in use; what is there at the end is whole.
 
 use crate::matrix::is_whole;
 use crate::scenario::{FIXED, Scenario, Wanted, run_in, words};
@@ -12,8 +12,8 @@ const EVERY: usize = 5;
 /// Already exists, or in use.
 const BUSY: i32 = 5;
 
-/// Runs all of `other` at each call of the scenario's command. What is there afterwards has to be what the command makes
-/// unless it was refused, and then what `other` makes.
+/// Runs all of `other` at each call of the scenario's command. What is there afterwards has to be what the command
+/// makes unless it was refused, and then what `other` makes.
 fn check(scenario: &Scenario, other: &str) {
     let other = words(other);
     scenario.restore();

@@ -1,8 +1,8 @@
 //! Runs a command and stops it at its system calls, each of which can then fail, be made with other arguments, or come
 //! together with a signal.
 //!
-//! A seccomp filter picks the calls, so that the command runs at full speed between them: a run with a fault takes a few
-//! milliseconds.
+//! A seccomp filter picks the calls, so that the command runs at full speed between them: a run with a fault takes a
+//! few milliseconds.
 
 #![allow(unsafe_code)] // Code between fork and exec, and the filter, have no safe wrapper.
 

@@ -1,5 +1,6 @@
 # Opens, reads, damages, repairs and closes 8 mappings again and again, and kills some of the commands: `make soak` runs
-# this in the test machines. Then nothing may be missing: no loop device, mapping, node, key, semaphore, descriptor, memory.
+# this in the test machines. Then nothing may be missing: no loop device, mapping, node, key, semaphore, descriptor,
+# memory.
 #
 # A round is one mapping's life; 8 workers live them side by side. $rounds of all, or $minutes if those end first.
 set -eu
@@ -14,7 +15,8 @@ baseline
 exec 3>&2
 cd "$(mktemp -d)"
 end=$(($(cut -d . -f 1 /proc/uptime) + minutes * 60))
-# Where udev makes the nodes, a killed command leaves the semaphore that it would have removed: no signal could be caught.
+# Where udev makes the nodes, a killed command leaves the semaphore that it would have removed: no signal could be
+# caught.
 kill_with=KILL
 [ "$nodes" != udev ] || kill_with=TERM
 head -c 300 /dev/urandom >junk
@@ -142,7 +144,8 @@ for number in $(seq $workers); do
     cp f f$number
 done
 
-# The kernel keeps the loop devices that it has once made, some hundred objects each: more of them than the workers will have.
+# The kernel keeps the loop devices that it has once made, some hundred objects each: more of them than the workers will
+# have.
 for loop in $(seq 96); do
     losetup -f d
 done
@@ -168,8 +171,8 @@ echo "=== Linux $(uname -r), $nodes: $did, $took s"
 paste before after | awk '{ split($1, was, ":"); split($2, is, ":"); printf "%-16s%10d%10d\n", was[1], was[2], is[2] }'
 echo "Objects of the kernel, bytes more, kind, number more:"
 grown_slabs
-# Kibibytes. Two measurements of free memory with nothing in between differ by some thousands, and the kernel keeps some of
-# what it had once; a leak of three pages in each round would be 12,000 in 1,000 rounds.
+# Kibibytes. Two measurements of free memory with nothing in between differ by some thousands, and the kernel keeps some
+# of what it had once; a leak of three pages in each round would be 12,000 in 1,000 rounds.
 grown MemAvailable 8000
 grown SUnreclaim 2000
 grown KernelStack 256

@@ -1,6 +1,6 @@
 //! The test `vm`: every script in `tests/vm/cases/` on every kernel and in every configuration it asks for, each a test
-//! of its own named `KERNEL/CONFIGURATION/CASE`; beside them `compat/`, another project's tests of its command run against
-//! ours, and `selftest/`. Only the machines that the selected tests need are booted.
+//! of its own named `KERNEL/CONFIGURATION/CASE`; beside them `compat/`, another project's tests of its command run
+//! against ours, and `selftest/`. Only the machines that the selected tests need are booted.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ verity_line() {
     getcmdline
 }
 
-# systemd's generator opens the device for /usr, where both are here.
+# systemd's generator opens the device for /usr, if both are here.
 verity_usr=
 for verity_generator in /usr/lib/systemd/system-generators /lib/systemd/system-generators; do
     if [ -x "$verity_generator/systemd-veritysetup-generator" ]; then
@@ -17,7 +17,7 @@ for verity_generator in /usr/lib/systemd/system-generators /lib/systemd/system-g
     fi
 done
 
-# dracut waits for the device that root= names, which is not needed. What it wrote for that has the name in it.
+# dracut waits for the device that root= names, which is not needed. The files it wrote for that have the name in them.
 verity_forget_root() {
     verity_old=$(getarg root=)
     if [ -n "$verity_old" ]; then
@@ -27,7 +27,7 @@ verity_forget_root() {
     fi
 }
 
-# Ends the boot. What dracut is told goes into a script that it runs later, so it is always the same.
+# Ends the boot. dracut puts the message into a script that it runs later, so it is always the same.
 verity_give_up() {
     verity_report >/dev/console 2>&1
     die "dmverity: cannot open the root device. The reason is on the console."

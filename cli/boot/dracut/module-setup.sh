@@ -1,10 +1,10 @@
 #!/bin/bash
-# dracut module: opens the root device with dm-verity where the kernel command line has `roothash=`.
+# dracut module: opens the root device with dm-verity if the kernel command line has `roothash=`.
 # shellcheck disable=SC2154 # variables of dracut
 
 check() {
     require_binaries @veritysetup@ || return 1
-    # Always taken in: whether it does anything is said on the kernel command line.
+    # Always included: the kernel command line decides whether it does anything.
     return 0
 }
 
@@ -14,8 +14,8 @@ depends() {
 }
 
 installkernel() {
-    # By these names modprobe finds all variants of a hash algorithm. Whatever this host uses: the root device may be another
-    # one's.
+    # By these names modprobe finds all variants of a hash algorithm. Not only those of this host: the root device may
+    # be that of another one.
     hostonly='' instmods dm_mod dm_verity reed_solomon sha256 sha512
 }
 
@@ -24,7 +24,7 @@ install() {
     inst_binary @veritysetup@ /usr/sbin/veritysetup
     inst_simple "$moddir/verity-root.sh" /usr/lib/dmverity/verity-root.sh
     inst_simple "$moddir/dracut-root.sh" /usr/lib/dmverity/dracut-root.sh
-    # Before root= is taken for what it says.
+    # Before root= is used.
     inst_hook cmdline 94 "$moddir/parse-verity.sh"
     inst_hook initqueue/settled 50 "$moddir/open-verity.sh"
     inst_hook initqueue/timeout 50 "$moddir/open-verity.sh"

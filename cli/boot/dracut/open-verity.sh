@@ -1,6 +1,6 @@
 #!/bin/sh
-# dracut's hook in the queue: opens the root device when what it lies on is there. Runs in each round that finds udev at rest,
-# and once more when dracut's own patience (rd.retry=) is at its end.
+# dracut's hook in the queue: opens the root device when its devices exist. Runs in each round in which udev is idle,
+# and once more when dracut's own time limit (rd.retry=) ends.
 
 # shellcheck disable=SC1091,SC2154 # files and variables of dracut
 type getcmdline >/dev/null 2>&1 || . /lib/dracut-lib.sh
@@ -21,7 +21,7 @@ verity_step() {
         read -r verity_since </run/dmverity-since
         verity_limit=$(getarg rd.timeout=)
         case $verity_limit in
-        # As elsewhere in dracut, 0 is without end.
+        # As elsewhere in dracut, 0 means for ever.
         0) verity_limit=$((verity_now + 1)) ;;
         '' | *[!0-9]*) verity_limit=30 ;;
         esac

@@ -9,7 +9,7 @@ if verity_wanted; then
     # Read by dracut.
     root=block:/dev/mapper/root
     rootok=1
-    # Read-only whatever the command line says: the last one counts. And nothing that fsck could do.
+    # Read-only whatever the command line says: the last option is used. And nothing for fsck to do.
     rflags=${rflags:+$rflags,}ro
     fastboot=yes
     # The queue ends when the device is open and could be read, not before.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A generator for systemd in dracut's initramfs: mounts the verity device as root, whatever `root=` says. What it writes goes
-# to the folder that comes before those of the other generators, which take `root=` as it is.
+# A generator for systemd in dracut's initramfs: mounts the verity device as root, whatever `root=` says. What it writes
+# goes to the folder that comes before those of the other generators, which take `root=` as it is.
 
 # shellcheck disable=SC1091 # files of the initramfs
 . /lib/dracut-lib.sh
@@ -28,7 +28,7 @@ cat >"$early/sysroot.mount" <<END
 [Unit]
 Description=Root file system on dm-verity
 Before=initrd-root-fs.target
-# Not before its first blocks could be read.
+# Not before its first blocks have been read.
 After=dracut-initqueue.service dracut-pre-mount.service
 
 [Mount]
@@ -40,14 +40,14 @@ END
 mkdir -p "$early/initrd-root-fs.target.requires"
 ln -sf ../sysroot.mount "$early/initrd-root-fs.target.requires/sysroot.mount"
 
-# Has the name of what systemd's own generators write for root=, so it takes its place.
+# Has the name of the unit that systemd's own generators write for root=, so it replaces that.
 mkdir -p "$early/initrd-root-device.target.d"
 cat >"$early/initrd-root-device.target.d/50-root-device.conf" <<END
 [Unit]
 Requires=dev-mapper-root.device
 After=dev-mapper-root.device
 END
-# How long to wait is decided where the device is opened.
+# The code that opens the device decides how long to wait.
 mkdir -p "$early/dev-mapper-root.device.d"
 cat >"$early/dev-mapper-root.device.d/50-device-timeout.conf" <<END
 [Unit]
@@ -60,7 +60,7 @@ mkdir -p "$early/veritysetup.target.requires"
 ln -sf /dev/null "$early/systemd-veritysetup@root.service"
 ln -sf /dev/null "$early/veritysetup.target.requires/systemd-veritysetup@root.service"
 
-# And dracut waits for the device that root= names, which nobody needs.
+# dracut also waits for the device that root= names, which is not needed.
 name=$(getarg root=)
 if [ -n "$name" ] && [ "${name#block:}" != /dev/mapper/root ]; then
     mkdir -p "$early/initrd.target.wants"

@@ -1,14 +1,15 @@
 #!/bin/sh
-# What both kinds of initramfs share: asks the command what the kernel command line says of the root device, and opens it.
-# Sourced, by klibc's shell too, which comes with only a few tools. The script that sources it defines verity_line, which
-# prints the kernel command line, and sets verity_usr where something else opens the device for /usr.
+# What both kinds of initramfs share: asks the command what the kernel command line says about the root device, and
+# opens it. Sourced, by klibc's shell too, which comes with only a few tools. The script that sources it defines
+# verity_line, which prints the kernel command line, and sets verity_usr if something else opens the device for /usr.
 #
-# The shell never takes the command line apart: the command reads it, and answers in fixed words. If there is no command, if
-# it crashes or if its answer is not known here, a command line that has `roothash=` or `usrhash=` anywhere does not boot.
+# The shell never takes the command line apart: the command reads it, and answers in fixed words. If there is no
+# command, if it crashes or if its answer is not known here, a command line that has `roothash=` or `usrhash=` anywhere
+# does not boot.
 #
-#   verity_wanted       whether the root device has to be the verity one; sets verity_refused where it cannot be
-#   verity_open         opens /dev/mapper/root, and /dev/mapper/usr where the command line asks for that, too, and nothing else
-#                       opens it; otherwise sets verity_missing to the device that is not there yet, if that is why
+#   verity_wanted       whether the root device has to be the verity one; sets verity_refused if it cannot be
+#   verity_open         opens /dev/mapper/root, and /dev/mapper/usr if the command line asks for that too and nothing
+#                       else opens it; otherwise sets verity_missing to the device that is not there yet, if that is why
 #   verity_report       prints why there is no root device
 
 # shellcheck disable=SC2034 # variables for those who source this
@@ -57,7 +58,7 @@ hint: with this kind of initramfs the root device has to be one, too"
     return 0
 }
 
-# Whether the command has said why.
+# Whether the command has given a reason.
 verity_explained() {
     case $verity_said in
     *'dmverity: cannot open '*) return 0 ;;
@@ -65,7 +66,7 @@ verity_explained() {
     return 1
 }
 
-# Says that the command has not said why, if it has not.
+# Says so if the command has given no reason.
 verity_explain() {
     verity_explained || verity_said="$verity_because $verity_command gives no answer that is understood
 $verity_said"
@@ -84,7 +85,7 @@ verity_open() {
     verity_said=$verity_of_root$verity_said
 }
 
-# Opens the root device, or with --usr that for /usr, if there is to be one.
+# Opens the root device, or with --usr the one for /usr, if requested.
 verity_open_one() {
     verity_what='the root device'
     [ "$*" != --usr ] || verity_what='the device for /usr'

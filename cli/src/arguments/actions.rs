@@ -55,7 +55,7 @@ impl Command {
 /// `format`.
 pub(crate) struct Format {
     pub(crate) data: PathBuf,
-    /// The data device itself with `--append`; `None` where it has no name yet.
+    /// The data device itself with `--append`; `None` if it has no name yet.
     pub(crate) hash: Option<PathBuf>,
     pub(crate) append: bool,
     pub(crate) image: ImageOptions,
@@ -89,12 +89,12 @@ impl Format {
         Ok(format)
     }
 
-    /// The text that salt and UUID are derived from, if there is one.
+    /// The text from which salt and UUID are derived, if there is one.
     pub(crate) fn salt_seed(&self) -> Result<Option<String>> {
         self.salt_seed.as_deref().map(|text: &OsStr| exact("salt-seed", text)).transpose()
     }
 
-    /// The hash device, or where it has no name yet the device that comes nearest to it.
+    /// The hash device or, if it has no name yet, the device that messages name instead.
     pub(crate) fn hash_or_data(&self) -> &Path {
         self.hash.as_deref().unwrap_or(&self.data)
     }
@@ -222,7 +222,7 @@ pub(crate) struct Plan {
 /// The data that something is planned for.
 pub(crate) enum Planned {
     Device(PathBuf),
-    /// There are none yet, only their size in bytes.
+    /// They do not exist yet; only their size in bytes is known.
     Size(u64),
 }
 

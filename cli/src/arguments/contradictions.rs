@@ -1,5 +1,5 @@
-//! What a command line must not have together, and what needs something else beside it: all of it is refused here,
-//! before any device is looked at.
+//! Options that contradict each other, and options that need another one: all of it is refused here, before any device
+//! is opened.
 
 use super::actions::Format;
 use super::table::Form;
@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::options::{self, Action, ActionInfo, OPTIONS, OptionInfo};
 use crate::root_hash_file;
 
-/// The options that `--from-cmdline` leaves room for: it takes the place of the arguments and of all options about an
+/// The options that can be combined with `--from-cmdline`: it replaces the arguments and all options about an
 /// image.
 const WITH_FROM_CMDLINE: &[&str] = &["from-cmdline", "usr", "dry-run", "debug", "verbose", "batch-mode"];
 
@@ -48,7 +48,7 @@ pub(super) fn check(words: &Words, info: &ActionInfo) -> Result<()> {
     Ok(())
 }
 
-/// An offset is found only where there is an image with a superblock.
+/// An offset can be found only in an image with a superblock.
 fn check_hash_offset(words: &Words, info: &ActionInfo) -> Result<()> {
     if !words.is_auto("hash-offset") {
         return words.number("hash-offset").map(drop);
@@ -62,7 +62,7 @@ fn check_hash_offset(words: &Words, info: &ActionInfo) -> Result<()> {
     Ok(())
 }
 
-/// The kernel's command line says all there is to say of the image.
+/// The kernel's command line has all parameters of the image.
 fn check_from_cmdline(words: &Words) -> Result<()> {
     if !words.given("from-cmdline") {
         let alone = ["usr", "dry-run"].into_iter().find(|option| words.flag(option));
@@ -105,7 +105,7 @@ pub(super) fn check_plan(words: &Words, has_blocks: bool) -> Result<()> {
     }
 }
 
-/// `--usr` is about one of the forms.
+/// `--usr` belongs to one of the forms.
 pub(super) fn check_usr(words: &Words) -> Result<()> {
     if words.flag("usr") && !words.flag("cmdline") {
         return Err(Failure::usage("Option --usr must be used with --cmdline."));
@@ -113,7 +113,7 @@ pub(super) fn check_usr(words: &Words) -> Result<()> {
     Ok(())
 }
 
-/// Not every form of a line has room for every option.
+/// Not every form of a line can express every option.
 pub(super) fn check_form(form: &Form, words: &Words) -> Result<()> {
     let refused = |line| Failure::new(Exit::Parameters, line);
     if matches!(form, Form::Table | Form::DmModCreate(_)) && words.given("root-hash-signature") {

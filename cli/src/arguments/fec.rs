@@ -8,15 +8,15 @@ use super::words::Words;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
 
-/// What `--fec-roots` is without saying so.
+/// The default of `--fec-roots`.
 const DEFAULT_ROOTS: u64 = 2;
 
-/// Forward error correction as it was asked for.
+/// Forward error correction as requested.
 pub(crate) struct FecOptions {
     pub(crate) device: Option<PathBuf>,
     offset: Option<u64>,
     roots: Option<u64>,
-    /// Looked at with the others: callers expect that after the devices.
+    /// Checked together with the others: callers expect that after the devices.
     scope: Option<String>,
     /// Whether there is to be parity.
     is_wanted: bool,
@@ -27,7 +27,7 @@ impl FecOptions {
         let device = words.path_option("fec-device");
         let roots = words.number("fec-roots")?;
         Ok(Self {
-            // Where there need not be a device, asking for parity is enough.
+            // If no device is needed, asking for parity is enough.
             is_wanted: device.is_some() || (words.action == Action::Plan && roots.is_some()),
             device,
             offset: words.number("fec-offset")?,
@@ -36,7 +36,7 @@ impl FecOptions {
         })
     }
 
-    /// The parity that is wanted; the options are checked even where none is.
+    /// The requested parity; the options are checked even if none is requested.
     pub(crate) fn fec(&self) -> Result<Option<Fec>> {
         let offset = self.offset.unwrap_or(0);
         let scope = self.scope()?;
@@ -49,8 +49,8 @@ impl FecOptions {
         }
     }
 
-    /// FEC after the tree, where it shares the hash device and no option says where it is; `params` gives those of the image
-    /// with or without FEC, if they are needed.
+    /// FEC after the tree, if it shares the hash device and no option sets its offset; `params` gives those of the
+    /// image with or without FEC, if they are needed.
     pub(crate) fn after_tree(
         &self,
         hash: &Path,

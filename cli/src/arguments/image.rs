@@ -1,4 +1,4 @@
-//! The options about an image: its parameters, and what an image that is there has to be.
+//! The options about an image: its parameters, and what an existing image has to be.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::words::Words;
 use crate::escape::text_of;
 use crate::failure::Result;
 
-/// The parameters of an image as they were given.
+/// The parameters of an image as given.
 pub(crate) struct ImageOptions {
     pub(crate) format: Option<u64>,
     pub(crate) data_block_size: Option<u64>,
@@ -27,14 +27,14 @@ pub(crate) struct ImageOptions {
 /// Where the hash area starts.
 #[derive(Clone, Copy)]
 pub(crate) enum HashOffset {
-    /// At this byte; at the first one unless something else was said.
+    /// At this byte; by default at the first one.
     At(u64),
     /// Where it is found.
     Auto,
 }
 
 impl HashOffset {
-    /// As far as the options say so.
+    /// As far as the options say.
     pub(crate) fn given(self) -> u64 {
         match self {
             Self::At(offset) => offset,
@@ -42,7 +42,7 @@ impl HashOffset {
         }
     }
 
-    /// On this device, which is searched if that is asked for.
+    /// On this device, which is searched if that is requested.
     pub(crate) fn on(self, hash: &Path) -> Result<u64> {
         match self {
             Self::At(offset) => Ok(offset),
@@ -92,7 +92,7 @@ impl ImageOptions {
         Ok(builder)
     }
 
-    /// What the options give but for algorithm and FEC; what they do not say is as in `builder`.
+    /// What the options give except algorithm and FEC; the rest is as in `builder`.
     pub(crate) fn plain_params(&self, mut builder: ParamsBuilder) -> Result<ParamsBuilder> {
         if let Some(number) = self.format {
             builder = builder.hash_type(HashType::new(number)?);
@@ -115,12 +115,12 @@ impl ImageOptions {
         Ok(builder.hash_offset(self.hash_offset.given()))
     }
 
-    /// How many data blocks there are, if that was said.
+    /// The number of data blocks, if it was given.
     pub(crate) fn data_blocks(&self) -> Option<u64> {
         self.data_blocks_given.filter(|&blocks| blocks > 0)
     }
 
-    /// Bytes that so many data blocks have; more than a device can hold where there are too many.
+    /// The size of so many data blocks in bytes; more than a device can hold if there are too many.
     pub(crate) fn bytes_of(&self, blocks: u64) -> Result<u64> {
         let size = self.data_block_size.map_or(Ok(BlockSize::default()), BlockSize::new)?;
         Ok(size.bytes().saturating_mul(blocks))
@@ -135,7 +135,7 @@ impl ImageOptions {
 /// Where the root hash comes from.
 pub(crate) struct RootHashOptions {
     pub(crate) argument: Option<String>,
-    /// It counts where both are given.
+    /// It takes precedence if both are given.
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -145,7 +145,7 @@ pub(crate) struct Expect {
     pub(crate) data_blocks: Option<u64>,
 }
 
-/// An image that is there, and what it has to be.
+/// An existing image, and what it has to be.
 pub(crate) struct ImageToCheck {
     pub(crate) data: PathBuf,
     pub(crate) hash: PathBuf,

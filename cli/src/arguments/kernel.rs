@@ -1,4 +1,4 @@
-//! The options about what the kernel is to do.
+//! The options about what the kernel does.
 
 use std::path::PathBuf;
 
@@ -11,14 +11,14 @@ pub(crate) struct KernelOptions {
     pub(crate) table: TableOptions,
     /// That one of the options overrides another.
     pub(crate) overridden: Option<String>,
-    /// The file with the root hash's signature.
+    /// The file with the signature of the root hash.
     pub(crate) signature: Option<PathBuf>,
 }
 
 impl KernelOptions {
     pub(super) fn of(words: &Words) -> Self {
         let flag = |option| words.flag(option);
-        // As the reference tool has it: of two that are given together, the one that protects more counts.
+        // As with the reference tool: of two that are given together, the one that protects more is used.
         let on_corruption = [
             ("restart-on-corruption", OnCorruption::Restart),
             ("panic-on-corruption", OnCorruption::Panic),

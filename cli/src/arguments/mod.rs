@@ -1,8 +1,8 @@
-//! The command line, parsed and checked as far as that goes without looking at any device: a struct for each action, and
-//! structs for the options that several of them share.
+//! The command line, parsed and checked as far as that goes without looking at any device: a struct for each action,
+//! and structs for the options that several of them share.
 //!
-//! Callers rely on which of several faults is named. Where the reference names one only after it has looked at the
-//! devices, the structs keep what was given, and have a method that reads it when its time has come.
+//! Callers rely on which of several faults is named. If the reference names one only after it has opened the devices,
+//! the structs keep the given text, and have a method that parses it at that time.
 
 mod actions;
 mod contradictions;
@@ -44,7 +44,7 @@ pub(crate) enum Request {
     Run(Box<Invocation>),
 }
 
-/// An action that is asked for.
+/// A requested action.
 pub(crate) struct Invocation {
     pub(crate) action: Action,
     /// The action's name, not an alias.
@@ -52,7 +52,7 @@ pub(crate) struct Invocation {
     pub(crate) output: Output,
     /// What is odd about the command line.
     pub(crate) warnings: Vec<String>,
-    /// What the action is to do; or what is wrong with that, which is told as `output` says.
+    /// What the action does; or what is wrong with the command line, reported in the form that `output` selects.
     pub(crate) command: Result<Command>,
 }
 

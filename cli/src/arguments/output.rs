@@ -1,4 +1,4 @@
-//! How a command tells what came of it.
+//! How a command reports its results.
 
 use super::words::Words;
 use crate::options::Action;
@@ -24,8 +24,8 @@ impl Output {
         Self { debug, form }
     }
 
-    /// Whether the action has something to print that must not be lost: these others print nothing, or what no one loses
-    /// anything by.
+    /// Whether the action has something to print that must not be lost: these others print nothing, or nothing of
+    /// importance.
     pub(crate) fn is_needed(self, action: Action) -> bool {
         matches!(self.form, Form::Json) || !matches!(action, Action::Verify | Action::Open | Action::Close)
     }

@@ -9,10 +9,10 @@ use crate::failure::{Failure, Result};
 use crate::help;
 use crate::options::{ACTIONS, ActionInfo, OPTIONS};
 
-/// The name under which clap keeps everything that is no option.
+/// The name under which clap keeps everything that is not an option.
 const REST: &str = "rest";
 
-/// The options of a command line, program name first, and all that is no option.
+/// The options of a command line, program name first, and everything that is not an option.
 pub(super) fn divided(arguments: &[OsString]) -> Result<(ArgMatches, Vec<OsString>)> {
     let mut matches = command().try_get_matches_from(arguments).map_err(|error| failure(&error, arguments))?;
     let rest = matches.remove_many::<OsString>(REST).into_iter().flatten().collect();
@@ -24,7 +24,7 @@ pub(super) fn info_of(name: &OsStr) -> Option<&'static ActionInfo> {
     ACTIONS.iter().find(|info| name == info.name || info.alias.is_some_and(|alias| name == alias))
 }
 
-/// A hint at what a mistyped word was to be.
+/// A hint at the word that a mistyped one was meant to be.
 pub(super) fn did_you_mean(hyphens: &str, meant: Option<&str>) -> Option<String> {
     meant.map(|meant| format!("did you mean {hyphens}{meant}?"))
 }
@@ -73,7 +73,7 @@ fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
         _ => given.find(is_it),
     };
     let option = given.unwrap_or(&option);
-    // The first word that is one: what the words before it are for is not known.
+    // The first word that is one: the meaning of the words before it is not known.
     let action = arguments.iter().skip(1).find_map(|word| info_of(word)).map(|info| info.action);
     let failure = match error.kind() {
         ErrorKind::UnknownArgument => {

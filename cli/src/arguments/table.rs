@@ -15,7 +15,7 @@ pub(crate) struct Table {
     pub(crate) image: ImageToCheck,
     pub(crate) form: Form,
     pub(crate) kernel: KernelOptions,
-    /// What the devices are called where the line is read.
+    /// The names of the devices where the line is read.
     pub(crate) boot_data_device: Option<PathBuf>,
     pub(crate) boot_hash_device: Option<PathBuf>,
     pub(crate) boot_fec_device: Option<PathBuf>,
@@ -94,12 +94,12 @@ impl Form {
         !matches!(self, Self::Table)
     }
 
-    /// Whether systemd reads the line, which does not have all that the kernel has.
+    /// Whether systemd reads the line, which does not support all that the kernel supports.
     pub(crate) fn is_for_systemd(&self) -> bool {
         matches!(self, Self::Veritytab(_) | Self::Cmdline | Self::CmdlineUsr)
     }
 
-    /// Whether the line is a part of the kernel's command line, which has room for so much.
+    /// Whether the line is a part of the kernel's command line, whose length is limited.
     pub(crate) fn is_on_kernel_cmdline(&self) -> bool {
         matches!(self, Self::DmModCreate(_) | Self::Cmdline | Self::CmdlineUsr | Self::ChromeOs)
     }

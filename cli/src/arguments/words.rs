@@ -1,4 +1,5 @@
-//! The words of a command line, which the structs of this module are made of: here alone is an option looked up by its name.
+//! The words of a command line, from which the structs of this module are made: only this file looks up options by
+//! name.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -62,7 +63,7 @@ impl Words {
         }
     }
 
-    /// Whether an option's value is to be found out.
+    /// Whether an option's value is to be found automatically.
     pub(super) fn is_auto(&self, option: &str) -> bool {
         self.value(option).is_some_and(|text| text == "auto")
     }

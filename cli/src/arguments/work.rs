@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::words::Words;
 use crate::failure::{Exit, Failure, Result};
 
-/// A day: who asks for more has mistaken the unit.
+/// A day: a larger number is a mistake about the unit.
 const LONGEST_SECONDS: u64 = 86400;
 
-/// `--threads` as it was given: it is looked at when the work begins.
+/// `--threads` as given: it is parsed when the work begins.
 #[derive(Clone, Copy)]
 pub(crate) struct Threads(Option<u64>);
 
-/// How long work is done, and shown.
+/// How long-running work is carried out and shown.
 pub(crate) struct LongWork {
     /// The action's name, as the progress bar shows it.
     pub(crate) action: &'static str,
@@ -29,9 +29,9 @@ impl Threads {
         Ok(Self(words.number("threads")?))
     }
 
-    /// How many threads are to hash, if that was said.
+    /// The number of threads that hash, if it was given.
     pub(crate) fn number(self) -> Result<Option<NonZero<usize>>> {
-        /// Nobody has more processors, and each needs memory.
+        /// No machine has more processors, and each thread needs memory.
         const MOST: u64 = 1024;
         let Some(number) = self.0 else { return Ok(None) };
         match usize::try_from(number).ok().and_then(NonZero::new) {
@@ -53,7 +53,7 @@ impl LongWork {
         })
     }
 
-    /// The time between two lines of progress, if that was said.
+    /// The time between two lines of progress, if it was given.
     pub(crate) fn frequency(&self) -> Result<Option<Duration>> {
         match self.progress_frequency {
             None => Ok(None),

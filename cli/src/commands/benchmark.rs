@@ -19,7 +19,7 @@ use crate::report::Report;
 /// For how long each is measured.
 const DURATION: Duration = Duration::from_millis(200);
 
-/// What is hashed again and again, by each thread: what is read at a time, and fits a processor's cache.
+/// What each thread hashes again and again: as much as is read at a time, which fits a processor's cache.
 const BYTES: usize = 512 << 10;
 /// The same in MiB.
 const MIB: f64 = 0.5;
@@ -60,8 +60,8 @@ fn measure(hasher: &BlockHasher, threads: usize) -> Result<f64> {
     let rounds = thread::scope(|scope| {
         let (ready, is_ready) = mpsc::channel();
         let begin = |_| {
-            // A thread that finds no room for what it begins with would abort the process: one after the other they
-            // have it.
+            // A thread that cannot allocate its first memory would abort the process: they allocate it one after the
+            // other.
             let mut room = Vec::<u8>::new();
             room.try_reserve_exact(ROOM_FOR_ONE).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
             // A compiler may leave out a request whose memory is not used, and take it for granted.

@@ -1,5 +1,5 @@
-//! Whether a new mapping can be read: its first and last data block are, which shows a wrong root hash, and damage at
-//! both ends and in the tree above them.
+//! Whether a new mapping can be read: its first and last data block are read, which shows a wrong root hash, and damage
+//! at both ends and in the tree above them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -21,17 +21,17 @@ pub(super) fn read_ends(node: &Path, start: u64, end: u64) -> io::Result<()> {
     file.read_exact_at(&mut vec![0; len], bytes - len as u64)
 }
 
-/// What the kernel says of a mapping.
+/// What the kernel reports about a mapping.
 pub(super) fn mapping(name: &MappingName) -> Option<MappingStatus> {
     status(name).ok().flatten()
 }
 
-/// Whether the kernel has found something in it that is not as the root hash has it.
+/// Whether the kernel has found something in it that does not match the root hash.
 pub(super) fn is_corrupted(name: &MappingName) -> bool {
     mapping(name).and_then(|mapping| mapping.verity).is_some_and(|verity| verity.status.corrupted)
 }
 
-/// Reads the first and the last data block, and closes the mapping again if the kernel does not give them out as
+/// Reads the first and the last data block, and closes the mapping again if the kernel does not return them as
 /// verified.
 pub(super) fn check(
     name: &MappingName,
@@ -54,7 +54,7 @@ pub(super) fn check(
     Err(closed(name, failure))
 }
 
-/// The failure after the mapping was closed, or with what is in the way of that.
+/// The failure after the mapping was closed, or with the reason why it could not be.
 pub(super) fn closed(name: &MappingName, mut failure: Failure) -> Failure {
     if let Err(error) = deactivate(name, Removal::Now) {
         let closing = Failure::from(error);

@@ -19,7 +19,7 @@ struct DumpFields {
     root_hash: Option<String>,
 }
 
-/// Said wherever a root hash is shown that comes from the hash device.
+/// The warning about any root hash that comes from the hash device.
 const NOT_VERIFIED: &str = "the root hash was computed from the hash tree alone; nothing was verified.";
 
 pub(crate) fn run(dump: &Dump) -> Result<Report> {

@@ -1,4 +1,4 @@
-//! `--expect` and `--expect-data-blocks`: what the image has to be, from elsewhere than from its superblock.
+//! `--expect` and `--expect-data-blocks`: what the image has to be, from a source other than its superblock.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::arguments::Expect;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 
-/// No object of `format` is as long.
+/// No object of `format` is that long.
 const FILE_MAX: u64 = 1 << 20;
 
-/// What `format --json` also prints, and no superblock says: devices, results, and what follows from other fields.
+/// Fields of `format --json` that no superblock has: devices, results, and values derived from other fields.
 const NOT_COMPARED: &[&str] = &[
     "action",
     "dry_run",
@@ -33,7 +33,7 @@ const NOT_COMPARED: &[&str] = &[
     "error",
 ];
 
-/// What both options say.
+/// The contents of both options.
 pub(super) struct Expectation {
     file: Option<Expected>,
     data_blocks: Option<Expected>,
@@ -67,7 +67,7 @@ pub(crate) fn read(path: &Path) -> Result<Expected> {
     parse(&object).map_err(invalid)
 }
 
-/// What an object says, or what is wrong with it.
+/// The contents of an object, or what is wrong with it.
 fn parse(object: &Map<String, Value>) -> std::result::Result<Expected, String> {
     let mut expected = Expected::default();
     for (field, value) in object {
@@ -101,7 +101,7 @@ fn add(expected: Expected, field: &str, value: &Value) -> std::result::Result<Op
         "hash_offset" => number.map(|offset| expected.hash_offset(offset)),
         "salt" => text.and_then(|text| Salt::from_hex(text).ok()).map(|salt| expected.salt(salt)),
         "root_hash" => {
-            // Which algorithm made it may not be said here.
+            // The object need not name the algorithm that made it.
             let parse = |text| HashAlgorithm::all().find_map(|algorithm| RootHash::from_hex(text, algorithm).ok());
             text.and_then(parse).map(|root_hash| expected.root_hash(root_hash))
         }

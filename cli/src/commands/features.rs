@@ -14,13 +14,13 @@ use crate::report::Report;
 /// What both forms show; the names are those of the JSON form.
 #[derive(Serialize)]
 struct Shown {
-    /// The largest blocks in bytes, and the page size, which is what usually bounds the former.
+    /// The largest blocks in bytes, and the page size, which usually limits them.
     page_size: Option<u64>,
     data_block_size_max: Option<u64>,
     hash_block_size_max: Option<u64>,
     signature_required: bool,
     kernel_log_readable: bool,
-    /// By the kernel's words: whether it takes them.
+    /// By the kernel's names: whether it accepts them.
     options: Map<String, Value>,
     /// By userland's names: the kernel's name, or null.
     hash_algorithms: Map<String, Value>,

@@ -21,7 +21,7 @@ struct FormatFields {
     /// Whether nothing was written.
     dry_run: bool,
     data_device: String,
-    /// `None` where it has no name yet.
+    /// `None` if it has no name yet.
     hash_device: Option<String>,
     fec_device: Option<String>,
     #[serde(flatten)]
@@ -30,9 +30,9 @@ struct FormatFields {
     partition_uuids: Option<PartitionUuids>,
     /// Bytes at the end of the data device that no block covers.
     uncovered_bytes: u64,
-    /// Zeros that have filled a file up to its number of blocks; what `--append` pads with is not among them.
+    /// Zeros that filled a file up to its number of blocks, not counting the padding of `--append`.
     filled_bytes: u64,
-    /// What `--append` has made of one file.
+    /// What `--append` made.
     appended: Option<AppendedFields>,
     /// What salt and UUID were derived from.
     seed: Option<String>,
@@ -42,7 +42,7 @@ struct FormatFields {
 struct AppendedFields {
     image_bytes: u64,
     padding_bytes: u64,
-    /// Where an older hash area was that has been replaced.
+    /// Where the older hash area was that has been replaced.
     replaced: Option<u64>,
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     Ok(report)
 }
 
-/// Devices that are not there are named before the algorithm and the UUID; files that will be created are not there
+/// Missing devices are named before the algorithm and the UUID; files that will be created do not exist
 /// yet.
 fn check_all_devices(format: &Format) -> Result<()> {
     let devices = devices(format);
@@ -127,7 +127,7 @@ fn check_all_devices(format: &Format) -> Result<()> {
     check_devices([format.data.as_path()].into_iter().chain(existing))
 }
 
-/// The devices of the new image; an empty path where one has no name yet.
+/// The devices of the new image; an empty path if one has no name yet.
 fn devices(format: &Format) -> Devices {
     format.image.devices(&format.data, format.hash.as_deref().unwrap_or(Path::new("")))
 }
@@ -148,7 +148,7 @@ fn warnings(fields: &FormatFields, layout: &Layout) -> Vec<String> {
     too_large.into_iter().chain(uncovered).chain(missing).collect()
 }
 
-/// Makes the image, in its files or in one, or computes it; with where its parity goes.
+/// Makes the image, in its files or in one, or computes it; and says where its parity goes.
 fn make(format: &Format, builder: ParamsBuilder) -> Result<(Formatted, Option<PathBuf>, Option<AppendedFields>)> {
     let data = &format.data;
     if !format.append {
@@ -183,7 +183,7 @@ fn root_hash_file(format: &Format) -> Result<Option<RootHashFile>> {
     Ok(Some(file).filter(|file| !(format.dry_run && file.is_file())))
 }
 
-/// What salt and UUID are derived from, if that is asked for.
+/// The source of salt and UUID, if they are derived.
 fn seed(format: &Format, builder: &ParamsBuilder) -> Result<Option<Seed>> {
     if let Some(text) = format.salt_seed()? {
         return Ok(Some(Seed::new(&text)?));
@@ -203,7 +203,7 @@ fn seed(format: &Format, builder: &ParamsBuilder) -> Result<Option<Seed>> {
     Ok(Some(Seed::of_params(&params)))
 }
 
-/// A UUID and the text it was given as, which is repeated as it is.
+/// A UUID and its text as given, which is repeated unchanged.
 struct GivenUuid {
     value: Uuid,
     text: String,
@@ -218,7 +218,7 @@ fn uuid(format: &Format, seed: Option<&Seed>, like: Option<&Like>) -> Result<Opt
         let value = seed.map(Seed::uuid).or_else(|| like?.params.uuid()).unwrap_or_else(Uuid::new_v4);
         return Ok(Some(GivenUuid { value, text: value.to_string() }));
     };
-    // Only the form with four hyphens: what else the parser reads, other tools do not.
+    // Only the form with four hyphens: the other forms that the parser accepts are unknown to other tools.
     match Uuid::try_parse(&text) {
         Ok(value) if value.to_string().eq_ignore_ascii_case(&text) => Ok(Some(GivenUuid { value, text })),
         _ => Err(Failure::new(

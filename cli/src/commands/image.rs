@@ -1,4 +1,4 @@
-//! What commands tell of an image: its parameters, and where its areas lie.
+//! What commands print about an image: its parameters and the places of its areas.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,17 +9,17 @@ use serde::Serialize;
 use crate::escape::text_of;
 use crate::output::Fields;
 
-/// Parameters of an image that is there.
+/// Parameters of an existing image.
 #[derive(Serialize)]
 pub(super) struct ImageFields {
-    /// `None` where there is no superblock.
+    /// `None` if there is no superblock.
     uuid: Option<String>,
     salt: String,
     #[serde(flatten)]
     geometry: Geometry,
 }
 
-/// What a salt and a UUID do not change.
+/// Everything that does not depend on salt and UUID.
 #[derive(Serialize)]
 pub(super) struct Geometry {
     hash_type: u32,
@@ -43,7 +43,7 @@ struct Area {
 
 #[derive(Serialize)]
 struct Level {
-    /// Level 0 lies over the data.
+    /// Level 0 has the digests of the data blocks.
     #[serde(rename = "level")]
     number: usize,
     blocks: u64,
@@ -56,14 +56,14 @@ struct FecFields {
     roots: u32,
     /// Blocks of parity.
     blocks: u64,
-    /// Blocks that it is of.
+    /// Blocks that it covers.
     covered_blocks: u64,
     offset: u64,
     bytes: u64,
     on_hash_device: bool,
 }
 
-/// Partition UUIDs that follow from a root hash.
+/// Partition UUIDs derived from a root hash.
 #[derive(Serialize)]
 pub(super) struct PartitionUuids {
     data: String,
@@ -81,7 +81,7 @@ impl PartitionUuids {
     }
 }
 
-/// Texts that format repeats as they were given, and dump reads from the superblock.
+/// Texts that format repeats as given, and dump reads from the superblock.
 pub(super) struct Spelling {
     pub(super) uuid: String,
     pub(super) algorithm: String,
@@ -108,9 +108,9 @@ impl ImageFields {
             fields.add_narrow("Root hash", root_hash);
         }
         if geometry.hash_offset == 0 {
-            // As the reference tool: with the parity, if it lies there too.
+            // As the reference tool: with the parity, if that is there too.
             let parity = geometry.fec.as_ref().filter(|fec| fec.on_hash_device).map_or(0, |fec| fec.bytes);
-            // In whole hash blocks, as the reference says it, also where the file is shorter for want of a tree.
+            // In whole hash blocks, as the reference prints it, even if the file is shorter because there is no tree.
             let end = geometry.hash_area.end().next_multiple_of(geometry.hash_block_size);
             fields.add_bytes("Hash device size", end + parity);
         }

@@ -1,4 +1,4 @@
-//! `--like`: a new image with the parameters of one that is there.
+//! `--like`: a new image with the parameters of an existing one.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use dmverity::{Error, Layout, Params, ParamsBuilder};
 use crate::arguments::Format;
 use crate::failure::Result;
 
-/// The image whose parameters count where no option says something else.
+/// The image whose parameters are used unless an option says otherwise.
 pub(super) struct Like {
     pub(super) params: Params,
     takes_blocks: bool,
 }
 
 impl Like {
-    /// Reads its superblock: from the start of the device, or else from where the data of one image end.
+    /// Reads its superblock: from the start of the device or, in one image, from the end of the data.
     pub(super) fn of(format: &Format) -> Result<Option<Self>> {
         let Some(path) = &format.like else { return Ok(None) };
         let params = match dmverity::load(path, 0, None) {

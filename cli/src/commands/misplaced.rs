@@ -1,5 +1,5 @@
-//! Parameters that do not fit what is on the devices: a superblock that is elsewhere, or that says something else than
-//! an option.
+//! Parameters that do not match the devices: a superblock that is elsewhere, or that contradicts an
+//! option.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::arguments::{HashOffset, ImageOptions};
 use crate::escape::text_of;
 use crate::failure::Failure;
 
-/// How much of a device is searched for superblocks: what is read in about a second. The superblock of a larger image
-/// that has its tree after the data is found by `--hash-offset=auto`.
+/// How much of a device is searched for superblocks: as much as can be read in about a second. The superblock of a
+/// larger image that has its tree after the data is found by `--hash-offset=auto`.
 const SEARCHED: u64 = 1 << 30;
 
-/// Why there may be no superblock where it was looked for.
+/// Why there may be no superblock at the expected place.
 pub(super) fn explain(error: Error, offset: HashOffset, data: Option<&Path>, hash: &Path) -> Failure {
     let is_missing = matches!(&error, Error::Superblock { source, .. } if matches!(**source, Error::NotVerity));
     let failure = Failure::from(error);
@@ -41,14 +41,14 @@ pub(super) fn explain(error: Error, offset: HashOffset, data: Option<&Path>, has
     }
 }
 
-/// A superblock that `--no-superblock` leaves out of account: where one is, there is no tree.
+/// A superblock that `--no-superblock` ignores: where there is one, there is no tree.
 pub(super) fn unused_superblock(hash: &Path, offset: u64) -> Option<String> {
     dmverity::load(hash, offset, None).is_ok().then(|| {
         format!("there is a superblock at byte {offset} of {}; with --no-superblock it is not read.", text_of(hash))
     })
 }
 
-/// Options that the superblock contradicts. It counts, as with the reference tool.
+/// Options that the superblock contradicts. The superblock is used, as with the reference tool.
 pub(super) fn contradictions(options: &ImageOptions, params: &Params) -> Vec<String> {
     let differs = |given: &Option<String>, same: &dyn Fn(&str) -> bool| given.clone().filter(|given| !same(given));
     let uuid = params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default();

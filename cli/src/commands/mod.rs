@@ -31,7 +31,7 @@ use crate::arguments::{ImageOptions, ImageToCheck, RootHashOptions};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 
-/// More than the digits of any root hash: what follows them in the file does not count.
+/// More than the digits of any root hash: the rest of the file is ignored.
 const ROOT_HASH_FILE_READ: u64 = 4096;
 
 fn root_hash_text(options: &RootHashOptions) -> Result<RootHashText> {
@@ -48,7 +48,7 @@ fn no_root_hash() -> Failure {
 /// A root hash before the algorithm that makes it is known.
 pub(crate) enum RootHashText {
     Argument(String),
-    /// What a file begins with.
+    /// The beginning of a file.
     File(PathBuf, Vec<u8>),
 }
 
@@ -58,7 +58,7 @@ impl RootHashText {
             Self::Argument(text) => return Ok(RootHash::from_hex(text, algorithm)?),
             Self::File(path, bytes) => (path, bytes),
         };
-        // As the reference tool has it: the digits come first, and whatever follows them does not count.
+        // As with the reference tool: the digits come first, and the rest is ignored.
         let digits = 2 * algorithm.digest_size();
         let Some(text) = bytes.get(..digits) else {
             let failure = Failure::new(Exit::Parameters, format!("Invalid root hash file {}.", text_of(path)));
@@ -84,7 +84,7 @@ pub(crate) fn read_root_hash_file(path: &Path) -> Result<RootHashText> {
     Ok(RootHashText::File(path.to_owned(), bytes))
 }
 
-/// All of a file, `None` if it has more than `most` bytes: it may be a device without end.
+/// All of a file, `None` if it has more than `most` bytes: it may be an endless device.
 fn read_bounded(path: &Path, most: u64, what: &str) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| {
@@ -101,9 +101,9 @@ struct Image {
 }
 
 /// What is needed to check an existing image: its parameters from the superblock, or, with `--no-superblock`, from the
-/// options; and the root hash. They are what `--expect` and `--expect-data-blocks` want them to be.
+/// options; and the root hash. They agree with `--expect` and `--expect-data-blocks`.
 ///
-/// Several things may be wrong. Callers rely on which of them is named: first a device that is not there, the hash
+/// Several things may be wrong. Callers rely on which of them is named: first a missing device, the hash
 /// device before the data device, then the superblock, the FEC device and last the root hash.
 fn image_to_check(image: &ImageToCheck) -> Result<Image> {
     let ImageToCheck { data, hash, root_hash, options, expect } = image;
@@ -119,7 +119,7 @@ fn image_to_check(image: &ImageToCheck) -> Result<Image> {
             Some(fec) => builder.fec(fec).build(data, bytes)?,
             None => params,
         };
-        // A tree over its own blocks has a root hash, too: with one of them it is that block's digest.
+        // A tree over its own blocks has a root hash too: with one of them it is that block's digest.
         let shared = SharedDevices { data_and_hash: dmverity::is_same_device(data, hash), ..SharedDevices::default() };
         Layout::new(&params)?.check_overlaps(shared, None)?;
         params
@@ -152,12 +152,12 @@ fn load(options: &ImageOptions, data: Option<&Path>, hash: &Path) -> Result<Para
     }
 }
 
-/// Whether the devices are there and can be read, and are devices.
+/// Whether the devices exist, can be read, and are devices.
 fn check_devices<'a>(devices: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     devices.into_iter().try_for_each(|device| Ok(dmverity::device_size(device).map(drop)?))
 }
 
-/// That the superblock counts where `--data-blocks` says something else, as in the reference tool.
+/// A warning if `--data-blocks` contradicts the superblock, which is used as in the reference tool.
 fn ignored_blocks(options: &ImageOptions, params: &Params) -> Option<String> {
     let found = params.data_blocks();
     let given = options.data_blocks().filter(|&given| given != found)?;

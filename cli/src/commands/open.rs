@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::refusal::{KernelOption, refused_fields};
 use crate::report::{RefusedFields, Report};
 
-/// The longest key that the kernel takes, in bytes.
+/// The longest key that the kernel accepts, in bytes.
 const SIGNATURE_MAX: u64 = 32767;
 
 /// A mapping that was made.
@@ -29,7 +29,7 @@ struct OpenFields {
     root_hash: String,
     requested_table: String,
     table: String,
-    /// What the kernel refused and was opened without.
+    /// What the kernel refused; the image was opened without it.
     dropped: Vec<RefusedFields>,
     corrupted: bool,
 }
@@ -110,7 +110,7 @@ fn read_signature(path: &Path) -> Result<Vec<u8>> {
     match read.map_err(|error| invalid().because(&error))? {
         0 => Err(invalid().hint("it is empty.")),
         read if read as u64 <= SIGNATURE_MAX => Ok(signature),
-        // In the words for every key that the kernel does not take.
+        // In the words for every key that the kernel does not accept.
         _ => Err(Failure::new(Exit::Parameters, "Failed to load key in kernel keyring.")
             .hint(format!("{} is longer than {SIGNATURE_MAX} bytes, the kernel's limit for a key.", text_of(path)))),
     }

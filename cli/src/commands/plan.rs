@@ -1,4 +1,4 @@
-//! `plan`: show what a format would make, and touch nothing.
+//! `plan`: show what a format would make, without writing anything.
 
 use std::path::Path;
 
@@ -15,18 +15,18 @@ use crate::report::Report;
 /// What both forms show.
 #[derive(Serialize)]
 struct PlanFields {
-    /// `None` where there are no data yet.
+    /// `None` if there are no data yet.
     data_device: Option<String>,
     data_bytes: u64,
     #[serde(flatten)]
     geometry: Geometry,
-    /// Whether all is one file.
+    /// Whether the image is one file.
     one_image: bool,
     padding_bytes: u64,
     uncovered_bytes: u64,
     /// Of one image, all of it.
     hash_device_bytes: u64,
-    /// Zero where there is none.
+    /// Zero if there is none.
     fec_device_bytes: u64,
     total_bytes: u64,
 }

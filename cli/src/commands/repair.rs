@@ -1,5 +1,5 @@
-//! `repair`: put what is wrong with an image right, with the help of its FEC device, or, without one, where blocks have
-//! to be zeros.
+//! `repair`: correct a damaged image with its FEC device or, without one, the blocks that must be
+//! zeros.
 
 use dmverity::{Area, Devices, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
 use crate::report::Report;
 
-/// What `verify` says, too, of an image that FEC cannot help.
+/// `verify` uses these words too if FEC cannot repair an image.
 pub(super) const BEYOND_REPAIR: &str = "Errors cannot be repaired with FEC device.";
 
 #[derive(Serialize)]
@@ -24,7 +24,7 @@ struct RepairFields {
     /// Before anything was repaired.
     #[serde(flatten)]
     found: FoundFields,
-    /// Whether what all blocks have to be is proven; if not, nothing was written.
+    /// Whether the root hash proves the correct contents of all blocks; if not, nothing was written.
     proven: bool,
     blocks: Vec<BlockFields>,
     parity_bytes: u64,
@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &arguments::Repair) -> Result<Report> {
     ))))
 }
 
-/// What came of a repair without FEC.
+/// The result of a repair without FEC.
 fn zeros_only(
     devices: &Devices,
     root_hash: &RootHash,
@@ -143,7 +143,7 @@ fn zeros_only(
         )))
 }
 
-/// Everything is right but for the root hash: there is nothing to repair.
+/// Only the root hash is wrong: there is nothing to repair.
 fn wrong_root_hash(lines: Vec<String>) -> Failure {
     Failure::of_lines(Exit::Parameters, lines)
         .hint("nothing was written: data and hash tree agree with each other, but not with the root hash.")

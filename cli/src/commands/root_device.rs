@@ -1,6 +1,6 @@
 //! `open --from-cmdline`: open the root device that a kernel command line asks for. It is made for the scripts in an
-//! initramfs: standard output has one line that begins with fixed words; what went wrong goes to standard error, as the
-//! console is to show it.
+//! initramfs: standard output has one line that begins with fixed words; errors go to standard error, in the form that
+//! the console shows.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::report::Report;
 struct Wanted {
     /// The mapping's name, as with systemd.
     name: &'static str,
-    /// What the device is called.
+    /// The name of the device in messages.
     device: &'static str,
 }
 
@@ -29,11 +29,11 @@ const USR: Wanted = Wanted { name: "usr", device: "the device for /usr" };
 /// Longer than any command line: kernels have room for some thousand bytes.
 const CMDLINE_MAX: u64 = 1 << 20;
 
-/// How much is read to see whether the root hash is right, beside the last block: as far as file systems keep what they
-/// read first.
+/// How much is read, besides the last block, to see whether the root hash is right: the part that file systems read
+/// first.
 const START: u64 = 128 << 10;
 
-/// Opens what the command line in this file asks for; with `--dry-run` only says whether it asks.
+/// Opens the device that the command line in this file asks for; with `--dry-run` only says whether it asks for one.
 pub(crate) fn run(arguments: &FromCmdline) -> Result<Report> {
     let wanted = if arguments.usr { &USR } else { &ROOT };
     answer(&arguments.file, wanted, arguments.dry_run).map_err(|mut failure| {
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &FromCmdline) -> Result<Report> {
 fn answer(cmdline: &Path, wanted: &Wanted, is_dry_run: bool) -> Result<Report> {
     let line = read(cmdline)?;
     let cmdline = Cmdline::parse(&line)?;
-    // Of the root device it is said, too, whether there is one for /usr.
+    // The answer for the root device also says whether there is one for /usr.
     let is_usr = wanted.name == USR.name;
     let usr = if cmdline.usr && !is_usr { " usr" } else { "" };
     let usr_image = if is_usr { usr_image(&line)? } else { None };
@@ -113,7 +113,7 @@ fn refused(mut failure: Failure) -> Failure {
     failure
 }
 
-/// The first device that is not there.
+/// The first missing device.
 fn missing(image: &RootImage) -> Option<&str> {
     let devices = [Some(&image.data_device.path), Some(&image.hash_device.path), image.fec_device.as_ref()];
     devices.into_iter().flatten().map(String::as_str).find(|path| !Path::new(path).exists())

@@ -30,7 +30,7 @@ struct StatusFields {
     verity: Option<VerityFields>,
 }
 
-/// What both forms show of a verity mapping.
+/// What both forms show about a verity mapping.
 #[derive(Serialize)]
 struct VerityFields {
     corrupted: bool,
@@ -54,7 +54,7 @@ struct VerityFields {
 #[derive(Serialize)]
 struct DeviceFields {
     device: String,
-    /// The file, where the device is a loop device.
+    /// The file, if the device is a loop device.
     file: Option<String>,
 }
 
@@ -63,7 +63,7 @@ struct FecFields {
     device: DeviceFields,
     offset: u128,
     roots: u32,
-    /// Where the kernel counts them.
+    /// If the kernel counts them.
     repaired: Option<u64>,
 }
 
@@ -104,12 +104,12 @@ pub(crate) fn run(arguments: &Status) -> Result<Report> {
     Ok(Report::new(head + &verity.text(&mapping), fields))
 }
 
-/// What the first line speaks of: a path as it was given, a name as the path of its node.
+/// The subject of the first line: a path as given, a name as the path of its node.
 fn subject(word: &OsStr, name: Option<&MappingName>) -> String {
     let path = Path::new(word);
     let is_path = word.as_encoded_bytes().contains(&b'/') && (path.exists() || path.starts_with("/dev/mapper"));
     let given = text_of(word);
-    // A name that is not text is called as the kernel calls it.
+    // A name that is not text is printed as the kernel has it.
     let text = name.filter(|_| !is_path).map_or(given.as_str(), MappingName::as_str);
     let directory = if is_path { "" } else { "/dev/mapper/" };
     format!("{directory}{}", escaped(text))

@@ -14,13 +14,13 @@ use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
 
-/// What the kernel's command line holds on x86 and arm64, all parameters together.
+/// The longest kernel command line on x86 and arm64, all parameters together.
 const COMMAND_LINE_MAX: usize = 2048;
 
 #[derive(Serialize)]
 struct TableFields {
     form: &'static str,
-    /// `None` where only the UUIDs were asked for.
+    /// `None` if only the UUIDs were requested.
     line: Option<String>,
     hash_offset: u64,
     root_hash: String,
@@ -65,7 +65,7 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
     let mut options = kernel.table.clone();
     warnings.extend(kernel.overridden.clone());
     if form.is_for_systemd() && options.try_verify_in_tasklet {
-        // It is only about speed.
+        // It only affects speed.
         options.try_verify_in_tasklet = false;
         warnings.push("systemd does not support --use-tasklets; the option was left out.".to_owned());
     }
@@ -90,7 +90,7 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
     Ok(Report { warnings, ..Report::new(text, fields(Some(line))) })
 }
 
-/// What the devices are called where the line is read; `None` for those that are found by their partition UUIDs.
+/// The names of the devices where the line is read; `None` for those that are found by their partition UUIDs.
 struct Names {
     data: Option<String>,
     hash: Option<String>,
@@ -105,7 +105,7 @@ impl Names {
             // These name no device.
             return Ok(Self { data: None, hash: None, fec: fec.map(text).transpose()? });
         }
-        // What a device is called: as an option says, as another one that is the same here, or as it is here.
+        // The name of a device: from an option, from another device that is the same here, or its name here.
         let name = |option: Option<&PathBuf>, here: &Path, others: &[(&Path, &Option<String>)]| {
             if let Some(name) = option {
                 return text(name).map(Some);
@@ -141,7 +141,7 @@ fn is_block_device(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device())
 }
 
-/// Lines are text: a path that is none would be another one when it is read.
+/// Lines are text: a path that is not text would be read as another one.
 fn text(path: &Path) -> Result<String> {
     match path.to_str() {
         Some(text) => Ok(text.to_owned()),

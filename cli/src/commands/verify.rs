@@ -20,7 +20,7 @@ struct VerifyFields {
     root_hash: String,
     #[serde(flatten)]
     found: FoundFields,
-    /// What FEC says, where it was asked.
+    /// What FEC found, if it was used.
     fec: Option<RepairableFields>,
 }
 
@@ -45,7 +45,7 @@ struct FaultFields {
 #[derive(Serialize)]
 struct RepairableFields {
     repairable: bool,
-    /// In data, tree, parity and behind the tree.
+    /// In data, tree, parity and after the tree.
     wrong_bytes: u64,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     let Image { params, root_hash, mut warnings } = image_to_check(image)?;
     let devices = image.devices();
     let with_fec = params.fec().is_some();
-    // A device that ends too early is a failed verification, but not of the data's making.
+    // A device that ends too early is a failed verification, although its data may be correct.
     let refused = |error| match error {
         Error::DeviceTooSmall { path, found, needed } if devices.fec.as_ref() != Some(&path) => Failure::new(
             Exit::Parameters,
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
         };
         Report { warnings: warnings.clone(), ..Report::new("", fields) }
     };
-    // What FEC says counts only where something is wrong, unless everything is to be right.
+    // FEC matters only if something is wrong, except with --strict.
     let mut known = None;
     let verify = |work: &Work<'_>| dmverity::verify(&devices, &params, &root_hash, work);
     if !(is_strict && with_fec) {
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     let repair = match interruption::watched(long, data, dry_run)? {
         Ok(repair) => repair,
         Err(error) if is_about_parity(&error, &devices) => {
-            // With --strict nothing else has been looked at yet.
+            // With --strict nothing else has been checked yet.
             let found = match known {
                 Some(found) => found,
                 None => interruption::watched(long, data, verify)?.map_err(refused)?,
@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
             return Err(report(&found, None).failed(failure));
         }
         Err(error) => {
-            // What is wrong with the data is known all the same.
+            // The faults of the data are known nevertheless.
             let mut failure: Failure = refused(error);
             let Some(found) = &known else { return Err(failure) };
             failure.lines.splice(0..0, describe(found));
@@ -134,19 +134,19 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     Err(report.failed(Failure::of_lines(Exit::Permission, failures).hints(about_zeros(found))))
 }
 
-/// A wrong root hash is a wrong parameter, as with the reference: everything agrees, but not with it. Damage at the top
-/// of the tree shows below it, too, unless a single data block is all there is.
+/// A wrong root hash is a wrong parameter, as with the reference: data and tree agree, but not with it. Damage at
+/// the top of the tree shows below it too, unless there is only a single data block.
 pub(super) fn exit_of(found: &Verification) -> Exit {
     if found.failures() == 0 { Exit::Parameters } else { Exit::Permission }
 }
 
-/// Whether everything agrees but for the root hash, and FEC knows nothing better either.
+/// Whether only the root hash disagrees, and FEC cannot correct that either.
 pub(super) fn is_wrong_root_hash(repair: &Repair) -> bool {
     let found = repair.verification();
     found.failures() == 0 && !found.root_hash_matches() && !repair.proves_all_blocks()
 }
 
-/// Whether an error says that there is no parity where it is looked for.
+/// Whether an error says that there is no parity at the expected place.
 fn is_about_parity(error: &Error, devices: &Devices) -> bool {
     match error {
         Error::DeviceTooSmall { path, .. } => devices.fec.as_ref() == Some(path),
@@ -155,7 +155,7 @@ fn is_about_parity(error: &Error, devices: &Devices) -> bool {
     }
 }
 
-/// Damage that the FEC device cannot help with, and why.
+/// Damage that the FEC device cannot repair, and why.
 fn unusable_parity(found: &Verification, error: Error) -> Failure {
     let reason = Failure::from(error);
     let mut lines = describe(found);
@@ -185,7 +185,7 @@ pub(super) fn counted(blocks: u64) -> String {
     if blocks == 1 { "1 block".to_owned() } else { format!("{blocks} blocks") }
 }
 
-/// That the data device goes on where the tree ends: more than a rest that is no whole block may be data.
+/// That the data device is longer than the tree says: whole blocks after its end may be data.
 fn uncovered(devices: &Devices, params: &Params) -> Result<Option<String>> {
     let blocks = dmverity::uncovered_blocks(devices, params)?;
     Ok((blocks > 0).then(|| format!("{blocks} whole blocks at the end of the data are not covered by the hash tree.")))
@@ -207,7 +207,7 @@ impl FoundFields {
     }
 }
 
-/// What a verification has found, unless all is good.
+/// What a verification has found, unless the image is intact.
 pub(super) fn describe(found: &Verification) -> Vec<String> {
     if found.is_good() {
         return Vec::new();

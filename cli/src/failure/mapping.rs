@@ -64,7 +64,7 @@ fn in_words(error: &Error) -> Failure {
             let exit = if source.kind() == ErrorKind::PermissionDenied { Exit::Permission } else { Exit::Device };
             let failure =
                 Failure::new(exit, format!("Cannot attach {} to a loop device.", text_of(path))).because(source);
-            // The control node is missing, or there is nothing behind it.
+            // The control node is missing, or no driver serves it.
             if matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO))
             {
                 failure.hint("load the module with `modprobe loop`, or name block devices instead of files.")
@@ -79,7 +79,7 @@ fn in_words(error: &Error) -> Failure {
         Error::SignatureKey { message } => {
             parameters("Failed to load key in kernel keyring.").hint(format!("{message}."))
         }
-        // What has no words of its own yet, now or in a later library.
+        // Errors without words of their own, now or in a later library.
         other => parameters(&with_causes(other)),
     }
 }
@@ -90,7 +90,7 @@ pub(super) fn busy(path: &Path, holders: &[Holder]) -> Failure {
     Failure::new(Exit::Busy, line).hints(holders.iter().map(held_by))
 }
 
-/// What keeps a device from being used.
+/// Why a device cannot be used.
 fn held_by(holder: &Holder) -> String {
     match holder {
         Holder::Mapping(name) => format!("it is held by device-mapper device {name}."),

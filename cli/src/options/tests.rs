@@ -1,5 +1,5 @@
-//! The manual page and the shells' completion files against the table. What they have of it is generated; the tests say when
-//! it is old.
+//! The manual page and the shells' completion files against the table. What they have of it is generated; the tests
+//! fail if they are out of date.
 
 mod completions;
 mod manual;
@@ -19,7 +19,7 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Holds a file of the project against what it has to be, or with this variable in the environment makes it so.
+/// Compares a file of the project with what it has to be or, with this variable in the environment, writes it.
 fn up_to_date(name: &str, variable: &str, target: &str, written: impl Fn(&str) -> String) {
     let old = file(name);
     let new = written(&old);
@@ -36,7 +36,7 @@ fn info_of(name: &str) -> Option<&'static ActionInfo> {
     ACTIONS.iter().find(|info| info.name == name || info.alias == Some(name))
 }
 
-/// The names of the actions for which an option means something; none for all.
+/// The names of the actions that use an option; none for all.
 fn actions_of(option: &OptionInfo) -> Vec<&'static str> {
     let named = |action: &&ActionInfo| option.actions.contains(&action.action);
     ACTIONS.iter().filter(named).map(|info| info.name).collect()

@@ -1,8 +1,8 @@
-//! How many instructions one fixed job takes: the same number on a busy machine as on an idle one, so that a change of the
-//! code shows that no clock would tell.
+//! How many instructions one fixed job takes: the same number on a busy machine as on an idle one, so that a change of
+//! the code shows that no clock would tell.
 //!
-//! callgrind counts what the program itself runs, in the backends whose instructions valgrind knows. perf counts in all,
-//! where the processor's counters can be read; few virtual machines have them.
+//! callgrind counts what the program itself runs, in the backends whose instructions valgrind knows. perf counts in
+//! all, where the processor's counters can be read; few virtual machines have them.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

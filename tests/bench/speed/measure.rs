@@ -1,5 +1,5 @@
-//! Measures one row: the two tools take turns, in the order A B B A and so on, so that whatever drifts meanwhile falls on
-//! both.
+//! Measures one row: the two tools take turns, in the order A B B A and so on, so that whatever drifts meanwhile falls
+//! on both.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -110,7 +110,8 @@ pub(super) fn fec_after_the_end(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// Data and tree in one file that ends within the data: the reference fills it up if it has read enough of them by then.
+/// Data and tree in one file that ends within the data: the reference fills it up if it has read enough of them by
+/// then.
 pub(super) fn filled_up(comparison: &mut Comparison<'_>) -> bool {
     const FAILS: &[&str] =
         &["Input/output error while creating hash area.", "Header detected but device ", "Failed to read RS block "];

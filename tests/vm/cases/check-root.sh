@@ -1,4 +1,4 @@
-# `open --check-root` reads both ends of the new mapping, and leaves nothing where they are not as the root hash has them;
+# `open --check-root` reads both ends of the new mapping, and leaves nothing if they do not match the root hash;
 # without it the open succeeds. Blocks that must be zeros are named.
 # kernels: 6.1
 # boots: bare
@@ -26,7 +26,7 @@ refused() {
 
 refused 0000000000000000000000000000000000000000000000000000000000000000
 expect_object "$(echo "$corrupted" | head -n 1)"
-# The first block, the last, and the tree above the last; what lies between them is not read.
+# The first block, the last, and the tree above the last; the blocks between them are not read.
 for at in 5 $((299 * 4096 + 7)); do
     damage d "$at" 1
     refused "$root"
@@ -42,18 +42,18 @@ vs open --check-root d v0 h "$root"
 vs close v0
 damage d $((150 * 4096)) 1
 
-# That nothing is corrected counts too: what is only logged is handed out, but it is not as the root hash has it.
+# A block that is only logged is returned by the kernel, but it does not match the root hash.
 damage d 5 1
 refused "$root" --ignore-corruption
 damage d 5 1
 
-# Old bytes where the image has a hole.
+# Old bytes in a hole of the image.
 damage d $((299 * 4096 + 7)) 1
 run vs open --check-root d v0 h "$root"
 expect_code 2
 expect_err "$corrupted
 hint: data block 299 must be zeros: the image was written without its holes.
-hint: \`veritysetup repair\` writes them; no FEC device is needed."
+hint: \`veritysetup repair\` writes them, even without a FEC device."
 vs repair d h "$root"
 vs open --check-root d v0 h "$root"
 vs close v0

@@ -1,5 +1,5 @@
-# Devices that fail below data, hash tree and parity: by an error target, and by a flaky one whose writes fail. Each command
-# says what it could not do, nothing that it leaves loads, and nothing of its own stays.
+# Devices that fail below data, hash tree and parity: by an error target, and by a flaky one whose writes fail. Each
+# command says what it could not do, nothing that it leaves loads, and nothing of its own stays.
 # kernels: 6.1 7
 # timeout: 300
 

@@ -1,5 +1,5 @@
-# As many blocks as FEC can bear are read and repaired; where one more is damaged, reading is an I/O error there and only
-# there, the status says so, and `repair` writes nothing.
+# As many blocks as FEC can bear are read and repaired; where one more is damaged, reading is an I/O error there and
+# only there, the status says so, and `repair` writes nothing.
 # kernels: 6.1 6.12 7
 # timeout: 600
 

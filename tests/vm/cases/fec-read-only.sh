@@ -1,5 +1,5 @@
-# A device that cannot be written to, which kernels let root open for writing all the same, is found out before anything is
-# written to the other devices.
+# A device that cannot be written to, which kernels let root open for writing all the same, is found out before anything
+# is written to the other devices.
 
 make_image d 300
 vs format d h --fec-device=f --salt=aa >made

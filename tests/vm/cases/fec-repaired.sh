@@ -1,5 +1,5 @@
-# What is damaged is read as it was made, wherever the FEC area lies and whoever made it, while the devices stay damaged;
-# then `repair` heals the devices themselves.
+# What is damaged is read as it was made, wherever the FEC area lies and whoever made it, while the devices stay
+# damaged; then `repair` heals the devices themselves.
 # kernels: 6.1 6.12 7
 # timeout: 600
 

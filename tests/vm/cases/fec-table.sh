@@ -1,4 +1,5 @@
-# A FEC area that the reference made is handed to the kernel as the reference does it, wherever it lies; status shows it.
+# A FEC area that the reference made is handed to the kernel as the reference does it, wherever it lies; status shows
+# it.
 # kernels: 6.1 6.12 7
 
 make_image d 300

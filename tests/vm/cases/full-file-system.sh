@@ -1,4 +1,5 @@
-# A file system on a disk, with no room for all that is to be made: the command says so, and takes away what it has made.
+# A file system on a disk, with no room for all that is to be made: the command says so, and takes away what it has
+# made.
 # images: ext4
 # kernels: 6.12
 

@@ -1,5 +1,5 @@
-# `--json` of what needs a kernel: one object each, of what was done, of what is active, and of what is refused; the host
-# holds them against the schema.
+# `--json` of what needs a kernel: one object each, of what was done, of what is active, and of what is refused; the
+# host holds them against the schema.
 # boots: bare udev
 
 make_image d 64

@@ -1,5 +1,5 @@
-# An image that is one file, made without root's help, opens with the offset that is found, with FEC and without; and the
-# line that `table` prints opens it, too.
+# An image that is one file, made without root's help, opens with the offset that is found, with FEC and without; and
+# the line that `table` prints opens it, too.
 # boots: bare udev
 
 make_image i 300

@@ -1,4 +1,5 @@
-# Mappings that are named by a path: resolved by the device's number, as with the reference; by a kernel command line: /usr.
+# Mappings that are named by a path: resolved by the device's number, as with the reference; by a kernel command line:
+# /usr.
 # boots: bare udev
 
 make_image d 64
@@ -93,8 +94,8 @@ expect_err "Device $other is not a VERITY device."
 dmsetup remove other
 vs close v0
 
-# As after a boot with dm-mod.create=: the mapping has no uuid and nobody has made a node in /dev/mapper. The root device
-# is then what the kernel calls it.
+# As after a boot with dm-mod.create=: the mapping has no uuid and nobody has made a node in /dev/mapper. The root
+# device is then what the kernel calls it.
 data=$(attach d -r)
 hash=$(attach h -r)
 vs table "$data" "$hash" "$root" | dmsetup create root --readonly

@@ -1,5 +1,5 @@
-# Signals at random moments of open, close and features, and of format onto devices: the same command again does what it has
-# to, and nothing is left.
+# Signals at random moments of open, close and features, and of format onto devices: the same command again does what it
+# has to, and nothing is left.
 # kernels: 6.1 7
 # timeout: 600
 

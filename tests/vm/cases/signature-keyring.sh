@@ -1,5 +1,5 @@
-# A kernel with a keyring for dm-verity alone: it takes a certificate at run time, trusts it once the keyring is closed, and
-# then a root hash that it has signed opens the image.
+# A kernel with a keyring for dm-verity alone: it takes a certificate at run time, trusts it once the keyring is closed,
+# and then a root hash that it has signed opens the image.
 # kernels: 7
 # signatures: good untrusted wrong-root-hash
 

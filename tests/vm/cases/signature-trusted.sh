@@ -1,8 +1,9 @@
-# Signed root hashes on a kernel that trusts the certificate: the right signature opens the image, and it alone does where
-# the kernel requires one; nothing is left of one that the kernel refuses.
+# Signed root hashes on a kernel that trusts the certificate: the right signature opens the image, and it alone does
+# where the kernel requires one; nothing is left of one that the kernel refuses.
 # certificate: built-in
 # signatures: good untrusted wrong-root-hash signed-attributes pem pss
-# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt tests/vm/expected/features-7.txt
+# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt
+# tests/vm/expected/features-7.txt
 
 # Loads dm-verity anew, with these parameters.
 reload() {
@@ -26,7 +27,8 @@ opens() {
     nothing_left
 }
 
-# refused WORDS OPTIONS...: the kernel does not open the image with these options; the first line says so in these words.
+# refused WORDS OPTIONS...: the kernel does not open the image with these options; the first line says so in these
+# words.
 refused() {
     words=$1
     shift

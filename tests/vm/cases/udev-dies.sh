@@ -1,5 +1,5 @@
-# A udev that does not answer, or dies while it is waited for: open and close come to an end, the node is there and goes,
-# and no semaphore stays behind.
+# A udev that does not answer, or dies while it is waited for: open and close come to an end, the node is there and
+# goes, and no semaphore stays behind.
 # boots: udev
 # timeout: 300
 

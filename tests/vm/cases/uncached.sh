@@ -1,5 +1,5 @@
-# Block devices that are not in the page cache, with short and long sectors, are read around it: with any number of threads
-# the same comes out, and the same bad blocks are found. The data end in the middle of what is read at a time.
+# Block devices that are not in the page cache, with short and long sectors, are read around it: with any number of
+# threads the same comes out, and the same bad blocks are found. The data end in the middle of what is read at a time.
 
 make_image blocks 100
 # A little more than the longest read, twice.

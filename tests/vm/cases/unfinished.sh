@@ -1,5 +1,5 @@
-# What a killed process leaves: a mapping that was never finished can be seen and closed, a scratch mapping goes with the
-# next trial.
+# What a killed process leaves: a mapping that was never finished can be seen and closed, a scratch mapping goes with
+# the next trial.
 # boots: bare udev
 
 make_image d 64

@@ -5,8 +5,8 @@ baseline() {
     cut -d ' ' -f 2 /proc/mounts >/run/vm/mounts
 }
 
-# Prints a line for each thing that is left. Cases ask often, so nothing is started where there is nothing: the shell reads
-# by itself.
+# Prints a line for each thing that is left. Cases ask often, so nothing is started where there is nothing: the shell
+# reads by itself.
 leftovers() {
     mounted="|"
     while read -r folder; do
@@ -45,8 +45,8 @@ left_keys() {
     done </proc/keys
 }
 
-# The same after waiting up to a second for there to be nothing: the kernel and udev finish some things behind a program's
-# back.
+# The same after waiting up to a second for there to be nothing: the kernel and udev finish some things behind a
+# program's back.
 left_behind() {
     left=$(leftovers)
     tries=10

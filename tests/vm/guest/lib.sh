@@ -1,5 +1,5 @@
-# What a case can use. It runs under `set -eux` in a fresh folder that is removed afterwards; whatever fails fails the case.
-# $kernel is 5.10, 6.1, 6.12 or 7, $nodes is bare or udev.
+# What a case can use. It runs under `set -eux` in a fresh folder that is removed afterwards; whatever fails fails the
+# case. $kernel is 5.10, 6.1, 6.12 or 7, $nodes is bare or udev.
 
 # The binary under test.
 vs() {
@@ -24,8 +24,8 @@ not() {
     fi
 }
 
-# Runs a command, whatever it returns: its exit code, standard output and standard error are then in $code, $out and $err
-# (without the newlines at their ends).
+# Runs a command, whatever it returns: its exit code, standard output and standard error are then in $code, $out and
+# $err (without the newlines at their ends).
 run() {
     # Tracing a function would write into its standard error.
     case $- in
@@ -68,8 +68,9 @@ expect_text() {
     fail "$1 is not what was expected"
 }
 
-# expect_object TEXT...: the last `run` printed a JSON object to its standard output, with each of these texts in it when it
-# is written without newlines and indentation, and nothing to its standard error. The host holds it against its schema.
+# expect_object TEXT...: the last `run` printed a JSON object to its standard output, with each of these texts in it
+# when it is written without newlines and indentation, and nothing to its standard error. The host holds it against its
+# schema.
 expect_object() {
     expect_err ""
     object=$(printf '%s' "$out" | sed 's/^ *//' | tr -d '\n')

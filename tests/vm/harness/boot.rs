@@ -60,8 +60,8 @@ impl Drop for Guest {
 }
 
 impl Guest {
-    /// Fetches what is missing and packs the guest, which is the `attempt`th for its job; `label` names its files in the
-    /// cache.
+    /// Fetches what is missing and packs the guest, which is the `attempt`th for its job; `label` names its files in
+    /// the cache.
     pub fn prepare(kernel: &'static Kernel, nodes: Nodes, attempt: u32, label: &str, job: &Job<'_>) -> Result<Self> {
         let mut needed =
             vec!["qemu-system-x86_64", "depmod", "ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl", "setpriv"];

@@ -12,7 +12,8 @@ use super::paths;
 /// One fetch at a time: two boots may want the same package.
 static FETCHING: Mutex<()> = Mutex::new(());
 
-/// Lets `fetch(work, out)` fill `out` and moves it to `folder`, unless `folder` is there already; `refresh` replaces it.
+/// Lets `fetch(work, out)` fill `out` and moves it to `folder`, unless `folder` is there already; `refresh` replaces
+/// it.
 pub fn cached(folder: &Path, refresh: bool, fetch: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
     let _one = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     if folder.is_dir() && !refresh {

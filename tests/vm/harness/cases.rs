@@ -1,5 +1,5 @@
-//! The cases: shell scripts, found by looking into a folder. Comment lines `# key: value` at a script's top say where and
-//! how it runs; `tests/vm/guest/lib.sh` is what it can use.
+//! The cases: shell scripts, found by looking into a folder. Comment lines `# key: value` at a script's top say where
+//! and how it runs; `tests/vm/guest/lib.sh` is what it can use.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The tests that cryptsetup's source brings for its `veritysetup`, run against ours as they are: fetched as the kernels
-//! are, never part of this project. `tests/vm/compat/` holds what runs them.
+//! The tests that cryptsetup's source brings for its `veritysetup`, run against ours as they are: fetched as the
+//! kernels are, never part of this project. `tests/vm/compat/` holds what runs them.
 
 use std::path::PathBuf;
 use std::{env, fs};

@@ -29,7 +29,8 @@ pub const USERLAND: &[&str] =
 /// Files for the guest: where each goes, and the host's file it is a copy of.
 pub type Copies = BTreeMap<String, PathBuf>;
 
-/// The reference `veritysetup` (apart from ours, as `/ref/veritysetup`), `dmsetup`, and tools that busybox does not have.
+/// The reference `veritysetup` (apart from ours, as `/ref/veritysetup`), `dmsetup`, and tools that busybox does not
+/// have.
 pub fn reference() -> Result<Copies> {
     let mut copies = Copies::new();
     program(&process::find("veritysetup")?, "/ref/veritysetup", &mut copies)?;

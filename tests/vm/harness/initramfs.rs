@@ -1,5 +1,5 @@
-//! Packs a guest's whole file system into an initramfs. It is written anew for every boot, uncompressed: that takes less
-//! time than finding out whether an older one still fits.
+//! Packs a guest's whole file system into an initramfs. It is written anew for every boot, uncompressed: that takes
+//! less time than finding out whether an older one still fits.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

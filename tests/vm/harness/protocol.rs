@@ -1,5 +1,5 @@
-//! The language of the machine's second serial line. Messages of the guest's `init` are lines that begin with `@@` and a
-//! word chosen anew for each boot, which no output can contain by accident; everything between them is output.
+//! The language of the machine's second serial line. Messages of the guest's `init` are lines that begin with `@@` and
+//! a word chosen anew for each boot, which no output can contain by accident; everything between them is output.
 //!
 //! `begin CASE`, its output, `end CASE code=N timeout=0|1 leak=0|1`, at last `off`; in a run of a single script instead
 //! its output and `exit N`; at any time `broken REASON`, after which the machine goes off.

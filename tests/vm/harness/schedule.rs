@@ -17,8 +17,8 @@ use super::protocol::{End, Event};
 /// Machines at the same time: each has two processors of its own to emulate.
 const MACHINES: usize = 2;
 
-/// How many machines a boot may lose but for one. Emulation fails at random, most of all under load: kernels have hung or
-/// crashed in it before anything of ours ran. A failure that comes of a case comes again.
+/// How many machines a boot may lose but for one. Emulation fails at random, most of all under load: kernels have hung
+/// or crashed in it before anything of ours ran. A failure that comes of a case comes again.
 const ATTEMPTS: u32 = 3;
 
 /// How a case came out: passed, or what to show.

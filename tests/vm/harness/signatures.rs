@@ -1,5 +1,5 @@
-//! Signatures of a root hash, made on the host for cases that open an image with one: by a certificate that the kernel is
-//! to trust and by one that it has never seen.
+//! Signatures of a root hash, made on the host for cases that open an image with one: by a certificate that the kernel
+//! is to trust and by one that it has never seen.
 
 use std::fs;
 use std::path::{Path, PathBuf};

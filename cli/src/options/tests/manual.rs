@@ -1,5 +1,6 @@
-//! What the manual page has from the tables: `make man` writes it. These are the first two lines of each option's entry, the
-//! names of the hash algorithms, the first line of each action's entry, the list of what `format` takes, and the forms of
+//! What the manual page has from the tables: `make man` writes it. These are the first two lines of each option's
+//! entry, the names of the hash algorithms, the first line of each action's entry, the list of what `format` takes, and
+//! the forms of
 //! `table`. The text between them is the manual's own.
 
 use super::*;
@@ -8,7 +9,7 @@ use crate::help;
 /// The width of a line of the manual's source with a list.
 const WIDTH: usize = 100;
 
-/// Values that are given as they are; the others stand for something.
+/// Values that are given literally; the others are placeholders.
 const LITERAL: &[&str] = &["auto", "tree", "device"];
 
 /// The groups of options in the help of `format` that are not named in its entry, because most actions have them.
