@@ -116,11 +116,11 @@ pub use format::{
 };
 pub use hash::{HashAlgorithm, HashType};
 pub use image::{
-    Appended, Devices, Expected, Formatted, ZerosWritten, append, append_dry_run, check_new_files, device_size,
-    dry_run, fec_area, find_hash_offset, find_superblocks, format, is_same_device, load, must_be_zeros, plan_append,
-    repair, uncovered_blocks, unverified_root_hash, verify, write_zeros,
+    Appended, Devices, Diagnosis, Expected, Formatted, Image, ZerosWritten, append, append_dry_run, check_new_files,
+    device_size, dry_run, fec_area, find_hash_offset, find_superblocks, format, is_same_device, load, must_be_zeros,
+    plan_append, repair, uncovered_blocks, unverified_root_hash, verify, write_zeros,
 };
-pub use io::{Memory, ReadAt, WriteAt, is_among_device_nodes, page_size};
+pub use io::{Memory, ReadAt, Storage, WriteAt, is_among_device_nodes, page_size};
 pub use line::{boot, cmdline, table};
 pub use tree::{Failure, Verification};
 pub use value::{BlockSize, MAX_DEVICE_BYTES, PartitionUuids, RootHash, SECTOR_SIZE, Salt};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{Devices, Formatted, Layout, Params, ParamsBuilder, Salt, Seed, Work};
+use dmverity::{Devices, Formatted, Image, Layout, Params, ParamsBuilder, Salt, Seed, Work};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -61,7 +61,9 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     if let Some(fec) = fec {
         builder = builder.fec(fec);
     }
-    let seed = seed(format, &builder)?;
+    // It is searched for an older tree, once.
+    let mut one_file = if format.append && format.deterministic { Some(one_file(format)?) } else { None };
+    let seed = seed(format, &builder, one_file.as_mut())?;
     if image.salt.is_none() {
         builder = match (&seed, &like) {
             (Some(seed), _) => builder.salt(seed.salt()),
@@ -74,7 +76,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
         builder = builder.uuid(uuid.value);
     }
     let root_hash_file = root_hash_file(format)?;
-    let (formatted, fec_device, appended) = make(format, builder)?;
+    let (formatted, fec_device, appended) = make(format, builder, one_file)?;
     let Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes } = formatted;
     let params = layout.params();
     let spelling = Spelling {
@@ -149,7 +151,11 @@ fn warnings(fields: &FormatFields, layout: &Layout) -> Vec<String> {
 }
 
 /// Makes the image, in its files or in one, or computes it; and says where its parity goes.
-fn make(format: &Format, builder: ParamsBuilder) -> Result<(Formatted, Option<PathBuf>, Option<AppendedFields>)> {
+fn make(
+    format: &Format,
+    builder: ParamsBuilder,
+    one_file: Option<Image<'_>>,
+) -> Result<(Formatted, Option<PathBuf>, Option<AppendedFields>)> {
     let data = &format.data;
     if !format.append {
         let devices = devices(format);
@@ -158,9 +164,10 @@ fn make(format: &Format, builder: ParamsBuilder) -> Result<(Formatted, Option<Pa
         let formatted = interruption::watched(&format.work, data, make)??;
         return Ok((formatted, devices.fec, None));
     }
+    let mut image = one_file.map_or_else(|| self::one_file(format), Ok)?;
     let fec = format.image.fec.appended(data);
-    let append = if format.dry_run { dmverity::append_dry_run } else { dmverity::append };
-    let append = |work: &Work<'_>| append(data, builder, fec.as_ref(), work);
+    let append = if format.dry_run { Image::append_dry_run } else { Image::append };
+    let append = |work: &Work<'_>| append(&mut image, builder, fec.as_ref(), work);
     let made = interruption::watched(&format.work, data, append)??;
     let fields = AppendedFields {
         image_bytes: made.plan.hash_device_bytes,
@@ -168,6 +175,12 @@ fn make(format: &Format, builder: ParamsBuilder) -> Result<(Formatted, Option<Pa
         replaced: made.replaced,
     };
     Ok((made.formatted, fec.map(|fec| fec.device.unwrap_or_else(|| data.clone())), Some(fields)))
+}
+
+/// The file that is data and hash tree.
+fn one_file(format: &Format) -> Result<Image<'static>> {
+    let open = if format.dry_run { Image::one_file } else { Image::one_file_to_write };
+    Ok(open(&format.data)?)
 }
 
 /// Where the root hash goes, beside what is printed.
@@ -184,7 +197,7 @@ fn root_hash_file(format: &Format) -> Result<Option<RootHashFile>> {
 }
 
 /// The source of salt and UUID, if they are derived.
-fn seed(format: &Format, builder: &ParamsBuilder) -> Result<Option<Seed>> {
+fn seed(format: &Format, builder: &ParamsBuilder, one_file: Option<&mut Image<'_>>) -> Result<Option<Seed>> {
     if let Some(text) = format.salt_seed()? {
         return Ok(Some(Seed::new(&text)?));
     }
@@ -192,8 +205,8 @@ fn seed(format: &Format, builder: &ParamsBuilder) -> Result<Option<Seed>> {
         return Ok(None);
     }
     let data = &format.data;
-    let params = if format.append {
-        dmverity::plan_append(data, builder.clone(), None)?.layout.params().clone()
+    let params = if let Some(image) = one_file {
+        image.plan_append(builder.clone(), None)?.layout.params().clone()
     } else {
         // A file that is data and tree may have to be filled up to its blocks.
         let is_one_file = format.hash.as_ref().is_some_and(|hash| dmverity::is_same_device(data, hash));

@@ -1,6 +1,8 @@
 //! `verify`: check an image in userspace.
 
-use dmverity::{Area, Devices, Error, Failure as Fault, Params, Repair, RepairMode, Verification, Work};
+use dmverity::{
+    Area, Devices, Diagnosis, Error, Failure as Fault, Image as Opened, Params, Repair, RepairMode, Verification, Work,
+};
 use serde::Serialize;
 
 use super::repair::{BEYOND_REPAIR, found_errors};
@@ -51,7 +53,7 @@ struct RepairableFields {
 
 pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     let arguments::Verify { image, strict, work: long } = arguments;
-    let (ImageToCheck { data, hash, .. }, is_strict) = (image, *strict);
+    let ImageToCheck { data, hash, .. } = image;
     let Image { params, root_hash, mut warnings } = image_to_check(image)?;
     let devices = image.devices();
     let with_fec = params.fec().is_some();
@@ -79,38 +81,43 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
         Report { warnings: warnings.clone(), ..Report::new("", fields) }
     };
     // FEC matters only if something is wrong, except with --strict.
-    let mut known = None;
     let verify = |work: &Work<'_>| dmverity::verify(&devices, &params, &root_hash, work);
-    if !(is_strict && with_fec) {
+    let repair = if with_fec && *strict {
+        let dry_run = |work: &Work<'_>| dmverity::repair(&devices, &params, &root_hash, RepairMode::DryRun, work);
+        match interruption::watched(long, data, dry_run)? {
+            Err(error) if is_about_parity(&error, &devices) => {
+                // Nothing else has been looked at yet.
+                let found = interruption::watched(long, data, verify)?.map_err(refused)?;
+                let failure = if found.is_good() { refused(error) } else { unusable_parity(&found, error) };
+                return Err(report(&found, None).failed(failure));
+            }
+            repair => repair.map_err(refused)?,
+        }
+    } else if with_fec {
+        let diagnose = |work: &Work<'_>| Opened::at(&devices)?.diagnose(&params, &root_hash, work);
+        let Diagnosis { verification: found, repair, .. } =
+            interruption::watched(long, data, diagnose)?.map_err(refused)?;
+        match repair {
+            None => return Ok(report(&found, None)),
+            Some(Ok(repair)) => repair,
+            Some(Err(error)) if is_about_parity(&error, &devices) => {
+                return Err(report(&found, None).failed(unusable_parity(&found, error)));
+            }
+            Some(Err(error)) => {
+                // What is wrong with the data is known all the same.
+                let mut failure: Failure = refused(error);
+                failure.lines.splice(0..0, describe(&found));
+                return Err(report(&found, None).failed(failure));
+            }
+        }
+    } else {
         let found = interruption::watched(long, data, verify)?.map_err(refused)?;
         if found.is_good() {
             return Ok(report(&found, None));
         }
-        if !with_fec {
-            let failure = Failure::of_lines(exit_of(&found), describe(&found)).hints(about_zeros(&found));
-            return Err(report(&found, None).failed(failure));
-        }
-        known = Some(found);
-    }
-    let dry_run = |work: &Work<'_>| dmverity::repair(&devices, &params, &root_hash, RepairMode::DryRun, work);
-    let repair = match interruption::watched(long, data, dry_run)? {
-        Ok(repair) => repair,
-        Err(error) if is_about_parity(&error, &devices) => {
-            // With --strict nothing else has been checked yet.
-            let found = match known {
-                Some(found) => found,
-                None => interruption::watched(long, data, verify)?.map_err(refused)?,
-            };
-            let failure = if found.is_good() { refused(error) } else { unusable_parity(&found, error) };
-            return Err(report(&found, None).failed(failure));
-        }
-        Err(error) => {
-            // The faults of the data are known nevertheless.
-            let mut failure: Failure = refused(error);
-            let Some(found) = &known else { return Err(failure) };
-            failure.lines.splice(0..0, describe(found));
-            return Err(report(found, None).failed(failure));
-        }
+        // With --strict nothing else has been checked yet.
+        let failure = Failure::of_lines(exit_of(&found), describe(&found)).hints(about_zeros(&found));
+        return Err(report(&found, None).failed(failure));
     };
     let found = repair.verification();
     let mut failures = describe(found);
@@ -122,7 +129,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
         failures.push(BEYOND_REPAIR.to_owned());
     } else if repair.wrong_bytes() > 0 {
         failures.push(found_errors(&repair));
-        if !is_strict {
+        if !*strict {
             failures.extend(about_zeros(found).into_iter().map(|hint| format!("hint: {hint}")));
             report.notes = failures;
             return Ok(report);

@@ -1,7 +1,5 @@
 //! Making an image available as a mapping.
 
-use std::path::Path;
-
 use super::backing::Backing;
 use super::control::{Control, Info};
 use super::diagnose::{Finding, diagnose};
@@ -17,7 +15,7 @@ use super::signals::SignalsHeld;
 use super::udev::Waited;
 use crate::error::{Area, WithCauses};
 use crate::format::{FecArea, Layout, Params};
-use crate::image::Devices;
+use crate::image::{Devices, Image};
 use crate::io::{Device, check_unused};
 use crate::line::table::{OnCorruption, OnError, TableFec, TableOption, TableOptions, VerityStatus, VerityTable};
 use crate::value::RootHash;
@@ -107,87 +105,103 @@ pub fn activate(
     root_hash: &RootHash,
     options: &ActivateOptions,
 ) -> Result<Activation> {
-    let layout = Layout::new(params)?;
-    let fec_area = check_sizes(&layout, devices)?;
-    let control = Control::open()?;
-    let _lock = NameLock::take(name)?;
-    if let Some(Info { unfinished, .. }) = control.info(name)? {
-        return Err(Error::MappingExists { name: name.to_string(), unfinished });
-    }
-    if !options.shared {
-        check_unused(&devices.data).map_err(Error::with_holders)?;
-    }
-    let mut backings = vec![Backing::of(Area::Data, &devices.data, params.data_bytes())?];
-    add(&mut backings, Area::Hash, &devices.hash, layout.hash_blocks_end())?;
-    if let (Some(area), Some(path)) = (&fec_area, &devices.fec) {
-        add(&mut backings, Area::Fec, path, area.bytes.end)?;
-    }
-    // The key has to outlive the load, and no more.
-    let key = match &options.root_hash_signature {
-        None => None,
-        Some(signature) => {
-            let description = key_description(name, params);
-            Some((SignatureKey::add(&description, signature)?, description))
-        }
-    };
-    let numbers = |area| Backing::find(&backings, area).map(|backing| backing.numbers.clone()).unwrap_or_default();
-    let fec = fec_area.zip(params.fec()).map(|(area, fec)| TableFec {
-        device: numbers(Area::Fec),
-        blocks: area.blocks,
-        start: area.start.unwrap_or_default(),
-        roots: fec.roots,
-    });
-    let requested = VerityTable::new(
-        &layout,
-        root_hash.clone(),
-        numbers(Area::Data),
-        numbers(Area::Hash),
-        TableOptions {
-            on_corruption: options.on_corruption,
-            on_error: options.on_error,
-            ignore_zero_blocks: options.ignore_zero_blocks,
-            check_at_most_once: options.check_at_most_once,
-            try_verify_in_tasklet: options.use_tasklets,
-            fec,
-            signature_key: key.as_ref().map(|(_, description)| description.clone()),
-            unknown: Vec::new(),
-        },
-    );
-    let _held = SignalsHeld::hold();
-    let opening = Opening::create(&control, name, &name.dm_uuid(params.uuid()))?;
-    let loader = Loader { control: &control, name, params, backings: &backings, no_fallback: options.no_fallback };
-    let (table, dropped) = loader.load(requested.clone())?;
-    let waited = control.resume(name)?;
-    node::ensure(&name.node(), opening.device)?;
-    let device = opening.finish();
-    // Not worth an error: the mapping is there.
-    let status = control.status(name).ok().and_then(|lines| VerityStatus::parse(&lines.first()?.text).ok());
-    Ok(Activation {
-        name: name.clone(),
-        requested,
-        table,
-        dropped,
-        device,
-        corrupted: status.is_some_and(|status| status.corrupted),
-        udev_silent: waited == Waited::GaveUp,
-    })
+    Image::at(devices)?.activate(name, params, root_hash, options)
 }
 
-/// Checks that the devices are there and large enough; returns where the parity lies, if there is any. Some kernels take
-/// FEC areas that are too small.
-fn check_sizes(layout: &Layout, devices: &Devices) -> Result<Option<FecArea>> {
+impl Image<'_> {
+    /// What [`activate()`] does, on an image that is open: the mapping is made of the devices and files that are open, which
+    /// may have other names by now.
+    ///
+    /// # Errors
+    /// As there; [`Error::NotDevice`](crate::Error::NotDevice) for an image on storages of the caller's.
+    pub fn activate(
+        &self,
+        name: &MappingName,
+        params: &Params,
+        root_hash: &RootHash,
+        options: &ActivateOptions,
+    ) -> Result<Activation> {
+        let layout = Layout::new(params)?;
+        let fec_area = check_sizes(&layout, self)?;
+        let control = Control::open()?;
+        let _lock = NameLock::take(name)?;
+        if let Some(Info { unfinished, .. }) = control.info(name)? {
+            return Err(Error::MappingExists { name: name.to_string(), unfinished });
+        }
+        if !options.shared {
+            check_unused(self.data.path(), self.data.identity()).map_err(Error::with_holders)?;
+        }
+        let mut backings = vec![Backing::of(Area::Data, &self.data, params.data_bytes())?];
+        add(&mut backings, Area::Hash, &self.hash, layout.hash_blocks_end())?;
+        if let (Some(area), Some(device)) = (&fec_area, &self.fec) {
+            add(&mut backings, Area::Fec, device, area.bytes.end)?;
+        }
+        // The key has to outlive the load, and no more.
+        let key = match &options.root_hash_signature {
+            None => None,
+            Some(signature) => {
+                let description = key_description(name, params);
+                Some((SignatureKey::add(&description, signature)?, description))
+            }
+        };
+        let numbers = |area| Backing::find(&backings, area).map(|backing| backing.numbers.clone()).unwrap_or_default();
+        let fec = fec_area.zip(params.fec()).map(|(area, fec)| TableFec {
+            device: numbers(Area::Fec),
+            blocks: area.blocks,
+            start: area.start.unwrap_or_default(),
+            roots: fec.roots,
+        });
+        let requested = VerityTable::new(
+            &layout,
+            root_hash.clone(),
+            numbers(Area::Data),
+            numbers(Area::Hash),
+            TableOptions {
+                on_corruption: options.on_corruption,
+                on_error: options.on_error,
+                ignore_zero_blocks: options.ignore_zero_blocks,
+                check_at_most_once: options.check_at_most_once,
+                try_verify_in_tasklet: options.use_tasklets,
+                fec,
+                signature_key: key.as_ref().map(|(_, description)| description.clone()),
+                unknown: Vec::new(),
+            },
+        );
+        let _held = SignalsHeld::hold();
+        let opening = Opening::create(&control, name, &name.dm_uuid(params.uuid()))?;
+        let loader = Loader { control: &control, name, params, backings: &backings, no_fallback: options.no_fallback };
+        let (table, dropped) = loader.load(requested.clone())?;
+        let waited = control.resume(name)?;
+        node::ensure(&name.node(), opening.device)?;
+        let device = opening.finish();
+        // Not worth an error: the mapping is there.
+        let status = control.status(name).ok().and_then(|lines| VerityStatus::parse(&lines.first()?.text).ok());
+        Ok(Activation {
+            name: name.clone(),
+            requested,
+            table,
+            dropped,
+            device,
+            corrupted: status.is_some_and(|status| status.corrupted),
+            udev_silent: waited == Waited::GaveUp,
+        })
+    }
+}
+
+/// Checks that the devices are large enough; returns where the parity is, if there is any. Some kernels take FEC areas that
+/// are too small.
+fn check_sizes(layout: &Layout, image: &Image<'_>) -> Result<Option<FecArea>> {
     let params = layout.params();
-    Device::open(&devices.data)?.check_size(params.data_bytes())?;
-    let hash = Device::open(&devices.hash)?;
-    hash.check_size(layout.hash_blocks_end())?;
-    match (params.fec(), &devices.fec) {
+    image.data.check_size(params.data_bytes())?;
+    image.hash.check_size(layout.hash_blocks_end())?;
+    match (params.fec(), &image.fec) {
         (None, None) => Ok(None),
-        (Some(_), Some(path)) => {
-            let shared = devices.shared()?;
-            let area = layout.fec_area_on(hash.bytes(), shared.hash_and_fec);
+        (Some(_), Some(device)) => {
+            let shared = image.shared();
+            let area = layout.fec_area_on(image.hash.bytes(), shared.hash_and_fec);
             layout.check_overlaps(shared, area.as_ref())?;
             let area = area.filter(|area| area.start.is_some()).ok_or(crate::Error::FecDevice)?;
-            Device::open(path)?.check_size(area.bytes.end)?;
+            device.check_size(area.bytes.end)?;
             Ok(Some(area))
         }
         _ => Err(crate::Error::FecDevice.into()),
@@ -195,14 +209,11 @@ fn check_sizes(layout: &Layout, devices: &Devices) -> Result<Option<FecArea>> {
 }
 
 /// Adds a device, or the area's needs to a device that is there already.
-fn add(backings: &mut Vec<Backing>, area: Area, path: &Path, needed: u64) -> Result<()> {
-    for backing in backings.iter_mut() {
-        if backing.is(path)? {
-            backing.also_for(area, needed);
-            return Ok(());
-        }
+fn add(backings: &mut Vec<Backing>, area: Area, device: &Device<'_>, needed: u64) -> Result<()> {
+    match backings.iter_mut().find(|backing| backing.is(device)) {
+        Some(backing) => backing.also_for(area, needed),
+        None => backings.push(Backing::of(area, device, needed)?),
     }
-    backings.push(Backing::of(area, path, needed)?);
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! The block devices under a mapping that is being made.
 
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::path::Path;
+use std::path::PathBuf;
 
 use super::device::device_numbers;
 use super::error::Result;
 use super::loop_device::LoopDevice;
 use crate::error::Area;
-use crate::io::{Identity, identify};
+use crate::io::{Device, Identity};
 
 /// A device as tables name it, and what is asked of it.
 #[derive(Debug)]
@@ -19,29 +21,29 @@ pub(super) struct Backing {
     pub(super) needed: u64,
     /// `major:minor`: unlike a path it has no blanks and always means this device.
     pub(super) numbers: String,
-    identity: Identity,
+    pub(super) identity: Identity,
     /// Keeps an image file attached until the mapping has it.
     _loop_device: Option<LoopDevice>,
 }
 
 impl Backing {
-    /// The block device at `path`, or a loop device with the image file behind it.
-    pub(super) fn of(area: Area, path: &Path, needed: u64) -> Result<Self> {
-        let identity = identify(path)?;
-        let (number, loop_device) = match identity {
-            Identity::Block(number) => (number, None),
-            Identity::File(..) => {
-                let device = LoopDevice::attach_read_only(path)?;
+    /// The block device that is open, or a loop device with the image file behind it that is open.
+    pub(super) fn of(area: Area, device: &Device<'_>, needed: u64) -> Result<Self> {
+        let path = device.path();
+        let (number, loop_device) = match (device.identity(), device.as_file()) {
+            (Identity::Block(number), _) => (number, None),
+            (Identity::File(..), Some(file)) => {
+                let device = LoopDevice::attach_read_only(file, path)?;
                 (device.number()?, Some(device))
             }
-            Identity::Storage(_) => return Err(crate::Error::NotDevice { path: path.to_owned() }.into()),
+            _ => return Err(crate::Error::NotDevice { path: path.to_owned() }.into()),
         };
         Ok(Self {
             path: path.to_owned(),
             areas: vec![area],
             needed,
             numbers: device_numbers(number),
-            identity,
+            identity: device.identity(),
             _loop_device: loop_device,
         })
     }
@@ -59,9 +61,9 @@ impl Backing {
         }
     }
 
-    /// Whether `path` is this device.
-    pub(super) fn is(&self, path: &Path) -> Result<bool> {
-        Ok(identify(path)? == self.identity)
+    /// Whether it is this device.
+    pub(super) fn is(&self, device: &Device<'_>) -> bool {
+        device.identity() == self.identity
     }
 
     /// Another area lies on it too.

@@ -74,7 +74,8 @@ fn device_error<'a>(
                 sysfs::holders(&backing.numbers).iter().any(|holder| !matches!(holder, Holder::Mapping(_)))
             };
             let busy = backings.clone().find(is_held);
-            let busy = busy.or_else(|| backings.find(|backing| check_unused(&backing.path).is_err()))?;
+            let busy =
+                busy.or_else(|| backings.find(|backing| check_unused(&backing.path, backing.identity).is_err()))?;
             Some(Error::DeviceBusy { path: busy.path.clone(), holders: sysfs::holders(&busy.numbers) })
         }
         Errno::ENOENT | Errno::ENODEV | Errno::ENXIO | Errno::ENOTBLK => {

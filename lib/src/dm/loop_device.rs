@@ -39,15 +39,15 @@ pub(crate) struct LoopDevice {
 }
 
 impl LoopDevice {
-    /// Attaches the file at `image` to a free loop device.
+    /// Attaches the file that was opened at `image` to a free loop device.
     ///
     /// # Errors
-    /// [`Error::Open`](crate::Error::Open) for the image, and those of [`LoopDevice::attach_file_read_only`].
-    pub(crate) fn attach_read_only(image: &Path) -> Result<Self> {
+    /// [`Error::Open`](crate::Error::Open) if there is nothing at that path any more, and those of
+    /// [`LoopDevice::attach_file_read_only`].
+    pub(crate) fn attach_read_only(file: &File, image: &Path) -> Result<Self> {
         let open_error = |source| crate::Error::Open { path: image.to_owned(), source };
-        let file = File::open(image).map_err(open_error)?;
         // What is shown of the device later is no use as a relative path.
-        Self::attach_file_read_only(&file, &image.canonicalize().map_err(open_error)?)
+        Self::attach_file_read_only(file, &image.canonicalize().map_err(open_error)?)
     }
 
     /// Attaches an open file, which is shown under the name `image`.

@@ -11,27 +11,25 @@
 //!
 //! A finished tree is known by its superblock, or, where it has none, by its digests of the data: see [`plain`].
 
+mod data;
 mod file_system;
-mod mark;
 mod plain;
+mod staked;
 
-use std::ops::Range;
 use std::path::Path;
 
-use zerocopy::IntoBytes;
-
-use super::devices::Devices;
-use super::format::{Formatted, format_claimed};
-use super::locate;
-use super::targets::Targets;
-use crate::error::{Area, Error, Result, WithCauses};
-use crate::fec;
-use crate::format::{AppendedFec, Fec, Layout, Params, ParamsBuilder, Plan, SUPERBLOCK_SIZE, Superblock};
-use crate::io::{Claims, Device, Identity, identify};
-use crate::memory;
+use super::devices::{Devices, identify_if_there};
+use super::format::{Formatted, format_checked};
+use super::handle::Image;
+use super::scan::Scan;
+use super::targets::{Targets, check_new_files};
+use crate::error::{Area, Error, Result};
+use crate::format::{AppendedFec, ParamsBuilder, Plan, SharedDevices};
+use crate::io::Device;
 use crate::tree;
 use crate::work::Work;
-use mark::Mark;
+use data::Data;
+use staked::Staked;
 
 /// What [`append`] made.
 #[derive(Clone, Debug)]
@@ -50,9 +48,7 @@ pub struct Appended {
 /// # Errors
 /// Those of [`append`] that come before anything is written.
 pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
-    check_file(image)?;
-    let data = Data::of(&Device::open(image)?, &builder, &Work::default())?;
-    Plan::one_image(builder, image, data.bytes, fec)
+    Image::one_file(image)?.plan_append(builder, fec)
 }
 
 /// Computes what [`append`] would make of this file, which is only read.
@@ -65,27 +61,7 @@ pub fn append_dry_run(
     fec: Option<&AppendedFec>,
     work: &Work<'_>,
 ) -> Result<Appended> {
-    check_file(image)?;
-    let mut device = Device::open(image)?;
-    let data = Data::of(&device, &builder, work)?;
-    let plan = Plan::one_image(builder, image, data.bytes, fec)?;
-    Targets::look(&devices(image, fec))?.check(&plan.layout, Some(plan.hash_device_bytes))?;
-    // As it would be: without an older tree, and with zeros to the next whole block.
-    device.pad(data.bytes, plan.layout.params().data_bytes());
-    let formatted = Formatted {
-        layout: plan.layout.clone(),
-        fec_area: plan.fec_area.clone(),
-        root_hash: tree::compute(&plan.layout, &device, work)?,
-        uncovered_bytes: 0,
-        padding_bytes: plan.padding_bytes,
-    };
-    Ok(Appended { formatted, plan, replaced: data.replaced })
-}
-
-/// The devices of one file that is an image.
-fn devices(image: &Path, fec: Option<&AppendedFec>) -> Devices {
-    let fec = fec.map(|fec| fec.device.as_deref().unwrap_or(image).to_owned());
-    Devices { fec, ..Devices::new(image, image) }
+    Image::one_file(image)?.append_dry_run(builder, fec, work)
 }
 
 /// Pads the file `image` with zeros to whole data blocks and puts superblock and hash tree after them, and the parity
@@ -124,196 +100,116 @@ fn devices(image: &Path, fec: Option<&AppendedFec>) -> Devices {
 /// becomes longer or shorter meanwhile, [`Error::PlainTree`] for what looks like a tree without superblock, and
 /// [`Error::DeviceTooSmall`] for a tree that is not all there.
 pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
-    check_file(image)?;
-    // From the first look at it to the last write.
-    let mut claims = Claims::default();
-    let device = Device::open_target(image, Area::Hash, &mut claims)?;
-    let data = Data::of(&device, &builder, work)?;
-    let plan = Plan::one_image(builder, image, data.bytes, fec)?;
-    let builder = plan.layout.params().to_builder();
-    let devices = devices(image, fec);
-    Targets::open(&devices, &mut claims)?.check(&plan.layout, Some(plan.hash_device_bytes))?;
-    let staked = Staked::new(device, &data, &plan)?;
-    let formatted = format_claimed(&devices, builder, Some(plan.hash_device_bytes), &mut claims, work)?;
-    staked.keep(&plan)?;
-    // What was there before it was staked.
-    let formatted = Formatted { padding_bytes: plan.padding_bytes, ..formatted };
-    Ok(Appended { formatted, plan, replaced: data.replaced })
+    Image::one_file_to_write(image)?.append(builder, fec, work)
 }
 
-fn check_file(image: &Path) -> Result<()> {
-    match identify(image)? {
-        Identity::File(..) => Ok(()),
-        Identity::Block(_) | Identity::Storage(_) => Err(Error::NotFile { path: image.to_owned() }),
+/// Data and hash tree in one.
+impl<'s> Image<'s> {
+    /// Sizes and offsets of the image that [`append`](Self::append) would make; nothing is written.
+    ///
+    /// # Errors
+    /// Those of [`append`](Self::append) that come before anything is written.
+    pub fn plan_append(&mut self, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
+        Ok(self.plan(builder, fec, &Work::default())?.1)
     }
-}
 
-/// What of an image is data.
-#[derive(Debug)]
-struct Data {
-    bytes: u64,
-    /// Where the tree behind them begins, if there is one.
-    replaced: Option<u64>,
-}
+    /// Computes what [`append`](Self::append) would make; nothing is written.
+    ///
+    /// # Errors
+    /// Those of [`append`](Self::append) that come before anything is written.
+    pub fn append_dry_run(
+        &mut self,
+        builder: ParamsBuilder,
+        fec: Option<&AppendedFec>,
+        work: &Work<'_>,
+    ) -> Result<Appended> {
+        let (data, plan) = self.plan(builder, fec, work)?;
+        let new = self.new_files(fec);
+        let targets = self.append_targets(fec, &new, false)?;
+        targets.check(&plan.layout, Some(plan.hash_device_bytes))?;
+        // As it would be: without an older tree, and with zeros to the next whole block.
+        let mut device = self.data.clone();
+        device.pad(data.bytes, plan.layout.params().data_bytes());
+        let formatted = Formatted {
+            layout: plan.layout.clone(),
+            fec_area: plan.fec_area.clone(),
+            root_hash: tree::compute(&plan.layout, &device, work)?,
+            uncovered_bytes: 0,
+            padding_bytes: plan.padding_bytes,
+        };
+        Ok(Appended { formatted, plan, replaced: data.replaced })
+    }
 
-impl Data {
-    fn of(image: &Device<'_>, builder: &ParamsBuilder, work: &Work<'_>) -> Result<Self> {
-        let (mut found, mut marks, mut cut) = (Vec::new(), Vec::new(), None);
-        locate::each_sector(image, work, |offset, bytes| {
-            let already = found.len() + marks.len();
-            if already < locate::MOST {
-                found.extend(locate::image_whose_data_end_at(offset, bytes));
-                marks.extend(Mark::read(offset, bytes));
-            }
-            let is_whole = image.bytes() - offset >= SUPERBLOCK_SIZE as u64;
-            if !is_whole && already == found.len() + marks.len() && (Superblock::begins(bytes) || Mark::begins(bytes)) {
-                cut = Some(offset);
-            }
-        })?;
-        if let Some(offset) = cut {
-            // With zeros after it, what is left of it could become a superblock again.
-            image.check_size(offset + SUPERBLOCK_SIZE as u64)?;
+    /// What [`append()`](crate::append()) does, on an image that is open: it is searched for an older tree once, whatever
+    /// is asked of it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn append(&mut self, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
+        let (data, plan) = self.plan(builder, fec, work)?;
+        let new = self.new_files(fec);
+        let mut targets = self.append_targets(fec, &new, true)?;
+        targets.check(&plan.layout, Some(plan.hash_device_bytes))?;
+        self.scan = None;
+        let staked = Staked::new(self.data.clone(), &data, &plan)?;
+        let mut device = self.data.clone();
+        device.look_again()?;
+        for target in [&mut targets.hash, &mut targets.fec].into_iter().flatten() {
+            target.look_again()?;
         }
-        let data = match (&found[..], &marks[..]) {
-            ([], []) => match plain::find(image, builder)? {
-                Some(found) => Self { bytes: found.data_bytes, replaced: Some(found.hash_offset) },
-                None => Self { bytes: image.bytes(), replaced: None },
-            },
-            ([], [mark]) => Self::before_mark(image, mark)?,
-            ([params], []) => Self::before_tree(image, params)?,
-            _ => {
-                let offsets = found.iter().map(Params::hash_offset).chain(marks.iter().map(Mark::area)).collect();
-                return Err(Error::SeveralHashAreas { path: image.path().to_owned(), offsets });
+        let builder = plan.layout.params().to_builder();
+        let checked = targets.check_format(fec.is_some(), &device, builder, Some(plan.hash_device_bytes))?;
+        let formatted = format_checked(device, targets, Some(&new), checked, &mut self.claims, work)?;
+        staked.keep(&plan)?;
+        self.look_again()?;
+        // What was there before it was staked.
+        let formatted = Formatted { padding_bytes: plan.padding_bytes, ..formatted };
+        Ok(Appended { formatted, plan, replaced: data.replaced })
+    }
+
+    fn plan(&mut self, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<(Data, Plan)> {
+        if !self.data.can_grow() || !self.shared().data_and_hash {
+            return Err(Error::NotFile { path: self.data.path().to_owned() });
+        }
+        let scan = match self.scan.take() {
+            Some(scan) => scan,
+            None => Scan::of(&self.data, work)?,
+        };
+        let scan = self.scan.insert(scan);
+        let data = Data::of(&self.data, scan, &builder)?;
+        // A storage of the parity's own is there already.
+        let own = self.fec.as_ref().map(|own| own.path().to_owned());
+        let fec = fec.map(|fec| AppendedFec { roots: fec.roots, device: own.or_else(|| fec.device.clone()) });
+        let plan = Plan::one_image(builder, self.data.path(), data.bytes, fec.as_ref())?;
+        Ok((data, plan))
+    }
+
+    /// The paths of all three devices, which those that are not there yet are created at.
+    fn new_files(&self, fec: Option<&AppendedFec>) -> Devices {
+        let image = self.data.path();
+        let fec = fec.map(|fec| fec.device.as_deref().unwrap_or(image).to_owned());
+        Devices { fec, ..Devices::new(image, image) }
+    }
+
+    /// What is written to.
+    fn append_targets(&mut self, fec: Option<&AppendedFec>, new: &Devices, write: bool) -> Result<Targets<'s>> {
+        let fec = match (fec, &self.fec, fec.and_then(|fec| fec.device.as_deref())) {
+            (None, ..) => None,
+            (Some(_), Some(own), _) => Some(own.clone()),
+            (Some(_), None, None) => Some(self.data.clone()),
+            (Some(_), None, Some(path)) => {
+                check_new_files(new)?;
+                match identify_if_there(path)? {
+                    None => None,
+                    Some(identity) if identity == self.data.identity() => Some(self.data.clone()),
+                    Some(_) if write => Some(Device::open_target(path, Area::Fec, &mut self.claims)?),
+                    Some(_) => Some(Device::open(path)?),
+                }
             }
         };
-        data.check_file_system(image)?;
-        Ok(data)
-    }
-
-    /// All that follows them was written by a call that was interrupted.
-    fn before_mark(image: &Device<'_>, mark: &Mark) -> Result<Self> {
-        if mark.explains(image.bytes()) {
-            return Ok(Self { bytes: mark.data_bytes(), replaced: Some(mark.area()) });
-        }
-        Err(Error::UnfinishedHashArea {
-            path: image.path().to_owned(),
-            data_end: mark.data_bytes(),
-            offset: mark.area(),
-            planned_end: mark.planned_end(),
-            found: image.bytes(),
-        })
-    }
-
-    fn before_tree(image: &Device<'_>, params: &Params) -> Result<Self> {
-        let layout = Layout::new(params)?;
-        let end = layout.hash_blocks_end();
-        image.check_size(layout.hash_end())?;
-        let is_known = image.bytes() == layout.hash_end()
-            || (image.bytes() == end && is_zero(image, layout.hash_end()..end)?)
-            || ends_with_parity(params, end, image)?;
-        if !is_known {
-            return Err(Error::BehindHashArea {
-                path: image.path().to_owned(),
-                offset: params.hash_offset(),
-                end,
-                found: image.bytes(),
-            });
-        }
-        Ok(Self { bytes: params.data_bytes(), replaced: Some(params.hash_offset()) })
-    }
-
-    /// A file system that has been grown into the hash area would lose its end.
-    fn check_file_system(&self, image: &Device<'_>) -> Result<()> {
-        let Some(offset) = self.replaced else { return Ok(()) };
-        let mut head = [0; file_system::HEAD_BYTES];
-        let len = usize::try_from(self.bytes).map_or(head.len(), |bytes| bytes.min(head.len()));
-        image.read_at(&mut head[..len], 0)?;
-        match file_system::bytes(&head[..len]) {
-            Some(found) if found > self.bytes => {
-                Err(Error::FileSystemTooLarge { path: image.path().to_owned(), found, data_end: self.bytes, offset })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Whether there is nothing but zeros in less than a hash block.
-fn is_zero(image: &Device<'_>, range: Range<u64>) -> Result<bool> {
-    let mut bytes = memory::zeroed(usize::try_from(range.end - range.start).unwrap_or(usize::MAX))?;
-    image.read_at(&mut bytes, range.start)?;
-    Ok(bytes.iter().all(|&byte| byte == 0))
-}
-
-/// Whether the image ends where the parity does that [`append`] puts behind a tree, with some number of roots, and that is
-/// the parity: an owner may have added as many bytes.
-fn ends_with_parity(params: &Params, tree_end: u64, image: &Device<'_>) -> Result<bool> {
-    for roots in Fec::MIN_ROOTS..=Fec::MAX_ROOTS {
-        let with_fec = Fec::new(roots.into(), tree_end).and_then(|fec| params.clone().with_fec(fec));
-        let Ok(layout) = with_fec.and_then(|params| Layout::new(&params)) else { continue };
-        if let Some(area) = layout.fec_area_on(tree_end, true).filter(|area| area.bytes.end == image.bytes()) {
-            let image = fec::Areas { layout: &layout, area: &area, data: image, hash: image, fec: image };
-            return fec::holds_parity(&image);
-        }
-    }
-    Ok(false)
-}
-
-/// A file that is being made an image; unless it is kept it gets its former length back.
-#[derive(Debug)]
-struct Staked<'a> {
-    device: Device<'a>,
-    data_bytes: u64,
-    kept: bool,
-}
-
-impl<'a> Staked<'a> {
-    /// Puts the mark where the superblock will be, or, if there will be none, after the rest, and gives the file the length
-    /// that it will have. The mark is on stable storage before the file is any longer than it needs to be.
-    fn new(mut device: Device<'a>, data: &Data, plan: &Plan) -> Result<Self> {
-        let (offset, end) = (plan.layout.params().hash_offset(), plan.hash_device_bytes);
-        // What was added since it was read would be written over.
-        device.check_unchanged()?;
-        // First, so that no older superblock lies among the data for a moment. If it fails all is as it was.
-        if data.replaced.is_some() {
-            device.set_len("truncate", data.bytes)?;
-        }
-        let mut staked = Self { device, data_bytes: data.bytes, kept: false };
-        // In one step with the zeros before it.
-        if plan.layout.params().uuid().is_none() {
-            staked.device.write_at(Mark::at_end(end, data.bytes, offset).as_bytes(), end)?;
-            staked.device.sync()?;
-            return Ok(staked);
-        }
-        staked.device.write_at(Mark::new(offset, data.bytes, end).as_bytes(), offset)?;
-        staked.device.sync()?;
-        staked.device.set_len("extend", end)?;
-        Ok(staked)
-    }
-
-    fn cut(&mut self) -> Result<()> {
-        self.device.set_len("truncate", self.data_bytes)
-    }
-
-    /// All is on stable storage; what may be left is the mark at the end, and the file is whole once that is gone.
-    fn keep(mut self, plan: &Plan) -> Result<()> {
-        if plan.layout.params().uuid().is_none() {
-            self.device.set_len("truncate", plan.hash_device_bytes)?;
-            self.kept = true;
-            return self.device.sync();
-        }
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Staked<'_> {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        if let Err(left) = self.cut() {
-            log::warn!("cannot take back what was appended: {}", WithCauses(&left));
-        }
+        let in_image = fec.as_ref().is_some_and(|fec| fec.identity() == self.data.identity());
+        let shared = SharedDevices { data_and_hash: true, hash_and_fec: in_image, data_and_fec: in_image };
+        Ok(Targets { shared, hash: Some(self.data.clone()), fec })
     }
 }
 

@@ -24,6 +24,11 @@ impl Devices {
         Self { data: data.into(), hash: hash.into(), fec: None }
     }
 
+    /// Data and hash device alone.
+    pub(super) fn without_fec(&self) -> Self {
+        Self { fec: None, ..self.clone() }
+    }
+
     /// Which of them are the same. One that does not exist is none of the others.
     pub(crate) fn shared(&self) -> Result<SharedDevices> {
         let data = identify(&self.data)?;

@@ -1,6 +1,7 @@
 //! Making an image. What order things are written in, and that a refused call writes nothing, is decided here.
 
 use super::devices::Devices;
+use super::handle::Image;
 use super::targets::{Checked, Targets};
 use crate::error::{Area, Result, WithCauses};
 use crate::fec;
@@ -75,31 +76,42 @@ pub struct Formatted {
 /// # }
 /// ```
 pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
-    format_claimed(devices, builder, None, &mut Claims::default(), work)
+    format_claimed(devices, builder, &mut Claims::default(), work)
 }
 
-/// The same, where some of what is written to may be claimed already, and the hash device counts as `hash_bytes` bytes long,
-/// where those are given.
-pub(crate) fn format_claimed(
+/// The same, where some of what is written to may be claimed already.
+pub(super) fn format_claimed(
     devices: &Devices,
     builder: ParamsBuilder,
-    hash_bytes: Option<u64>,
     claims: &mut Claims,
     work: &Work<'_>,
 ) -> Result<Formatted> {
     let targets = Targets::open(devices, claims)?;
     let data = Device::open(&devices.data)?;
-    let Checked { layout, fec_area, uncovered_bytes, padding_bytes } =
-        targets.check_format(devices, &data, builder, hash_bytes)?;
+    let checked = targets.check_format(devices.fec.is_some(), &data, builder, None)?;
+    format_checked(data, targets, Some(devices), checked, claims, work)
+}
 
+/// Writes what has been checked. What is not there yet of the hash and the FEC device is created at its path in `new`.
+pub(super) fn format_checked(
+    data: Device<'_>,
+    targets: Targets<'_>,
+    new: Option<&Devices>,
+    checked: Checked,
+    claims: &mut Claims,
+    work: &Work<'_>,
+) -> Result<Formatted> {
+    let Checked { layout, fec_area, uncovered_bytes, padding_bytes } = checked;
     let mut created = Created::default();
-    let hash = targets.hash.map_or_else(|| created.create(&devices.hash, Area::Hash, claims), Ok)?;
-    let fec = match (&devices.fec, targets.fec) {
-        (_, Some(device)) => Some(device),
+    let hash = match (targets.hash, new) {
+        (None, Some(new)) => created.create(&new.hash, Area::Hash, claims)?,
+        (hash, _) => hash.expect("it is there, or has a path"),
+    };
+    let fec = match (targets.fec, new.and_then(|new| new.fec.as_deref().map(|fec| (fec, &new.hash)))) {
         // It may be the hash device, which has been created just now.
-        (Some(path), None) if path == &devices.hash => Some(Device::open_to_write(path, claims)?),
-        (Some(path), None) => Some(created.create(path, Area::Fec, claims)?),
-        (None, None) => None,
+        (None, Some((fec, hash_path))) if fec == hash_path => Some(hash.clone()),
+        (None, Some((fec, _))) => Some(created.create(fec, Area::Fec, claims)?),
+        (fec, _) => fec,
     };
     let root_hash = write(&layout, data, hash, fec.zip(fec_area.clone()), work)?;
     created.keep();
@@ -128,14 +140,50 @@ pub(crate) fn format_claimed(
 /// ```
 pub fn dry_run(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
     let targets = Targets::look(devices)?;
-    let mut data = Device::open(&devices.data)?;
+    dry_run_on(Device::open(&devices.data)?, &targets, devices.fec.is_some(), builder, work)
+}
+
+pub(super) fn dry_run_on(
+    mut data: Device<'_>,
+    targets: &Targets<'_>,
+    has_fec_device: bool,
+    builder: ParamsBuilder,
+    work: &Work<'_>,
+) -> Result<Formatted> {
     let Checked { layout, fec_area, uncovered_bytes, padding_bytes } =
-        targets.check_format(devices, &data, builder, None)?;
+        targets.check_format(has_fec_device, &data, builder, None)?;
     if padding_bytes > 0 {
         data.pad(data.bytes(), layout.params().data_bytes());
     }
     let root_hash = tree::compute(&layout, &data, work)?;
     Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes })
+}
+
+impl<'s> Image<'s> {
+    /// What [`format()`](crate::format()) does, on storages that are there; what has room for an area keeps its length, what
+    /// has not is extended.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn format(&mut self, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
+        let targets = self.targets();
+        let checked = targets.check_format(self.fec.is_some(), &self.data, builder, None)?;
+        let formatted = format_checked(self.data.clone(), targets, None, checked, &mut Claims::default(), work);
+        self.look_again()?;
+        formatted
+    }
+
+    /// Computes what [`format`](Self::format) would make, and writes nothing.
+    ///
+    /// # Errors
+    /// Those of [`format`](Self::format) that come before anything is written.
+    pub fn dry_run(&self, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
+        dry_run_on(self.data.clone(), &self.targets(), self.fec.is_some(), builder, work)
+    }
+
+    fn targets(&self) -> Targets<'s> {
+        Targets { shared: self.shared(), hash: Some(self.hash.clone()), fec: self.fec.clone() }
+    }
 }
 
 fn write(

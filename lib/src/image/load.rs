@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::handle::Image;
 use crate::error::{Area, Error, Result};
 use crate::format::{Fec, Layout, Params, ParamsBuilder, SUPERBLOCK_SIZE, Superblock, check_offset};
 use crate::io::Device;
@@ -40,19 +41,32 @@ use crate::value::RootHash;
 /// # }
 /// ```
 pub fn load(hash: &Path, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
-    let device = Device::open(hash)?;
-    let unusable = |source| Error::Superblock { path: hash.to_owned(), source: Box::new(source) };
+    load_from(&Device::open(hash)?, hash_offset, fec)
+}
+
+fn load_from(hash: &Device<'_>, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
+    let unusable = |source| Error::Superblock { path: hash.path().to_owned(), source: Box::new(source) };
     check_offset(Area::Hash, hash_offset).map_err(unusable)?;
-    if device.bytes().saturating_sub(hash_offset) < SUPERBLOCK_SIZE as u64 {
+    if hash.bytes().saturating_sub(hash_offset) < SUPERBLOCK_SIZE as u64 {
         return Err(unusable(Error::NotVerity));
     }
     let mut bytes = [0; SUPERBLOCK_SIZE];
-    device.read_at(&mut bytes, hash_offset)?;
+    hash.read_at(&mut bytes, hash_offset)?;
     let superblock = Superblock::parse(&bytes).map_err(unusable)?;
     let params = ParamsBuilder::from_superblock(superblock, hash_offset, fec)?;
     // A tree that no device can hold is as hostile as any other field.
     Layout::new(&params).map_err(unusable)?;
     Ok(params)
+}
+
+impl Image<'_> {
+    /// What [`load()`](crate::load()) does, on an image that is open.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load(&self, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
+        load_from(&self.hash, hash_offset, fec)
+    }
 }
 
 /// The digest of the top hash block as it is on the hash device: the root hash of an image whose tree is intact. Nothing is

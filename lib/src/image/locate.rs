@@ -3,18 +3,12 @@
 
 use std::path::Path;
 
+use super::handle::Image;
+use super::scan::{MOST, each_sector, each_sector_before, image_whose_data_end_at};
 use crate::error::{Error, Result};
-use crate::format::{Layout, Params, ParamsBuilder, SUPERBLOCK_SIZE, Superblock};
-use crate::io::{Device, Reader};
-use crate::value::SECTOR_SIZE;
+use crate::format::{Params, SUPERBLOCK_SIZE, Superblock};
+use crate::io::Device;
 use crate::work::Work;
-
-/// How much is read at a time.
-const PIECE: u64 = 1 << 20;
-
-/// How many finds are kept. More than one is an error already, and an image can be made to hold as many as it has room
-/// for.
-pub(crate) const MOST: usize = 8;
 
 /// Finds the one superblock of an image whose hash area lies behind its data on the same device: the one that lies at the
 /// byte where, by its own number and size of data blocks, the data end. The whole image is read, but for its holes,
@@ -24,17 +18,31 @@ pub(crate) const MOST: usize = 8;
 /// # Errors
 /// [`Error::NoHashArea`] and [`Error::SeveralHashAreas`]; [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].
 pub fn find_hash_offset(image: &Path) -> Result<u64> {
+    locate_on(&Device::open(image)?)
+}
+
+fn locate_on(device: &Device<'_>) -> Result<u64> {
     let mut found = Vec::new();
-    each_sector(&Device::open(image)?, &Work::default(), |offset, bytes| {
+    each_sector(device, &Work::default(), |offset, bytes| {
         found.extend(image_whose_data_end_at(offset, bytes).filter(|_| found.len() < MOST));
     })?;
+    let path = || device.path().to_owned();
     match &found[..] {
         [only] => Ok(only.hash_offset()),
-        [] => Err(Error::NoHashArea { path: image.to_owned() }),
-        several => Err(Error::SeveralHashAreas {
-            path: image.to_owned(),
-            offsets: several.iter().map(Params::hash_offset).collect(),
-        }),
+        [] => Err(Error::NoHashArea { path: path() }),
+        several => {
+            Err(Error::SeveralHashAreas { path: path(), offsets: several.iter().map(Params::hash_offset).collect() })
+        }
+    }
+}
+
+impl Image<'_> {
+    /// What [`find_hash_offset()`](crate::find_hash_offset()) does, on the hash device of an image that is open.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn locate(&self) -> Result<u64> {
+        locate_on(&self.hash)
     }
 }
 
@@ -53,57 +61,6 @@ pub fn find_superblocks(device: &Path, most: u64) -> Result<Vec<u64>> {
         }
     })?;
     Ok(found)
-}
-
-/// The image whose superblock is in these bytes from byte `offset` on, if there is one and its data end right there.
-pub(crate) fn image_whose_data_end_at(offset: u64, bytes: &[u8]) -> Option<Params> {
-    let superblock = Superblock::parse(bytes).ok()?;
-    if superblock.data_block_size.checked_bytes_of(superblock.data_blocks) != Some(offset) {
-        return None;
-    }
-    let params = ParamsBuilder::from_superblock(superblock, offset, None).ok()?;
-    // A tree that no device can hold is no tree.
-    Layout::new(&params).ok().map(|_| params)
-}
-
-/// Calls `look` for each place of a device where a superblock can be, or the beginning of one: its offset, and as many bytes
-/// as a superblock has. After the end of the device they are zeros, as they are once it is padded.
-pub(crate) fn each_sector(device: &Device<'_>, work: &Work<'_>, look: impl FnMut(u64, &[u8])) -> Result<()> {
-    each_sector_before(device, u64::MAX, work, look)
-}
-
-fn each_sector_before(device: &Device<'_>, end: u64, work: &Work<'_>, mut look: impl FnMut(u64, &[u8])) -> Result<()> {
-    let end = end.min(device.bytes());
-    let mut reader = Reader::default();
-    let mut holes = device.holes();
-    device.will_be_read_in_order();
-    let mut position = 0;
-    while position < end {
-        work.check()?;
-        let data = holes.end_of_hole_at(position);
-        if data > position {
-            // A hole may end within a sector, and within what can be read around the page cache.
-            position = (data / PIECE * PIECE).max(position);
-            if data >= end {
-                break;
-            }
-        }
-        let len = PIECE.min(end - position);
-        let direct = device.is_cold(position, len);
-        let bytes = reader.read(device, position, usize::try_from(len).expect("no more than a piece"), direct)?;
-        for (index, sector) in bytes.chunks(SUPERBLOCK_SIZE).enumerate() {
-            let offset = position + index as u64 * SECTOR_SIZE;
-            if sector.len() == SUPERBLOCK_SIZE {
-                look(offset, sector);
-            } else {
-                let mut padded = [0; SUPERBLOCK_SIZE];
-                padded[..sector.len()].copy_from_slice(sector);
-                look(offset, &padded);
-            }
-        }
-        position += len;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

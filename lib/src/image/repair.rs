@@ -1,14 +1,12 @@
 //! Putting right what is wrong with an image that has FEC.
 
-use std::path::Path;
-
 use super::devices::Devices;
-use super::verify::check_image_sizes;
+use super::handle::Image;
 use crate::error::{Error, Result};
 use crate::fec::{self, Repair, RepairMode};
-use crate::format::{Layout, Params};
-use crate::io::{Claims, Device};
-use crate::tree;
+use crate::format::{FecArea, Layout, Params};
+use crate::io::Device;
+use crate::tree::{self, Verification};
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
@@ -58,26 +56,102 @@ pub fn repair(
     mode: RepairMode,
     work: &Work<'_>,
 ) -> Result<Repair> {
-    let layout = Layout::new(params)?;
-    let path = devices.fec.as_deref().ok_or(Error::FecDevice)?;
-    let mut claims = Claims::default();
-    let mut open = |path: &Path| open_to_repair(path, mode, &mut claims);
-    let (data, hash, fec) = (open(&devices.data)?, open(&devices.hash)?, open(path)?);
-    check_image_sizes(&layout, &data, &hash)?;
-    let shared = devices.shared()?;
-    let area = layout.fec_area_on(hash.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
-    layout.check_overlaps(shared, Some(&area))?;
-    fec.check_size(area.bytes.end)?;
-    let mut progress = Progress { done: 0, total: tree::total(&layout) + fec::total(&layout, &area) };
-    let found = tree::verify(&layout, root_hash, (&data, &hash), fec::MOST_FAILURES, &mut progress, work)?;
-    let image = fec::Areas { layout: &layout, area: &area, data: &data, hash: &hash, fec: &fec };
-    fec::repair(&image, root_hash, found, mode, &mut progress, work)
+    if devices.fec.is_none() {
+        return Err(Error::FecDevice);
+    }
+    let image = match mode {
+        RepairMode::Write => Image::at_to_write(devices)?,
+        RepairMode::DryRun => Image::at(devices)?,
+    };
+    image.repair(params, root_hash, mode, work)
 }
 
-/// Opens what a repair may write to.
-pub(super) fn open_to_repair(path: &Path, mode: RepairMode, claims: &mut Claims) -> Result<Device<'static>> {
-    match mode {
-        RepairMode::Write => Device::open_to_write(path, claims),
-        RepairMode::DryRun => Device::open(path),
+/// What a verification has found, and, if that is damage, what FEC says of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Diagnosis {
+    /// What the hash tree says.
+    pub verification: Verification,
+    /// What FEC says, unless nothing is wrong: what could be repaired, or why the parity is of no use.
+    pub repair: Option<Result<Repair>>,
+}
+
+/// An image with FEC.
+impl Image<'_> {
+    /// What [`repair()`](crate::repair()) does, on an image that is open.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn repair(&self, params: &Params, root_hash: &RootHash, mode: RepairMode, work: &Work<'_>) -> Result<Repair> {
+        let layout = Layout::new(params)?;
+        self.check_sizes(&layout)?;
+        let areas = self.fec_areas(&layout)?;
+        let mut progress = Progress { done: 0, total: tree::total(&layout) + fec::total(&layout, &areas.area) };
+        let found = self.verify_keeping_all(&layout, root_hash, &mut progress, work)?;
+        fec::repair(&areas.on(self, &layout), root_hash, found, mode, &mut progress, work)
+    }
+
+    /// Verifies an image, and only if it is damaged finds out what FEC can repair. Nothing is written. The data are read
+    /// once to be verified, and once more if something is wrong; `work` is told of all that as of one thing.
+    ///
+    /// # Errors
+    /// Those of [`verify()`](crate::verify()).
+    pub fn diagnose(&self, params: &Params, root_hash: &RootHash, work: &Work<'_>) -> Result<Diagnosis> {
+        let layout = Layout::new(params)?;
+        self.check_sizes(&layout)?;
+        let total = tree::total(&layout);
+        let mut progress = Progress { done: 0, total };
+        // Whether that was all is known when it is done.
+        let but_the_end = |progress: Progress| {
+            if progress.done < total {
+                work.report(progress);
+            }
+        };
+        let verification = self.verify_keeping_all(&layout, root_hash, &mut progress, &work.progress(&but_the_end))?;
+        if verification.is_good() {
+            work.report(progress);
+            return Ok(Diagnosis { verification, repair: None });
+        }
+        let repair = self.fec_areas(&layout).and_then(|areas| {
+            progress.total += fec::total(&layout, &areas.area);
+            let found = verification.clone();
+            fec::repair(&areas.on(self, &layout), root_hash, found, RepairMode::DryRun, &mut progress, work)
+        });
+        match repair {
+            Err(Error::Cancelled) => Err(Error::Cancelled),
+            repair => Ok(Diagnosis { verification, repair: Some(repair) }),
+        }
+    }
+
+    fn verify_keeping_all(
+        &self,
+        layout: &Layout,
+        root_hash: &RootHash,
+        progress: &mut Progress,
+        work: &Work<'_>,
+    ) -> Result<Verification> {
+        tree::verify(layout, root_hash, (&self.data, &self.hash), fec::MOST_FAILURES, progress, work)
+    }
+
+    /// Where the parity is, once it is known that there is one.
+    fn fec_areas(&self, layout: &Layout) -> Result<ParityPlace<'_>> {
+        let device = self.fec.as_ref().ok_or(Error::FecDevice)?;
+        let shared = self.shared();
+        let area = layout.fec_area_on(self.hash.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
+        layout.check_overlaps(shared, Some(&area))?;
+        device.check_size(area.bytes.end)?;
+        Ok(ParityPlace { device, area })
+    }
+}
+
+/// An area of parity, and the device that it is on.
+struct ParityPlace<'a> {
+    device: &'a Device<'a>,
+    area: FecArea,
+}
+
+impl ParityPlace<'_> {
+    fn on<'a>(&'a self, image: &'a Image<'_>, layout: &'a Layout) -> fec::Areas<'a> {
+        fec::Areas { layout, area: &self.area, data: &image.data, hash: &image.hash, fec: self.device }
     }
 }

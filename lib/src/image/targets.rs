@@ -9,7 +9,7 @@ use crate::io::{Claims, Device, check_creatable};
 
 /// What a format writes to, as far as it is there already.
 pub(crate) struct Targets<'a> {
-    shared: SharedDevices,
+    pub(super) shared: SharedDevices,
     pub(super) hash: Option<Device<'a>>,
     pub(super) fec: Option<Device<'a>>,
 }
@@ -50,19 +50,19 @@ impl Targets<'_> {
     /// Checks all that can be checked before anything is written.
     pub(super) fn check_format(
         &self,
-        devices: &Devices,
+        has_fec_device: bool,
         data: &Device<'_>,
         builder: ParamsBuilder,
         hash_bytes: Option<u64>,
     ) -> Result<Checked> {
         let found = data.bytes();
-        let is_one_file = self.shared.data_and_hash && data.is_file() && found > 0;
+        let is_one_file = self.shared.data_and_hash && data.can_grow() && found > 0;
         let whole_device = builder.covers_whole_device();
         // The tree lies after the data: a file that has room for it has room for them.
         let room = if is_one_file { builder.given_data_bytes().max(found) } else { found };
         let params = builder.build(data.path(), room)?;
         let layout = Layout::new(&params)?;
-        if params.fec().is_some() != devices.fec.is_some() {
+        if params.fec().is_some() != has_fec_device {
             return Err(Error::FecDevice);
         }
         let fec_area = self.check(&layout, hash_bytes)?;

@@ -1,9 +1,9 @@
 //! Checking a whole image.
 
 use super::devices::Devices;
+use super::handle::Image;
 use crate::error::Result;
 use crate::format::{Layout, Params};
-use crate::io::Device;
 use crate::tree::{self, Verification};
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
@@ -43,19 +43,19 @@ use crate::work::{Progress, Work};
 /// # }
 /// ```
 pub fn verify(devices: &Devices, params: &Params, root_hash: &RootHash, work: &Work<'_>) -> Result<Verification> {
-    let layout = Layout::new(params)?;
-    let data = Device::open(&devices.data)?;
-    let hash = Device::open(&devices.hash)?;
-    check_image_sizes(&layout, &data, &hash)?;
-    let mut progress = Progress { done: 0, total: tree::total(&layout) };
-    tree::verify(&layout, root_hash, (&data, &hash), Verification::KEPT, &mut progress, work)
+    Image::at(&devices.without_fec())?.verify(params, root_hash, work)
 }
 
-pub(super) fn check_image_sizes(layout: &Layout, data: &Device<'_>, hash: &Device<'_>) -> Result<()> {
-    data.check_size(layout.params().data_bytes())?;
-    // Where there is no tree, nothing behind the superblock is read, and some tools leave nothing there.
-    if layout.hash_blocks() > 0 {
-        hash.check_size(layout.hash_end())?;
+impl Image<'_> {
+    /// What [`verify()`](crate::verify()) does, on an image that is open.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify(&self, params: &Params, root_hash: &RootHash, work: &Work<'_>) -> Result<Verification> {
+        let layout = Layout::new(params)?;
+        self.check_sizes(&layout)?;
+        let mut progress = Progress { done: 0, total: tree::total(&layout) };
+        let devices = (&self.data, &self.hash);
+        tree::verify(&layout, root_hash, devices, Verification::KEPT, &mut progress, work)
     }
-    Ok(())
 }

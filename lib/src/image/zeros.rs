@@ -1,15 +1,13 @@
 //! Data blocks of an image that have to be zeros: which ones, and writing the zeros without FEC.
 
 use super::devices::Devices;
-use super::repair::open_to_repair;
-use super::verify::check_image_sizes;
+use super::handle::Image;
 use crate::error::{Error, Result};
 use crate::fec::RepairMode;
 use crate::format::{Layout, Params};
-use crate::io::{Claims, Device};
 use crate::tree::{self, Verification};
 use crate::value::RootHash;
-use crate::work::{Progress, Work};
+use crate::work::Work;
 
 /// What [`write_zeros()`] found and did.
 #[derive(Clone, Debug)]
@@ -63,22 +61,38 @@ pub fn write_zeros(
     mode: RepairMode,
     work: &Work<'_>,
 ) -> Result<ZerosWritten> {
-    let layout = Layout::new(params)?;
-    let write = mode == RepairMode::Write;
-    let mut claims = Claims::default();
-    let data = open_to_repair(&devices.data, mode, &mut claims)?;
-    let hash = Device::open(&devices.hash)?;
-    check_image_sizes(&layout, &data, &hash)?;
-    let mut progress = Progress { done: 0, total: tree::total(&layout) };
-    let found = tree::verify(&layout, root_hash, (&data, &hash), Verification::KEPT, &mut progress, work)?;
-    if found.zero_blocks() == 0 {
-        return Ok(ZerosWritten { verification: found, blocks: 0, bytes: 0 });
+    let devices = devices.without_fec();
+    let image = match mode {
+        RepairMode::Write => Image::at_to_zero(&devices)?,
+        RepairMode::DryRun => Image::at(&devices)?,
+    };
+    image.write_zeros(params, root_hash, mode, work)
+}
+
+impl Image<'_> {
+    /// What [`write_zeros()`](crate::write_zeros()) does, on an image that is open.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_zeros(
+        &self,
+        params: &Params,
+        root_hash: &RootHash,
+        mode: RepairMode,
+        work: &Work<'_>,
+    ) -> Result<ZerosWritten> {
+        let layout = Layout::new(params)?;
+        let write = mode == RepairMode::Write;
+        let verification = self.verify(params, root_hash, work)?;
+        if verification.zero_blocks() == 0 {
+            return Ok(ZerosWritten { verification, blocks: 0, bytes: 0 });
+        }
+        let zeroed = tree::zeros(&layout, root_hash, (&self.data, &self.hash), write, work)?;
+        if write {
+            self.data.sync()?;
+        }
+        Ok(ZerosWritten { verification, blocks: zeroed.blocks, bytes: zeroed.bytes })
     }
-    let zeroed = tree::zeros(&layout, root_hash, (&data, &hash), write, work)?;
-    if write {
-        data.sync()?;
-    }
-    Ok(ZerosWritten { verification: found, blocks: zeroed.blocks, bytes: zeroed.bytes })
 }
 
 /// Whether a data block is wrong and has to be zeros: the way from the root hash to the digest of zeros in the tree is
@@ -87,11 +101,11 @@ pub fn write_zeros(
 /// # Errors
 /// Those of [`verify()`](crate::verify); [`Error::NoSuchBlock`] for a block beyond the data.
 pub fn must_be_zeros(devices: &Devices, params: &Params, root_hash: &RootHash, block: u64) -> Result<bool> {
+    let image = Image::at(&devices.without_fec())?;
     let layout = Layout::new(params)?;
-    let (data, hash) = (Device::open(&devices.data)?, Device::open(&devices.hash)?);
-    check_image_sizes(&layout, &data, &hash)?;
+    image.check_sizes(&layout)?;
     if block >= params.data_blocks() {
         return Err(Error::NoSuchBlock { block, blocks: params.data_blocks() });
     }
-    tree::must_be_zeros(&layout, root_hash, (&data, &hash), block)
+    tree::must_be_zeros(&layout, root_hash, (&image.data, &image.hash), block)
 }

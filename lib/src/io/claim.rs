@@ -89,9 +89,9 @@ fn open_exclusively(path: &Path, identity: Identity) -> Result<File> {
 /// Fails with [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds the block device. Files are
 /// never held.
 #[cfg(feature = "dm")]
-pub(crate) fn check_unused(path: &Path) -> Result<()> {
-    match identify(path)? {
-        identity @ Identity::Block(_) => open_exclusively(path, identity).map(drop),
+pub(crate) fn check_unused(path: &Path, identity: Identity) -> Result<()> {
+    match identity {
+        Identity::Block(_) => open_exclusively(path, identity).map(drop),
         Identity::File(..) | Identity::Storage(_) => Ok(()),
     }
 }

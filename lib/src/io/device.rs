@@ -1,19 +1,19 @@
 //! What the rooms above read from and write to.
 
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::file::{self, OpenFile};
 use super::identity::Identity;
-use super::{Claims, Extents, Holes, ReadAt, WriteAt, system};
+use super::{Claims, Extents, Holes, ReadAt, Storage, WriteAt, identify, system};
 use crate::error::{Area, Error, Result};
 
 /// An open image: a regular file, a block device, or something of the caller's.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Device<'s> {
-    storage: Storage<'s>,
+    storage: Backing<'s>,
     path: PathBuf,
     identity: Identity,
     bytes: u64,
@@ -21,20 +21,20 @@ pub(crate) struct Device<'s> {
     padded_to: u64,
 }
 
-#[allow(dead_code, reason = "the image handle gives them out")]
-enum Storage<'s> {
-    File(Box<OpenFile>),
-    Read(&'s dyn ReadAt),
-    Write(&'s dyn WriteAt),
+/// What is behind it.
+#[derive(Clone, Debug)]
+enum Backing<'s> {
+    File(Arc<OpenFile>),
+    Given(Storage<'s>),
 }
 
-impl fmt::Debug for Storage<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(file) => file.fmt(f),
-            Self::Read(_) => f.write_str("Read"),
-            Self::Write(_) => f.write_str("Write"),
-        }
+impl<'s> Device<'s> {
+    /// Something of the caller's, which messages call `name`.
+    pub(crate) fn of_storage(storage: Storage<'s>, name: &str) -> Result<Self> {
+        let path = PathBuf::from(name);
+        let bytes = storage.as_read().size().map_err(Error::io("read", &path))?;
+        let identity = Identity::Storage(storage.address());
+        Ok(Self { storage: Backing::Given(storage), path, identity, bytes, padded_to: 0 })
     }
 }
 
@@ -66,6 +66,24 @@ impl Device<'_> {
         })
     }
 
+    /// Opens for reading, unless it is one of `others`, which it shares the opening with then.
+    pub(crate) fn open_or_share(path: &Path, others: &[&Self]) -> Result<Self> {
+        let identity = identify(path)?;
+        match others.iter().find(|other| other.identity == identity) {
+            Some(&other) => Ok(Self { path: path.to_owned(), ..other.clone() }),
+            None => Self::open(path),
+        }
+    }
+
+    /// The same for what may be written to.
+    pub(crate) fn open_or_share_to_write(path: &Path, others: &[&Self], claims: &mut Claims) -> Result<Self> {
+        let identity = identify(path)?;
+        match others.iter().find(|other| other.identity == identity) {
+            Some(&other) => Ok(Self { path: path.to_owned(), ..other.clone() }),
+            None => Self::open_to_write(path, claims),
+        }
+    }
+
     /// A file that was opened at `path`; claimed, where there are claims, before its size is taken.
     pub(super) fn of_file(file: File, path: &Path, claims: Option<&mut Claims>) -> Result<Self> {
         let open_error = |source| Error::Open { path: path.to_owned(), source };
@@ -79,7 +97,7 @@ impl Device<'_> {
             claims.take(&file, path, identity)?;
         }
         let bytes = system::size_of(&file).map_err(open_error)?;
-        let storage = Storage::File(Box::new(OpenFile::new(file, path, identity, bytes)));
+        let storage = Backing::File(Arc::new(OpenFile::new(file, path, identity, bytes)));
         Ok(Self { storage, path: path.to_owned(), identity, bytes, padded_to: 0 })
     }
 
@@ -93,9 +111,23 @@ impl Device<'_> {
         self.bytes
     }
 
-    /// Whether it is a regular file.
-    pub(crate) fn is_file(&self) -> bool {
-        matches!(self.identity, Identity::File(..))
+    /// Whether its length can change: it is no block device.
+    pub(crate) fn can_grow(&self) -> bool {
+        !matches!(self.identity, Identity::Block(_))
+    }
+
+    /// What makes it the same as another one.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The file or block device that is open, if it is one.
+    #[cfg(feature = "dm")]
+    pub(crate) fn as_file(&self) -> Option<&File> {
+        match &self.storage {
+            Backing::File(file) => Some(&file.file),
+            Backing::Given(_) => None,
+        }
     }
 
     /// From now on it ends at byte `end`, which it may have more bytes than, and reads as zeros from there to byte
@@ -126,26 +158,26 @@ impl Device<'_> {
     /// `buffer` has room for at the end of a file, and where it cannot be done.
     pub(super) fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {
         match &self.storage {
-            Storage::File(file) if self.padded_to == 0 => file.read_direct(buffer, offset),
+            Backing::File(file) if self.padded_to == 0 => file.read_direct(buffer, offset),
             _ => 0,
         }
     }
 
     /// Whether most of a stretch is not in the page cache, so that reading around it is faster.
     pub(crate) fn is_cold(&self, offset: u64, len: u64) -> bool {
-        matches!(&self.storage, Storage::File(file) if file.is_cold(offset, len))
+        matches!(&self.storage, Backing::File(file) if file.is_cold(offset, len))
     }
 
     /// Says that it will be read from the front to the back, so that the kernel reads ahead.
     pub(crate) fn will_be_read_in_order(&self) {
-        if let Storage::File(file) = &self.storage {
+        if let Backing::File(file) = &self.storage {
             system::will_be_read_in_order(&file.file);
         }
     }
 
     /// Its holes.
     pub(crate) fn holes(&self) -> Holes<'_> {
-        Holes::new((!matches!(self.identity, Identity::Block(_))).then(|| self.storage.as_read()))
+        Holes::new(self.can_grow().then(|| self.storage.as_read()))
     }
 
     /// What is not hole, looked for now.
@@ -164,7 +196,7 @@ impl Device<'_> {
     /// The same, for bytes that will not be written again soon: they go to stable storage from now on.
     pub(crate) fn write_out_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.write_at(bytes, offset)?;
-        if let Storage::File(file) = &self.storage {
+        if let Backing::File(file) = &self.storage {
             system::start_writing_out(&file.file, offset, bytes.len());
         }
         Ok(())
@@ -180,12 +212,12 @@ impl Device<'_> {
 
     /// Fails with [`Error::DeviceTooSmall`] for a block device that is smaller than `needed`: only files can be extended.
     pub(crate) fn check_extensible_to(&self, needed: u64) -> Result<()> {
-        if self.is_file() { Ok(()) } else { self.check_size(needed) }
+        if self.can_grow() { Ok(()) } else { self.check_size(needed) }
     }
 
     /// Makes a file at least `needed` bytes long. Block devices have the size they have, and have to hold them.
     pub(crate) fn extend_to(&mut self, needed: u64) -> Result<()> {
-        if self.is_file() && self.bytes < needed {
+        if self.can_grow() && self.bytes < needed {
             self.set_len("extend", needed)?;
         }
         self.check_size(needed)
@@ -200,7 +232,7 @@ impl Device<'_> {
 
     /// Fails with [`Error::Changed`] if it has another length than when it was opened.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
-        if matches!(self.identity, Identity::Block(_)) {
+        if !self.can_grow() {
             return Ok(());
         }
         let found = self.storage.as_read().size().map_err(Error::io("read", &self.path))?;
@@ -212,24 +244,27 @@ impl Device<'_> {
 
     /// Returns when everything written is on stable storage.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.storage.as_write().and_then(WriteAt::sync).map_err(Error::io("sync", &self.path))
+        match &self.storage {
+            // What cannot be written to was not.
+            Backing::Given(Storage::Read(_)) => Ok(()),
+            storage => storage.as_write().and_then(WriteAt::sync).map_err(Error::io("sync", &self.path)),
+        }
     }
 }
 
-impl Storage<'_> {
+impl Backing<'_> {
     fn as_read(&self) -> &dyn ReadAt {
         match self {
             Self::File(file) => &file.file,
-            Self::Read(storage) => storage,
-            Self::Write(storage) => storage,
+            Self::Given(storage) => storage.as_read(),
         }
     }
 
     fn as_write(&self) -> io::Result<&dyn WriteAt> {
         match self {
             Self::File(file) => Ok(&file.file),
-            Self::Read(_) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
-            Self::Write(storage) => Ok(storage),
+            Self::Given(Storage::Write(storage)) => Ok(storage),
+            Self::Given(Storage::Read(_)) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
         }
     }
 }

@@ -8,6 +8,5 @@ pub(crate) enum Identity {
     /// A regular file, by file system and inode.
     File(u64, u64),
     /// Something of the caller's, by its address.
-    #[allow(dead_code, reason = "the image handle gives them out")]
     Storage(usize),
 }

@@ -38,5 +38,5 @@ pub(crate) use holes::Holes;
 pub(crate) use identity::Identity;
 pub(crate) use place::check_creatable;
 pub use place::is_among_device_nodes;
-pub use storage::{Memory, ReadAt, WriteAt};
+pub use storage::{Memory, ReadAt, Storage, WriteAt};
 pub use system::page_size;

@@ -1,5 +1,6 @@
 //! What an image can be read from and written to, beside files and block devices that are opened by their paths.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Error, ErrorKind};
 use std::ops::Range;
@@ -169,6 +170,41 @@ fn resize(bytes: &mut Vec<u8>, len: usize) -> io::Result<()> {
     bytes.try_reserve(len.saturating_sub(bytes.len())).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
     bytes.resize(len, 0);
     Ok(())
+}
+
+/// What an area of an image is read from, or read from and written to.
+#[derive(Clone, Copy)]
+pub enum Storage<'s> {
+    /// It is only read.
+    Read(&'s dyn ReadAt),
+    /// It can be written to.
+    Write(&'s dyn WriteAt),
+}
+
+impl Storage<'_> {
+    pub(super) fn as_read(&self) -> &dyn ReadAt {
+        match self {
+            Self::Read(storage) => storage,
+            Self::Write(storage) => storage,
+        }
+    }
+
+    /// Where it is: two of one address are the same.
+    pub(super) fn address(&self) -> usize {
+        match self {
+            Self::Read(storage) => std::ptr::from_ref(*storage).addr(),
+            Self::Write(storage) => std::ptr::from_ref(*storage).addr(),
+        }
+    }
+}
+
+impl fmt::Debug for Storage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read(_) => "Read",
+            Self::Write(_) => "Write",
+        })
+    }
 }
 
 macro_rules! through_a_pointer {

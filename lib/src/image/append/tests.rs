@@ -1,7 +1,11 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use zerocopy::IntoBytes as _;
+
 use super::*;
+use crate::format::{Params, SUPERBLOCK_SIZE};
+use crate::image::mark::Mark;
 use crate::value::{BlockSize, RootHash};
 use crate::{Progress, find_hash_offset, load, verify};
 
@@ -76,7 +80,7 @@ fn an_image_is_what_it_was_when_it_is_cancelled() {
 fn what_is_added_after_the_image_was_read_is_not_written_over() {
     let (_directory, path, mut data) = image();
     let device = Device::open(&path).unwrap();
-    let found = Data::of(&device, &Params::builder(), &Work::default()).unwrap();
+    let found = Data::of(&device, &Scan::of(&device, &Work::default()).unwrap(), &Params::builder()).unwrap();
     let plan = Plan::one_image(Params::builder(), &path, found.bytes, None).unwrap();
     data.extend([7; 10_000]);
     std::fs::write(&path, &data).unwrap();

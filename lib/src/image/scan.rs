@@ -1,0 +1,100 @@
+//! A search of a whole image.
+
+use super::mark::Mark;
+use crate::error::Result;
+use crate::format::{Layout, Params, ParamsBuilder, SUPERBLOCK_SIZE, Superblock};
+use crate::io::{Device, Reader};
+use crate::value::SECTOR_SIZE;
+use crate::work::Work;
+
+/// How much is read at a time.
+const PIECE: u64 = 1 << 20;
+
+/// How many finds are kept. More than one is an error already, and an image can be made to hold as many as it has room
+/// for.
+pub(super) const MOST: usize = 8;
+
+/// What a search of a whole image has found: superblocks where the data end that they are for, and marks.
+#[derive(Debug)]
+pub(super) struct Scan {
+    pub(super) found: Vec<Params>,
+    pub(super) marks: Vec<Mark>,
+}
+
+impl Scan {
+    pub(super) fn of(image: &Device<'_>, work: &Work<'_>) -> Result<Self> {
+        let (mut found, mut marks, mut cut) = (Vec::new(), Vec::new(), None);
+        each_sector(image, work, |offset, bytes| {
+            let already = found.len() + marks.len();
+            if already < MOST {
+                found.extend(image_whose_data_end_at(offset, bytes));
+                marks.extend(Mark::read(offset, bytes));
+            }
+            let is_whole = image.bytes() - offset >= SUPERBLOCK_SIZE as u64;
+            if !is_whole && already == found.len() + marks.len() && (Superblock::begins(bytes) || Mark::begins(bytes)) {
+                cut = Some(offset);
+            }
+        })?;
+        if let Some(offset) = cut {
+            // With zeros after it, what is left of it could become a superblock again.
+            image.check_size(offset + SUPERBLOCK_SIZE as u64)?;
+        }
+        Ok(Self { found, marks })
+    }
+}
+
+/// The image whose superblock is in these bytes from byte `offset` on, if there is one and its data end right there.
+pub(super) fn image_whose_data_end_at(offset: u64, bytes: &[u8]) -> Option<Params> {
+    let superblock = Superblock::parse(bytes).ok()?;
+    if superblock.data_block_size.checked_bytes_of(superblock.data_blocks) != Some(offset) {
+        return None;
+    }
+    let params = ParamsBuilder::from_superblock(superblock, offset, None).ok()?;
+    // A tree that no device can hold is no tree.
+    Layout::new(&params).ok().map(|_| params)
+}
+
+/// Calls `look` for each place of a device where a superblock can be, or the beginning of one: its offset, and as many bytes
+/// as a superblock has. After the end of the device they are zeros, as they are once it is padded.
+pub(super) fn each_sector(device: &Device<'_>, work: &Work<'_>, look: impl FnMut(u64, &[u8])) -> Result<()> {
+    each_sector_before(device, u64::MAX, work, look)
+}
+
+pub(super) fn each_sector_before(
+    device: &Device<'_>,
+    end: u64,
+    work: &Work<'_>,
+    mut look: impl FnMut(u64, &[u8]),
+) -> Result<()> {
+    let end = end.min(device.bytes());
+    let mut reader = Reader::default();
+    let mut holes = device.holes();
+    device.will_be_read_in_order();
+    let mut position = 0;
+    while position < end {
+        work.check()?;
+        let data = holes.end_of_hole_at(position);
+        if data > position {
+            // A hole may end within a sector, and within what can be read around the page cache.
+            position = (data / PIECE * PIECE).max(position);
+            if data >= end {
+                break;
+            }
+        }
+        let len = PIECE.min(end - position);
+        let direct = device.is_cold(position, len);
+        let bytes = reader.read(device, position, usize::try_from(len).expect("no more than a piece"), direct)?;
+        for (index, sector) in bytes.chunks(SUPERBLOCK_SIZE).enumerate() {
+            let offset = position + index as u64 * SECTOR_SIZE;
+            if sector.len() == SUPERBLOCK_SIZE {
+                look(offset, sector);
+            } else {
+                let mut padded = [0; SUPERBLOCK_SIZE];
+                padded[..sector.len()].copy_from_slice(sector);
+                look(offset, &padded);
+            }
+        }
+        position += len;
+    }
+    Ok(())
+}
