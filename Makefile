@@ -2,7 +2,10 @@
 
 CARGO ?= cargo
 TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-STATIC := target/static/veritysetup
+# Where cargo builds, and what is copied from there: static/ and forced/. Everything else that is made here, such as tools,
+# packages and downloads, goes to target/ even if cargo builds elsewhere.
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+STATIC := $(BUILT)/static/veritysetup
 
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
 STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
@@ -121,19 +124,19 @@ build: ## Build the release binary
 static: ## Build a statically linked release binary, for an initramfs
 	$(STATIC_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET)
 	mkdir -p $(dir $(STATIC))
-	cp target/$(TARGET)/release/veritysetup $(STATIC)
+	cp $(BUILT)/$(TARGET)/release/veritysetup $(STATIC)
 
 # The flag is for the crates of this workspace alone: cargo keeps what is built with a wrapper apart by the wrapper's
 # path, and builds everything else only once.
 forced: ## Build a binary for each way to hash that is held to it, for tests and benchmarks
 	set -e; for backend in $(BACKENDS); do \
-		wrapper=$(CURDIR)/target/forced/rustc-$$backend; \
-		mkdir -p target/forced; \
+		wrapper=$(abspath $(BUILT))/forced/rustc-$$backend; \
+		mkdir -p $(BUILT)/forced; \
 		[ -e $$wrapper ] || { \
 			printf '#!/bin/sh\nexec "$$@" --cfg dmverity_backend=\\"%s\\"\n' $$backend >$$wrapper; chmod +x $$wrapper; }; \
 		RUSTC_WORKSPACE_WRAPPER=$$wrapper $(STATIC_ENV) \
 			$(CARGO) build --release --locked -p veritysetup --target $(TARGET); \
-		cp target/$(TARGET)/release/veritysetup target/forced/veritysetup-$$backend; \
+		cp $(BUILT)/$(TARGET)/release/veritysetup $(BUILT)/forced/veritysetup-$$backend; \
 	done
 
 # Builds only what is missing: the user who installs is often root, the one who built seldom is.
@@ -252,7 +255,7 @@ bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KER
 	set -e; for kernel in $(or $(KERNELS),6.1 7); do for clock in "" --count-instructions; do \
 		echo; echo "$${clock:+One processor, a nanosecond for each instruction. }This machine's load: $$(cat /proc/loadavg)"; \
 		$(CARGO) run --quiet --locked -p dmverity-tests --bin vm -- run --kernel $$kernel $$clock --timeout 1800 \
-			--script tests/bench/tasklet.sh --file target/$(TARGET)/release/read-latency:/usr/bin/read-latency; \
+			--script tests/bench/tasklet.sh --file $(BUILT)/$(TARGET)/release/read-latency:/usr/bin/read-latency; \
 	done; done
 
 vectors: ## Make tests/vectors/vectors.json again, from a reference tool: make vectors REFERENCE=veritysetup
@@ -321,3 +324,4 @@ fmt: ## Format the source
 
 clean: ## Remove everything that was built or downloaded
 	$(CARGO) clean
+	rm -rf target

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::{up_to_date, workspace};
+use crate::{built, up_to_date};
 
 /// A way to hash.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub const BACKENDS: [Backend; 4] = [
 impl Backend {
     /// The static `veritysetup` that hashes in this way only, whatever the processor offers.
     pub fn binary(&self) -> Result<PathBuf> {
-        up_to_date(workspace().join(format!("target/forced/veritysetup-{}", self.name)), "make forced")
+        up_to_date(built().join(format!("forced/veritysetup-{}", self.name)), "make forced")
     }
 
     /// Which of its flags the processor lacks, by the text of `/proc/cpuinfo`.

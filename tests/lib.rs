@@ -23,6 +23,13 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
 }
 
+/// The folder that cargo builds in: `CARGO_TARGET_DIR`, or `target`. `make` puts there what it copies from it.
+pub fn built() -> PathBuf {
+    let folder = env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
+    // A relative one is meant for the workspace, where `make` and cargo run; tests run in their package.
+    workspace().join(folder.unwrap_or_else(|| "target".into()))
+}
+
 /// The statically linked `veritysetup`, which is what is shipped: the one that `make static` built, or
 /// `DMVERITY_STATIC_BIN`. One that is older than its source is refused.
 ///
@@ -64,7 +71,7 @@ fn find_static_binary() -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    up_to_date(workspace().join("target/static/veritysetup"), "make static")
+    up_to_date(built().join("static/veritysetup"), "make static")
 }
 
 /// The binary, unless it is missing or older than its source, and then what makes it.

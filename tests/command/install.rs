@@ -154,6 +154,21 @@ fn a_missing_command_is_built_first_and_that_is_said() {
     assert!(text.contains("is not there, so it is built first"), "{text}");
 }
 
+/// What cargo builds is looked for where it builds, and nothing is left in the project's own folder.
+#[test]
+fn another_folder_to_build_in_is_used() {
+    for folder in ["/elsewhere", "below/this"] {
+        let mut make = command();
+        make.args(["static", "forced", "--dry-run"]).env("CARGO_TARGET_DIR", folder);
+        let output = make.output().expect("make is installed");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        assert!(text.contains(&format!("/release/veritysetup {folder}/static/veritysetup\n")), "{text}");
+        assert!(text.contains(&format!("/release/veritysetup {folder}/forced/veritysetup-$backend;")), "{text}");
+        assert!(!text.contains("target/"), "{text}");
+    }
+}
+
 /// The newest entry of the package's changelog is of the version that is packaged: `make deb` takes both as they are.
 #[test]
 fn the_packages_changelog_is_of_this_version() {
