@@ -62,17 +62,21 @@ impl NameLock {
 }
 
 /// The lock's place: FNV-1a of the name. Two names in one place would only wait for each other.
+///
+/// It is the same for commands of 32 and of 64 bits, which can run side by side.
 #[allow(clippy::cast_possible_truncation)] // The C library's constants have another type than its fields.
 fn byte_of(name: &MappingName) -> libc::flock {
     let hash = name
         .mangled()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    // Where file offsets have 32 bits, there has to be room for the byte after the place.
+    let place = (hash >> 34) as i32;
     libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        // Room for the byte behind it within a file offset.
-        l_start: (hash >> 2).cast_signed(),
+        #[allow(clippy::useless_conversion)] // It is one where file offsets have 64 bits.
+        l_start: place.into(),
         l_len: 1,
         l_pid: 0,
     }

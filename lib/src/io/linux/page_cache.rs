@@ -39,7 +39,8 @@ impl PageCache {
     /// For the first `bytes` of a file or block device; `None` where the system does not tell.
     pub(crate) fn new(file: &File, bytes: u64) -> Option<Self> {
         let page_size = super::page_size()?;
-        let bytes = usize::try_from(bytes).ok()?;
+        // Where addresses have 32 bits, a long device would leave none for anything else.
+        let bytes = usize::try_from(bytes).ok().filter(|&bytes| bytes <= isize::MAX as usize / 2)?;
         // SAFETY: a new mapping is made at an address of the kernel's choice; no memory of ours is touched.
         let pages = unsafe { mmap(None, NonZero::new(bytes)?, ProtFlags::PROT_NONE, MapFlags::MAP_SHARED, file, 0) };
         Some(Self { pages: pages.ok()?, bytes, page_size })
