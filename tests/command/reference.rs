@@ -140,6 +140,32 @@ pub(crate) fn without_padding(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
+/// One wrong byte, anywhere in what is protected: the same verdict and the same first position.
+fn check_wrong_byte(
+    set: &Set,
+    tree_blocks: u64,
+    ours: &Sandbox,
+    verify: &[&str],
+    rng: &mut fastrand::Rng,
+    context: &str,
+) {
+    let data_bytes = usize::try_from(set.data_blocks * set.data_block_size).expect("small");
+    let tree_bytes = usize::try_from(tree_blocks * set.hash_block_size).expect("small");
+    if tree_bytes > 0 && rng.bool() {
+        ours.flip(if set.one_device { "data" } else { "hash" }, set.tree_start() + rng.usize(..tree_bytes));
+    } else {
+        ours.flip("data", rng.usize(..data_bytes));
+    }
+    let (found, expected) = (ours.run(verify).without_uncovered(), ours.reference(verify));
+    if expected.first_error() == "Verification of root hash failed." {
+        // All is one data block: what is wrong with it may be the root hash.
+        assert_eq!((found.code, expected.code), (Some(1), Some(1)), "{context}");
+    } else {
+        assert_eq!((found.code, expected.code), (Some(2), Some(2)), "{context}: {found:?} {expected:?}");
+    }
+    assert_eq!(found.first_error(), expected.first_error(), "{context}");
+}
+
 fn check(seed: u64, ways: &[PathBuf]) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let set = Set::random(&mut rng);
@@ -209,23 +235,8 @@ fn check(seed: u64, ways: &[PathBuf]) {
         assert_eq!(normalised(&shown), normalised(&expected), "{context}");
     }
 
-    // One wrong byte, anywhere in what is protected: the same verdict and the same first position.
-    let data_bytes = usize::try_from(set.data_blocks * set.data_block_size).expect("small");
-    let tree_blocks: u64 = made.field("Hash blocks").parse().expect("a number");
-    let tree_bytes = usize::try_from(tree_blocks * set.hash_block_size).expect("small");
-    if tree_bytes > 0 && rng.bool() {
-        ours.flip(hash, set.tree_start() + rng.usize(..tree_bytes));
-    } else {
-        ours.flip("data", rng.usize(..data_bytes));
-    }
-    let (found, expected) = (ours.run(&verify).without_uncovered(), ours.reference(&verify));
-    if expected.first_error() == "Verification of root hash failed." {
-        // All is one data block: what is wrong with it may be the root hash.
-        assert_eq!((found.code, expected.code), (Some(1), Some(1)), "{context}");
-    } else {
-        assert_eq!((found.code, expected.code), (Some(2), Some(2)), "{context}: {found:?} {expected:?}");
-    }
-    assert_eq!(found.first_error(), expected.first_error(), "{context}");
+    let tree_blocks = made.field("Hash blocks").parse().expect("a number");
+    check_wrong_byte(&set, tree_blocks, &ours, &verify, &mut rng, &context);
 }
 
 /// Two tests, for two processors.

@@ -69,10 +69,20 @@ pub(crate) fn is_whole() -> bool {
 /// A second stack has a guard page and what the kernel writes about a signal: less than any stack that code runs on.
 const SECOND_STACK: u64 = 64 << 10;
 
+/// Each of these errors.
+fn fails(errors: &[Errno], wanted: Wanted) -> Vec<(Fault, Wanted)> {
+    errors.iter().map(|&error| (Fault::Fails(error), wanted)).collect()
+}
+
 /// How the calls of a command can fail, and what has to come of it.
 fn faults(call: &Call, whole_write: u64) -> Vec<(Fault, Wanted)> {
     use Wanted::{Failure, Right, RightOrFailure};
-    let fails = |errors: &[Errno], wanted| errors.iter().map(|&error| (Fault::Fails(error), wanted)).collect();
+    // Interrupted by a signal, it is called again.
+    let fails_or_again = |errors: &[Errno], wanted| {
+        let mut faults = fails(errors, wanted);
+        faults.push((Fault::Fails(Errno::EINTR), Right));
+        faults
+    };
     // Asked for less, a call gives less.
     let shorter = |most: u64| (Fault::Argument(2, most), Right);
     let half = (whole_write / 2).max(1);
@@ -94,32 +104,31 @@ fn faults(call: &Call, whole_write: u64) -> Vec<(Fault, Wanted)> {
             faults
         }
         libc::SYS_pwrite64 => {
-            let mut faults: Vec<_> = fails(&[Errno::EIO, Errno::ENOSPC, Errno::EDQUOT, Errno::EFBIG], Failure);
-            faults.extend([
-                (Fault::Fails(Errno::EINTR), Right),
-                (Fault::Returns(0), Failure),
-                shorter(half),
-                shorter(1),
-            ]);
+            let mut faults = fails_or_again(&[Errno::EIO, Errno::ENOSPC, Errno::EDQUOT, Errno::EFBIG], Failure);
+            faults.extend([(Fault::Returns(0), Failure), shorter(half), shorter(1)]);
             faults
         }
         libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_ftruncate | libc::SYS_fallocate => {
-            let mut faults: Vec<_> = fails(&[Errno::EIO, Errno::ENOSPC, Errno::EFBIG], Failure);
-            faults.push((Fault::Fails(Errno::EINTR), Right));
-            faults
+            fails_or_again(&[Errno::EIO, Errno::ENOSPC, Errno::EFBIG], Failure)
         }
         libc::SYS_open | libc::SYS_openat => {
             let is_direct = call.arguments[2] & libc::O_DIRECT as u64 != 0;
             let wanted = if is_direct { Right } else { RightOrFailure };
-            let mut faults: Vec<_> = fails(&[Errno::EMFILE, Errno::EIO, Errno::EACCES, Errno::ENOSPC], wanted);
-            faults.push((Fault::Fails(Errno::EINTR), Right));
-            faults
+            fails_or_again(&[Errno::EMFILE, Errno::EIO, Errno::EACCES, Errno::ENOSPC], wanted)
         }
         libc::SYS_lseek => {
             let is_about_holes =
                 [libc::SEEK_DATA, libc::SEEK_HOLE].map(i64::from).contains(&call.arguments[2].cast_signed());
             fails(&[Errno::EIO, Errno::EINVAL], if is_about_holes { Right } else { RightOrFailure })
         }
+        _ => faults_of_others(call),
+    }
+}
+
+/// The same for calls that neither read nor write nor make files.
+fn faults_of_others(call: &Call) -> Vec<(Fault, Wanted)> {
+    use Wanted::{Right, RightOrFailure};
+    match call.number {
         // A thread's second stack, for signals: Rust's runtime aborts without it. Whether there is room for a thread is
         // asked before it is started, by a request of its own.
         libc::SYS_mmap if call.arguments[1] <= SECOND_STACK && call.arguments[3] & libc::MAP_STACK as u64 != 0 => {
@@ -141,7 +150,7 @@ fn faults(call: &Call, whole_write: u64) -> Vec<(Fault, Wanted)> {
         // What is closed is unlocked.
         libc::SYS_flock if call.arguments[1] == libc::LOCK_UN as u64 => fails(&[Errno::EIO, Errno::EINTR], Right),
         libc::SYS_flock => {
-            let mut faults: Vec<_> = fails(&[Errno::EIO, Errno::ENOLCK], RightOrFailure);
+            let mut faults = fails(&[Errno::EIO, Errno::ENOLCK], RightOrFailure);
             // Even a file that was just created belongs to the process that has locked it.
             faults.push((Fault::Fails(Errno::EWOULDBLOCK), Wanted::FailureThatLeavesFiles));
             faults.push((Fault::Fails(Errno::EINTR), Right));
