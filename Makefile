@@ -83,7 +83,7 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
-	deny coverage mutants miri sanitize soak fmt clean
+	deny coverage mutants miri sanitize soak test-arches fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -94,9 +94,14 @@ demo: ## Format, verify, open and read a real image, on a real kernel
 	tests/demo/run.sh $(STATIC)
 
 test: ## Run every test: format, lints, unit, golden, reference, real kernels
-	tests/setup.sh build test
+	tests/setup.sh build test $(SOME_ARCHES)
 	$(MAKE) check static forced
 	$(CARGO) test --workspace --locked
+	CARGO="$(CARGO)" tests/arches.sh --if-possible $(SOME_ARCHES)
+
+test-arches: ## Test the command on other processors, emulated: make test-arches ARCHES="armv7 s390x" STD=nightly
+	tests/setup.sh build test $(ARCHES)
+	CARGO="$(CARGO)" STD="$(STD)" tests/arches.sh $(ARCHES)
 
 test-boot: ## Boot from dm-verity with initramfs-tools and dracut, every case: make test-boot BOOT_SUITE=trixie
 	tests/setup.sh build test

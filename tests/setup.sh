@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that are missing for what is to be done, and says which.
-#   tests/setup.sh build|test|demo|bench|deb...
+#   tests/setup.sh build|test|demo|bench|deb|aarch64|armv7|i686|s390x...
 # Needs no network when nothing is missing.
 set -eu
 
@@ -21,6 +21,11 @@ bench="$machines valgrind"
 command -v fincore >/dev/null || bench="$bench util-linux-extra"
 # What makes fresh systems to install packages in, and the key that the archive of Debian is signed with.
 deb="mmdebstrap debian-archive-keyring util-linux"
+# For each other processor a linker, a C library, and what runs programs of it.
+aarch64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+armv7="gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static"
+i686="gcc-i686-linux-gnu libc6-dev-i386-cross qemu-user-static"
+s390x="gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static"
 
 packages=
 for group in "$@"; do
@@ -30,8 +35,12 @@ for group in "$@"; do
     demo) packages="$packages $demo" ;;
     bench) packages="$packages $bench" ;;
     deb) packages="$packages $deb" ;;
+    aarch64) packages="$packages $aarch64" ;;
+    armv7) packages="$packages $armv7" ;;
+    i686) packages="$packages $i686" ;;
+    s390x) packages="$packages $s390x" ;;
     *)
-        echo "usage: tests/setup.sh build|test|demo|bench|deb..." >&2
+        echo "usage: tests/setup.sh build|test|demo|bench|deb|aarch64|armv7|i686|s390x..." >&2
         exit 2
         ;;
     esac

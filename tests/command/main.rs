@@ -27,6 +27,7 @@ mod hostile;
 mod install;
 mod interrupted;
 mod json;
+mod large;
 mod locked;
 mod manual;
 mod mapping_paths;
