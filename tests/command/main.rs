@@ -32,6 +32,7 @@ mod locked;
 mod manual;
 mod mapping_paths;
 mod misplaced;
+mod packages;
 mod places;
 mod planning;
 mod progress;
