@@ -83,7 +83,7 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
-	deny coverage mutants miri sanitize soak test-arches fmt clean
+	deny coverage mutants miri sanitize soak test-arches test-quick fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -98,6 +98,16 @@ test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	$(MAKE) check static forced
 	$(CARGO) test --workspace --locked
 	CARGO="$(CARGO)" tests/arches.sh --if-possible $(SOME_ARCHES)
+
+# The binary is the shipped one in everything but the last optimizations, and no kernel is booted.
+test-quick: ## Run what takes two minutes at most: format, lints, unit tests and the command's
+	tests/setup.sh build test
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(STATIC_ENV) $(CARGO) build --profile quick --locked -p veritysetup --target $(TARGET)
+	$(CARGO) test --quiet --locked --workspace --lib
+	DMVERITY_STATIC_BIN=$(abspath $(BUILT))/$(TARGET)/quick/veritysetup \
+		$(CARGO) test --quiet --locked -p dmverity-tests --test command
 
 test-arches: ## Test the command on other processors, emulated: make test-arches ARCHES="armv7 s390x" STD=nightly
 	tests/setup.sh build test $(ARCHES)
