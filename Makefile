@@ -75,6 +75,14 @@ OWN_FOLDERS = $(DOCDIR) $(DRACUTDIR)
 CARGO_DEB := target/tools/bin/cargo-deb
 DEB_ROOT := target/deb/root
 
+# A release depends on the commit, the compiler and the C library, and on no folder's name and no clock.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+DIST := target/dist
+DIST_BUILT := target/dist-build
+DIST_TAR = $(DIST)/dmverity-tools-$(VERSION)-$(TARGET).tar
+DIST_FLAGS = -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/dmverity \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(shell rustc --print sysroot)=/rust
+
 FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 PATH="$(CURDIR)/target/tools/bin:$$PATH"
@@ -83,7 +91,7 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
-	deny coverage mutants miri sanitize soak test-arches test-quick fmt clean
+	deny coverage mutants miri sanitize soak test-arches test-quick dist fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -196,6 +204,29 @@ test-deb: ## Test the Debian package in fresh systems: make test-deb SUITES="tri
 	tests/setup.sh deb
 	$(MAKE) deb
 	tests/deb/run.sh target/deb/*.deb $(SUITES)
+
+# Both crates are built from their packages. The bill of materials names the places of the workspace's crates, which are
+# remapped as in the command.
+dist: ## Make a release in target/dist: tarball, crates, bill of materials, checksums
+	tests/setup.sh build
+	@[ -z "$$(git status --porcelain)" ] || { echo "A release is made of a commit: commit what has changed first" >&2; exit 1; }
+	@$(call tool,cargo-cyclonedx)
+	rm -rf $(DIST)
+	mkdir -p $(DIST)
+	RUSTFLAGS="$(DIST_FLAGS)" $(CARGO) build --release --locked -p veritysetup --target $(TARGET) --target-dir $(DIST_BUILT)
+	umask 022; $(MAKE) --no-print-directory install DESTDIR=$(DIST)/root STATIC=$(DIST_BUILT)/$(TARGET)/release/veritysetup
+	tar --create --file=$(DIST_TAR) --sort=name --format=gnu --owner=0 --group=0 --numeric-owner \
+		--mtime=@$$(git log -1 --format=%ct) -C $(DIST)/root .
+	gzip --best --no-name $(DIST_TAR)
+	rm -r $(DIST)/root
+	$(CARGO) package --locked -p dmverity -p veritysetup $(PACKAGE_OPTIONS)
+	cp $(BUILT)/package/dmverity-$(VERSION).crate $(BUILT)/package/veritysetup-$(VERSION).crate $(DIST)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(TOOLS)/cargo-cyclonedx cyclonedx --quiet --format json --target $(TARGET) \
+		--manifest-path cli/Cargo.toml --override-filename bill-of-materials
+	sed 's|$(CURDIR)|/dmverity|g' cli/bill-of-materials.json >$(DIST)/veritysetup-$(VERSION).cdx.json
+	rm -f cli/bill-of-materials.json lib/bill-of-materials.json
+	cd $(DIST) && sha256sum * >SHA256SUMS
+	@cat $(DIST)/SHA256SUMS
 
 vm-shell: ## Open a shell on a real kernel: make vm-shell KERNEL=6.1
 	tests/setup.sh build test
