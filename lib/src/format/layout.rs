@@ -301,6 +301,16 @@ mod tests {
     }
 
     #[test]
+    fn fec_without_an_offset_starts_at_the_next_hash_block_after_the_tree() {
+        let after = |builder, blocks| layout(builder, blocks).unwrap().fec_offset_after_tree();
+        assert_eq!(after(Params::builder(), 300), (1 + 1 + 3) * 4096);
+        // One block has no tree, and larger hash blocks than the superblock's unit are waited for.
+        assert_eq!(after(Params::builder(), 1), 4096);
+        let large = Params::builder().hash_block_size(BlockSize::new(8192).unwrap());
+        assert_eq!(after(large.hash_offset(512), 1), 8192);
+    }
+
+    #[test]
     fn the_fec_area_ends_where_a_device_can() {
         let check = |offset| {
             let layout = layout(Params::builder().fec(Fec::new(2, offset).unwrap()), 300).unwrap();

@@ -360,6 +360,20 @@ mod tests {
     }
 
     #[test]
+    fn of_one_image_only_blocks_and_format_count() {
+        let fec = Fec::new(2, 512).unwrap();
+        assert_eq!(fec.with_scope(FecScope::Tree), Fec { scope: FecScope::Tree, ..fec });
+        let builder = Params::builder().data_blocks(7).hash_offset(512).fec(fec);
+        assert_eq!(builder.given_data_bytes(), 7 * 4096);
+        assert_eq!(
+            Params::builder().given_data_bytes() + Params::builder().data_blocks(u64::MAX).given_data_bytes(),
+            0
+        );
+        let params = build(builder.of_one_image(3, 12288), 40960).unwrap();
+        assert_eq!((params.data_blocks(), params.hash_offset(), params.fec()), (3, 12288, None));
+    }
+
+    #[test]
     fn a_builder_keeps_what_it_is_given() {
         let (uuid, salt) = (Uuid::from_u128(7), Salt::new(&[1, 2, 3]).unwrap());
         let builder = Params::builder()

@@ -96,6 +96,8 @@ mod tests {
         file.as_file().write_all_at(&superblock((16 << 20) / 512), 16 << 20).unwrap();
         let both = find().unwrap_err();
         assert!(matches!(&both, Error::SeveralHashAreas { offsets, .. } if *offsets == [20_001 * 512, 16 << 20]));
+        let found = find_superblocks(file.path(), u64::MAX).unwrap();
+        assert_eq!(found, [512, 5000 * 512, 20_001 * 512, 16 << 20]);
         // No more than some are kept, whatever an image has.
         for blocks in 1..20 {
             file.as_file().write_all_at(&superblock(blocks), blocks * 512).unwrap();

@@ -424,6 +424,25 @@ mod tests {
         }
         assert!(image.veritytab("v#ä").is_ok() && image.dm_mod_create("#v").is_ok());
         assert!(with(&format!("/dev/{}", "a".repeat(1000))).dm_mod_create("v").is_err());
+        for name in ["8:x", "x:2", ":2", "8:", "8"] {
+            assert!(with(name).dm_mod_create("v").is_err(), "{name}");
+        }
+        // The kernel takes so many bytes after the equals sign, and no more.
+        let others = with("/dev/").table_line().map_or(0, |line| "v,,,ro,".len() + line.len());
+        for (len, fits) in [(1024 - others, true), (1025 - others, false)] {
+            let made = with(&format!("/dev/{}", "a".repeat(len))).dm_mod_create("v");
+            assert_eq!(made.is_ok(), fits, "{made:?}");
+            assert!(made.is_err() || made.is_ok_and(|line| line.len() == "dm-mod.create=\"\"".len() + 1024));
+        }
+        // What systemd has no option for, and what only a kernel has said.
+        let tasklet = TableOptions { try_verify_in_tasklet: true, ..TableOptions::default() };
+        let on_error = TableOptions { on_error: Some(OnError::Panic), ..TableOptions::default() };
+        for options in [tasklet, on_error] {
+            assert!(with("/dev/a").options(options.clone()).veritytab("v").is_err(), "{options:?}");
+            assert!(with("/dev/a").options(options).table_line().is_ok());
+        }
+        let unknown = TableOptions { unknown: vec!["new".to_owned()], ..TableOptions::default() };
+        assert_eq!(with("/dev/a").options(unknown).table_line().ok(), with("/dev/a").table_line().ok());
         assert!(with("/dev/a").signature("sig").veritytab("v").is_err());
         assert!(with("/dev/a,b").table_line().is_ok());
         assert!(with("/dev/a,b").dm_mod_create("v").is_err());

@@ -34,6 +34,8 @@ fn appending_again_makes_the_same_image_whatever_was_there() {
             std::fs::write(&path, &data).unwrap();
             let made = append(&path, Params::builder(), fec.as_ref(), &Work::default()).unwrap();
             assert_eq!(made.replaced, None);
+            let padding = BYTES.next_multiple_of(4096) - BYTES;
+            assert_eq!((made.plan.padding_bytes, made.formatted.padding_bytes), (padding as u64, padding as u64));
             assert!(is_good(&path, &made.formatted.root_hash));
             let bytes = std::fs::read(&path).unwrap();
             assert_eq!(bytes.len() as u64, made.plan.total_bytes);
