@@ -130,3 +130,6 @@ fn help() -> String {
         HashType::default().number(),
     )
 }
+
+#[cfg(test)]
+mod tests;
