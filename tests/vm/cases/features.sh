@@ -1,7 +1,5 @@
 # `features` says what this kernel takes, as text and as JSON, and leaves nothing behind.
-# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt
-# tests/vm/expected/features-7.txt tests/vm/expected/features-5.10.json tests/vm/expected/features-6.1.json
-# tests/vm/expected/features-6.12.json tests/vm/expected/features-7.json
+# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt tests/vm/expected/features-7.txt tests/vm/expected/features-5.10.json tests/vm/expected/features-6.1.json tests/vm/expected/features-6.12.json tests/vm/expected/features-7.json
 # boots: bare udev
 
 run vs features

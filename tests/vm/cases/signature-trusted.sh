@@ -2,8 +2,7 @@
 # where the kernel requires one; nothing is left of one that the kernel refuses.
 # certificate: built-in
 # signatures: good untrusted wrong-root-hash signed-attributes pem pss
-# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt
-# tests/vm/expected/features-7.txt
+# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt tests/vm/expected/features-7.txt
 
 # Loads dm-verity anew, with these parameters.
 reload() {

@@ -1,6 +1,5 @@
 # Leaves a suspended mapping, which holds up whoever reads it, and fails.
-# reports: failed with exit code 5, left something behind; its output:.*left behind: device-mapper device: suspended
-# \(dm-0\)\n.*
+# reports: failed with exit code 5, left something behind; its output:.*left behind: device-mapper device: suspended \(dm-0\)\n.*
 
 device=$(losetup -f)
 make_image data 4
