@@ -9,8 +9,8 @@
 //! and what a block says of those below it is believed only once its own digest was right.
 //!
 //! The superblock is not proven by the root hash. Whoever changes it cannot choose what is read, but can make what is
-//! proven mean something else: fewer data blocks, or hash blocks in place of data. Where that matters the parameters
-//! come from where the root hash comes from, by `Params::builder()` in place of `load`. FEC is not used here.
+//! proven mean something else: fewer data blocks, or hash blocks instead of data. Where that matters the parameters
+//! come from where the root hash comes from, by `Params::builder()` instead of `load`. FEC is not used here.
 //!
 //! At the first block that is not right it ends with exit code 1 and says where; everything before it has been copied.
 
@@ -58,7 +58,7 @@ fn copy() -> Result<(), Box<dyn Error>> {
     Ok(out.flush()?)
 }
 
-/// Reads data blocks in any order; blocks that lie side by side are the fastest, because they share their hash blocks.
+/// Reads data blocks in any order; blocks that are side by side are the fastest, because they share their hash blocks.
 struct VerifyingReader {
     data: File,
     hash: File,
@@ -88,7 +88,7 @@ impl VerifyingReader {
         Ok(bytes)
     }
 
-    /// The digest that block `index` of what lies below `level` has to have.
+    /// The digest that block `index` of what is below `level` has to have.
     fn digest(&mut self, level: usize, index: u64) -> Result<Vec<u8>, Box<dyn Error>> {
         // Above the top of the tree there is only the root hash.
         let Some(&place) = self.layout.levels().get(level) else { return Ok(self.root_hash.as_bytes().to_vec()) };

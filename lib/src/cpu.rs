@@ -1,5 +1,5 @@
-//! What this processor has, each as a token: having one proves that the processor and the system can run it, so that what
-//! is done with it is safe to call.
+//! What this processor has, each as a token: having one proves that the processor and the system can run it, so that
+//! what is done with it is safe to call.
 
 /// The only extension that this build uses, if it was built with `--cfg dmverity_backend="NAME"`.
 pub(crate) const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
@@ -23,7 +23,8 @@ macro_rules! tokens {
         pub(crate) struct $token(());
 
         impl $token {
-            /// The proof, if the processor and the system have what it takes, and this build is not held to another way.
+            /// The proof, if the processor and the system have what it takes, and this build is not held to another
+            /// way.
             pub(crate) fn new() -> Option<Self> {
                 let is_known = FORCED.is_none_or(|forced| forced == $name);
                 (is_known $(&& std::is_x86_feature_detected!($feature))+).then_some(Self(()))

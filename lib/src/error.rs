@@ -51,7 +51,7 @@ pub enum Error {
         /// The number found.
         found: u64,
     },
-    /// A salt that is no hexadecimal text.
+    /// A salt that is not hexadecimal text.
     #[error("the salt is neither an even number of hexadecimal digits nor \"-\"")]
     SaltText,
     /// A salt longer than the format has room for.
@@ -60,7 +60,7 @@ pub enum Error {
         /// Its length in bytes.
         found: usize,
     },
-    /// A root hash that is no hexadecimal text.
+    /// A root hash that is not hexadecimal text.
     #[error("the root hash is not an even number of hexadecimal digits")]
     RootHashText,
     /// A root hash whose length is not that of the algorithm's digest.
@@ -73,7 +73,7 @@ pub enum Error {
         /// The algorithm that says so.
         algorithm: &'static str,
     },
-    /// An area's offset that is no multiple of 512, or beyond any device.
+    /// An area's offset that is not a multiple of 512, or beyond any device.
     #[error("{area} offset {found} is not a multiple of 512 bytes within a device")]
     Offset {
         /// Which area.
@@ -98,14 +98,14 @@ pub enum Error {
     /// FEC parameters without a FEC device, or a FEC device without parameters.
     #[error("FEC needs both its parameters and a device for an area of whole blocks")]
     FecDevice,
-    /// Parity on the hash device that lies so far after its end that it would cover more zeros than anybody waits for.
+    /// Parity on the hash device so far after its end that it would cover an unreasonable number of zeros.
     #[error("FEC offset {found} is more than {most} bytes, the hash device has {hash_bytes}")]
     FecGap {
         /// The offset in bytes.
         found: u64,
-        /// How long the hash device is, or has to be for its hash area.
+        /// The length of the hash device, or the length that its hash area needs.
         hash_bytes: u64,
-        /// The largest offset that is taken.
+        /// The largest offset that is accepted.
         most: u64,
     },
     /// An image of one data block, which has no hash tree.
@@ -119,7 +119,7 @@ pub enum Error {
     Overlap {
         /// The area named first.
         first: Area,
-        /// The first byte behind it.
+        /// The first byte after it.
         first_end: u64,
         /// The area it runs into.
         second: Area,
@@ -154,7 +154,7 @@ pub enum Error {
         /// The size needed, in bytes.
         needed: u64,
     },
-    /// No superblock where one was looked for.
+    /// There is no superblock at the expected place.
     #[error("no verity superblock")]
     NotVerity,
     /// An image without a superblock where its own data end.
@@ -168,10 +168,10 @@ pub enum Error {
     SeveralHashAreas {
         /// The image.
         path: PathBuf,
-        /// Where the first few of them lie.
+        /// The offsets of the first few of them.
         offsets: Vec<u64>,
     },
-    /// Bytes behind the hash tree of an image that are not its parity.
+    /// Bytes after the hash tree of an image that are not its parity.
     #[error("{path}: the hash area from byte {offset} ends at byte {end}, the file at byte {found}")]
     BehindHashArea {
         /// The image.
@@ -183,7 +183,8 @@ pub enum Error {
         /// The file's length.
         found: u64,
     },
-    /// An unfinished hash area in a file whose length is not one that an interrupted [`append`](crate::append()) leaves.
+    /// An unfinished hash area in a file whose length is not one that an interrupted [`append`](crate::append())
+    /// leaves.
     #[error(
         "{path}: the data end at byte {data_end}, an unfinished hash area follows, and the file ends at byte {found}"
     )]
@@ -194,7 +195,7 @@ pub enum Error {
         data_end: u64,
         /// Where the unfinished hash area begins.
         offset: u64,
-        /// Where the file was to end; `None` where that is not known.
+        /// The planned end of the file; `None` if that is not known.
         planned_end: Option<u64>,
         /// The file's length.
         found: u64,
@@ -204,7 +205,7 @@ pub enum Error {
     PlainTree {
         /// The image.
         path: PathBuf,
-        /// The length of the data in bytes, with what they were padded by.
+        /// The length of the data in bytes, with their padding.
         data_end: u64,
         /// Where the tree begins.
         offset: u64,
@@ -224,7 +225,7 @@ pub enum Error {
     FileSystemTooLarge {
         /// The image.
         path: PathBuf,
-        /// How long the file system says that it is, in bytes.
+        /// The length of the file system in bytes, from its own superblock.
         found: u64,
         /// The length of the data in bytes.
         data_end: u64,
@@ -240,7 +241,7 @@ pub enum Error {
     /// A root hash that is too short for two partition UUIDs.
     #[error("no partition UUIDs follow from a root hash of 128 bits or less")]
     NoPartitionUuids,
-    /// A value that the form of a line has no way to hold.
+    /// A value that the form of a line cannot express.
     #[error("{value:?} cannot stand in {line}")]
     Unwritable {
         /// What kind of line.
@@ -273,9 +274,9 @@ pub enum Error {
     Unexpected {
         /// Which parameter, by its name in the command's JSON.
         field: &'static str,
-        /// What it has to be.
+        /// The expected value.
         expected: String,
-        /// What the superblock, or who calls, says that it is.
+        /// The value in the superblock, or given by the caller.
         found: String,
     },
     /// A superblock that cannot be used, and on which device it was found.
@@ -304,7 +305,7 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A device that does not exist, where a file of its name would lie among device nodes.
+    /// A device that does not exist; a file of its name would be among device nodes.
     #[error("{path} does not exist, and no file is created in a directory of device nodes")]
     AmongDeviceNodes {
         /// The path.
@@ -316,7 +317,7 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// Something else where only a regular file will do.
+    /// Something other than the regular file that is needed.
     #[error("{path} is not a regular file")]
     NotFile {
         /// The path.
@@ -373,7 +374,7 @@ pub enum Error {
 const OUT_OF_MEMORY: i32 = 12;
 
 impl Error {
-    /// The number of the system's error (`errno`) behind this one, where the system gave one.
+    /// The system's error number (`errno`) of this error, if the system reported one.
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Open { source, .. } | Self::NotWritable { source, .. } | Self::Io { source, .. } => {
@@ -392,7 +393,7 @@ impl Error {
     }
 }
 
-/// An error with all that it comes from, for a line of the log: `Display` of an error leaves its cause to
+/// An error with all its causes, for a line of the log: `Display` of an error leaves its cause to
 /// [`source`](std::error::Error::source).
 pub(crate) struct WithCauses<'a>(pub(crate) &'a dyn std::error::Error);
 

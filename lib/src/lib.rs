@@ -1,8 +1,8 @@
 //! dm-verity hash devices: format, load, verify, repair, and activate through device-mapper.
 //!
-//! A verity image is a data area, a hash tree over it, and usually a superblock that says how the tree was made; with
-//! forward error correction (FEC) also parity. Whoever knows the root hash can check every data block: in userspace with
-//! [`verify`], or block by block as they are read, with a device-mapper mapping made by [`dm::activate`].
+//! A verity image is a data area, a hash tree over it, usually a superblock that says how the tree was made and, with
+//! forward error correction (FEC), parity. The root hash proves every data block: in userspace with [`verify`], or
+//! block by block as they are read, with a device-mapper mapping made by [`dm::activate`].
 //!
 //! ```
 //! use dmverity::{Devices, Params, Salt, Work};
@@ -29,44 +29,44 @@
 //!
 //! | task | item | needs |
 //! |---|---|---|
-//! | make a hash tree, and parity if you like | [`format()`] | |
+//! | make a hash tree and, optionally, parity | [`format()`] | |
 //! | read the parameters of an image | [`load`] | |
-//! | know the root hash and write nothing | [`dry_run`], [`unverified_root_hash`] | |
+//! | compute the root hash without writing anything | [`dry_run`], [`unverified_root_hash`] | |
 //! | check a whole image | [`verify`] | |
-//! | refuse an image whose superblock is not the one that was made | [`Expected`] | |
-//! | repair a damaged image by its parity | [`repair()`] | |
-//! | show how far work is, cancel it, choose its threads | [`Work`] | |
-//! | know where everything lies, before or after it is made | [`Layout`] | |
+//! | refuse an image whose superblock was changed | [`Expected`] | |
+//! | repair a damaged image with its parity | [`repair()`] | |
+//! | show progress, cancel work, choose the number of threads | [`Work`] | |
+//! | compute where everything is, before or after it is made | [`Layout`] | |
 //! | read an image block by block, each of them checked | [`hash::BlockHasher`] | |
-//! | know the sizes before there are data | [`Plan`] | |
+//! | compute sizes before the data exist | [`Plan`] | |
 //! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
 //! | make the same bytes everywhere | [`Seed`] | |
-//! | write the line by which another system opens an image | [`boot::BootImage`] | |
-//! | read what a kernel command line asks to be opened as root | [`cmdline::Cmdline`] | |
+//! | write the line with which another system opens an image | [`boot::BootImage`] | |
+//! | read which root device a kernel command line asks for | [`cmdline::Cmdline`] | |
 //! | make or read a device-mapper table | [`table::VerityTable`] | |
 //! | open an image as a block device | [`dm::activate`] | root |
 //! | ask for the state of an open image | [`dm::status`] | root |
 //! | close it | [`dm::deactivate`] | root |
-//! | know what this kernel's dm-verity can do | [`dm::features`] | root |
+//! | find out what this kernel's dm-verity can do | [`dm::features`] | root |
 //!
-//! Two programs to start from are in the source, in the folder `examples`: `image_builder`, and `verifying_reader`, which
-//! reads an image without the kernel's dm-verity and hands out nothing that the root hash does not prove.
+//! Two programs to start from are in the source, in the folder `examples`: `image_builder`, and `verifying_reader`,
+//! which reads an image without the kernel's dm-verity and returns only what the root hash proves.
 //!
 //! # Units and errors
 //!
-//! Offsets, lengths and positions are bytes unless a name says blocks; numbers of blocks stand next to the [`BlockSize`]
-//! that they are counted in. Only device-mapper's tables count sectors, of [`SECTOR_SIZE`] bytes. Salts and root hashes are
-//! bytes, and lower-case hexadecimal digits as text.
+//! Offsets, lengths and positions are bytes unless a name says blocks; numbers of blocks come with the [`BlockSize`]
+//! that they are counted in. Only device-mapper's tables count sectors, of [`SECTOR_SIZE`] bytes. Salts and root hashes
+//! are bytes, and lower-case hexadecimal digits as text.
 //!
-//! What has to do with images fails with an [`Error`], what has to do with mappings with a [`dm::Error`], which may hold
-//! one of the former. Their messages leave out the cause: [`source`](std::error::Error::source) has it. A damaged image is
-//! not an error: it is a result of [`verify`] and [`repair()`].
+//! Functions for images fail with an [`Error`], functions for mappings with a [`dm::Error`], which may contain the
+//! former. Their messages leave out the cause: [`source`](std::error::Error::source) returns it. A damaged image is not
+//! an error: it is a result of [`verify`] and [`repair()`].
 //!
 //! # Features
 //!
 //! | feature | what | needs |
 //! |---|---|---|
-//! | `dm` (default) | module [`dm`]: mappings, loop devices, the kernel's keyring | Linux; to be built libclang and the header of libdevmapper |
+//! | `dm` (default) | module [`dm`]: mappings, loop devices, the kernel's keyring | Linux; libclang and the header of libdevmapper to build |
 //! | none | everything else | a Rust compiler |
 //!
 //! # What has to hold
@@ -75,7 +75,7 @@
 //!   leaves nothing that loads.
 //! - Memory does not grow with the image, nor do results depend on the number of threads.
 //! - What is written is byte for byte what cryptsetup's `veritysetup` writes for the same parameters.
-//! - No version of a kernel or of a device-mapper target is ever compared: the kernel is asked, and answers.
+//! - No version of a kernel or of a device-mapper target is ever compared: the library asks the kernel instead.
 //!
 //! The library prints nothing and holds no global state. It writes to the [`log`] of the program that uses it.
 //!
@@ -125,3 +125,8 @@ pub use line::{boot, cmdline, table};
 pub use tree::{Failure, Verification};
 pub use value::{BlockSize, MAX_DEVICE_BYTES, PartitionUuids, RootHash, SECTOR_SIZE, Salt};
 pub use work::{Progress, Work};
+
+/// The crate's README, whose example is compiled with those of the documentation.
+#[cfg(all(doctest, feature = "dm"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

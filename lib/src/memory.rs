@@ -6,8 +6,8 @@ use zerocopy::FromZeros;
 
 use crate::error::{Error, Result};
 
-/// More than a thread takes when it starts, and more than the C library gives from memory that it has kept (32 MiB at the
-/// most, `M_MMAP_THRESHOLD` in mallopt(3)): the system is asked each time.
+/// More than a thread takes when it starts, and more than the C library gives from memory that it has kept (32 MiB at
+/// the most, `M_MMAP_THRESHOLD` in mallopt(3)): the system is asked each time.
 const ROOM_FOR_A_THREAD: usize = 40 << 20;
 
 /// So many zeros. Pages of long ones are not used before something is written to them.

@@ -1,6 +1,6 @@
 //! Sizes that cannot be mixed up: block sizes, and the sector that device-mapper counts in.
 //!
-//! Lengths and offsets in bytes are plain `u64`; numbers of blocks are `u64` too, and always stand next to the
+//! Lengths and offsets in bytes are plain `u64`; numbers of blocks are `u64` too, and always come with the
 //! [`BlockSize`] that gives them meaning. Nothing here does I/O.
 
 use std::fmt;
@@ -24,7 +24,7 @@ impl BlockSize {
     pub const MIN: u32 = 512;
     /// The largest block size of the format, in bytes.
     pub const MAX: u32 = 512 * 1024;
-    /// 4096 bytes, what is used when nothing else is said.
+    /// 4096 bytes, the default.
     pub const DEFAULT: Self = Self(4096);
 
     /// A block size of `bytes` bytes, or [`Error::BlockSize`] if the format has none such.
@@ -50,7 +50,7 @@ impl BlockSize {
         self.0 as usize
     }
 
-    /// The size as the 32-bit number that stands in the superblock.
+    /// The size as the 32-bit number in the superblock.
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -60,7 +60,7 @@ impl BlockSize {
         bytes / self.bytes()
     }
 
-    /// The length of `blocks` blocks in bytes, or `None` where no device can be that long.
+    /// The length of `blocks` blocks in bytes, or `None` if no device can be that long.
     pub fn checked_bytes_of(self, blocks: u64) -> Option<u64> {
         blocks.checked_mul(self.bytes()).filter(|&bytes| bytes <= MAX_DEVICE_BYTES)
     }
@@ -124,7 +124,7 @@ impl fmt::Display for Salt {
     }
 }
 
-/// The digest at the top of the hash tree: whoever trusts it trusts every data block.
+/// The digest at the top of the hash tree, which proves every data block.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RootHash(Vec<u8>);
 
@@ -140,8 +140,9 @@ impl RootHash {
     }
 
     /// The UUIDs that the partitions of an image with this root hash have by the
-    /// [Discoverable Partitions Specification](https://uapi-group.org/specifications/specs/discoverable_partitions_specification/),
-    /// so that they are found by the root hash alone. `None` for root hashes that are too short for two different ones.
+    /// [Discoverable Partitions
+    /// Specification](https://uapi-group.org/specifications/specs/discoverable_partitions_specification/), so that they
+    /// are found by the root hash alone. `None` for root hashes that are too short for two different ones.
     pub fn partition_uuids(&self) -> Option<PartitionUuids> {
         let data = Uuid::from_bytes(*self.0.first_chunk()?);
         let hash = Uuid::from_bytes(*self.0.last_chunk()?);

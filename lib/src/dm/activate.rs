@@ -20,7 +20,8 @@ use crate::io::{Device, check_unused};
 use crate::line::table::{OnCorruption, OnError, TableFec, TableOption, TableOptions, VerityStatus, VerityTable};
 use crate::value::RootHash;
 
-/// How often a table is loaded that is refused and then, when that is looked into, accepted as it is or by another name.
+/// How often a table is loaded that is refused and then, when that is looked into, accepted as it is or by another
+/// name.
 const ATTEMPTS: usize = 5;
 
 /// How a mapping behaves, and how it is made.
@@ -34,12 +35,12 @@ pub struct ActivateOptions {
     pub ignore_zero_blocks: bool,
     /// Check each data block only the first time it is read.
     pub check_at_most_once: bool,
-    /// Verify in a tasklet or bottom half when all hashes are cached. A kernel that refuses this, and nothing else, gets
-    /// the table without it, unless `no_fallback` is set.
+    /// Verify in a tasklet or bottom half when all hashes are cached. A kernel that refuses this, and nothing else,
+    /// gets the table without it, unless `no_fallback` is set.
     pub use_tasklets: bool,
     /// A detached PKCS#7 signature of the root hash, which the kernel has to trust.
     pub root_hash_signature: Option<Vec<u8>>,
-    /// Also use a data device that another mapping or a mount holds.
+    /// Use the data device even if another mapping or a mount holds it.
     pub shared: bool,
     /// Fail where the kernel refuses an option that is only about speed.
     pub no_fallback: bool,
@@ -58,24 +59,26 @@ pub struct Activation {
     pub dropped: Vec<RefusedOption>,
     /// Major and minor number of its block device.
     pub device: (u32, u32),
-    /// Whether a block was found corrupted already. Where udev looks into new devices a wrong root hash shows here, else
-    /// at the first read.
+    /// Whether a block was found corrupted already. Where udev looks into new devices a wrong root hash shows here,
+    /// else at the first read.
     pub corrupted: bool,
-    /// Whether udev was told of the mapping and did not answer in time. The mapping and its node are there all the same.
+    /// Whether udev was told of the mapping and did not answer in time. The mapping and its node are there all the
+    /// same.
     pub udev_silent: bool,
 }
 
-/// Makes the image available as the read-only block device `/dev/mapper/NAME`. Image files are attached to loop devices,
-/// which the kernel detaches when the mapping goes. Data that do not match `root_hash` cannot be read from it; a wrong
-/// root hash shows at the first read.
+/// Makes the image available as the read-only block device `/dev/mapper/NAME`. Image files are attached to loop
+/// devices, which the kernel detaches when the mapping goes. Data that do not match `root_hash` cannot be read from it;
+/// a wrong root hash shows at the first read.
 ///
 /// A table that the kernel refuses is looked into: trial tables in a scratch mapping find out what it is about it, and
-/// the error says so. Needs root. On any error nothing stays behind: no mapping, no loop device, no key.
+/// the error says so. Needs root. An error leaves nothing behind: no mapping, no loop device, no key.
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::NoVerityTarget`], [`Error::MappingExists`],
-/// [`Error::MappingUuidTaken`], [`Error::MappingLocked`], [`Error::Open`](crate::Error::Open), [`Error::NotDevice`](crate::Error::NotDevice),
-/// [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall), [`Error::DeviceBusy`], [`Error::FecDevice`](crate::Error::FecDevice), [`Error::LoopDevice`],
+/// [`Error::MappingUuidTaken`], [`Error::MappingLocked`], [`Error::Open`](crate::Error::Open),
+/// [`Error::NotDevice`](crate::Error::NotDevice), [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall),
+/// [`Error::DeviceBusy`], [`Error::FecDevice`](crate::Error::FecDevice), [`Error::LoopDevice`],
 /// [`Error::SignatureKey`], [`Error::TableRefused`], [`Error::DeviceMapper`].
 ///
 /// # Examples
@@ -109,8 +112,8 @@ pub fn activate(
 }
 
 impl Image<'_> {
-    /// What [`activate()`] does, on an image that is open: the mapping is made of the devices and files that are open, which
-    /// may have other names by now.
+    /// What [`activate()`] does, on an image that is open: the mapping is made of the devices and files that are open,
+    /// which may have other names by now.
     ///
     /// # Errors
     /// As there; [`Error::NotDevice`](crate::Error::NotDevice) for an image on storages of the caller's.
@@ -188,8 +191,8 @@ impl Image<'_> {
     }
 }
 
-/// Checks that the devices are large enough; returns where the parity is, if there is any. Some kernels take FEC areas that
-/// are too small.
+/// Checks that the devices are large enough; returns where the parity is, if there is any. Some kernels take FEC areas
+/// that are too small.
 fn check_sizes(layout: &Layout, image: &Image<'_>) -> Result<Option<FecArea>> {
     let params = layout.params();
     image.data.check_size(params.data_bytes())?;
@@ -223,7 +226,7 @@ fn key_description(name: &MappingName, params: &Params) -> String {
     format!("cryptsetup:{uuid}-{}", name.mangled())
 }
 
-/// A mapping that is being made. Unless it is finished it goes again, whatever comes in between.
+/// A mapping that is being made. Unless it is finished, it is removed again, whatever happens.
 struct Opening<'a> {
     control: &'a Control,
     name: &'a MappingName,

@@ -66,13 +66,13 @@ impl Backing {
         device.identity() == self.identity
     }
 
-    /// Another area lies on it too.
+    /// Another area is on it too.
     pub(super) fn also_for(&mut self, area: Area, needed: u64) {
         self.areas.push(area);
         self.needed = self.needed.max(needed);
     }
 
-    /// The device that an area lies on.
+    /// The device that an area is on.
     pub(super) fn find(backings: &[Self], area: Area) -> Option<&Self> {
         backings.iter().find(|backing| backing.areas.contains(&area))
     }

@@ -1,5 +1,5 @@
 //! The ioctls, one function each, with errors that say what they mean for a mapping.
-#![allow(unsafe_code)] // Two of the ioctls are made here: the crate's wait for udev without end.
+#![allow(unsafe_code)] // Two of the ioctls are made here: the crate's wait for udev for ever.
 
 use std::ffi::c_char;
 use std::fs::{File, OpenOptions};
@@ -44,7 +44,7 @@ pub(super) struct Info {
     pub(super) device: (u32, u32),
     pub(super) open_count: i32,
     pub(super) read_only: bool,
-    /// It was made for verity, but has no table: whoever was to load one was interrupted.
+    /// It was made for verity, but has no table: the process that was loading one was interrupted.
     pub(super) unfinished: bool,
 }
 

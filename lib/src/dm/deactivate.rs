@@ -14,7 +14,7 @@ pub enum Removal {
     /// Now; a mapping that is held is waited for, five seconds at most.
     #[default]
     Now,
-    /// When its last user closes it; at once if there is none. Where there is no udev, its node goes at once.
+    /// When its last user closes it; at once if there is none. Without udev, its node is removed at once.
     Deferred,
 }
 
@@ -23,7 +23,7 @@ pub enum Removal {
 pub enum Removed {
     /// The mapping is gone.
     Gone,
-    /// It goes when its last user closes it.
+    /// It is removed when its last user closes it.
     Scheduled,
 }
 
@@ -63,7 +63,7 @@ pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
     }
     let _held = SignalsHeld::hold();
     let waited = control.remove(name, when == Removal::Deferred)?;
-    // Also when the mapping stays for its users: without udev nobody else would take the node away after them.
+    // Even if the mapping stays for its users: without udev nothing else would remove the node after them.
     node::remove(&name.node())?;
     let scheduled = control.info(name)?.is_some();
     if waited == Waited::GaveUp && !scheduled {
@@ -85,12 +85,12 @@ pub fn cancel_deferred_removal(name: &MappingName) -> Result<()> {
     node::ensure(&name.node(), info.device)
 }
 
-/// Refuses to touch what is not ours: whoever made another kind of mapping knows how to take it down.
+/// Refuses to remove other kinds of mappings: the programs that made them know how.
 fn check_verity(control: &Control, name: &MappingName) -> Result<Info> {
     let info = control.info(name)?.ok_or_else(|| Error::MappingInactive { name: name.to_string() })?;
     match &control.table(name)?[..] {
         [only] if only.is_verity() => Ok(info),
-        // Nobody is at work on it: that would be known by the lock.
+        // No process is working on it: it would hold the lock.
         [] if info.unfinished => Ok(info),
         _ => Err(Error::MappingNotVerity { name: name.to_string() }),
     }

@@ -12,8 +12,8 @@ pub(super) fn device_numbers(number: u64) -> String {
     format!("{}:{}", major(number), minor(number))
 }
 
-/// What holds the block device at `path`, as far as it shows: who asks after [`Error::DeviceBusy`](crate::Error::DeviceBusy)
-/// learns why. Nothing for anything else.
+/// What holds the block device at `path`, as far as is known, to explain an
+/// [`Error::DeviceBusy`](crate::Error::DeviceBusy). Nothing for anything else.
 pub fn holders(path: &Path) -> Vec<Holder> {
     match identify(path) {
         Ok(Identity::Block(number)) => sysfs::holders(&device_numbers(number)),

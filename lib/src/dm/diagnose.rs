@@ -21,11 +21,11 @@ pub(super) enum Finding {
     Algorithm(Refused),
     /// It is refused whatever its options.
     Table(Refused),
-    /// Its options are refused: some each by itself, or, if there are no such, some together.
+    /// Its options are refused: some each alone or, if there are no such, some together.
     Options {
         /// Those that are refused by themselves.
         refused: Vec<RefusedOption>,
-        /// The fewest that are refused together although each is accepted by itself; looked for among the others.
+        /// The fewest that are refused together although each is accepted alone; looked for among the others.
         together: Vec<TableOption>,
         /// The kernel's answer to the whole table.
         answer: Refused,
@@ -86,7 +86,7 @@ pub(super) fn diagnose(
         }
     }
 
-    // Then each by itself.
+    // Then each alone.
     let mut refused = Vec::new();
     let mut accepted = fixed.clone();
     for &option in asked.iter().filter(|option| !fixed.contains(option)) {

@@ -12,7 +12,7 @@ use super::sysfs::Holder;
 /// The result type of everything that has to do with a mapping.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong with a mapping. Needs root, or `CAP_SYS_ADMIN`: without it most of it goes wrong.
+/// Everything that can go wrong with a mapping. Needs root, or `CAP_SYS_ADMIN`: without it most operations fail.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,7 +24,7 @@ pub enum Error {
     DeviceBusy {
         /// The device.
         path: PathBuf,
-        /// What holds it, as far as it shows.
+        /// What holds it, as far as is known.
         holders: Vec<Holder>,
     },
     /// A mapping's name that device-mapper cannot hold.
@@ -40,7 +40,7 @@ pub enum Error {
     MappingExists {
         /// The name asked for.
         name: String,
-        /// It has no table: whoever was to make it was interrupted.
+        /// It has no table: the process that was making it was interrupted.
         unfinished: bool,
     },
     /// Another mapping has the device-mapper uuid that this one would have.
@@ -70,7 +70,7 @@ pub enum Error {
     MappingBusy {
         /// The name.
         name: String,
-        /// What holds it, as far as it shows; processes that have it open do not.
+        /// What holds it, as far as is known; processes that have it open do not.
         holders: Vec<Holder>,
     },
     /// The mapping is of another target type.
@@ -167,7 +167,7 @@ impl Error {
         }
     }
 
-    /// The number of the system's error (`errno`) behind this one, where the system gave one.
+    /// The system's error number (`errno`) of this error, if the system reported one.
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Image(error) => error.errno(),

@@ -1,5 +1,5 @@
-//! From what trials found out to an error that says what to do. Facts about the devices come from sysfs: they are looked
-//! at only after the kernel has refused, to say why it may have done so.
+//! From what trials found out to an error that says what to do. Facts about the devices come from sysfs: they are
+//! looked at only after the kernel has refused, to say why it may have done so.
 
 use std::io;
 
@@ -14,8 +14,8 @@ use crate::error::Area;
 use crate::io::{check_unused, page_size};
 use crate::line::table::{TableOption, VerityTable};
 
-/// The error for a table that was refused with `errno`, and of which `finding` was found out. Whether the kernel has the
-/// target is asked only where that can be the reason.
+/// The error for a table that was refused with `errno`, and of which `finding` was found out. Whether the kernel has
+/// the target is asked only where that can be the reason.
 pub(super) fn refusal(
     has_verity: &dyn Fn() -> Result<bool>,
     table: &VerityTable,
@@ -40,7 +40,7 @@ pub(super) fn refusal(
             {
                 return error;
             }
-            // What is only a hint is not what stands in the way.
+            // An option that is only a hint is not the obstacle.
             if together.is_empty() || refused.iter().any(|refused| !refused.option.is_hint()) {
                 (answer, Cause::Options(refused))
             } else {

@@ -114,7 +114,7 @@ fn found_out(
     let mut options = Vec::new();
     for option in TableOption::ALL {
         let answer = attempt(&VerityTable { options: trials.option(option), ..plain.clone() })?;
-        // That there is no such key is found out only by who knows the option.
+        // Only a kernel that knows the option finds out that there is no such key.
         let known = is_known(&answer)
             || option == TableOption::Signature && matches!(&answer, Err(refused) if refused.errno == Errno::ENOKEY);
         options.push(OptionFeature { option, refused: answer.err().filter(|_| !known) });
@@ -256,7 +256,7 @@ mod tests {
         let found = found_out(&trials(), older, || panic!("the plain table is taken")).unwrap();
         assert_eq!(found.data_block_size_max.map(BlockSize::get), Some(4096));
         assert_eq!(found.hash_block_size_max.map(BlockSize::get), Some(4096));
-        // That there is no such key is said by who knows the option.
+        // Only a kernel that knows the option says that there is no such key.
         for known in &found.options {
             let errno = known.refused.as_ref().map(|refused| refused.errno);
             assert_eq!(errno, (known.option == TableOption::Fec).then_some(Errno::EINVAL), "{:?}", known.option);

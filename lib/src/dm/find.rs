@@ -1,4 +1,4 @@
-//! Which mapping a person means, who may name it by any path that leads to its device.
+//! Finds the mapping that the user means, by its name or by any path that leads to its device.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,15 +15,15 @@ use super::name::MappingName;
 /// that, `/dev/dm-0`, a node of that number anywhere. `None` for a path that leads to no mapping, and for `.`, `..`,
 /// `control` and nothing at all.
 ///
-/// `/dev/mapper/NAME` is the mapping of that name even where there is no such node, as after a boot that made the mapping
+/// `/dev/mapper/NAME` is the mapping of that name even if there is no such node, as after a boot that made the mapping
 /// and has no udev. Every other path is resolved by its device's number. A name without `/` is not looked for:
 /// there may be no mapping of that name.
 ///
 /// # Errors
 /// [`Error::MappingName`](crate::dm::Error::MappingName) for a name that is too long;
 /// [`Error::NoDeviceMapper`](crate::dm::Error::NoDeviceMapper),
-/// [`Error::NotPermitted`](crate::dm::Error::NotPermitted) and [`Error::DeviceMapper`](crate::dm::Error::DeviceMapper) for a path
-/// that exists.
+/// [`Error::NotPermitted`](crate::dm::Error::NotPermitted) and [`Error::DeviceMapper`](crate::dm::Error::DeviceMapper)
+/// for a path that exists.
 ///
 /// # Examples
 /// ```no_run

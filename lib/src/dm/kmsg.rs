@@ -26,7 +26,7 @@ pub(super) struct KernelLog {
 }
 
 impl KernelLog {
-    /// `None` where this process may not read it.
+    /// `None` if this process may not read it.
     pub(super) fn open() -> Option<Self> {
         let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg").ok()?;
         file.seek(SeekFrom::End(0)).ok()?;

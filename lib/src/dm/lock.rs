@@ -1,8 +1,9 @@
 //! One process at a time works on a mapping's name: without this, a process that takes a mapping down could unlink the
 //! node that another one has just made for a new mapping of that name.
 //!
-//! The lock is an open-file-description lock on one byte of device-mapper's control node, at an offset made of the name.
-//! So it needs no file of its own, is shared by all who share the nodes, and is gone when its holder is, however it ends.
+//! The lock is an open-file-description lock on one byte of device-mapper's control node, at an offset made of the
+//! name. So it needs no file of its own, is shared by all processes that share the nodes, and ends with its holder,
+//! however that ends.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -24,12 +25,12 @@ const POLL: Duration = Duration::from_millis(5);
 /// A name that only this process works on, until this is dropped.
 #[derive(Debug)]
 pub(super) struct NameLock {
-    /// `None` where the system has no such locks.
+    /// `None` if the system has no such locks.
     _file: Option<File>,
 }
 
 impl NameLock {
-    /// Waits until nobody else works on `name`.
+    /// Waits until no other process works on `name`.
     ///
     /// # Errors
     /// [`Error::MappingLocked`] after a minute; [`Error::NoDeviceMapper`].

@@ -1,5 +1,5 @@
 //! Attaching image files to loop devices: read-only, and detached by the kernel when the last user closes them, so that
-//! nothing stays behind however this process ends.
+//! nothing is left behind however this process ends.
 #![allow(unsafe_code)] // The loop ioctls have no safe wrapper that sets a device up in one step.
 
 use std::fs::{File, OpenOptions};
@@ -19,8 +19,8 @@ const CONTROL: &str = "/dev/loop-control";
 /// How often another process may snatch the device that was just found free.
 const ATTEMPTS: usize = 64;
 
-/// How long the node of a free device may take to appear, in milliseconds: udev makes it a moment after the kernel has made
-/// the device.
+/// How long the node of a free device may take to appear, in milliseconds: udev makes it a moment after the kernel has
+/// made the device.
 const NODE_PAUSES: [u64; 6] = [10, 20, 50, 120, 300, 500];
 
 nix::ioctl_none_bad!(get_free, raw::LOOP_CTL_GET_FREE);
@@ -29,7 +29,7 @@ nix::ioctl_none_bad!(clear_fd, raw::LOOP_CLR_FD);
 nix::ioctl_write_ptr_bad!(set_status64, raw::LOOP_SET_STATUS64, raw::loop_info64);
 nix::ioctl_write_ptr_bad!(configure, raw::LOOP_CONFIGURE, raw::loop_config);
 
-/// A loop device with an image behind it. It is detached when this and every other user of it is gone; a mapping is
+/// A loop device for an image. It is detached when this and every other user of it is gone; a mapping is
 /// such a user.
 #[derive(Debug)]
 pub(crate) struct LoopDevice {

@@ -13,7 +13,7 @@
 //!    +-> a hint: load again without it        +-> explain: the error that says what to do
 //! ```
 //!
-//! What can be known in advance is told by [`features()`]. Everything here needs root, or `CAP_SYS_ADMIN`.
+//! [`features()`] tells in advance what the kernel accepts. Everything here needs root, or `CAP_SYS_ADMIN`.
 //!
 //! From opening to closing:
 //!

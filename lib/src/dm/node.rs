@@ -26,7 +26,7 @@ pub(super) fn ensure(node: &Path, (major, minor): (u32, u32)) -> Result<()> {
     }
     // Nothing there, or left over from another mapping, or a link to nowhere.
     log::debug!("making the node {}", node.display());
-    // Made under another name and then renamed, so that nobody finds it with the wrong owner or mode.
+    // Made under another name and then renamed, so that it never has the wrong owner or mode under its own.
     let directory = node.parent().unwrap_or(Path::new("/dev/mapper"));
     let temporary = directory.join(format!(".{major}:{minor}.{}", std::process::id()));
     let made = mknod(&temporary, SFlag::S_IFBLK, Mode::from_bits_truncate(0o660), device)
@@ -40,7 +40,7 @@ pub(super) fn ensure(node: &Path, (major, minor): (u32, u32)) -> Result<()> {
     })
 }
 
-/// Takes away whatever is there: also udev's link to a mapping that is gone, where udev does not do so in time.
+/// Removes whatever is there, including udev's link to a removed mapping, if udev does not do so in time.
 pub(super) fn remove_any(node: &Path) -> Result<()> {
     match fs::remove_file(node) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(crate::Error::io("remove", node)(error).into()),
@@ -56,8 +56,8 @@ pub(super) fn remove(node: &Path) -> Result<()> {
     }
 }
 
-/// Takes away the block node of a mapping that is not there. Its number may be another mapping's by now. The node of a device
-/// of another kind was made by its owner.
+/// Takes away the block node of a mapping that is not there. Its number may be another mapping's by now. The node of a
+/// device of another kind was made by its owner.
 pub(super) fn remove_stale(node: &Path) -> Result<()> {
     let Ok(metadata) = fs::symlink_metadata(node) else { return Ok(()) };
     let numbers = format!("{}:{}", major(metadata.rdev()), minor(metadata.rdev()));

@@ -35,7 +35,7 @@ impl RefusedOption {
 pub enum SignatureFault {
     /// The kernel did not find the key that holds the signature.
     KeyMissing,
-    /// It is signed by somebody whom the kernel does not trust. Kernels with several keyrings say so also of the
+    /// It is signed by a key that the kernel does not trust. Kernels with several keyrings say the same about the
     /// signature of another root hash.
     NotTrusted,
     /// It is no PKCS#7 signature the kernel can read.
@@ -65,9 +65,9 @@ impl SignatureFault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// These options, each by itself.
+    /// These options, each alone.
     Options(Vec<RefusedOption>),
-    /// These options together; each by itself is accepted.
+    /// These options together; each alone is accepted.
     Combination(Vec<TableOption>),
     /// The kernel has no such hash algorithm, under none of its names.
     Algorithm {

@@ -1,6 +1,6 @@
-//! A mapping for trials: tables are loaded into it to learn what the kernel says of them. It is never resumed, so nothing
-//! is ever read through it, and it is removed when it is dropped: also after an error, a panic or a signal. One that was
-//! left by a process that was killed is removed before the next trial.
+//! A mapping for trials: tables are loaded into it to learn what the kernel says of them. It is never resumed, so
+//! nothing is ever read through it, and it is removed when it is dropped: also after an error, a panic or a signal. One
+//! that was left by a process that was killed is removed before the next trial.
 
 use super::control::Control;
 use super::error::Result;
@@ -36,7 +36,7 @@ impl<'control> Scratch<'control> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| crate::Error::Random { source: error.into() })?;
         let name = MappingName::new(format!("{PREFIX}{}", hex::encode(random)))?;
-        // Held until it is gone: this is how others know that somebody still uses it.
+        // Held until it is removed: this tells other processes that it is still in use.
         let lock = NameLock::take(&name)?;
         // Not one of the uuids that tools look for.
         let device = control.create(&name, &format!("DMVERITY-TRIAL-{}", hex::encode(random)))?;
@@ -74,7 +74,7 @@ impl Drop for Scratch<'_> {
 fn sweep(control: &Control) {
     for name in control.names().unwrap_or_default().iter().filter(|name| name.starts_with(PREFIX)) {
         let Ok(name) = MappingName::new(name) else { continue };
-        // Whoever uses it has the lock.
+        // The process that uses it has the lock.
         if let Ok(Some(_lock)) = NameLock::try_take(&name)
             && let Err(error) = control.discard(&name)
         {

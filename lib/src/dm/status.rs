@@ -13,7 +13,7 @@ use crate::line::table::{VerityStatus, VerityTable};
 pub struct BackingDevice {
     /// The device's node.
     pub device: PathBuf,
-    /// The image file behind it, when it is a loop device.
+    /// Its image file, if it is a loop device.
     pub file: Option<PathBuf>,
 }
 
@@ -58,7 +58,8 @@ pub struct VerityMapping {
 /// Asks for a mapping's status; `None` when there is no mapping of that name, or one that is not finished yet.
 ///
 /// # Errors
-/// [`Error::NoDeviceMapper`], [`Error::DeviceMapper`], and [`Error::TableSyntax`](crate::Error::TableSyntax) for a table that is not verity's.
+/// [`Error::NoDeviceMapper`], [`Error::DeviceMapper`], and [`Error::TableSyntax`](crate::Error::TableSyntax) for a
+/// table that is not verity's.
 ///
 /// # Examples
 /// ```no_run

@@ -9,8 +9,8 @@ use crate::io::{Identity, identify};
 /// How many devices one device is stored on at most, as far as that is followed.
 const MOST_DEVICES: usize = 256;
 
-/// Whether what is written to one of two devices or files shows in the other: they are the same, or one is stored on the
-/// other. A loop device is stored on the file behind it, a partition on its disk, a mapping on the devices that it is made
+/// Whether what is written to one of two devices or files shows in the other: they are the same, or one is stored on
+/// the other. A loop device is stored on its file, a partition on its disk, a mapping on the devices that it is made
 /// of. What is not there is stored nowhere.
 pub fn is_stored_together(one: &Path, other: &Path) -> bool {
     let (Ok(one), Ok(other)) = (identify(one), identify(other)) else { return false };

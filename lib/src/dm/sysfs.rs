@@ -23,7 +23,7 @@ pub enum Holder {
     Swap,
 }
 
-/// Who holds the block device `major:minor` or one of its partitions, as far as it shows.
+/// What holds the block device `major:minor` or one of its partitions, as far as is known.
 pub(crate) fn holders(numbers: &str) -> Vec<Holder> {
     let directory = Path::new(BLOCK_DEVICES).join(numbers);
     let mut found = holders_of_one(&directory, numbers);
@@ -56,8 +56,8 @@ fn holders_of_one(directory: &Path, numbers: &str) -> Vec<Holder> {
     found
 }
 
-/// The mount points of a device in `/proc/self/mountinfo`: the fifth field of the lines whose third is its numbers, with
-/// blanks and the like as octal numbers.
+/// The mount points of a device in `/proc/self/mountinfo`: the fifth field of the lines whose third is its numbers,
+/// with blanks and the like as octal numbers.
 fn mount_points<'a>(mountinfo: &'a [u8], numbers: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
     mountinfo.split(|&byte| byte == b'\n').filter_map(move |line| {
         let mut fields = line.split(|&byte| byte == b' ').skip(2);
@@ -83,7 +83,7 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Whether there is a block device `major:minor`; `None` where sysfs is missing.
+/// Whether there is a block device `major:minor`; `None` if sysfs is missing.
 pub(crate) fn exists(numbers: &str) -> Option<bool> {
     let root = Path::new(BLOCK_DEVICES);
     root.exists().then(|| root.join(numbers).exists())
@@ -121,8 +121,8 @@ pub(crate) fn block_device_path(numbers: &str) -> Option<PathBuf> {
     Some(Path::new("/dev").join(name))
 }
 
-/// The devices that the block device `major:minor` is stored on, as their numbers: the disk that it is a partition of, and
-/// what a mapping or an array is made of.
+/// The devices that the block device `major:minor` is stored on, as their numbers: the disk that it is a partition of,
+/// and what a mapping or an array is made of.
 pub(crate) fn stored_on(numbers: &str) -> Vec<String> {
     let directory = Path::new(BLOCK_DEVICES).join(numbers);
     let slaves = fs::read_dir(directory.join("slaves")).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -131,7 +131,7 @@ pub(crate) fn stored_on(numbers: &str) -> Vec<String> {
     numbers.map(|numbers| numbers.trim_end().to_owned()).collect()
 }
 
-/// The image file behind the loop device `major:minor`.
+/// The image file of the loop device `major:minor`.
 pub(crate) fn loop_backing_file(numbers: &str) -> Option<PathBuf> {
     let path = Path::new(BLOCK_DEVICES).join(numbers).join("loop/backing_file");
     let mut name = fs::read(path).ok()?;

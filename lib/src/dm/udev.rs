@@ -1,7 +1,8 @@
-//! Waiting for udev. When a mapping appears or goes, the kernel tells udev, whose rules make or remove `/dev/mapper/NAME`.
-//! The event carries a cookie: the number of a System V semaphore that the rules count down when they are done.
+//! Waiting for udev. When a mapping appears or disappears, the kernel tells udev, whose rules make or remove
+//! `/dev/mapper/NAME`. The event carries a cookie: the number of a System V semaphore that the rules count down when
+//! they are done.
 //!
-//! The wait has a limit, and no semaphore stays behind. Source: device-mapper's rules (`95-dm-notify.rules` runs
+//! The wait has a limit, and no semaphore is left behind. Source: device-mapper's rules (`95-dm-notify.rules` runs
 //! `dmsetup udevcomplete`), and the names in the kernel's `dm-ioctl.h` and libdevmapper's header.
 #![allow(unsafe_code)] // System V semaphores have no safe wrapper.
 
@@ -26,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(1);
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How many numbers are tried for a semaphore that is nobody else's.
+/// How many numbers are tried for a semaphore that does not exist yet.
 const ATTEMPTS: usize = 64;
 
 /// Whether udev did what it was waited for.
@@ -38,16 +39,16 @@ pub(super) enum Waited {
     GaveUp,
 }
 
-/// One event that udev is to confirm. The semaphore goes when this is dropped.
+/// One event that udev is to confirm. The semaphore is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Cookie {
     number: u32,
-    /// `None` where the kernel has no semaphores (left): the rules run, but cannot be waited for.
+    /// `None` if the kernel has no semaphores (left): the rules run, but cannot be waited for.
     semaphore: Option<libc::c_int>,
 }
 
 impl Cookie {
-    /// A cookie for an event to come, or `None` where there is no udev.
+    /// A cookie for an event to come, or `None` if there is no udev.
     pub(super) fn create() -> Option<Self> {
         is_alive().then(|| {
             Self::with_semaphore().unwrap_or_else(|errno| {
@@ -96,7 +97,7 @@ impl Cookie {
         loop {
             // SAFETY: plain numbers, no memory is shared.
             match Errno::result(unsafe { libc::semctl(semaphore, 0, libc::GETVAL) }) {
-                // The second: somebody has removed it, as `dmsetup udevcomplete_all` does.
+                // The second: another process has removed it, as `dmsetup udevcomplete_all` does.
                 Ok(0) | Err(Errno::EIDRM | Errno::EINVAL) => return Waited::Done,
                 Ok(_) => (),
                 Err(errno) => {
@@ -132,9 +133,10 @@ impl Drop for Cookie {
     }
 }
 
-/// Whether somebody listens on udev's socket; a socket file outlives a udev that was killed.
+/// Whether a process listens on udev's socket; the socket file outlives a udev that was killed.
 fn is_alive() -> bool {
-    // Of another type than udev's, so that it is refused without udev noticing, with another errno if nobody is there.
+    // Of another type than udev's, so that it is refused without udev noticing, with another errno if no process
+    // listens.
     match UnixStream::connect(CONTROL_SOCKET) {
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused),

@@ -20,8 +20,8 @@ const BATCH: usize = 16;
 /// More threads than these need more memory than they are worth.
 const MOST_THREADS: usize = 8;
 
-/// The same where the page cache is left aside: devices are faster with long reads, and with more of them in flight than
-/// there are threads.
+/// The same where the page cache is left aside: devices are faster with long reads, and with more of them in flight
+/// than there are threads.
 const COLD_COLUMNS: usize = 256 << 10;
 const COLD_SCRATCH: usize = 8 << 20;
 const COLD_READERS: usize = 3;
@@ -90,8 +90,8 @@ impl<'a> Encoder<'a> {
         })
     }
 
-    /// Adds what the bytes of some rows make to the parity of some columns. Once they are read, rows are shown to `look`, a
-    /// few at a time: the number of the first one, and each one's bytes, or none if they are zeros.
+    /// Adds what the bytes of some rows make to the parity of some columns. Once they are read, rows are shown to
+    /// `look`, a few at a time: the number of the first one, and each one's bytes, or none if they are zeros.
     pub(crate) fn add(
         &self,
         rows: Range<usize>,
@@ -225,8 +225,8 @@ pub(crate) fn width(columns: &Range<u64>) -> usize {
     usize::try_from(columns.end - columns.start).expect("as many columns as there is memory for")
 }
 
-/// Puts together what columns of `count` rows hold, column by column. `bytes` has room for it and seven bytes more, which
-/// mean nothing afterwards. `width` is a multiple of eight.
+/// Puts together what columns of `count` rows hold, column by column. `bytes` has room for it and seven bytes more,
+/// which mean nothing afterwards. `width` is a multiple of eight.
 fn interleave(rows: &Rows, count: usize, width: usize, bytes: &mut [u8]) {
     for column in (0..width).step_by(8) {
         // Eight rows at a time. Where there are fewer, what is written for one column spills into the next, whose own

@@ -1,4 +1,4 @@
-//! Forward error correction: Reed-Solomon codes over blocks that lie far apart, so that what is wrong in one place of a
+//! Forward error correction: Reed-Solomon codes over blocks that are far apart, so that what is wrong in one place of a
 //! device is spread over many codewords.
 //!
 //! The covered blocks, data and then hash blocks, are cut into as many pieces of `rounds` blocks as a codeword has data

@@ -11,7 +11,7 @@ use tempfile::SpooledTempFile;
 use crate::error::{Error, Result};
 use crate::memory;
 
-/// So much is kept in memory; what is more goes to a file without a name.
+/// This much is kept in memory; the rest is written to a file without a name.
 const IN_MEMORY: usize = 8 << 20;
 
 /// Blocks by their number among the covered ones.

@@ -27,13 +27,13 @@ pub(crate) enum What<'a> {
     Hash,
 }
 
-/// Covered bytes that lie on one device.
+/// Covered bytes that are on one device.
 #[derive(Debug)]
 struct Part<'a> {
     device: &'a Device<'a>,
     /// Where on the device they start.
     start: u64,
-    /// Where they lie among the covered bytes.
+    /// Where they are among the covered bytes.
     range: Range<u64>,
     extents: Extents,
     /// Whether it is better read around the page cache.
@@ -67,7 +67,7 @@ impl<'a> Covered<'a> {
         self.parts[0].range.end
     }
 
-    /// Which device a position lies on, and where.
+    /// The device of a position, and the position there.
     pub(crate) fn locate(&self, position: u64) -> (&'a Device<'a>, u64) {
         let [data, hash] = &self.parts;
         let part = if data.range.contains(&position) { data } else { hash };
@@ -77,7 +77,8 @@ impl<'a> Covered<'a> {
     /// Fills `buffer` from a position on, with zeros past the end, and says so; or leaves it alone, if there is nothing
     /// but zeros.
     ///
-    /// Where `what` is only a part, the other part is taken for zeros. Blocks that are in an overlay are taken from there.
+    /// Where `what` is only a part, the other part is taken for zeros. Blocks that are in an overlay are taken from
+    /// there.
     pub(crate) fn read(&self, position: u64, buffer: &mut [u8], what: What<'_>, reader: &mut Reader) -> Result<bool> {
         let wanted = position..position + buffer.len() as u64;
         let mut is_filled = false;

@@ -1,4 +1,4 @@
-//! Where everything lies: arithmetic on valid parameters, overflow checked once, no I/O.
+//! Where everything is: arithmetic on valid parameters, overflow checked once, no I/O.
 //!
 //! ```text
 //! hash device: ... | superblock | pad | level L-1 (one block) | level L-2 | ... | level 0 | ...
@@ -17,8 +17,8 @@ use crate::value::MAX_DEVICE_BYTES;
 /// The bits of a codeword that number its bytes: RS(255, k).
 const FEC_CODEWORD: u64 = 255;
 
-/// The reference tool writes a superblock with the zeros after it up to a multiple of the hash block size, or of this many
-/// bytes if that is less.
+/// The reference tool writes a superblock with the zeros after it up to a multiple of the hash block size, or of this
+/// many bytes if that is less.
 const SUPERBLOCK_UNIT: u64 = 4096;
 
 /// One level of the hash tree.
@@ -30,10 +30,10 @@ pub struct Level {
     pub blocks: u64,
 }
 
-/// Where the areas of an image lie.
+/// Where the areas of an image are.
 ///
 /// # Examples
-/// Tree and parity behind the data, all in one file: how large it becomes is known before anything is written.
+/// Tree and parity after the data, all in one file: how large it becomes is known before anything is written.
 /// ```
 /// use std::path::Path;
 ///
@@ -129,7 +129,7 @@ impl Layout {
         self.digest_stride
     }
 
-    /// The levels of the tree; index 0 lies over the data. There are none over a single data block.
+    /// The levels of the tree; index 0 has the digests of the data blocks. A single data block has none.
     pub fn levels(&self) -> &[Level] {
         &self.levels
     }
@@ -144,8 +144,8 @@ impl Layout {
         self.hash_blocks
     }
 
-    /// The byte after the hash tree: what the hash device needs to hold. A single data block has no tree: then it is the
-    /// byte after the superblock, in units of the hash block size or 4096 bytes, or 0 where there is none.
+    /// The byte after the hash tree: what the hash device needs to hold. A single data block has no tree: then it is
+    /// the byte after the superblock, in units of the hash block size or 4096 bytes, or 0 if there is none.
     pub fn hash_end(&self) -> u64 {
         if self.hash_blocks > 0 {
             self.hash_blocks_end()
@@ -169,8 +169,8 @@ impl Layout {
         start..self.hash_end().max(start)
     }
 
-    /// The FEC area for a hash device of `hash_bytes` bytes: what is covered ends with that device, or where the FEC area
-    /// starts if it is there too, or with the tree if that is its [scope](FecScope). `None` without FEC.
+    /// The FEC area for a hash device of `hash_bytes` bytes: what is covered ends with that device, or where the FEC
+    /// area starts if it is there too, or with the tree if that is its [scope](FecScope). `None` without FEC.
     pub fn fec_area_on(&self, hash_bytes: u64, fec_on_hash_device: bool) -> Option<FecArea> {
         let fec = self.params.fec()?;
         let block = self.params.hash_block_size();
@@ -189,13 +189,14 @@ impl Layout {
         Some(FecArea { blocks, rounds, start, bytes, on_hash_device: fec_on_hash_device })
     }
 
-    /// Where FEC that has no offset of its own starts on the hash device: after the tree, at a block, as the kernel needs it.
+    /// Where FEC that has no offset of its own starts on the hash device: after the tree, at a block, as the kernel
+    /// needs it.
     pub fn fec_offset_after_tree(&self) -> u64 {
         self.hash_end().next_multiple_of(self.params.hash_block_size().bytes())
     }
 
-    /// Checks that areas which share a device do not overlap, and that the FEC area ends where a device can. On the hash
-    /// device the FEC area lies behind the tree.
+    /// Checks that areas which share a device do not overlap, and that the FEC area ends where a device can. On the
+    /// hash device the FEC area is after the tree.
     ///
     /// # Errors
     /// [`Error::Overlap`], [`Error::Offset`].
@@ -203,7 +204,7 @@ impl Layout {
         let data = (Area::Data, 0..self.params.data_bytes());
         let hash = (Area::Hash, self.hash_area());
         if shared.data_and_hash {
-            // Also where there is no tree: an offset within the data is wrong for whatever follows.
+            // Even if there is no tree: an offset within the data is wrong for anything that follows.
             check_apart(&data, &(hash.0, hash.1.start..hash.1.end.max(hash.1.start + 1)))?;
         }
         if let Some(area) = fec {
@@ -222,15 +223,15 @@ impl Layout {
     }
 }
 
-/// Where the parity lies, and what it covers.
+/// Where the parity is, and what it covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FecArea {
     /// How many blocks it covers: the data, the tree and what follows the tree, if that is its scope.
     pub blocks: u64,
     /// How many blocks of each of the 255 - roots pieces that codewords take their data from.
     pub rounds: u64,
-    /// Its first block on the FEC device; `None` where its offset is no multiple of the block size, which a table cannot
-    /// express.
+    /// Its first block on the FEC device; `None` if its offset is not a multiple of the block size, which a table
+    /// cannot express.
     pub start: Option<u64>,
     /// Its bytes on the FEC device.
     pub bytes: Range<u64>,
@@ -238,7 +239,7 @@ pub struct FecArea {
     pub on_hash_device: bool,
 }
 
-/// Which areas lie on the same device.
+/// Which areas are on the same device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SharedDevices {
     /// Data and hash area.
@@ -414,7 +415,7 @@ mod tests {
         let data_and_fec = SharedDevices { data_and_fec: true, ..SharedDevices::default() };
         assert!(overlap(fec(4096), hash_and_fec).unwrap_err().starts_with("hash area"));
         assert!(overlap(fec(4096 * 5), hash_and_fec).is_ok());
-        // Before the tree it would cover what lies behind itself.
+        // Before the tree it would cover what comes after itself.
         assert!(overlap(fec(0).hash_offset(1 << 20), hash_and_fec).unwrap_err().starts_with("hash area"));
         assert!(overlap(fec(0), data_and_fec).unwrap_err().starts_with("data area"));
         assert!(overlap(fec(1_228_800), data_and_fec).is_ok());
@@ -427,7 +428,7 @@ mod tests {
             layout.fec_area_on(hash_bytes, fec_on_hash_device)
         };
         let found = |blocks, start, bytes| Some(FecArea { blocks, rounds: 2, start, bytes, on_hash_device: false });
-        // 256 data blocks and a tree of 3 behind the superblock's: two rounds of 253 blocks.
+        // 256 data blocks and a tree of 3 after the superblock's: two rounds of 253 blocks.
         assert_eq!(area(2, 0, 16384, false), found(259, Some(0), 0..16384));
         assert_eq!(area(24, 4096, 16384, false), found(259, Some(1), 4096..4096 + 2 * 24 * 4096));
         // A block that is not whole is not covered; on the hash device FEC ends what it covers.

@@ -1,5 +1,5 @@
-//! Bytes on disk and where they lie: parameters that are valid, the superblock, the layout, sizes before there are data.
-//! Arithmetic only, no I/O.
+//! Bytes on disk and where they are: parameters that are valid, the superblock, the layout, sizes before there are
+//! data. Arithmetic only, no I/O.
 
 mod layout;
 mod params;

@@ -1,4 +1,5 @@
-//! The parameters of an image, and the only code that validates them: whoever holds a [`Params`] checks nothing again.
+//! The parameters of an image, and the only code that validates them: code that holds a [`Params`] checks nothing
+//! again.
 
 use std::path::Path;
 
@@ -23,8 +24,8 @@ pub struct Fec {
 /// What FEC covers after the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FecScope {
-    /// The hash device from the first hash block to its end, or to the FEC area if that is there too: also what follows the
-    /// tree. What the reference tool makes.
+    /// The hash device from the first hash block to its end, or to the FEC area if that is there too: including what
+    /// follows the tree. What the reference tool makes.
     #[default]
     Device,
     /// The hash tree alone: what follows it may change.
@@ -226,7 +227,7 @@ impl ParamsBuilder {
         self
     }
 
-    /// An image without superblock: whoever opens it must know every parameter.
+    /// An image without superblock: to open it, every parameter must be known.
     pub fn no_superblock(mut self) -> Self {
         self.no_superblock = true;
         self

@@ -11,7 +11,7 @@ use crate::format::{Fec, FecArea, Layout, ParamsBuilder};
 pub struct AppendedFec {
     /// Parity bytes per codeword, 2 to 24.
     pub roots: u64,
-    /// The file or device that the parity goes to, from its start on; without one it goes behind the tree.
+    /// The file or device that the parity goes to, from its start on; without one it is stored after the tree.
     pub device: Option<PathBuf>,
 }
 
@@ -39,19 +39,20 @@ pub struct Plan {
     pub fec_area: Option<FecArea>,
     /// Bytes at the end of the data that no block covers.
     pub uncovered_bytes: u64,
-    /// Zeros that are put behind the data of one image to fill the last block.
+    /// Zeros appended to the data of one image to fill the last block.
     pub padding_bytes: u64,
     /// How long a hash device is that ends where its areas do; for one image, the whole of it.
     pub hash_device_bytes: u64,
-    /// How long a FEC device of its own is; zero where there is none.
+    /// How long a FEC device of its own is; zero if there is none.
     pub fec_device_bytes: u64,
     /// Everything together: data, hash device and FEC device.
     pub total_bytes: u64,
 }
 
 impl Plan {
-    /// A data device of `data_bytes` bytes, whose path is for messages alone, a hash device of its own, and with FEC one for the parity too. The number of
-    /// data blocks is that of the builder, or as many as the device has whole ones.
+    /// A data device of `data_bytes` bytes, whose path is for messages alone, a hash device of its own, and with FEC
+    /// one for the parity too. The number of data blocks is that of the builder, or as many as the device has whole
+    /// ones.
     ///
     /// # Errors
     /// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`].
@@ -76,9 +77,9 @@ impl Plan {
     }
 
     /// One file of `data_bytes` bytes of data, whose path is for messages alone, padded to whole blocks, after them the
-    /// superblock and the hash tree, and after that the parity unless it has its own device. Without a superblock the tree
-    /// begins with the next whole hash block. What else the builder says of the number of data blocks, of offsets and of
-    /// FEC does not count.
+    /// superblock and the hash tree, and after that the parity unless it has its own device. Without a superblock the
+    /// tree begins with the next whole hash block. What else the builder says of the number of data blocks, of offsets
+    /// and of FEC does not count.
     ///
     /// # Errors
     /// Those of [`Plan::new`], and [`Error::FecRoots`](crate::Error::FecRoots).

@@ -26,8 +26,8 @@ use crate::value::Salt;
 pub struct Seed(String);
 
 impl Seed {
-    /// A seed of this text, which must not be empty and has no control characters: a newline that came along unseen would
-    /// make other bytes.
+    /// A seed of this text, which must not be empty and has no control characters: a newline that came along unseen
+    /// would make other bytes.
     ///
     /// # Errors
     /// [`Error::Seed`].
@@ -39,8 +39,8 @@ impl Seed {
     }
 
     /// The seed for images of these parameters about which nothing else is known: hash algorithm, hash type, data block
-    /// size, hash block size and number of data blocks, with blanks between them. Images that are alike in these have the
-    /// same salt and the same UUID.
+    /// size, hash block size and number of data blocks, with blanks between them. Images that are alike in these have
+    /// the same salt and the same UUID.
     pub fn of_params(params: &Params) -> Self {
         Self(format!(
             "{} {} {} {} {}",

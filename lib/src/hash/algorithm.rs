@@ -1,9 +1,9 @@
 //! Hash algorithms by name.
 //!
-//! An algorithm has a name in userland (`ripemd160`), which stands in superblocks and on command lines, and one in the
-//! kernel's crypto API (`rmd160`), which goes into tables. Both are accepted everywhere; what was read from a superblock
-//! is written back in the same spelling. The reference tool also accepts every name that its crypto library has
-//! (`sha2-256`), and writes it into superblocks: the module `names` has them all.
+//! An algorithm has a name in userland (`ripemd160`), which superblocks and command lines have, and one in the kernel's
+//! crypto API (`rmd160`), which tables have. Both are accepted everywhere; what was read from a superblock is written
+//! back in the same spelling. The reference tool accepts every other name that its crypto library has (`sha2-256`), and
+//! writes it into superblocks: the module `names` has them all.
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ impl HashAlgorithm {
             .ok_or_else(|| Error::HashAlgorithm { name: name.to_owned() })
     }
 
-    /// SHA-256, what is used when nothing else is said.
+    /// SHA-256, the default.
     pub fn sha256() -> Self {
         Self::of(&OF_KERNELS[0])
     }

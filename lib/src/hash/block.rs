@@ -17,8 +17,8 @@ use crate::value::{BlockSize, Salt};
 /// type 0.
 ///
 /// # Examples
-/// The way from the second data block to the root hash, in a tree of one level. The example `verifying_reader` does it for
-/// any image.
+/// The way from the second data block to the root hash, in a tree of one level. The example `verifying_reader` does it
+/// for any image.
 /// ```
 /// use dmverity::{Devices, Layout, Params, Work};
 ///
@@ -113,7 +113,7 @@ impl BlockHasher {
         );
     }
 
-    /// Hashes blocks that may lie anywhere, each to a place for its digest. The more at a time, the better.
+    /// Hashes blocks at any addresses, each to a place for its digest. The more at a time, the better.
     pub(crate) fn hash_each<'a>(&self, blocks: impl Iterator<Item = Pair<'a>>) {
         let mut pairs = Vec::with_capacity(blocks.size_hint().0);
         for (block, digest) in blocks {
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn salt_goes_before_the_block_in_type_1_and_after_it_in_type_0() {
-        // In lanes, and by itself.
+        // In lanes, and alone.
         for (name, digest) in [
             ("sha256", (|message: &[u8]| sha2::Sha256::digest(message).to_vec()) as fn(&[u8]) -> Vec<u8>),
             ("sha3-256", |message| sha3::Sha3_256::digest(message).to_vec()),
@@ -293,10 +293,11 @@ mod tests {
         }
     }
 
-    /// Every backend gives what the hash function's own crate gives, for every number of blocks in a group and left over,
-    /// and every way in which a salt lies across chunks; and leaves the gaps between digests alone.
+    /// Every backend gives what the hash function's own crate gives, for every number of blocks in a group and left
+    /// over, and every way in which a salt spans chunks; and leaves the gaps between digests alone.
     fn check_backends<D: Digest>(name: &str) {
-        // Fewer than a chunk, so that the block is shifted; such that the padding needs one more; whole chunks; the most.
+        // Fewer than a chunk, so that the block is shifted; such that the padding needs one more; whole chunks; the
+        // most.
         let salts = [0, 1, 8, 32, 47, 48, 55, 56, 63, 64, 65, 111, 112, 119, 120, 127, 128, 129, 192, 255, 256];
         let algorithm = HashAlgorithm::from_name(name).expect("known");
         let blocks = painted(512 * 49);

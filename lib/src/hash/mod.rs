@@ -1,4 +1,5 @@
-//! Hash algorithms by name, and the hashing of salted blocks: one by one, or many in the lanes of the processor's vectors.
+//! Hash algorithms by name, and the hashing of salted blocks: one by one, or many in the lanes of the processor's
+//! vectors.
 
 mod algorithm;
 mod backend;

@@ -1,4 +1,5 @@
-//! The table of names: what each hash function is called, by the kernel, in userland and by the reference tool's library.
+//! The table of names: what each hash function is called, by the kernel, in userland and by the reference tool's
+//! library.
 
 use super::function::Function;
 
@@ -50,9 +51,9 @@ pub(super) static OF_KERNELS: &[Spelling] = &[
     alias("stribog512", "streebog512", Function::Streebog512),
 ];
 
-/// Names that the reference tool accepts because its crypto library does, and writes into superblocks in lower case: found
-/// by trying it, built with OpenSSL, with every name and object identifier that OpenSSL 3.0, 3.5 and 3.6 have, their
-/// legacy algorithms included. Kernels know none of these names; a table has the kernel's own where there is one.
+/// Names that the reference tool accepts because its crypto library does, and writes into superblocks in lower case:
+/// found by trying it, built with OpenSSL, with every name and object identifier that OpenSSL 3.0, 3.5 and 3.6 have,
+/// their legacy algorithms included. Kernels know none of these names; a table has the kernel's own if there is one.
 pub(super) static ALSO_KNOWN: &[Spelling] = &[
     alias("sha-1", "sha1", Function::Sha1),
     alias("ssl3-sha1", "sha1", Function::Sha1),

@@ -1,13 +1,14 @@
-//! An image that is one file: data, then superblock and hash tree, then, if asked for, parity. Nothing but the file and its
-//! length is needed to make one, and to make it again.
+//! An image that is one file: data, then superblock and hash tree, then, if asked for, parity. Nothing but the file and
+//! its length is needed to make one, and to make it again.
 //!
 //! ```text
 //! data ... | zeros to a whole block | superblock | pad | hash tree | parity
 //!                                   ^ hash offset                  ^ FEC offset
 //! ```
-//! While it is made a [`Mark`] lies where the superblock will be, or, where there will be none, after all the rest. It says
-//! how long the data are and how long the file is going to be. The next [`append()`] that finds one knows that a tree is
-//! unfinished, and takes it away, unless the file has another length than that: then there is more in it than the tree.
+//! While it is made a [`Mark`] is where the superblock will be, or, if there will be none, after everything else. It
+//! says how long the data are and how long the file is going to be. The next [`append()`] that finds one knows that a
+//! tree is unfinished, and takes it away, unless the file has another length than that: then there is more in it than
+//! the tree.
 //!
 //! A finished tree is known by its superblock, or, where it has none, by its digests of the data: see [`plain`].
 
@@ -37,7 +38,7 @@ use staked::Staked;
 pub struct Appended {
     /// The image.
     pub formatted: Formatted,
-    /// Where everything lies.
+    /// Where everything is.
     pub plan: Plan,
     /// Where an earlier tree began, or an unfinished one, which this one has replaced.
     pub replaced: Option<u64>,
@@ -87,17 +88,17 @@ pub fn append_dry_run(
 /// ```
 ///
 /// A tree that an earlier call has made, and its parity, are replaced. Any other bytes after a tree are refused. A tree
-/// without superblock is known by the salt, algorithm and block sizes that the builder has. With others it is refused, if
-/// there is to be no superblock again and the file ends with what looks like one. After an error the file is what it was,
-/// but for an older tree, which is gone; a process that is killed leaves nothing that loads, and that the next call
-/// replaces.
+/// without superblock is known by the salt, algorithm and block sizes that the builder has. With others it is refused,
+/// if there is to be no superblock again and the file ends with what looks like one. After an error the file is as it
+/// was before, but for an older tree, which is gone; a process that is killed leaves nothing that loads, and that the
+/// next call replaces.
 ///
 /// # Errors
-/// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for anything
-/// but a regular file; [`Error::SeveralHashAreas`]; [`Error::BehindHashArea`] for bytes of unknown meaning behind a tree,
-/// [`Error::UnfinishedHashArea`] for an unfinished one in a file whose length has been changed since,
-/// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, [`Error::Changed`] for a file that
-/// becomes longer or shorter meanwhile, [`Error::PlainTree`] for what looks like a tree without superblock, and
+/// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for
+/// anything but a regular file; [`Error::SeveralHashAreas`]; [`Error::BehindHashArea`] for bytes of unknown meaning
+/// behind a tree, [`Error::UnfinishedHashArea`] for an unfinished one in a file whose length has been changed since,
+/// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, [`Error::Changed`] for a file
+/// that becomes longer or shorter meanwhile, [`Error::PlainTree`] for what looks like a tree without superblock, and
 /// [`Error::DeviceTooSmall`] for a tree that is not all there.
 pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
     Image::one_file_to_write(image)?.append(builder, fec, work)
@@ -140,8 +141,8 @@ impl<'s> Image<'s> {
         Ok(Appended { formatted, plan, replaced: data.replaced })
     }
 
-    /// What [`append()`](crate::append()) does, on an image that is open: it is searched for an older tree once, whatever
-    /// is asked of it.
+    /// What [`append()`](crate::append()) does, on an image that is open: it is searched for an older tree once,
+    /// whatever is asked of it.
     ///
     /// # Errors
     /// As there.

@@ -50,7 +50,7 @@ pub(super) fn identify_if_there(path: &Path) -> Result<Option<Identity>> {
     }
 }
 
-/// Where the FEC area of an existing image lies, and what it covers; `None` without FEC.
+/// Where the FEC area of an existing image is, and what it covers; `None` without FEC.
 ///
 /// # Errors
 /// [`Error::Open`] and [`Error::NotDevice`].

@@ -151,7 +151,7 @@ fn differs<T: PartialEq + std::fmt::Display>(field: &'static str, expected: Opti
     }
 }
 
-/// How many whole blocks of the data device the hash tree does not cover. Where hash area or parity lie on the same
+/// How many whole blocks of the data device the hash tree does not cover. Where hash area or parity are on the same
 /// device, only those before them count, and less than a hash block is what it takes to begin at a whole one.
 ///
 /// # Errors

@@ -28,26 +28,30 @@ pub struct Formatted {
     pub padding_bytes: u64,
 }
 
-/// Computes the hash tree over the data device and writes it, with its superblock, to the hash device, and the parity of
-/// both to the FEC device, if there is one. A hash or FEC file that does not exist is created, one that is too short is
-/// extended; what lies outside the hash and FEC areas stays as it is. Where data and tree are one file that ends before the
-/// number of data blocks that was given, zeros fill it up to there.
+/// Computes the hash tree over the data device and writes it, with its superblock, to the hash device, and the parity
+/// of both to the FEC device, if there is one. A hash or FEC file that does not exist is created, one that is too short
+/// is extended; bytes outside the hash and FEC areas stay as they are. Where data and tree are one file that ends
+/// before the number of data blocks that was given, zeros fill it up to there.
 ///
 /// No file is created among device nodes: there a name that is missing is a device that is missing. That is where
 /// [`is_among_device_nodes`](crate::is_among_device_nodes) says so.
 ///
 /// Everything is checked before anything is written. From the first write to the last, the hash device holds no valid
-/// superblock: an interrupted format leaves nothing that loads. When it returns, all is on stable storage. Until then no
-/// other process can format, [append](crate::append()) or [repair](crate::repair()) what is written to.
+/// superblock: an interrupted format leaves nothing that loads. When it returns, all is on stable storage. Until then
+/// no other process can format, [append](crate::append()) or [repair](crate::repair()) what is written to.
 ///
 /// # Errors
-/// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`]; [`Error::FecDevice`](crate::Error::FecDevice) for FEC without
-/// a device or the other way round; [`Error::FecGap`](crate::Error::FecGap); [`Error::Open`](crate::Error::Open) and [`Error::NotDevice`](crate::Error::NotDevice) for a device that cannot be
-/// used; [`Error::NotWritable`](crate::Error::NotWritable) for one that cannot be created or written to, [`Error::AmongDeviceNodes`](crate::Error::AmongDeviceNodes) for one that is
-/// not to be created; [`Error::DeviceLocked`](crate::Error::DeviceLocked) for a file that another process writes to, and [`Error::DeviceBusy`](crate::Error::DeviceBusy) for a
-/// block device that a mount or mapping uses; [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall) for a hash or FEC device that is too small;
-/// [`Error::Io`](crate::Error::Io); [`Error::Cancelled`](crate::Error::Cancelled). After an error during writing, files that were created are removed again, and files that were
-/// extended get their length back.
+/// Those of [`ParamsBuilder::build`], [`Layout::new`] and [`Layout::check_overlaps`];
+/// [`Error::FecDevice`](crate::Error::FecDevice) for FEC without a device or the other way round;
+/// [`Error::FecGap`](crate::Error::FecGap); [`Error::Open`](crate::Error::Open) and
+/// [`Error::NotDevice`](crate::Error::NotDevice) for a device that cannot be used;
+/// [`Error::NotWritable`](crate::Error::NotWritable) for one that cannot be created or written to,
+/// [`Error::AmongDeviceNodes`](crate::Error::AmongDeviceNodes) for one that is not to be created;
+/// [`Error::DeviceLocked`](crate::Error::DeviceLocked) for a file that another process writes to, and
+/// [`Error::DeviceBusy`](crate::Error::DeviceBusy) for a block device that a mount or mapping uses;
+/// [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall) for a hash or FEC device that is too small;
+/// [`Error::Io`](crate::Error::Io); [`Error::Cancelled`](crate::Error::Cancelled). After an error during writing, files
+/// that were created are removed again, and files that were extended get their length back.
 ///
 /// # Examples
 /// ```
@@ -68,7 +72,7 @@ pub struct Formatted {
 ///     .fec(Fec::new(2, 0)?);
 /// let formatted = dmverity::format(&devices, builder, &Work::default())?;
 ///
-/// // Keep it where nobody can change it.
+/// // Keep it where an attacker cannot change it.
 /// println!("root hash: {}", formatted.root_hash);
 /// assert_eq!(formatted.layout.params().data_blocks(), 40);
 /// assert_eq!(formatted.uncovered_bytes, 0);
@@ -118,11 +122,12 @@ pub(super) fn format_checked(
     Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes })
 }
 
-/// Computes what [`format()`](crate::format()) would make, and writes nothing: the root hash, the layout and where the parity would go. The
-/// hash and FEC device need not be there; an empty path stands for a hash device that has no name yet.
+/// Computes what [`format()`](crate::format()) would make, and writes nothing: the root hash, the layout and where the
+/// parity would go. The hash and FEC device need not exist; an empty path means a hash device that has no name yet.
 ///
 /// # Errors
-/// Those of [`format()`](crate::format()) that come before anything is written, but for devices that cannot be written to or are in use.
+/// Those of [`format()`](crate::format()) that come before anything is written, but for devices that cannot be written
+/// to or are in use.
 ///
 /// # Examples
 /// ```
@@ -160,8 +165,8 @@ pub(super) fn dry_run_on(
 }
 
 impl<'s> Image<'s> {
-    /// What [`format()`](crate::format()) does, on storages that are there; what has room for an area keeps its length, what
-    /// has not is extended.
+    /// What [`format()`](crate::format()) does, on storages that are there; what has room for an area keeps its length,
+    /// what has not is extended.
     ///
     /// # Errors
     /// As there.
@@ -267,7 +272,7 @@ fn give_back(device: &mut Device<'_>, former_bytes: u64) {
     }
 }
 
-/// Wipes an older superblock that stands in the way, also when the new image has none: from here on its tree is not
+/// Wipes an older superblock at the same place, even if the new image has none: from here on its tree is not
 /// whole any more.
 fn invalidate_superblock(layout: &Layout, hash: &Device<'_>) -> Result<()> {
     let offset = layout.params().hash_offset();

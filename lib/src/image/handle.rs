@@ -50,7 +50,8 @@ impl Image<'static> {
         Ok(Self::of(data, hash, fec, Claims::default()))
     }
 
-    /// Opens devices for reading and writing. Until this is dropped no other process can write to them with this library.
+    /// Opens devices for reading and writing. Until this is dropped no other process can write to them with this
+    /// library.
     ///
     /// # Errors
     /// Those of [`at`](Self::at); [`Error::DeviceLocked`] for a file that another process writes to, and
@@ -140,7 +141,7 @@ impl<'s> Image<'s> {
     /// Fails unless data and hash device hold their areas.
     pub(super) fn check_sizes(&self, layout: &Layout) -> Result<()> {
         self.data.check_size(layout.params().data_bytes())?;
-        // Where there is no tree, nothing after the superblock is read, and some tools leave nothing there.
+        // If there is no tree, nothing after the superblock is read, and some tools leave nothing there.
         if layout.hash_blocks() > 0 { self.hash.check_size(layout.hash_end()) } else { Ok(()) }
     }
 

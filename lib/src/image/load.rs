@@ -1,4 +1,4 @@
-//! What an image says of itself.
+//! The parameters that an image itself has.
 
 use std::path::Path;
 
@@ -11,9 +11,10 @@ use crate::value::RootHash;
 
 /// Reads the superblock at byte `hash_offset` of the hash device. `fec` is not on disk and is taken over as it is.
 ///
-/// No root hash covers the superblock. An attacker who can write to the hash device can change it so that the image still
-/// verifies with the root hash that is trusted: it can say that there are fewer blocks, or that hash blocks of the tree
-/// are the data. If that matters, compare the parameters with what is known from elsewhere: [`Expected`](crate::Expected).
+/// No root hash covers the superblock. An attacker who can write to the hash device can change it so that the image
+/// still verifies with the root hash that is trusted: it can say that there are fewer blocks, or that hash blocks of
+/// the tree are the data. If that matters, compare the parameters with what is known from elsewhere:
+/// [`Expected`](crate::Expected).
 ///
 /// # Errors
 /// [`Error::Superblock`] with the reason, when there is none or none that can be used; [`Error::Open`],
@@ -69,12 +70,12 @@ impl Image<'_> {
     }
 }
 
-/// The digest of the top hash block as it is on the hash device: the root hash of an image whose tree is intact. Nothing is
-/// verified, neither data nor tree.
+/// The digest of the top hash block as it is on the hash device: the root hash of an image whose tree is intact.
+/// Nothing is verified, neither data nor tree.
 ///
 /// # Errors
-/// [`Error::NoTree`] for an image of one data block; [`Error::DeviceTooSmall`], [`Error::Open`], [`Error::NotDevice`] and
-/// [`Error::Io`].
+/// [`Error::NoTree`] for an image of one data block; [`Error::DeviceTooSmall`], [`Error::Open`], [`Error::NotDevice`]
+/// and [`Error::Io`].
 pub fn unverified_root_hash(hash: &Path, params: &Params) -> Result<RootHash> {
     let layout = Layout::new(params)?;
     let device = Device::open(hash)?;

@@ -1,4 +1,4 @@
-//! Finding a superblock whose place nobody has written down: in an image that is one file, the hash area begins where the
+//! Finding a superblock whose place is not known: in an image that is one file, the hash area begins where the
 //! data end, and the superblock itself says how long the data are.
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::format::{Params, SUPERBLOCK_SIZE, Superblock};
 use crate::io::Device;
 use crate::work::Work;
 
-/// Finds the one superblock of an image whose hash area lies behind its data on the same device: the one that lies at the
+/// Finds the one superblock of an image whose hash area is after its data on the same device: the one that is at the
 /// byte where, by its own number and size of data blocks, the data end. The whole image is read, but for its holes,
 /// because there may be another one. What it finds is no more to be trusted than any superblock: see
 /// [`load`](crate::load).
@@ -46,8 +46,8 @@ impl Image<'_> {
     }
 }
 
-/// The offsets of the first few superblocks in the first `most` bytes of a device, whatever image they are of: for a hint
-/// where one is missing that was expected elsewhere. Holes are not read.
+/// The offsets of the first few superblocks in the first `most` bytes of a device, whatever image they are of: for a
+/// hint where one is missing that was expected elsewhere. Holes are not read.
 ///
 /// # Errors
 /// [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].
@@ -91,7 +91,7 @@ mod tests {
         assert!(matches!(find(), Err(Error::NoHashArea { .. })));
         file.as_file().write_all_at(&superblock(20_001), 20_001 * 512).unwrap();
         assert_eq!(find().unwrap(), 20_001 * 512);
-        // The last sector; behind it lies less than one.
+        // The last sector; less than one follows it.
         file.as_file().set_len((16 << 20) + 512 + 100).unwrap();
         file.as_file().write_all_at(&superblock((16 << 20) / 512), 16 << 20).unwrap();
         let both = find().unwrap_err();

@@ -4,13 +4,15 @@
 //!   0  "unfinished dm-verity\0\0\0\0"  signature; "unfinished dm-verity end" of a mark at the end
 //!  24  u64                             offset of this mark in the file
 //!  32  u64                             length of the data, before they are padded
-//!  40  u64                             length that the file is going to have; in a mark at the end, where the tree begins
+//! 40  u64                             length that the file is going to have; in a mark at the end, where the tree
+//! begins
 //!  48  [u8; 464]                       zero
 //! ```
-//! Numbers are little-endian. A tree with a superblock has the mark in the superblock's place: it is written first, then the
-//! file gets its whole length, then the tree is written. A file with such a mark ends where the mark ends or where the mark
-//! says. A tree without superblock has it right after all that is going to be in the file, which is cut there at last: a
-//! file with such a mark ends where the mark ends. With any other length, something else has changed it.
+//! Numbers are little-endian. A tree with a superblock has the mark in the superblock's place: it is written first,
+//! then the file gets its whole length, then the tree is written. A file with such a mark ends where the mark ends or
+//! where the mark says. A tree without superblock has it right after all that is going to be in the file, which is cut
+//! there at last: a file with such a mark ends where the mark ends. With any other length, something else has changed
+//! it.
 
 use zerocopy::byteorder::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -30,7 +32,7 @@ pub(super) struct Mark {
 
 const _: () = assert!(size_of::<Mark>() == SUPERBLOCK_SIZE);
 
-/// Not to be taken for a superblock by anybody.
+/// Not to be taken for a superblock by anyone.
 const SIGNATURE: [u8; 24] = *b"unfinished dm-verity\0\0\0\0";
 const SIGNATURE_AT_END: [u8; 24] = *b"unfinished dm-verity end";
 
@@ -45,14 +47,14 @@ impl Mark {
         Self { signature: SIGNATURE_AT_END, ..Self::new(offset, data_bytes, tree) }
     }
 
-    /// The mark in these bytes from byte `offset` of an image, if it is one and lies where it says: in or right after the
+    /// The mark in these bytes from byte `offset` of an image, if it is one and is where it says: in or right after the
     /// last block of data, or after a tree that begins there.
     pub(super) fn read(offset: u64, bytes: &[u8]) -> Option<Self> {
         let (mark, _) = Self::read_from_prefix(bytes).ok()?;
         let expected = if mark.is_at_end() { Self::at_end } else { Self::new };
         let expected = expected(offset, mark.data_bytes(), mark.end.get());
         let padding = mark.area().checked_sub(mark.data_bytes())?;
-        // A tree without superblock may have to wait for the next hash block, too.
+        // A tree without superblock may have to wait for the next hash block too.
         let most = 2 * u64::from(BlockSize::MAX);
         let lies_there = padding < most && mark.area() <= offset;
         (mark.as_bytes() == expected.as_bytes() && lies_there).then_some(mark)
@@ -72,7 +74,7 @@ impl Mark {
         bytes.starts_with(&SIGNATURE[..20])
     }
 
-    /// Where it lies.
+    /// Its offset.
     pub(super) fn offset(&self) -> u64 {
         self.offset.get()
     }

@@ -12,17 +12,21 @@ use crate::work::{Progress, Work};
 
 /// Finds out what is wrong with an image that has FEC, and, with [`RepairMode::Write`], puts it right.
 ///
-/// The hash tree says which blocks are wrong, and FEC what they have to be. What it says is proven by the tree and the root
-/// hash before it counts. If that cannot be done for all blocks of data and tree, nothing is written at all. Parity is
-/// written anew where it is wrong. Bytes that FEC covers behind the tree are never written: nothing proves them.
+/// The hash tree says which blocks are wrong, and FEC what they have to be. What it says is proven by the tree and the
+/// root hash before it counts. If that cannot be done for all blocks of data and tree, nothing is written at all.
+/// Parity is written anew where it is wrong. Bytes that FEC covers after the tree are never written: nothing proves
+/// them.
 ///
-/// Each block that is written is right by itself. A repair that was interrupted can be done again. Until it returns no
-/// other process can [`format()`](crate::format()), [append](crate::append()) or repair what it may write to.
+/// Each block that is written is correct on its own. A repair that was interrupted can be started again. Until it
+/// returns no other process can [`format()`](crate::format()), [append](crate::append()) or repair what it may write
+/// to.
 ///
 /// # Errors
-/// Those of [`verify`](crate::verify); [`Error::FecDevice`](crate::Error::FecDevice) without FEC; [`Error::Overlap`](crate::Error::Overlap) if the FEC area lies where something else
-/// is. With [`RepairMode::Write`] also [`Error::Open`](crate::Error::Open) for devices that cannot be written to, [`Error::DeviceLocked`](crate::Error::DeviceLocked) for a
-/// file that another process writes to, and [`Error::DeviceBusy`](crate::Error::DeviceBusy) for a block device that a mount or mapping uses.
+/// Those of [`verify`](crate::verify); [`Error::FecDevice`](crate::Error::FecDevice) without FEC;
+/// [`Error::Overlap`](crate::Error::Overlap) if the FEC area is where something else is. With [`RepairMode::Write`]
+/// also [`Error::Open`](crate::Error::Open) for devices that cannot be written to,
+/// [`Error::DeviceLocked`](crate::Error::DeviceLocked) for a file that another process writes to, and
+/// [`Error::DeviceBusy`](crate::Error::DeviceBusy) for a block device that a mount or mapping uses.
 ///
 /// # Examples
 /// ```
@@ -38,7 +42,7 @@ use crate::work::{Progress, Work};
 /// # let mut data = std::fs::read(&devices.data)?;
 /// # data[5000..5100].fill(8);
 /// # std::fs::write(&devices.data, data)?;
-/// // That there is FEC does not stand in the superblock, nor how much of it.
+/// // The superblock does not say whether there is FEC, nor how much of it.
 /// let params = dmverity::load(&devices.hash, 0, Some(Fec::new(2, 0)?))?;
 /// let repair = dmverity::repair(&devices, &params, &root_hash, RepairMode::Write, &Work::default())?;
 /// for block in repair.blocks() {
@@ -91,8 +95,8 @@ impl Image<'_> {
         fec::repair(&areas.on(self, &layout), root_hash, found, mode, &mut progress, work)
     }
 
-    /// Verifies an image, and only if it is damaged finds out what FEC can repair. Nothing is written. The data are read
-    /// once to be verified, and once more if something is wrong; `work` is told of all that as of one thing.
+    /// Verifies an image, and only if it is damaged finds out what FEC can repair. Nothing is written. The data are
+    /// read once to be verified, and once more if something is wrong; `work` is told of all that as of one thing.
     ///
     /// # Errors
     /// Those of [`verify()`](crate::verify()).

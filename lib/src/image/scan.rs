@@ -50,12 +50,12 @@ pub(super) fn image_whose_data_end_at(offset: u64, bytes: &[u8]) -> Option<Param
         return None;
     }
     let params = ParamsBuilder::from_superblock(superblock, offset, None).ok()?;
-    // A tree that no device can hold is no tree.
+    // A tree that no device can hold is not a tree.
     Layout::new(&params).ok().map(|_| params)
 }
 
-/// Calls `look` for each place of a device where a superblock can be, or the beginning of one: its offset, and as many bytes
-/// as a superblock has. After the end of the device they are zeros, as they are once it is padded.
+/// Calls `look` for each place of a device where a superblock can be, or the beginning of one: its offset, and as many
+/// bytes as a superblock has. After the end of the device they are zeros, as they are once it is padded.
 pub(super) fn each_sector(device: &Device<'_>, work: &Work<'_>, look: impl FnMut(u64, &[u8])) -> Result<()> {
     each_sector_before(device, u64::MAX, work, look)
 }

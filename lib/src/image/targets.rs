@@ -58,7 +58,7 @@ impl Targets<'_> {
         let found = data.bytes();
         let is_one_file = self.shared.data_and_hash && data.can_grow() && found > 0;
         let whole_device = builder.covers_whole_device();
-        // The tree lies after the data: a file that has room for it has room for them.
+        // The tree is after the data: a file that has room for it has room for them.
         let room = if is_one_file { builder.given_data_bytes().max(found) } else { found };
         let params = builder.build(data.path(), room)?;
         let layout = Layout::new(&params)?;
@@ -71,7 +71,8 @@ impl Targets<'_> {
         Ok(Checked { layout, fec_area, uncovered_bytes, padding_bytes })
     }
 
-    /// Checks that the areas of an image do not overlap and that these devices are large enough; the hash device will have
+    /// Checks that the areas of an image do not overlap and that these devices are large enough; the hash device will
+    /// have
     /// `hash_bytes` bytes, if that is not what it has now, or needs.
     pub(crate) fn check(&self, layout: &Layout, hash_bytes: Option<u64>) -> Result<Option<FecArea>> {
         let found = self.hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
@@ -89,7 +90,7 @@ impl Targets<'_> {
 }
 
 /// Checks that a hash or FEC device that is not there can be created as a file; that it can, only creating it shows for
-/// sure. [`format()`](crate::format()) does that, too, and what it complains of first.
+/// sure. [`format()`](crate::format()) does that too, and what it complains of first.
 ///
 /// # Errors
 /// [`Error::NotWritable`]; [`Error::AmongDeviceNodes`]; [`Error::Open`] for a link that leads nowhere.
@@ -104,7 +105,7 @@ pub fn check_new_files(devices: &Devices) -> Result<()> {
     Ok(())
 }
 
-/// Parity on the hash device covers what lies before it, zeros after the end of a file too: that much of them and no more.
+/// Parity on the hash device covers what is before it, including zeros after the end of a file, up to this number.
 fn check_fec_gap(area: &FecArea, hash_bytes: u64) -> Result<()> {
     const MOST: u64 = 64 << 30;
     let (found, most) = (area.bytes.start, hash_bytes.saturating_add(MOST));

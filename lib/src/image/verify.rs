@@ -8,15 +8,16 @@ use crate::tree::{self, Verification};
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
-/// Checks all data and hash blocks of an image against its root hash; FEC is not looked at. What is wrong with the image
-/// is in the [`Verification`]; an error means that it could not be checked.
+/// Checks all data and hash blocks of an image against its root hash; FEC is not looked at. What is wrong with the
+/// image is in the [`Verification`]; an error means that it could not be checked.
 ///
 /// The root hash proves the blocks of an image of these parameters. That the parameters are the right ones it does not
-/// prove where they come from a superblock: see [`load`](crate::load). [`uncovered_blocks`](crate::uncovered_blocks) tells how many
-/// blocks of the data device the tree leaves out.
+/// prove where they come from a superblock: see [`load`](crate::load). [`uncovered_blocks`](crate::uncovered_blocks)
+/// tells how many blocks of the data device the tree leaves out.
 ///
 /// # Errors
-/// [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall) for a device that ends before its area; [`Error::Open`](crate::Error::Open), [`Error::NotDevice`](crate::Error::NotDevice) and
+/// [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall) for a device that ends before its area;
+/// [`Error::Open`](crate::Error::Open), [`Error::NotDevice`](crate::Error::NotDevice) and
 /// [`Error::Io`](crate::Error::Io); [`Error::Cancelled`](crate::Error::Cancelled).
 ///
 /// # Examples
@@ -33,7 +34,7 @@ use crate::work::{Progress, Work};
 /// let root_hash = RootHash::from_hex(&trusted, params.algorithm())?;
 /// assert!(dmverity::verify(&devices, &params, &root_hash, &Work::default())?.is_good());
 ///
-/// // Somebody changes the second block.
+/// // An attacker changes the second block.
 /// # let mut data = std::fs::read(&devices.data)?;
 /// # data[5000] = 8;
 /// # std::fs::write(&devices.data, data)?;

@@ -22,14 +22,14 @@ pub struct ZerosWritten {
 }
 
 /// Finds the data blocks that have to be zeros because the tree has the digest of zeros for them, and, with
-/// [`RepairMode::Write`], makes them zeros. FEC is not needed. Nothing is written unless the whole tree is right, up to the
-/// root hash. Other damage stays as it is.
+/// [`RepairMode::Write`], makes them zeros. FEC is not needed. Nothing is written unless the whole tree is right, up to
+/// the root hash. Other damage stays as it is.
 ///
 /// Each block is complete once it is written: an interrupted call can be repeated.
 ///
 /// # Errors
-/// Those of [`verify()`](crate::verify). With [`RepairMode::Write`] also [`Error::Open`] for a data device that cannot be written to,
-/// [`Error::DeviceLocked`] and [`Error::DeviceBusy`].
+/// Those of [`verify()`](crate::verify). With [`RepairMode::Write`] also [`Error::Open`] for a data device that cannot
+/// be written to, [`Error::DeviceLocked`] and [`Error::DeviceBusy`].
 ///
 /// # Examples
 /// ```

@@ -1,5 +1,5 @@
-//! Keeping what is written to from others: a lock on a regular file, and on a block device the exclusive open that mounts
-//! and mappings have as well.
+//! Keeping other processes away from what is written to: a lock on a regular file, and on a block device the exclusive
+//! open that mounts and mappings use too.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -18,8 +18,8 @@ impl Claims {
         self.0.iter().any(|(claimed, _)| *claimed == identity)
     }
 
-    /// Claims what `file` is, which was opened for writing at `path`. What is claimed already stays so: there may be many
-    /// ways to one device.
+    /// Claims what `file` is, which was opened for writing at `path`. What is claimed already stays so: there may be
+    /// many ways to one device.
     pub(super) fn take(&mut self, file: &File, path: &Path, identity: Identity) -> Result<()> {
         if self.have(identity) {
             return Ok(());
@@ -73,7 +73,7 @@ fn lock(file: &File, path: &Path, identity: Identity) -> Result<File> {
     }
 }
 
-/// Opens a block device as its only such user.
+/// Opens a block device exclusively.
 ///
 /// # Errors
 /// [`Error::DeviceBusy`] if a mount, a mapping or another exclusive opener holds it; [`Error::Open`].

@@ -1,4 +1,4 @@
-//! Files that were created, and go again unless they are kept.
+//! Files that were created, and are removed again unless they are kept.
 
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::{Claims, Device, file, identify, system};
 use crate::error::{Area, Error, Result};
 
-/// Files that this process has created. Those that are not kept are removed, unless something else has their names by then.
+/// Files that this process has created. Those that are not kept are removed, unless something else has their names by
+/// then.
 #[derive(Debug, Default)]
 pub(crate) struct Created(Vec<Entry>);
 
@@ -102,7 +103,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
         std::fs::remove_file(&path).unwrap();
 
-        // Empty like ours, and made right after ours was removed, when its inode could be used again.
+        // Empty like ours, and made right after ours was removed, so its inode could be reused.
         let (created, device) = create();
         drop(device);
         std::fs::remove_file(&path).unwrap();

@@ -50,7 +50,7 @@ impl Device<'_> {
     /// Opens for reading and writing what can be written to, and claims it.
     ///
     /// # Errors
-    /// [`Error::DeviceLocked`] and [`Error::DeviceBusy`], too.
+    /// [`Error::DeviceLocked`] and [`Error::DeviceBusy`] too.
     pub(crate) fn open_to_write(path: &Path, claims: &mut Claims) -> Result<Self> {
         Self::of_file(file::open(path, OpenOptions::new().read(true).write(true))?, path, Some(claims))
     }
@@ -58,7 +58,7 @@ impl Device<'_> {
     /// The same for what an area of an image goes to.
     ///
     /// # Errors
-    /// [`Error::NotWritable`] where it can be read and not written, too.
+    /// [`Error::NotWritable`] where it can be read and not written too.
     pub(crate) fn open_target(path: &Path, area: Area, claims: &mut Claims) -> Result<Self> {
         Self::open_to_write(path, claims).map_err(|error| match error {
             Error::Open { path, source } if Self::open(&path).is_ok() => Error::NotWritable { area, path, source },
@@ -210,7 +210,8 @@ impl Device<'_> {
         Ok(())
     }
 
-    /// Fails with [`Error::DeviceTooSmall`] for a block device that is smaller than `needed`: only files can be extended.
+    /// Fails with [`Error::DeviceTooSmall`] for a block device that is smaller than `needed`: only files can be
+    /// extended.
     pub(crate) fn check_extensible_to(&self, needed: u64) -> Result<()> {
         if self.can_grow() { Ok(()) } else { self.check_size(needed) }
     }

@@ -19,8 +19,8 @@ impl Reader {
     pub(crate) fn read(&mut self, device: &Device<'_>, offset: u64, len: usize, direct: bool) -> Result<&[u8]> {
         let direct = direct && offset.is_multiple_of(DIRECT_ALIGNMENT as u64);
         let needed = len.next_multiple_of(DIRECT_ALIGNMENT);
-        // What goes through the page cache is short and used again, so that it stays in the processor's own cache. Memory
-        // for both at a time would be more than a thread is to have.
+        // Data that go through the page cache are short and used again, so that it stays in the processor's own cache.
+        // Memory for both at a time would be more than a thread is to have.
         let suits = |buffer: &Buffer| buffer.len >= needed && buffer.large == (direct && needed >= LARGE_PAGE);
         let buffer = match self.0.take().filter(suits) {
             Some(buffer) => buffer,
@@ -34,7 +34,7 @@ impl Reader {
     }
 }
 
-/// Memory that devices can write to by themselves; in large pages, where it is for them and long: a device writes to few
+/// Memory that devices can write to directly; in large pages, where it is for them and long: a device writes to few
 /// long stretches faster than to many short ones, and takes longer requests then.
 #[derive(Debug)]
 struct Buffer {

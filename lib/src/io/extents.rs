@@ -7,7 +7,7 @@ use super::Holes;
 /// Holes that are shorter are taken for data: a system call is not worth less.
 const SHORTEST_HOLE: u64 = 64 << 10;
 
-/// How many stretches are kept. Behind the last one all is taken for data.
+/// How many stretches are kept. After the last one everything is taken for data.
 const MOST: usize = 1 << 16;
 
 /// The data of a device between its holes.

@@ -16,9 +16,9 @@ pub(super) struct OpenFile {
     path: PathBuf,
     identity: Identity,
     bytes: u64,
-    /// The same opened to be read around the page cache, once that was asked for; `None` where it cannot be.
+    /// The same opened to be read around the page cache, once that was asked for; `None` if it cannot be.
     direct: OnceLock<Option<File>>,
-    /// `None` where the system does not tell what is in the page cache.
+    /// `None` if the system does not tell what is in the page cache.
     page_cache: OnceLock<Option<PageCache>>,
 }
 

@@ -17,8 +17,8 @@ impl<'a> Holes<'a> {
         Self { storage, hole_from: 0, data_from: 0, data_to: 0 }
     }
 
-    /// Where the hole ends that has byte `offset`; `offset` itself where there is none. The hole after the last data has no
-    /// end.
+    /// Where the hole ends that has byte `offset`; `offset` itself if there is none. The hole after the last data has
+    /// no end.
     pub(crate) fn end_of_hole_at(&mut self, offset: u64) -> u64 {
         if offset < self.hole_from || offset >= self.data_to {
             self.look(offset);

@@ -1,9 +1,8 @@
-//! Files, block devices and whatever else an image is read from and written to: positioned reads and writes, what is the
-//! same device, what is a hole, who may write.
+//! Files, block devices and whatever else an image is read from and written to: positioned reads and writes, what is
+//! the same device, what is a hole, who may write.
 //!
-//! [`Device`] is what the rooms above work with. Behind it is a file or block device that was opened by its path, or
-//! something of the caller's that implements [`ReadAt`] or [`WriteAt`]. What only Linux has is in `linux`; `portable` does
-//! without.
+//! The rooms above work with a [`Device`]: a file or block device that was opened by its path, or something of the
+//! caller's that implements [`ReadAt`] or [`WriteAt`]. What only Linux has is in `linux`; `portable` does without.
 
 mod claim;
 mod created;

@@ -37,8 +37,9 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether a new file in this directory, which need not be there, would lie among device nodes: on the file system that
-/// `/dev` is on, if that is one of its own, else below `/dev` by whatever links. Other file systems that are mounted below
+/// Whether a new file in this directory, which need not exist, would be among device nodes: on the file system that
+/// `/dev` is on, if that is one of its own, else below `/dev` by whatever links. Other file systems that are mounted
+/// below
 /// `/dev`, such as `/dev/shm`, are for files.
 pub fn is_among_device_nodes(directory: &Path) -> bool {
     let mut existing =

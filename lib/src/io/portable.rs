@@ -1,4 +1,5 @@
-//! What there is everywhere: no holes are known, nothing is read around the page cache, no device is opened exclusively.
+//! What there is everywhere: no holes are known, nothing is read around the page cache, no device is opened
+//! exclusively.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,17 +10,17 @@ use std::sync::{Mutex, PoisonError};
 
 use super::identity::Identity;
 
-/// The position of a file belongs to whoever holds this.
+/// The position of a file belongs to the holder of this lock.
 static POSITION: Mutex<()> = Mutex::new(());
 
-/// What a file is; `None` if it is no regular file.
+/// What a file is; `None` if it is not a regular file.
 pub(super) fn identity_of(path: &Path, metadata: &Metadata) -> Option<Identity> {
     let mut hasher = DefaultHasher::new();
     path.canonicalize().unwrap_or_else(|_| path.to_owned()).hash(&mut hasher);
     metadata.is_file().then(|| Identity::File(0, hasher.finish()))
 }
 
-/// Whether they are of one file, as far as it shows.
+/// Whether they are of one file, as far as is known.
 pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
     one.len() == other.len() && one.created().ok() == other.created().ok()
 }
@@ -73,7 +74,7 @@ pub(super) fn check_writable(_: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Fails if this is no directory.
+/// Fails if this is not a directory.
 pub(super) fn check_directory(directory: &Path) -> io::Result<()> {
     if directory.metadata()?.is_dir() { Ok(()) } else { Err(ErrorKind::NotADirectory.into()) }
 }

@@ -15,18 +15,18 @@ pub trait ReadAt: Send + Sync {
     /// Fills `buffer` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// [`ErrorKind::UnexpectedEof`] if there are fewer; whatever reading meets.
+    /// [`ErrorKind::UnexpectedEof`] if there are fewer; any other error of reading.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// How many bytes there are.
+    /// The number of bytes.
     ///
     /// # Errors
-    /// What asking for it meets.
+    /// Any error of finding it out.
     fn size(&self) -> io::Result<u64>;
 
-    /// The first bytes at or after `offset` that may be anything but zeros: where they begin, at `offset` at the earliest,
-    /// and where they end at the latest. `None` if all that follows is zeros that need not be read. Who does not know says
-    /// `Some(offset..u64::MAX)`, as it is unless this is implemented.
+    /// The first bytes at or after `offset` that may be anything but zeros: where they begin, at `offset` at the
+    /// earliest, and where they end at the latest. `None` if all that follows is zeros that need not be read. If that
+    /// is not known, the answer is `Some(offset..u64::MAX)`, the default.
     ///
     /// # Errors
     /// Any: then all is read.
@@ -37,10 +37,10 @@ pub trait ReadAt: Send + Sync {
 
 /// Something that can be written to as well, by several threads at once.
 pub trait WriteAt: ReadAt {
-    /// Writes all of `bytes` from byte `offset` on. What lies beyond the end makes it longer, or is an error.
+    /// Writes all of `bytes` from byte `offset` on. Writing beyond the end makes it longer, or is an error.
     ///
     /// # Errors
-    /// What writing meets.
+    /// Any error of writing.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Makes it `bytes` long: cuts it off, or adds zeros.
@@ -55,7 +55,7 @@ pub trait WriteAt: ReadAt {
     /// Returns when everything that was written is on stable storage, if it has one.
     ///
     /// # Errors
-    /// What that meets.
+    /// Any error of that.
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }

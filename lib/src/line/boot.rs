@@ -1,8 +1,8 @@
 //! Lines that open an image elsewhere: for `dmsetup`, for the kernel's own command line, for systemd, and for others.
 //! Strings only, no I/O: the caller knows which devices there will be.
 //!
-//! Sources: the kernel's `Documentation/admin-guide/device-mapper/dm-init.rst` and `verity.rst`; systemd's veritytab(5),
-//! systemd-veritysetup-generator(8) and kernel-command-line(7).
+//! Sources: the kernel's `Documentation/admin-guide/device-mapper/dm-init.rst` and `verity.rst`; systemd's
+//! veritytab(5), systemd-veritysetup-generator(8) and kernel-command-line(7).
 
 mod others;
 
@@ -78,7 +78,7 @@ impl<'a> BootImage<'a> {
         self
     }
 
-    /// Where the parity lies, and on which device.
+    /// Where the parity is, and on which device.
     pub fn fec(mut self, area: FecArea, device: impl Into<String>) -> Self {
         self.fec = Some((area, device.into()));
         self
@@ -99,19 +99,20 @@ impl<'a> BootImage<'a> {
     /// `0 SECTORS verity ...`, the line that `dmsetup create --readonly` reads.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] for names with blanks or quotes, for devices by `UUID=` or `LABEL=`, which the kernel does not
-    /// know, and for a signature, which is no part of a line;
-    /// [`Error::NoPartitionUuids`]; [`Error::FecDevice`] for FEC at an offset that a table cannot express.
+    /// [`Error::Unwritable`] for names with blanks or quotes, for devices by `UUID=` or `LABEL=`, which the kernel does
+    /// not know, and for a signature, which is no part of a line; [`Error::NoPartitionUuids`]; [`Error::FecDevice`] for
+    /// FEC at an offset that a table cannot express.
     pub fn table_line(&self) -> Result<String> {
         self.line("a table line", &[], is_known_to_the_kernel)
     }
 
-    /// `dm-mod.create="NAME,,,ro,0 SECTORS verity ..."`: the parameter by which the kernel makes the mapping before there
-    /// is an initramfs.
+    /// `dm-mod.create="NAME,,,ro,0 SECTORS verity ..."`: the parameter by which the kernel makes the mapping before
+    /// there is an initramfs.
     ///
     /// # Errors
-    /// Those of [`table_line`](Self::table_line), also for a comma or semicolon, for names that the kernel would not mangle
-    /// as device-mapper's tools do, for devices that only udev knows by that name, and for a line of more than 1024 bytes.
+    /// Those of [`table_line`](Self::table_line), for a comma or semicolon, for names that the kernel would not mangle
+    /// as device-mapper's tools do, for devices that only udev knows by that name, and for a line of more than 1024
+    /// bytes.
     pub fn dm_mod_create(&self, name: &str) -> Result<String> {
         const LINE: &str = "dm-mod.create=";
         let is_plain = |each: char| each.is_ascii_alphanumeric() || "#+-.:=@_".contains(each);
@@ -154,8 +155,8 @@ impl<'a> BootImage<'a> {
     ///
     /// # Errors
     /// [`Error::Unwritable`] for names with blanks, quotes or commas, for a mapping's name that would make the line a
-    /// comment, for devices that are neither below `/dev` nor named by `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=`, and for
-    /// options that systemd does not have; [`Error::NoPartitionUuids`].
+    /// comment, for devices that are neither below `/dev` nor named by `UUID=`, `PARTUUID=`, `LABEL=` or `PARTLABEL=`,
+    /// and for options that systemd does not have; [`Error::NoPartitionUuids`].
     pub fn veritytab(&self, name: &str) -> Result<String> {
         const LINE: &str = "veritytab";
         if name.starts_with('#') {
@@ -168,7 +169,8 @@ impl<'a> BootImage<'a> {
         Ok(format!("{name} {data} {hash} {}{options}", self.root_hash))
     }
 
-    /// `roothash=... systemd.verity_root_data=...`: the parameters by which systemd opens the root file system's image, as
+    /// `roothash=... systemd.verity_root_data=...`: the parameters by which systemd opens the root file system's image,
+    /// as
     /// `/dev/mapper/root`. Devices that have no name are left out: they are found by their partition UUIDs.
     ///
     /// # Errors
@@ -288,8 +290,8 @@ fn is_known_to_the_kernel(device: &str) -> bool {
     !["UUID=", "LABEL="].iter().any(|prefix| device.starts_with(prefix))
 }
 
-/// Whether the kernel finds a device by this name before there is an initramfs: what it has no name for itself is made by
-/// udev. Source: `block/early-lookup.c`.
+/// Whether the kernel finds a device by this name before there is an initramfs: what it has no name for itself is made
+/// by udev. Source: `block/early-lookup.c`.
 fn is_known_early(device: &str) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_numbers = || device.split_once(':').is_some_and(|(major, minor)| number(major) && number(minor));

@@ -1,9 +1,10 @@
-//! The kernel command line of a boot, read: whether it asks for a verity root device, and which one. Bytes only, no I/O.
+//! The kernel command line of a boot, read: whether it asks for a verity root device, and which one. Bytes only, no
+//! I/O.
 //!
-//! The parameters are those of systemd-veritysetup-generator(8). The kernel and systemd do not divide a command line into
-//! words by the same rules, so it is divided by both. Both have to find the same parameters, and a `roothash=` or `usrhash=`
-//! that is somewhere on the line has to be a parameter: everything else is an error, because a boot that ignored it would
-//! mount an unverified root.
+//! The parameters are those of systemd-veritysetup-generator(8). The kernel and systemd do not divide a command line
+//! into words by the same rules, so it is divided by both. Both have to find the same parameters, and a `roothash=` or
+//! `usrhash=` that is somewhere on the line has to be a parameter: everything else is an error, because a boot that
+//! ignored it would mount an unverified root.
 //!
 //! Sources: the kernel's `lib/cmdline.c`; systemd's kernel-command-line(7), veritytab(5) and `proc-cmdline.c`.
 
@@ -37,7 +38,8 @@ type Result<T> = std::result::Result<T, Fault>;
 pub struct Cmdline {
     /// What it says about the root device.
     pub root: Root,
-    /// Whether it asks for a verity device for `/usr`, by `usrhash=`. Which one is read by [`usr_image()`], where it matters.
+    /// Whether it asks for a verity device for `/usr`, by `usrhash=`. Which one is read by [`usr_image()`], where it
+    /// matters.
     pub usr: bool,
 }
 
@@ -97,8 +99,8 @@ pub enum Fault {
     OpenQuote,
     /// A backslash precedes a quotation mark or a blank, which versions of systemd read in different ways.
     Backslash,
-    /// The kernel and systemd find different parameters: because of quotation marks, unusual blanks, or the word `--`, which
-    /// ends the kernel's own.
+    /// The kernel and systemd find different parameters: because of quotation marks, unusual blanks, or the word `--`,
+    /// which ends the kernel's own.
     Ambiguous {
         /// The first parameter that differs, without its value.
         name: String,
@@ -260,7 +262,7 @@ pub fn usr_image(line: &[u8]) -> Result<Option<Box<RootImage>>> {
     parameters.map(|parameters| image(&parameters, &USR).map(Box::new)).transpose()
 }
 
-/// The parameters about verity of a line that mentions a root hash, if both who read it find the same.
+/// The parameters about verity of a line that mentions a root hash, if both of its readers find the same.
 fn followed(line: &[u8]) -> Result<Option<Vec<Parameter>>> {
     let (kernel, systemd) = (divide(line, &KERNEL), divide(line, &SYSTEMD));
     let found = |words: &words::Words<'_>| -> Vec<Parameter> {
@@ -376,7 +378,8 @@ pub(crate) fn is_device(text: &str) -> bool {
     device(text).is_some()
 }
 
-/// The path of the device that a text names: a path below `/dev`, or one of the four kinds of names that udev makes links for.
+/// The path of the device that a text names: a path below `/dev`, or one of the four kinds of names that udev makes
+/// links for.
 fn device(text: &str) -> Option<String> {
     if text.len() > "/dev/".len() && text.starts_with("/dev/") {
         return Some(text.to_owned());

@@ -96,7 +96,7 @@ impl TableOption {
         Self::Signature,
     ];
 
-    /// The word that stands for it in a table.
+    /// Its word in a table.
     pub fn word(self) -> &'static str {
         match self {
             Self::Corruption(what) => what.word(),
@@ -293,7 +293,7 @@ pub struct VerityTable {
 }
 
 impl VerityTable {
-    /// The table for an image whose areas lie on `data_device` and `hash_device`.
+    /// The table for an image whose areas are on `data_device` and `hash_device`.
     pub fn new(
         layout: &Layout,
         root_hash: RootHash,
@@ -350,7 +350,7 @@ impl VerityTable {
         let options = match words.next() {
             None => TableOptions::default(),
             Some(count) => {
-                // What stands beyond the count is ignored by the kernel, and so here.
+                // Words beyond the count are ignored by the kernel, and so here.
                 let count = usize::try_from(number(count)?).map_err(|_| "the number of options is too large")?;
                 TableOptions::parse(&mut words.take(count))?
             }

@@ -68,8 +68,8 @@ impl<'a> Chunks<'a> {
         Self { source, fan_out, hash_block_size, next: 0, holes, looked_at: 0..0, cold: false, threads }
     }
 
-    /// How many workers it is worth to start: no more than there are chunks, and some more than threads where reads have
-    /// to wait for the device.
+    /// How many workers it is worth to start: no more than there are chunks, and some more than threads where reads
+    /// have to wait for the device.
     pub(crate) fn workers(&mut self) -> usize {
         // A look at some places is enough.
         let step = (self.source.blocks / 16).max(1);
@@ -80,8 +80,8 @@ impl<'a> Chunks<'a> {
         usize::try_from(chunks).map_or(usize::MAX, |chunks| chunks.min(self.threads + more))
     }
 
-    /// Looks whether what is to be read from a block on is in the page cache: which bytes of the device it was about, and
-    /// whether they are not.
+    /// Looks whether what is to be read from a block on is in the page cache: which bytes of the device it was about,
+    /// and whether they are not.
     fn look(&mut self, block: u64) -> (Range<u64>, bool) {
         let position = self.source.position(block);
         let block_size = self.source.block_size.bytes();
@@ -114,7 +114,8 @@ impl<'a> Chunks<'a> {
         Some(chunk)
     }
 
-    /// How many blocks from the next one on are over nothing but a hole. Whole hash blocks of them, if there are enough.
+    /// How many blocks from the next one on are over nothing but a hole. Whole hash blocks of them, if there are
+    /// enough.
     fn uniform_blocks(&mut self) -> u64 {
         let Some(holes) = &mut self.holes else { return 0 };
         let start = self.next.saturating_mul(self.source.span);

@@ -12,8 +12,8 @@ use crate::work::{Progress, Work};
 /// How many bytes are written at a time.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// Writes every level of the tree over `data` to `hash` and returns the root hash. Both devices must hold their areas. The
-/// level over the data is not computed if it is `known`.
+/// Writes every level of the tree over `data` to `hash` and returns the root hash. Both devices must hold their areas.
+/// The level over the data is not computed if it is `known`.
 pub(crate) fn create(
     layout: &Layout,
     (data, hash): (&Device<'_>, &Device<'_>),

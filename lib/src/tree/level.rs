@@ -21,14 +21,14 @@ pub(super) struct LevelHasher<'a> {
     pub(super) hash_block: usize,
     /// The bytes of the level itself.
     pub(super) bytes: u64,
-    /// The digest of blocks that lie over nothing but a hole.
+    /// The digest of blocks that cover nothing but a hole.
     pub(super) uniform_digest: Vec<u8>,
     pub(super) work: &'a Work<'a>,
     pub(super) permits: Semaphore,
 }
 
 impl<'a> LevelHasher<'a> {
-    /// For level `index`. `uniform_digest` is the digest of the source's blocks that lie over nothing but a hole; blocks
+    /// For level `index`. `uniform_digest` is the digest of the source's blocks that cover nothing but a hole; blocks
     /// of data are zeros then.
     pub(super) fn new(
         layout: &Layout,
@@ -86,7 +86,7 @@ impl<'a> LevelHasher<'a> {
         )
     }
 
-    /// Which bytes of the level come of these blocks of the source. Behind the last digest of a hash block, what is
+    /// Which bytes of the level come of these blocks of the source. After the last digest of a hash block, what is
     /// spare belongs to that digest.
     pub(super) fn output(&self, blocks: &Range<u64>) -> Range<u64> {
         let position = |block: u64| {
@@ -138,8 +138,8 @@ impl<'a> LevelHasher<'a> {
         Ok(bytes)
     }
 
-    /// Calls `each` with those of `blocks` whose digests lie in one hash block, and the part of `bytes` from their first
-    /// digest to the end of what is theirs. `bytes` is what comes of all of `blocks`.
+    /// Calls `each` with those of `blocks` whose digests are in one hash block, and the part of `bytes` from their
+    /// first digest to the end of what is theirs. `bytes` is what comes of all of `blocks`.
     pub(super) fn for_each_hash_block(
         &self,
         blocks: &Range<u64>,
@@ -168,7 +168,7 @@ pub(crate) fn total(layout: &Layout) -> u64 {
     layout.params().data_bytes() + layout.hash_blocks() * layout.params().hash_block_size().bytes()
 }
 
-/// The digest of the top hash block, or of the only data block where there is no level: the last step.
+/// The digest of the top hash block, or of the only data block if there is no level: the last step.
 pub(super) fn root_hash(
     layout: &Layout,
     (data, hash): (&Device<'_>, &Device<'_>),

@@ -1,7 +1,7 @@
 //! The hash tree: created in `create`, its root hash alone computed in `compute`, checked in `verify`. All go level by
 //! level from the data upwards with the same `LevelHasher`, whose source is the data area for level 0, else the level
-//! below. A level is cut into chunks, which threads hash as they come; what is made of them keeps their order. Memory is
-//! bounded whatever the image. `nodes` says which block has the digest of which.
+//! below. A level is cut into chunks, which threads hash as they come; what is made of them keeps their order. Memory
+//! is bounded whatever the image. `nodes` says which block has the digest of which.
 
 mod chunks;
 mod compute;

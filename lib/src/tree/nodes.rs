@@ -13,14 +13,14 @@ pub(crate) enum Parent {
     Block(u64, usize),
 }
 
-/// Finds parents and children. Blocks are numbered as they are covered: the data, then the hash device's from the top of
-/// the tree on.
+/// Finds parents and children. Blocks are numbered as they are covered: the data, then the hash device's from the top
+/// of the tree on.
 #[derive(Debug)]
 pub(crate) struct Nodes {
     data_blocks: u64,
     fan_out: u64,
     digest_stride: usize,
-    /// The numbers of each level's blocks; the first lies over the data.
+    /// The numbers of each level's blocks; the first level has the digests of the data blocks.
     levels: Vec<Range<u64>>,
 }
 
@@ -46,7 +46,7 @@ impl Nodes {
         self.levels.last().map_or(0, |level| level.start)
     }
 
-    /// The block behind the tree: from there on there may be anything.
+    /// The block after the tree: from there on there may be anything.
     pub(crate) fn end(&self) -> u64 {
         self.levels.first().map_or(self.data_blocks, |level| level.end)
     }
@@ -56,7 +56,7 @@ impl Nodes {
         block < self.data_blocks
     }
 
-    /// Where the digest of a block is; `None` for those behind the tree.
+    /// Where the digest of a block is; `None` for those after the tree.
     pub(crate) fn parent(&self, block: u64) -> Option<Parent> {
         let (index, above) = if self.is_data(block) {
             (block, 0)

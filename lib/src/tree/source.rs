@@ -11,7 +11,7 @@ pub(super) struct Source<'a> {
     pub(super) start: u64,
     pub(super) block_size: BlockSize,
     pub(super) blocks: u64,
-    /// How many bytes of data lie below each block.
+    /// How many bytes of data each block covers.
     pub(super) span: u64,
     /// How many bytes of data there are.
     pub(super) data_bytes: u64,
@@ -47,7 +47,7 @@ impl<'a> Source<'a> {
         self.start + index * self.block_size.bytes()
     }
 
-    /// The byte on the device behind the last block.
+    /// The byte on the device after the last block.
     pub(super) fn end(&self) -> u64 {
         self.position(self.blocks)
     }

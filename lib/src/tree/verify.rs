@@ -83,9 +83,9 @@ impl Verification {
         self.tree_failures == 0 && (self.root_hash_matches || (self.zero_blocks == 1 && self.failures == 0))
     }
 
-    /// How many wrong data blocks have to be zeros: the tree, all of it right, has the digest of zeros for them. An image
-    /// that was written without its holes, over what was there before, has such blocks. [`write_zeros`](crate::write_zeros())
-    /// puts them right.
+    /// How many wrong data blocks have to be zeros: the tree, all of it right, has the digest of zeros for them. An
+    /// image that was written without its holes, over what was there before, has such blocks.
+    /// [`write_zeros`](crate::write_zeros()) puts them right.
     pub fn zero_blocks(&self) -> u64 {
         if self.proves_digests() { self.zero_blocks } else { 0 }
     }
@@ -98,7 +98,7 @@ impl Verification {
         self.failures += 1;
     }
 
-    /// Adds what was found behind everything that was found here.
+    /// Appends what was found to what was found here.
     fn append(&mut self, behind: Self) {
         let room = self.most - self.first.len();
         self.first.extend(behind.first.into_iter().take(room));
@@ -108,7 +108,8 @@ impl Verification {
     }
 }
 
-/// Checks every data block and every hash block, and keeps the first `most` failures. Both devices must hold their areas.
+/// Checks every data block and every hash block, and keeps the first `most` failures. Both devices must hold their
+/// areas.
 pub(crate) fn verify(
     layout: &Layout,
     expected: &RootHash,
@@ -123,7 +124,7 @@ pub(crate) fn verify(
     for (index, level) in layout.levels().iter().enumerate() {
         let hasher = LevelHasher::new(layout, index, (data, hash), None, work);
         let level_start = level.first_block * layout.params().hash_block_size().bytes();
-        // Only data have holes that nobody has to read: hash blocks are what is checked.
+        // Only holes in data need not be read: hash blocks are what is checked.
         let holes = (index == 0).then(|| data.holes());
         hasher.run(
             holes,

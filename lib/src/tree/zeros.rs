@@ -1,6 +1,6 @@
-//! Data blocks that have to be zeros and are not. Tools that write an image and leave out its holes make them, where the
-//! device held something else before. The digest of zeros in the tree says what such a block has to be: nothing else is
-//! needed to put it right.
+//! Data blocks that have to be zeros and are not. Tools that write an image and leave out its holes make them, where
+//! the device held something else before. The digest of zeros in the tree says what such a block has to be: nothing
+//! else is needed to put it right.
 
 use super::level::as_usize;
 use crate::error::Result;
@@ -19,8 +19,8 @@ pub(crate) struct Zeroed {
     pub(crate) bytes: u64,
 }
 
-/// Finds the data blocks that have to be zeros and are not, and, if `write`, makes them zeros. The tree has to be verified
-/// up to the root hash; where there is none, `root_hash` is the block's digest.
+/// Finds the data blocks that have to be zeros and are not, and, if `write`, makes them zeros. The tree has to be
+/// verified up to the root hash; if there is none, `root_hash` is the block's digest.
 pub(crate) fn zeros(
     layout: &Layout,
     root_hash: &RootHash,

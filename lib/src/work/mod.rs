@@ -1,5 +1,5 @@
-//! How long-running work is carried out: thread count, progress reports, cancellation; work in order by several threads,
-//! and how many of them may hash at a time.
+//! How long-running work is carried out: thread count, progress reports, cancellation; work in order by several
+//! threads, and how many of them may hash at a time.
 
 mod ordered;
 mod semaphore;

@@ -1,4 +1,5 @@
-//! Work that several threads do piece by piece, and whose results are handed over one by one in the order of the pieces.
+//! Work that several threads do piece by piece, and whose results are handed over one by one in the order of the
+//! pieces.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
@@ -11,9 +12,10 @@ use crate::memory;
 /// How many pieces each worker may be ahead of the one that is handed over next.
 const AHEAD: u64 = 4;
 
-/// Takes pieces from `next` until there are none, has `workers` threads `work` on them, each with a value of its own from
-/// `local`, and gives every result to `deliver` in the order in which the pieces came. Neither `next` nor `deliver` runs
-/// twice at a time.
+/// Takes pieces from `next` until there are none, has `workers` threads `work` on them, each with a value of its own
+/// from
+/// `local`, and gives every result to `deliver` in the order in which the pieces came. Neither `next` nor `deliver`
+/// runs twice at a time.
 ///
 /// # Errors
 /// The first one in the order of the pieces, as if there was one worker; nothing is delivered after it.
@@ -51,7 +53,8 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
             queue.finish(number, result);
         }
     };
-    // This thread is one of them. Where no more can be started, or have what they need, it goes on with those there are.
+    // This thread is one of them. Where no more can be started, or have what they need, it goes on with those there
+    // are.
     let own = local()?;
     let another = |ready: Sender<()>| {
         let local = local();
@@ -64,7 +67,8 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
     let another = &another;
     thread::scope(|scope| {
         for _ in 1..workers {
-            // A thread that finds no room for what it begins with would abort the process: one after the other they have it.
+            // A thread that finds no room for what it begins with would abort the process: one after the other they
+            // have it.
             if let Err(error) = memory::find_room_for_a_thread() {
                 log::debug!("no more threads: {error}");
                 break;
@@ -87,7 +91,7 @@ struct Queue<N, T, D> {
     /// Told when something was delivered, or everything has ended.
     room: Condvar,
     window: u64,
-    /// Locked by whoever delivers. Taken before `state`, never while holding it.
+    /// Locked by the thread that delivers. Taken before `state`, never while holding it.
     deliver: Mutex<D>,
 }
 
@@ -122,7 +126,7 @@ impl<P, T, N: FnMut() -> Result<Option<P>>, D: FnMut(T) -> Result<()>> Queue<N, 
                 self.room.notify_all();
                 None
             }
-            // It has its place in the order, behind what was claimed before.
+            // It has its place in the order, after what was claimed before.
             Err(error) => {
                 state.claimed += 1;
                 let number = state.claimed - 1;

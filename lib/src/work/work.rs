@@ -1,4 +1,4 @@
-//! How long work is done: by how many threads, who is told how far it is, what stops it.
+//! How long-running work is carried out: thread count, progress reports, cancellation.
 
 use std::fmt;
 use std::num::NonZero;
@@ -10,17 +10,17 @@ use crate::error::{Error, Result};
 /// How far work has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes of data and hash tree that are hashed, or known to be zeros that need not be; and, with FEC, bytes that are
-    /// encoded.
+    /// Bytes of data and hash tree that are hashed, or known to be zeros that need not be; and, with FEC, bytes that
+    /// are encoded.
     pub done: u64,
     /// All bytes of data and hash tree, and, with FEC, all that it covers.
     pub total: u64,
 }
 
-/// How [`format()`](crate::format()), [`verify`](crate::verify) and [`repair()`](crate::repair()) do their work. What they
-/// find or write does not depend on it.
+/// How [`format()`](crate::format()), [`verify`](crate::verify) and [`repair()`](crate::repair()) do their work. What
+/// they find or write does not depend on it.
 ///
-/// The default is one thread for each processor that this process may use, telling nobody, stopped by nothing.
+/// The default is one thread for each processor that this process may use, without progress reports or cancellation.
 ///
 /// # Examples
 /// ```
@@ -34,7 +34,7 @@ pub struct Progress {
 /// # let path = |name| directory.path().join(name);
 /// # std::fs::write(path("data.img"), [7; 40960])?;
 /// # let devices = Devices::new(path("data.img"), path("hash.img"));
-/// // Set by whoever wants the work to end, from a signal or another thread.
+/// // Set by a signal handler or another thread to end the work.
 /// let cancel = AtomicBool::new(false);
 /// let progress = |Progress { done, total }| eprint!("\r{} %", done * 100 / total);
 /// let threads = NonZero::new(2).expect("2 is not 0");
@@ -58,7 +58,7 @@ impl<'a> Work<'a> {
         self
     }
 
-    /// Calls `progress` every now and then, with ever larger values; the last one is the total, if nothing fails. It is
+    /// Calls `progress` now and then, with increasing values; the last one is the total, if nothing fails. It is
     /// called by one thread at a time, but not always by the same, and the work waits while it runs.
     pub fn progress(mut self, progress: &'a (dyn Fn(Progress) + Sync)) -> Self {
         self.progress = Some(progress);

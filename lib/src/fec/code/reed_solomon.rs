@@ -1,6 +1,7 @@
-//! The Reed-Solomon code RS(255, 255 - roots) of dm-verity: field polynomial 0x11d, the roots of the generator polynomial
-//! are the powers 0, 1, .. `roots` - 1 of 2. The first symbol of a codeword is its highest coefficient; the parity comes
-//! last. Source: the kernel's `dm-verity-fec.c` describes the code by these numbers for `lib/reed_solomon`.
+//! The Reed-Solomon code RS(255, 255 - roots) of dm-verity: field polynomial 0x11d, the roots of the generator
+//! polynomial are the powers 0, 1, .. `roots` - 1 of 2. The first symbol of a codeword is its highest coefficient; the
+//! parity comes last. Source: the kernel's `dm-verity-fec.c` describes the code by these numbers for
+//! `lib/reed_solomon`.
 
 use super::field::{ORDER, alpha, evaluate, invert, multiply};
 use super::matrix::Matrix;
@@ -98,11 +99,11 @@ impl Code {
         Matrix::new(erasures.len(), self.roots, |erasure, root| weight(erasures[erasure], root))
     }
 
-    /// Finds what is wrong with a codeword by its syndromes, when the symbols at `erasures` may be wrong and as many others
-    /// as the code can still find; `None` if it is more. With `e` erasures these are `(roots - e) / 2`.
+    /// Finds what is wrong with a codeword by its syndromes, when the symbols at `erasures` may be wrong and as many
+    /// others as the code can still find; `None` if it is more. With `e` erasures these are `(roots - e) / 2`.
     ///
-    /// The decoder of Berlekamp and Massey, started with the erasures' locators, then Chien's search and Forney's formula
-    /// (Blahut, Theory and Practice of Error Control Codes, chapter 9).
+    /// The decoder of Berlekamp and Massey, started with the erasures' locators, then Chien's search and Forney's
+    /// formula (Blahut, Theory and Practice of Error Control Codes, chapter 9).
     pub(crate) fn decode(self, syndromes: &[u8], erasures: &[usize]) -> Option<Vec<Correction>> {
         let roots = self.roots;
         let count = erasures.len();

@@ -1,8 +1,8 @@
 //! What the leaves are written with.
 
-/// Makes a token add products of rows to outputs, some outputs and two vectors of columns at a time, so that sums stay in
-/// registers. The leaf brings `load`, `store`, `add`, `split`, which makes what is multiplied of a vector, `factor`, which
-/// makes a vector of a coefficient, and `product`.
+/// Makes a token add products of rows to outputs, some outputs and two vectors of columns at a time, so that sums stay
+/// in registers. The leaf brings `load`, `store`, `add`, `split`, which makes what is multiplied of a vector, `factor`,
+/// which makes a vector of a coefficient, and `product`.
 macro_rules! add_products_with {
     ($token:ty, $feature:literal, $vector:ty, $bytes:literal, $coefficient:ty, at_a_time: $most:literal, $($count:literal)*) => {
         impl $token {
@@ -22,7 +22,8 @@ macro_rules! add_products_with {
                 for start in (0..width).step_by(TILE) {
                     let columns = start..width.min(start + TILE);
                     for first in (0..count).step_by($most) {
-                        // SAFETY: the token proves the features. Rows and outputs are as many, and as wide, as asserted.
+                        // SAFETY: the token proves the features. Rows and outputs are as many, and as wide, as
+                        // asserted.
                         unsafe {
                             match count - first {
                                 $($count => group::<$count>(coefficients, (first, count), rows, &columns, outputs),)*
@@ -35,8 +36,8 @@ macro_rules! add_products_with {
         }
 
         /// # Safety
-        /// `rows` are at least as many as there are coefficients for, `outputs` as many as `count`, and all of them as wide
-        /// as `columns` go, whose number is a multiple of two vectors.
+        /// `rows` are at least as many as there are coefficients for, `outputs` as many as `count`, and all of them as
+        /// wide as `columns` go, whose number is a multiple of two vectors.
         #[target_feature(enable = $feature)]
         unsafe fn group<const N: usize>(
             coefficients: &[$coefficient],

@@ -53,8 +53,8 @@ impl Repair {
         &self.verification
     }
 
-    /// The wrong blocks of data and tree, in order of their positions: what they have to be is proven by the root hash. If
-    /// not all could be proven these are the ones that could, and nothing was written.
+    /// The wrong blocks of data and tree, in order of their positions: what they have to be is proven by the root hash.
+    /// If not all could be proven these are the ones that could, and nothing was written.
     pub fn blocks(&self) -> &[WrongBlock] {
         &self.blocks
     }
@@ -74,19 +74,19 @@ impl Repair {
         self.is_complete() && self.faults.outside == 0
     }
 
-    /// Wrong bytes of parity. Where FEC covers blocks behind the tree, only the code tells what they have to be, and it can
-    /// be mistaken where more of those bytes and the parity are wrong than half the roots.
+    /// Wrong bytes of parity. Where FEC covers blocks after the tree, only the code determines their contents, and it
+    /// can be mistaken where more of those bytes and the parity are wrong than half the roots.
     pub fn parity_bytes(&self) -> u64 {
         self.faults.parity
     }
 
-    /// Wrong bytes that FEC covers behind the tree. They could be corrected, but nothing proves what they have to be, so
+    /// Wrong bytes that FEC covers after the tree. They could be corrected, but nothing proves their contents, so
     /// they are not.
     pub fn outside_bytes(&self) -> u64 {
         self.faults.outside
     }
 
-    /// Codewords over blocks behind the tree of which nobody knows what is wrong with them.
+    /// Codewords over blocks after the tree with errors that cannot be located.
     pub fn unknown_codewords(&self) -> u64 {
         self.faults.unknown
     }
@@ -141,7 +141,7 @@ pub(crate) fn repair(
     Ok(repair)
 }
 
-/// Writes the proven blocks. Each is right by itself: whoever interrupts it leaves less to repair.
+/// Writes the proven blocks. Each is correct on its own: an interruption leaves less to repair.
 fn write_blocks(layout: &Layout, encoder: &Encoder<'_>, found: &Found, work: &Work<'_>) -> Result<()> {
     let block_size = layout.params().hash_block_size().bytes();
     for &number in found.wrong_bytes.keys() {
@@ -178,7 +178,7 @@ mod tests {
 
     const BLOCK: u64 = 4096;
 
-    /// An image with two parity bytes for each codeword, of three rounds, in a directory that goes away with it.
+    /// An image with two parity bytes for each codeword, of three rounds, in a directory that is removed with it.
     struct Sample {
         _directory: tempfile::TempDir,
         devices: Devices,
@@ -256,8 +256,8 @@ mod tests {
     #[test]
     fn a_block_that_is_right_again_helps_the_others_of_its_round() {
         let sample = Sample::new();
-        // Three bad blocks, of which FEC can correct two: the third one can be found without knowing where it is, because
-        // it is wrong where the others are right.
+        // Three bad blocks, of which FEC can correct two: the third one can be found without knowing where it is,
+        // because it is wrong where the others are right.
         sample.damage(0, 0..512);
         sample.damage(3, 0..512);
         sample.damage(6, 1536..2048);
@@ -313,8 +313,8 @@ mod tests {
     #[test]
     fn hash_blocks_come_back_with_the_data_below_them() {
         let sample = Sample::new();
-        // The superblock, the top of the tree, then six blocks over the data. The second of those and a block below it; they
-        // are not of one round.
+        // The superblock, the top of the tree, then six blocks over the data. The second of those and a block below it;
+        // they are not of one round.
         sample.damage_hash(3 * BLOCK + 100..3 * BLOCK + 164);
         sample.damage(129, 10..12);
         let shown = sample.repair(RepairMode::DryRun);
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(sample.files(), sample.files);
     }
 
-    /// Three blocks behind the tree: in rounds 1, 2 and 0 of the three.
+    /// Three blocks after the tree: in rounds 1, 2 and 0 of the three.
     fn with_foreign_blocks(roots: u64) -> Sample {
         let foreign: Vec<u8> = (0..3 * BLOCK).map(|byte| u8::try_from(byte % 251).unwrap()).collect();
         Sample::with(if roots == 2 { 700 } else { 690 }, &foreign, roots, 3)

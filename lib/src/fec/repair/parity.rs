@@ -16,9 +16,9 @@ use crate::memory;
 pub(crate) struct ParityFaults {
     /// Wrong bytes of parity.
     pub(crate) parity: u64,
-    /// Wrong bytes of blocks behind the tree.
+    /// Wrong bytes of blocks after the tree.
     pub(crate) outside: u64,
-    /// Codewords of which nobody knows what is wrong with them.
+    /// Codewords with errors that cannot be located.
     pub(crate) unknown: u64,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn check_parity(
         let round = (columns.start + index as u64) / block;
         let outside = outside_symbols(encoder, image.area, round, tree_end);
         let wrong = if outside.contains(&true) {
-            // Nothing proves the blocks behind the tree: the code has to tell whether it is they or the parity.
+            // Nothing proves the blocks after the tree: the code has to tell whether it is they or the parity.
             let difference: Vec<u8> = stored.iter().zip(computed).map(|(stored, computed)| stored ^ computed).collect();
             let found = encoder.code.decode(&encoder.code.syndromes_of_parity(&difference), &[]);
             let Some(found) = found.filter(|found| found.iter().all(|&(symbol, _)| outside[symbol])) else {
@@ -88,7 +88,7 @@ pub(crate) fn check_parity(
     Ok(faults)
 }
 
-/// Which symbols of a round's codewords nothing but the code knows about: blocks behind the tree, and, if there are any,
+/// Which symbols of a round's codewords only the code can correct: blocks after the tree, and, if there are any,
 /// the parity.
 fn outside_symbols(encoder: &Encoder<'_>, area: &FecArea, round: u64, tree_end: u64) -> [bool; SYMBOLS] {
     let mut outside = [false; SYMBOLS];

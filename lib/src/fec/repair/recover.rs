@@ -127,7 +127,7 @@ impl<'a> Recovery<'a> {
             blocks.iter().map(symbol).collect()
         };
         // What is wrong is known best if all bad blocks are erasures. Where they are too many, or where they are only
-        // suspected because their parents are wrong, the code has to find wrong bytes by itself.
+        // suspected because their parents are wrong, the code has to find wrong bytes on its own.
         let mut ways = vec![symbols(bad), symbols(provable), Vec::new()];
         ways.dedup();
         ways.retain(|erasures| erasures.len() <= self.encoder.code.roots());

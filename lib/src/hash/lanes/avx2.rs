@@ -89,12 +89,12 @@ mod words32 {
         }
 
         fn load(words: &[u32; 8]) -> Vector {
-            // SAFETY: 32 bytes are readable behind the reference.
+            // SAFETY: 32 bytes are readable through the reference.
             unsafe { read(words.as_ptr().cast()) }
         }
 
         fn store(words: &mut [u32; 8], vector: Vector) -> () {
-            // SAFETY: 32 bytes are writable behind the reference, and no alignment is asked for.
+            // SAFETY: 32 bytes are writable through the reference, and no alignment is asked for.
             unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
         }
 
@@ -170,12 +170,12 @@ mod words64 {
         }
 
         fn load(words: &[u64; 4]) -> Vector {
-            // SAFETY: 32 bytes are readable behind the reference.
+            // SAFETY: 32 bytes are readable through the reference.
             unsafe { read(words.as_ptr().cast()) }
         }
 
         fn store(words: &mut [u64; 4], vector: Vector) -> () {
-            // SAFETY: 32 bytes are writable behind the reference, and no alignment is asked for.
+            // SAFETY: 32 bytes are writable through the reference, and no alignment is asked for.
             unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
         }
 

@@ -57,7 +57,7 @@ mod bits {
     #[inline]
     pub(crate) unsafe fn read(address: *const u8) -> __m512i {
         // The lines of 16 blocks of 4096 bytes fall into one set of the first cache, which has no room for as many: the
-        // processor does not keep by itself what the next chunks need. A prefetch reads nothing that a program can see,
+        // processor does not keep what the next chunks need. A prefetch reads nothing that a program can see,
         // whatever the address.
         // SAFETY: the caller vouches for the read, and no alignment is asked for; the prefetch asks for nothing.
         unsafe {
@@ -80,11 +80,11 @@ mod words32 {
     vector_operations! { "avx512f,avx512bw";
         fn splat(word: u32) -> Vector { _mm512_set1_epi32(word.cast_signed()) }
 
-        /// An addition that the compiler leaves where it stands: otherwise it changes the order of sums, which costs a
+        /// An addition that the compiler leaves in its place: otherwise it changes the order of sums, which costs a
         /// tenth.
         fn add(a: Vector, b: Vector) -> Vector {
             let sum;
-            // SAFETY: the instruction is one of AVX-512F's, which the feature above stands for.
+            // SAFETY: the instruction is one of AVX-512F's, which the feature above enables.
             unsafe {
                 asm!("vpaddd {}, {}, {}", lateout(zmm_reg) sum, in(zmm_reg) a, in(zmm_reg) b,
                     options(pure, nomem, nostack, preserves_flags));
@@ -106,12 +106,12 @@ mod words32 {
         }
 
         fn load(words: &[u32; 16]) -> Vector {
-            // SAFETY: 64 bytes are readable behind the reference, and no alignment is asked for.
+            // SAFETY: 64 bytes are readable through the reference, and no alignment is asked for.
             unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
         }
 
         fn store(words: &mut [u32; 16], vector: Vector) -> () {
-            // SAFETY: 64 bytes are writable behind the reference, and no alignment is asked for.
+            // SAFETY: 64 bytes are writable through the reference, and no alignment is asked for.
             unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
         }
 
@@ -168,10 +168,10 @@ mod words64 {
     vector_operations! { "avx512f,avx512bw";
         fn splat(word: u64) -> Vector { _mm512_set1_epi64(word.cast_signed()) }
 
-        /// An addition that the compiler leaves where it stands, as for the shorter words.
+        /// An addition that the compiler leaves in its place, as for the shorter words.
         fn add(a: Vector, b: Vector) -> Vector {
             let sum;
-            // SAFETY: the instruction is one of AVX-512F's, which the feature above stands for.
+            // SAFETY: the instruction is one of AVX-512F's, which the feature above enables.
             unsafe {
                 asm!("vpaddq {}, {}, {}", lateout(zmm_reg) sum, in(zmm_reg) a, in(zmm_reg) b,
                     options(pure, nomem, nostack, preserves_flags));
@@ -191,12 +191,12 @@ mod words64 {
         }
 
         fn load(words: &[u64; 8]) -> Vector {
-            // SAFETY: 64 bytes are readable behind the reference, and no alignment is asked for.
+            // SAFETY: 64 bytes are readable through the reference, and no alignment is asked for.
             unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
         }
 
         fn store(words: &mut [u64; 8], vector: Vector) -> () {
-            // SAFETY: 64 bytes are writable behind the reference, and no alignment is asked for.
+            // SAFETY: 64 bytes are writable through the reference, and no alignment is asked for.
             unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
         }
 

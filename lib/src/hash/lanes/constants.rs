@@ -1,5 +1,5 @@
-//! The constants of SHA-1 and SHA-2. Source: FIPS 180-4, where those of SHA-256 are the first halves of SHA-512's, and the
-//! initial state of SHA-224 the second halves of SHA-384's.
+//! The constants of SHA-1 and SHA-2. Source: FIPS 180-4, where those of SHA-256 are the first halves of SHA-512's, and
+//! the initial state of SHA-224 the second halves of SHA-384's.
 
 /// The initial state of SHA-1; the last three words are not used.
 #[rustfmt::skip]

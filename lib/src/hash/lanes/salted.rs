@@ -1,4 +1,4 @@
-//! Blocks with a salt before or behind them, hashed in lanes.
+//! Blocks with a salt before or after them, hashed in lanes.
 
 use std::array;
 
@@ -8,7 +8,7 @@ use super::{Compress, Family, Word};
 /// A block, and room for exactly its digest.
 pub(in crate::hash) type Pair<'a> = (&'a [u8], &'a mut [u8]);
 
-/// What stands before and behind each block, cut into chunks: of a leading salt whole chunks are in the state already,
+/// The bytes before and after each block, cut into chunks: of a leading salt whole chunks are in the state already,
 /// the rest shifts the block.
 #[derive(Clone, Debug)]
 pub(in crate::hash) struct Salted<F: Family> {

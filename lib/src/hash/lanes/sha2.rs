@@ -2,7 +2,8 @@
 //!
 //! Lane `i` of every vector belongs to message `i`; word `w` of a state or of a chunk is one vector.
 
-/// Expands to a function that compresses every chunk of several messages, in the terms of a module of vector operations.
+/// Expands to a function that compresses every chunk of several messages, in the terms of a module of vector
+/// operations.
 macro_rules! sha2_compress {
     (
         $name:ident, $feature:literal, $ops:ident, $word:ty, $lanes:literal, $constants:path,

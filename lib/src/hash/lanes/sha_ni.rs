@@ -60,7 +60,7 @@ unsafe fn sha256(state: &mut [[u32; LANES]; 8], messages: &[*const u8; LANES], c
         // From the lowest word of a register to the highest: which word of the state it is.
         for (vector, order) in [(abef[lane], [5, 4, 1, 0]), (cdgh[lane], [7, 6, 3, 2])] {
             let mut words = [0; 4];
-            // SAFETY: 16 bytes are writable behind the reference, and no alignment is asked for.
+            // SAFETY: 16 bytes are writable through the reference, and no alignment is asked for.
             unsafe { _mm_storeu_si128(words.as_mut_ptr().cast(), vector) }
             for (index, word) in order.into_iter().zip(words) {
                 state[index][lane] = word;

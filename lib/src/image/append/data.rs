@@ -15,7 +15,7 @@ use crate::memory;
 #[derive(Debug)]
 pub(super) struct Data {
     pub(super) bytes: u64,
-    /// Where the tree behind them begins, if there is one.
+    /// Where the tree after them begins, if there is one.
     pub(super) replaced: Option<u64>,
 }
 
@@ -92,8 +92,8 @@ fn is_zero(image: &Device<'_>, range: Range<u64>) -> Result<bool> {
     Ok(bytes.iter().all(|&byte| byte == 0))
 }
 
-/// Whether the image ends where the parity does that [`append`](crate::append()) puts behind a tree, with some number of roots, and that is
-/// the parity: an owner may have added as many bytes.
+/// Whether the image ends where the parity does that [`append`](crate::append()) puts behind a tree, with some number
+/// of roots, and that is the parity: an owner may have added as many bytes.
 fn ends_with_parity(params: &Params, tree_end: u64, image: &Device<'_>) -> Result<bool> {
     for roots in Fec::MIN_ROOTS..=Fec::MAX_ROOTS {
         let with_fec = Fec::new(roots.into(), tree_end).and_then(|fec| params.clone().with_fec(fec));

@@ -1,6 +1,6 @@
-//! Finding a hash tree without superblock at the end of a file. Nothing in the file says that there is one, nor what salt it
-//! was made with. But the length of the file says how many data blocks there can be before a tree that ends there, and the
-//! first and the last digest have to be those of the first and the last data block.
+//! Finding a hash tree without superblock at the end of a file. Nothing in the file says that there is one, nor what
+//! salt it was made with. But the length of the file says how many data blocks there can be before a tree that ends
+//! there, and the first and the last digest have to be those of the first and the last data block.
 
 use std::path::Path;
 
@@ -19,7 +19,8 @@ pub(super) struct Found {
 /// The tree that the file ends with, or its parity, if it is one by the builder's salt, algorithm and block sizes.
 ///
 /// # Errors
-/// [`Error::PlainTree`] for what looks like a tree by another salt, where the builder wants no superblock; [`Error::Io`].
+/// [`Error::PlainTree`] for what looks like a tree by another salt, where the builder wants no superblock;
+/// [`Error::Io`].
 pub(super) fn find(image: &Device<'_>, builder: &ParamsBuilder) -> Result<Option<Found>> {
     let mut similar = None;
     for roots in std::iter::once(None).chain((Fec::MIN_ROOTS..=Fec::MAX_ROOTS).map(Some)) {
@@ -86,8 +87,8 @@ fn digest_position(layout: &Layout, level: usize, index: u64) -> u64 {
     block * layout.params().hash_block_size().bytes() + index % layout.fan_out() * layout.digest_stride() as u64
 }
 
-/// Whether the last hash block of each level holds as many digests as it would, and zeros after them. Where no level has
-/// zeros, any data could be that, and are taken for data.
+/// Whether the last hash block of each level holds as many digests as it would, and zeros after them. Where no level
+/// has zeros, any data could be that, and are taken for data.
 fn looks_like_a_tree(layout: &Layout, image: &Device<'_>) -> Result<bool> {
     let params = layout.params();
     let (size, stride) = (params.hash_block_size(), layout.digest_stride());

@@ -17,13 +17,13 @@ pub(super) struct Staked<'a> {
 }
 
 impl<'a> Staked<'a> {
-    /// Puts the mark where the superblock will be, or, if there will be none, after the rest, and gives the file the length
-    /// that it will have. The mark is on stable storage before the file is any longer than it needs to be.
+    /// Puts the mark where the superblock will be, or, if there will be none, after the rest, and gives the file the
+    /// length that it will have. The mark is on stable storage before the file is any longer than it needs to be.
     pub(super) fn new(mut device: Device<'a>, data: &Data, plan: &Plan) -> Result<Self> {
         let (offset, end) = (plan.layout.params().hash_offset(), plan.hash_device_bytes);
         // What was added since it was read would be written over.
         device.check_unchanged()?;
-        // First, so that no older superblock lies among the data for a moment. If it fails all is as it was.
+        // First, so that no older superblock is among the data for a moment. If it fails everything is as it was.
         if data.replaced.is_some() {
             device.set_len("truncate", data.bytes)?;
         }

@@ -80,7 +80,7 @@ pub(crate) fn check_directory(directory: &Path) -> io::Result<()> {
     Ok(access(directory, AccessFlags::W_OK | AccessFlags::X_OK)?)
 }
 
-/// Opens a block device as its only such user; `None` if somebody else is.
+/// Opens a block device exclusively; `None` if it is in use.
 pub(crate) fn open_exclusively(path: &Path) -> io::Result<Option<File>> {
     match OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(path) {
         Ok(device) => Ok(Some(device)),

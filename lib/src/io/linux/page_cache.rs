@@ -36,7 +36,7 @@ unsafe impl Sync for PageCache {}
 const SAMPLES: u64 = 16;
 
 impl PageCache {
-    /// For the first `bytes` of a file or block device; `None` where the system does not tell.
+    /// For the first `bytes` of a file or block device; `None` if the system does not tell.
     pub(crate) fn new(file: &File, bytes: u64) -> Option<Self> {
         let page_size = super::page_size()?;
         // Where addresses have 32 bits, a long device would leave none for anything else.
@@ -64,7 +64,7 @@ impl PageCache {
             return false;
         }
         let mut resident = 0;
-        // SAFETY: the page lies within the mapping, and the answer for one page is one byte.
+        // SAFETY: the page is within the mapping, and the answer for one page is one byte.
         let answer = unsafe { libc::mincore(self.pages.as_ptr().byte_add(page), 1, &raw mut resident) };
         answer == 0 && resident & 1 == 0
     }

@@ -13,7 +13,7 @@ pub(crate) fn start(file: &File, offset: u64, len: usize) {
     // SAFETY: the file is open, and no memory is involved.
     let answer = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
     if answer != 0 {
-        // Whoever needs the bytes on the device waits for them all the same.
+        // A caller that needs the bytes on the device waits for them anyway.
         log::debug!("cannot start writing out: {}", std::io::Error::last_os_error());
     }
 }

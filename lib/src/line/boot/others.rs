@@ -1,8 +1,8 @@
-//! Lines for those that have no table as the kernel's: Chrome OS's old boot parameter, policies of the kernel's IPE module,
-//! FIT images of U-Boot.
+//! Lines for those that have no table as the kernel's: Chrome OS's old boot parameter, policies of the kernel's IPE
+//! module, FIT images of U-Boot.
 //!
-//! Sources: the `dm=` of Chrome OS's kernels as its images have it; the kernel's `Documentation/admin-guide/LSM/ipe.rst`;
-//! U-Boot's `doc/usage/fit/dm-verity.rst`.
+//! Sources: the `dm=` of Chrome OS's kernels as its images have it; the kernel's
+//! `Documentation/admin-guide/LSM/ipe.rst`; U-Boot's `doc/usage/fit/dm-verity.rst`.
 
 use std::fmt::Write as _;
 
@@ -31,13 +31,13 @@ const IPE_ALGORITHMS: &[&str] = &[
 const CHROMEOS_BLOCK: u64 = 4096;
 
 impl BootImage<'_> {
-    /// `dm="1 vroot none ro 1,0 SECTORS verity payload=... hashtree=... hashstart=... alg=... root_hexdigest=... salt=..."`:
-    /// the parameter by which kernels of Chrome OS open the root device, as `/dev/dm-0`.
+    /// `dm="1 vroot none ro 1,0 SECTORS verity payload=... hashtree=... hashstart=... alg=... root_hexdigest=...
+    /// salt=..."`: the parameter by which kernels of Chrome OS open the root device, as `/dev/dm-0`.
     ///
     /// # Errors
     /// [`Error::Unwritable`] for an image that is not as these kernels take all to be: type 0, blocks of 4096 bytes, no
-    /// superblock, and the tree as far from the start of its device as the data are long; for FEC, options and a signature;
-    /// for devices that the kernel does not find; [`Error::NoPartitionUuids`].
+    /// superblock, and the tree as far from the start of its device as the data are long; for FEC, options and a
+    /// signature; for devices that the kernel does not find; [`Error::NoPartitionUuids`].
     pub fn chromeos(&self) -> Result<String> {
         const LINE: &str = "ChromiumOS's dm=";
         let params = self.layout.params();
@@ -58,7 +58,7 @@ impl BootImage<'_> {
         if start != params.data_bytes() {
             return cannot(&format!("hash offset {start} with {} bytes of data", params.data_bytes()));
         }
-        // Programs that install such a system put the devices in place of two words.
+        // Programs that install such a system put the devices instead of two words.
         let is_device = |name: &str| is_known_early(name) || matches!(name, "ROOT_DEV" | "HASH_DEV");
         let device = |name: &str| named(LINE, name, SEPARATORS, is_device);
         let (data, hash) = (device(&self.data()?)?, device(&self.hash()?)?);
@@ -74,8 +74,8 @@ impl BootImage<'_> {
         Ok(format!("dm=\"{value}\""))
     }
 
-    /// `op=EXECUTE dmverity_roothash=ALGORITHM:HEX action=ALLOW`: the rule by which a policy of the kernel's IPE module allows
-    /// programs of this image. Where its devices are is not said.
+    /// `op=EXECUTE dmverity_roothash=ALGORITHM:HEX action=ALLOW`: the rule by which a policy of the kernel's IPE module
+    /// allows programs of this image. Where its devices are is not said.
     ///
     /// # Errors
     /// [`Error::Unwritable`] for an algorithm that IPE has no root hashes of, for options and for a signature.
@@ -93,8 +93,8 @@ impl BootImage<'_> {
     /// `dm-mod.create=`. Data and tree are that file system's image.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] for an image of type 0, without salt or of more than `u32::MAX` blocks, for FEC, a signature and
-    /// options that U-Boot has no property for.
+    /// [`Error::Unwritable`] for an image of type 0, without salt or of more than `u32::MAX` blocks, for FEC, a
+    /// signature and options that U-Boot has no property for.
     pub fn fit(&self) -> Result<String> {
         const LINE: &str = "a FIT image";
         let options = self.refuse_extras(LINE, fit_property)?;

@@ -42,8 +42,8 @@ pub(super) fn divide<'a>(line: &'a [u8], rules: &Rules) -> Words<'a> {
     Words { words, is_quote_open: quote.is_some() }
 }
 
-/// A word without its quotation marks: one between two of the other kind stays. Backslashes stay, as systemd since 249 and
-/// the kernel have it.
+/// A word without its quotation marks: one between two of the other kind stays. Backslashes stay, as systemd since 249
+/// and the kernel have it.
 pub(super) fn unquoted(word: &[u8]) -> Vec<u8> {
     let mut quote = None;
     let mut text = Vec::with_capacity(word.len());
