@@ -2,6 +2,7 @@
 //! what is done with it is safe to call.
 
 /// The only extension that this build uses, if it was built with `--cfg dmverity_backend="NAME"`.
+#[cfg(target_arch = "x86_64")]
 pub(crate) const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
     Some("avx512")
 } else if cfg!(dmverity_backend = "sha_ni") {

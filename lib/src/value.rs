@@ -3,7 +3,7 @@
 //! Lengths and offsets in bytes are plain `u64`; numbers of blocks are `u64` too, and always come with the
 //! [`BlockSize`] that gives them meaning. Nothing here does I/O.
 
-use std::fmt;
+use std::{fmt, io};
 
 use uuid::Uuid;
 
@@ -104,10 +104,11 @@ impl Salt {
         Self::new(&hex::decode(text).map_err(|_| Error::SaltText)?)
     }
 
-    /// 32 random bytes.
+    /// 32 random bytes, or [`Error::Random`] where the system has no source of randomness, as WebAssembly without a
+    /// system.
     pub fn random() -> Result<Self> {
         let mut bytes = vec![0; Self::RANDOM_LEN];
-        getrandom::fill(&mut bytes).map_err(|error| Error::Random { source: error.into() })?;
+        fill(&mut bytes).map_err(|source| Error::Random { source })?;
         Ok(Self(bytes))
     }
 
@@ -115,6 +116,17 @@ impl Salt {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// Makes the bytes random.
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+fn fill(bytes: &mut [u8]) -> io::Result<()> {
+    Ok(getrandom::fill(bytes)?)
+}
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+fn fill(_: &mut [u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Lower-case hexadecimal digits, or `-` when empty.

@@ -2,6 +2,7 @@
 
 /// What makes two paths the same device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))] // Other systems tell no block device from others.
 pub(crate) enum Identity {
     /// A block device, by its device number.
     Block(u64),
