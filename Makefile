@@ -91,7 +91,7 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
-	deny coverage mutants miri sanitize soak test-arches test-quick dist fmt clean
+	deny coverage mutants miri sanitize soak test-arches test-quick check-targets dist fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -116,6 +116,9 @@ test-quick: ## Run what takes two minutes at most: format, lints, unit tests and
 	$(CARGO) test --quiet --locked --workspace --lib
 	DMVERITY_STATIC_BIN=$(abspath $(BUILT))/$(TARGET)/quick/veritysetup \
 		$(CARGO) test --quiet --locked -p dmverity-tests --test command
+
+check-targets: ## Check that the library without device-mapper compiles elsewhere, and hash in WebAssembly: STD=nightly
+	CARGO="$(CARGO)" STD="$(STD)" tests/targets.sh
 
 test-arches: ## Test the command on other processors, emulated: make test-arches ARCHES="armv7 s390x" STD=nightly
 	tests/setup.sh build test $(ARCHES)
@@ -205,8 +208,8 @@ test-deb: ## Test the Debian package in fresh systems: make test-deb SUITES="tri
 	$(MAKE) deb
 	tests/deb/run.sh target/deb/*.deb $(SUITES)
 
-# Both crates are built from their packages. The bill of materials names the places of the workspace's crates, which are
-# remapped as in the command.
+# Both crates are built from their packages. What writes the bill of materials puts it beside the sources, so it is given
+# others; the places of the workspace's crates are remapped in it as in the command.
 dist: ## Make a release in target/dist: tarball, crates, bill of materials, checksums
 	tests/setup.sh build
 	@[ -z "$$(git status --porcelain)" ] || { echo "A release is made of a commit: commit what has changed first" >&2; exit 1; }
@@ -221,10 +224,12 @@ dist: ## Make a release in target/dist: tarball, crates, bill of materials, chec
 	rm -r $(DIST)/root
 	$(CARGO) package --locked -p dmverity -p veritysetup $(PACKAGE_OPTIONS)
 	cp $(BUILT)/package/dmverity-$(VERSION).crate $(BUILT)/package/veritysetup-$(VERSION).crate $(DIST)
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(TOOLS)/cargo-cyclonedx cyclonedx --quiet --format json --target $(TARGET) \
-		--manifest-path cli/Cargo.toml --override-filename bill-of-materials
-	sed 's|$(CURDIR)|/dmverity|g' cli/bill-of-materials.json >$(DIST)/veritysetup-$(VERSION).cdx.json
-	rm -f cli/bill-of-materials.json lib/bill-of-materials.json
+	mkdir $(DIST)/source
+	git archive HEAD | tar --extract -C $(DIST)/source
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(TOOLS)/cargo-cyclonedx cyclonedx --quiet --format json --spec-version 1.5 \
+		--target $(TARGET) --manifest-path $(DIST)/source/cli/Cargo.toml --override-filename materials
+	sed 's|$(CURDIR)/$(DIST)/source|/dmverity|g' $(DIST)/source/cli/materials.json >$(DIST)/veritysetup-$(VERSION).cdx.json
+	rm -r $(DIST)/source
 	cd $(DIST) && sha256sum * >SHA256SUMS
 	@cat $(DIST)/SHA256SUMS
 

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Type-checks the library without device-mapper for systems that have none, says with which standard library, and has node
+# compute a root hash in WebAssembly: `make check-targets`. STD=nightly has a nightly compiler build each standard library.
+set -eu
+cd "$(dirname "$0")/.."
+cargo=${CARGO:-cargo}
+built=${CARGO_TARGET_DIR:-target}
+. tests/std.sh
+
+command -v node >/dev/null || {
+    echo "node is missing, which runs WebAssembly: install Debian's package nodejs" >&2
+    exit 1
+}
+for triple in x86_64-pc-windows-gnu aarch64-apple-darwin aarch64-unknown-linux-musl wasm32-unknown-unknown; do
+    find_std "$triple"
+    # shellcheck disable=SC2086 # none or one word
+    "$cargo" $toolchain check --quiet --locked -p dmverity --no-default-features --target "$triple" $build_std
+    echo "$triple: compiles, with $how"
+done
+# shellcheck disable=SC2086 # none or one word
+"$cargo" $toolchain build --quiet --locked --manifest-path tests/wasm/Cargo.toml --target wasm32-unknown-unknown \
+    --target-dir "$built/wasm" $build_std
+node tests/wasm/run.mjs "$built/wasm/wasm32-unknown-unknown/debug/dmverity_wasm.wasm"
