@@ -209,23 +209,6 @@ fn in_words(error: &Error) -> Failure {
                     text_of(path)
                 ))
         }
-        Error::Changed { path, expected, found } => {
-            Failure::new(Exit::Busy, format!("Device {} is being changed by another process.", text_of(path)))
-                .hint(format!("it had {expected} bytes when it was opened, and has {found} now."))
-        }
-        Error::FileSystemTooLarge { path, found, data_end, offset } => {
-            parameters(&format!("Device {} has a file system that reaches into its hash area.", text_of(path)))
-                .hint(format!(
-                    "the file system has {found} bytes, the data end at byte {data_end}, and --append would replace \
-                     what follows them: shrink the file system."
-                ))
-                .hint(format!(
-                    "if the hash area is not needed, make it a part of the data: dd if=/dev/zero of={} bs=512 seek={} \
-                     count=1 conv=notrunc",
-                    text_of(path),
-                    offset / 512
-                ))
-        }
         Error::Unexpected { field, expected, found } => Failure::new(
             Exit::Permission,
             format!("Image is not the expected one: {field} is {found}, expected {expected}."),
@@ -267,6 +250,23 @@ fn of_places(error: &Error) -> Failure {
              name that with --salt to replace the tree."
         ))
         .hint(format!("if it is such a tree, remove it: truncate --size={data_end} {}", text_of(path))),
+        Error::Changed { path, expected, found } => {
+            Failure::new(Exit::Busy, format!("Device {} is being changed by another process.", text_of(path)))
+                .hint(format!("it had {expected} bytes when it was opened, and has {found} now."))
+        }
+        Error::FileSystemTooLarge { path, found, data_end, offset } => {
+            parameters(&format!("Device {} has a file system that reaches into its hash area.", text_of(path)))
+                .hint(format!(
+                    "the file system has {found} bytes, the data end at byte {data_end}, and --append would replace \
+                     what follows them: shrink the file system."
+                ))
+                .hint(format!(
+                    "if the hash area is not needed, make it a part of the data: dd if=/dev/zero of={} bs=512 seek={} \
+                     count=1 conv=notrunc",
+                    text_of(path),
+                    offset / 512
+                ))
+        }
         other => system(other),
     }
 }

@@ -43,8 +43,8 @@ How fast this command is next to the reference, as a table: `make bench`.
   speed [--pairs N] [--rows PATTERN] [--size MIB] [--directory DIRECTORY] [--svg FILE]
       N runs of each tool for a row, 5 unless told (figures of fewer are for a try); only the rows whose text the
       pattern, a regular expression, is found in; files of another size than 1024 MiB, a multiple of 16 (what takes the
-      reference long has an eighth of it, holes have more); the data in a directory below this one, and not below target/;
-      the table as a picture in this file, and not in target/bench.svg
+      reference long has an eighth of it, holes have more); the data in a directory below this one, and not below
+      target/; the table as a picture in this file, and not in target/bench.svg
   speed --svg-from FILE [--svg FILE]
       measures nothing: only the picture, of the tables in a Markdown file that this program has printed
   speed --instructions [--record] [--directory DIRECTORY]

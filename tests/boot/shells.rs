@@ -85,7 +85,8 @@ impl Shell<'_> {
             "quiet\n'roothash={}'\tsystemd.verity_root_data=/dev/null/$(echo${IFS}x)\\n",
             "",
             "waits for /dev/null/$(echo${IFS}x)\\n\n\
-             dmverity: cannot open the root device: /dev/null/$(echo${IFS}x)\\n does not exist (waited for 3 seconds)\n",
+             dmverity: cannot open the root device: /dev/null/$(echo${IFS}x)\\n does not exist (waited for 3 \
+             seconds)\n",
         )?;
         real(
             "r\"\"oothash=$(x)",
@@ -100,7 +101,8 @@ impl Shell<'_> {
         real(
             "roothash={} usrhash={} systemd.verity_usr_options=what",
             "",
-            "refused\ndmverity: cannot open the device for /usr: systemd.verity_usr_options= has the unknown option what\n",
+            "refused\ndmverity: cannot open the device for /usr: systemd.verity_usr_options= has the unknown option \
+             what\n",
         )?;
         real("usrhash={}", "1", "not wanted\n")?;
         real("roothash={} usrhash={} systemd.verity_root_data=/dev/null/x", "1", "waits for /dev/null/x\n")

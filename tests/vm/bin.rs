@@ -27,7 +27,8 @@ Real kernels in virtual machines, for trying things out.
       what is there
 
 NAME is 5.10, 6.1, 6.12 or 7. --udev runs udevd in the machine; without it only the kernel makes device nodes.
-In the machine `veritysetup` is the static binary of target/static (or DMVERITY_STATIC_BIN), /ref/veritysetup the host's.
+In the machine `veritysetup` is the static binary of target/static (or DMVERITY_STATIC_BIN), /ref/veritysetup is the
+host's.
 ";
 
 fn main() -> ExitCode {

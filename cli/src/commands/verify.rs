@@ -119,17 +119,21 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
         let failure = Failure::of_lines(exit_of(&found), describe(&found)).hints(about_zeros(&found));
         return Err(report(&found, None).failed(failure));
     };
+    judged(report(repair.verification(), Some(&repair)), &repair, *strict)
+}
+
+/// What a verification has come to that knows what the parity can correct.
+fn judged(mut report: Report, repair: &Repair, strict: bool) -> Result<Report> {
     let found = repair.verification();
     let mut failures = describe(found);
-    let mut report = report(found, Some(&repair));
-    if is_wrong_root_hash(&repair) {
+    if is_wrong_root_hash(repair) {
         return Err(report.failed(Failure::of_lines(Exit::Parameters, failures)));
     }
     if !repair.is_complete() {
         failures.push(BEYOND_REPAIR.to_owned());
     } else if repair.wrong_bytes() > 0 {
-        failures.push(found_errors(&repair));
-        if !*strict {
+        failures.push(found_errors(repair));
+        if !strict {
             failures.extend(about_zeros(found).into_iter().map(|hint| format!("hint: {hint}")));
             report.notes = failures;
             return Ok(report);

@@ -25,8 +25,8 @@ text { font: 12px sans-serif; fill: #1f2328 } .title { font-size: 16px; font-wei
 .muted { fill: #59636e } .back { fill: #ffffff } .grid { stroke: #d1d9e0 } .one { stroke: #59636e }
 .faster { fill: #0969da } .slower { fill: #bc4c00 }
 @media (prefers-color-scheme: dark) {
-text { fill: #f0f6fc } .muted { fill: #9198a1 } .back { fill: #0d1117 } .grid { stroke: #3d444d } .one { stroke: #9198a1 }
-.faster { fill: #4493f8 } .slower { fill: #db6d28 }
+text { fill: #f0f6fc } .muted { fill: #9198a1 } .back { fill: #0d1117 } .grid { stroke: #3d444d }
+.one { stroke: #9198a1 } .faster { fill: #4493f8 } .slower { fill: #db6d28 }
 }";
 
 /// What is drawn.

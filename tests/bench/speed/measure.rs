@@ -169,8 +169,8 @@ impl Bench {
         let [of_data, of_holes] = [0, 1].map(|side| median(&writing[side]));
         let [rest_data, rest_holes] = [line.reference.saturating_sub(of_data), line.ours.saturating_sub(of_holes)];
         let note = format!(
-            "The {} file: writing and syncing a file as large as its hash tree ({} MiB) took {} s in the same run, one as \
-             large as that of the data alone ({} MiB) {} s. The rest is {} s, and {} s for the data alone.",
+            "The {} file: writing and syncing a file as large as its hash tree ({} MiB) took {} s in the same run, one \
+             as large as that of the data alone ({} MiB) {} s. The rest is {} s, and {} s for the data alone.",
             size(total),
             mib(sizes[1] / 1024),
             seconds(of_holes),

@@ -241,11 +241,13 @@ mod tests {
         assert_eq!(what("FEC"), "format with FEC, 128 MiB, sha256, 2 roots, 1 thread");
         assert_eq!(
             what("fec"),
-            "verify with FEC, 1 GiB, sha256, 2 roots, 1 thread (left: not the reference, but ours, without --fec-device)"
+            "verify with FEC, 1 GiB, sha256, 2 roots, 1 thread (left: not the reference, but ours, without \
+             --fec-device)"
         );
         assert_eq!(
             what("strict.*24 roots, 2"),
-            "verify --strict with FEC, 128 MiB, sha256, 24 roots, 2 threads (left: not the reference, but ours, without FEC)"
+            "verify --strict with FEC, 128 MiB, sha256, 24 roots, 2 threads (left: not the reference, but ours, \
+             without FEC)"
         );
         assert_eq!([size(64), size(1536), size(65_536)], ["64 MiB", "1536 MiB", "64 GiB"]);
     }

@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn modules_come_with_their_dependencies() {
         let dep = "kernel/drivers/md/dm-verity.ko.xz: kernel/drivers/md/dm-mod.ko.xz kernel/lib/x.ko.xz\n\
-                   kernel/drivers/md/dm-mod.ko.xz:\nkernel/lib/x.ko.xz:\nkernel/crypto/wp512.ko:\nkernel/net/sha1x.ko:\n";
+                   kernel/drivers/md/dm-mod.ko.xz:\nkernel/lib/x.ko.xz:\nkernel/crypto/wp512.ko:\n\
+                   kernel/net/sha1x.ko:\n";
         let found: Vec<_> = super::select(dep).into_iter().collect();
         assert_eq!(
             found,

@@ -50,7 +50,8 @@ pub fn debian() -> Result<Vec<Source>> {
     if let Some(uri) = env::var("DEBIAN_MIRROR").ok().filter(|uri| !uri.is_empty()) {
         if !Path::new(DEBIAN_KEYRING).is_file() {
             bail!(
-                "{DEBIAN_KEYRING} is missing, the archive's signature cannot be checked: apt-get install debian-archive-keyring"
+                "{DEBIAN_KEYRING} is missing, the archive's signature cannot be checked: apt-get install \
+                 debian-archive-keyring"
             );
         }
         return Ok(vec![Source { uri, security: false, keyring: Some(DEBIAN_KEYRING.into()) }]);
@@ -74,7 +75,8 @@ pub fn debian() -> Result<Vec<Source>> {
     let sources = choose(&entries);
     if !sources.iter().any(|source| !source.security) {
         bail!(
-            "nothing of Debian's can be fetched: the machine's package sources (/etc/apt/sources.list, /etc/apt/sources.list.d) name no \
+            "nothing of Debian's can be fetched: the machine's package sources (/etc/apt/sources.list, \
+             /etc/apt/sources.list.d) name no \
              Debian archive with the component main; set DEBIAN_MIRROR to the address of one"
         );
     }
@@ -186,12 +188,17 @@ mod tests {
 
     #[test]
     fn stanzas_of_debian_are_taken_and_others_left() {
-        let text = "# comment\nTypes: deb deb-src\nURIs: http://a.example/debian\nSuites: bookworm bookworm-updates\nComponents: main\n\
-                    Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\nTypes: deb\nURIs: http://a.example/sec\n\
-                    Suites: bookworm-security\nComponents: main contrib\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n\
-                    Types: deb\nURIs: http://b.example/debian\nSuites: bookworm\nComponents: main\nSigned-By: /usr/share/keyrings/other.gpg\n\n\
+        let text = "# comment\nTypes: deb deb-src\nURIs: http://a.example/debian\nSuites: bookworm bookworm-updates\n\
+                    Components: main\n\
+                    Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\nTypes: deb\n\
+                    URIs: http://a.example/sec\n\
+                    Suites: bookworm-security\nComponents: main contrib\n\
+                    Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n\
+                    Types: deb\nURIs: http://b.example/debian\nSuites: bookworm\nComponents: main\n\
+                    Signed-By: /usr/share/keyrings/other.gpg\n\n\
                     Enabled: no\nTypes: deb\nURIs: http://c.example/debian\nSuites: bookworm\nComponents: main\n\n\
-                    Types: deb\nURIs: http://d.example/debian\nSuites: bookworm\nComponents: main\nSigned-By:\n -----BEGIN\n .\n -----END\n";
+                    Types: deb\nURIs: http://d.example/debian\nSuites: bookworm\nComponents: main\n\
+                    Signed-By:\n -----BEGIN\n .\n -----END\n";
         assert_eq!(
             uris(&parse_deb822(text)),
             [
@@ -204,9 +211,12 @@ mod tests {
 
     #[test]
     fn lines_of_debian_are_taken_and_others_left() {
-        let text = "deb http://a.example/debian/ bullseye main contrib # why\ndeb-src http://x.example/debian bullseye main\n\
-                    deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://b.example/mirror stable main\n\
-                    deb http://c.example/ubuntu noble main\ndeb http://d.example/ bookworm main\n# deb http://e.example/debian sid main\n\
+        let text = "deb http://a.example/debian/ bullseye main contrib # why\n\
+                    deb-src http://x.example/debian bullseye main\n\
+                    deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://b.example/mirror \
+                    stable main\n\
+                    deb http://c.example/ubuntu noble main\ndeb http://d.example/ bookworm main\n\
+                    # deb http://e.example/debian sid main\n\
                     deb http://f.example/debian bookworm-pgdg main\n";
         let entries: Vec<Entry> = text.lines().filter_map(parse_line).collect();
         assert_eq!(
