@@ -164,7 +164,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// An image with more than one superblock, or unfinished one, where its own data end.
-    #[error("{path}: {} superblocks lie where the data end that they are for, the first at bytes {offsets:?}", .offsets.len())]
+    #[error("{path}: {} superblocks lie where the data end that they are for, the first at bytes \
+    {offsets:?}", .offsets.len())]
     SeveralHashAreas {
         /// The image.
         path: PathBuf,

@@ -41,6 +41,7 @@ mod root_hash_file;
 mod root_hashes;
 mod sandbox;
 mod several_faults;
+mod sizes;
 mod source;
 mod table_forms;
 mod threads;

@@ -501,10 +501,8 @@ mod tests {
         assert_eq!(reason(&PLAIN.replace("5e72", "5e7")), "the root hash is not hexadecimal");
         assert_eq!(reason(&PLAIN.replace("724aff", "xyz")), "the salt is not hexadecimal");
         assert_eq!(reason(&format!("{PLAIN} 1 fec_roots")), "an optional argument has no value");
-        assert_eq!(
-            reason(&format!("{PLAIN} 2 use_fec_from_device 7:2")),
-            "use_fec_from_device needs fec_blocks and fec_roots"
-        );
+        let without_numbers = format!("{PLAIN} 2 use_fec_from_device 7:2");
+        assert_eq!(reason(&without_numbers), "use_fec_from_device needs fec_blocks and fec_roots");
     }
 
     #[test]

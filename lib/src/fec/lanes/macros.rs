@@ -4,7 +4,10 @@
 /// in registers. The leaf brings `load`, `store`, `add`, `split`, which makes what is multiplied of a vector, `factor`,
 /// which makes a vector of a coefficient, and `product`.
 macro_rules! add_products_with {
-    ($token:ty, $feature:literal, $vector:ty, $bytes:literal, $coefficient:ty, at_a_time: $most:literal, $($count:literal)*) => {
+    (
+        $token:ty, $feature:literal, $vector:ty, $bytes:literal, $coefficient:ty, at_a_time: $most:literal,
+        $($count:literal)*
+    ) => {
         impl $token {
             /// Adds to each of `outputs` its products with `rows`, of which there are as many as there are coefficients
             /// for: `count` each.

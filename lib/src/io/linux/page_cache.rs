@@ -1,6 +1,7 @@
 //! Whether what is to be read is in the page cache. Only then is reading through it the faster way.
 
-#![allow(unsafe_code)] // `mincore` has no safe wrapper, and wants a mapping, which no memory is ever read from; nor has `madvise`.
+// `mincore` has no safe wrapper, and wants a mapping, which no memory is ever read from; nor has `madvise`.
+#![allow(unsafe_code)]
 
 use std::ffi::c_void;
 use std::fs::File;

@@ -64,7 +64,8 @@ impl BootImage<'_> {
         let (data, hash) = (device(&self.data()?)?, device(&self.hash()?)?);
         let sectors = start / SECTOR_SIZE;
         let mut value = format!(
-            "1 vroot none ro 1,0 {sectors} verity payload={data} hashtree={hash} hashstart={sectors} alg={} root_hexdigest={}",
+            "1 vroot none ro 1,0 {sectors} verity payload={data} hashtree={hash} hashstart={sectors} alg={} \
+             root_hexdigest={}",
             params.algorithm().kernel_name(),
             self.root_hash
         );
