@@ -312,7 +312,7 @@ bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KER
 vectors: ## Make tests/vectors/vectors.json again, from a reference tool: make vectors REFERENCE=veritysetup
 	$(CARGO) run --locked -p dmverity-tests --bin vectors -- $(or $(REFERENCE),veritysetup)
 
-semver: ## Check that the library's API breaks nobody since the newest release: make semver BASE=REV
+semver: ## Check that the library's API breaks no user since the newest release: make semver BASE=REV
 	tests/setup.sh build
 	@[ -n "$(BASE)" ] || { echo "There is no release to compare with, and no origin: make semver BASE=REV" >&2; exit 1; }
 	@[ -x target/tools/bin/cargo-semver-checks ] || { \

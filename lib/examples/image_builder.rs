@@ -2,7 +2,7 @@
 //!
 //!     cargo run --example image_builder -- DATA FOLDER
 //!
-//! The folder gets `root.verity`, which is the content of the hash partition (superblock, hash tree, and behind it the
+//! The folder gets `root.verity`, which is the content of the hash partition (superblock, hash tree, and after it the
 //! parity), and `root-hash`. What is printed: the partition UUIDs by which systemd and the Discoverable Partitions
 //! Specification find the two partitions of a root hash, and a device-mapper table for them, in which the devices are
 //! named as the kernel knows them while it boots.

@@ -55,7 +55,7 @@ pub enum Error {
     #[error("the salt is neither an even number of hexadecimal digits nor \"-\"")]
     SaltText,
     /// A salt longer than the format has room for.
-    #[error("the salt has {found} bytes, at most 256 are possible")]
+    #[error("the salt has {found} bytes; the maximum is 256")]
     SaltLength {
         /// Its length in bytes.
         found: usize,
@@ -64,7 +64,7 @@ pub enum Error {
     #[error("the root hash is not an even number of hexadecimal digits")]
     RootHashText,
     /// A root hash whose length is not that of the algorithm's digest.
-    #[error("the root hash has {found} bytes, {algorithm} makes {needed}")]
+    #[error("the root hash has {found} bytes, but {algorithm} makes {needed}")]
     RootHashLength {
         /// Its length in bytes.
         found: usize,
@@ -82,13 +82,13 @@ pub enum Error {
         found: u64,
     },
     /// A number of FEC parity bytes that the code does not have.
-    #[error("{found} FEC parity bytes per codeword asked for, 2 to 24 are possible")]
+    #[error("{found} FEC parity bytes per codeword requested; 2 to 24 are possible")]
     FecRoots {
         /// The number asked for.
         found: u64,
     },
     /// FEC needs data and hash blocks of one size.
-    #[error("FEC needs equal block sizes, data blocks have {data} bytes and hash blocks {hash}")]
+    #[error("FEC needs equal block sizes; data blocks have {data} bytes and hash blocks {hash}")]
     FecBlockSizes {
         /// Data block size in bytes.
         data: u32,
@@ -99,7 +99,7 @@ pub enum Error {
     #[error("FEC needs both its parameters and a device for an area of whole blocks")]
     FecDevice,
     /// Parity on the hash device so far after its end that it would cover an unreasonable number of zeros.
-    #[error("FEC offset {found} is more than {most} bytes, the hash device has {hash_bytes}")]
+    #[error("FEC offset {found} is more than {most} bytes; the hash device has {hash_bytes}")]
     FecGap {
         /// The offset in bytes.
         found: u64,
@@ -109,7 +109,7 @@ pub enum Error {
         most: u64,
     },
     /// An image of one data block, which has no hash tree.
-    #[error("{path}: there is no hash tree over a single data block")]
+    #[error("{path}: a single data block has no hash tree")]
     NoTree {
         /// The hash device.
         path: PathBuf,
@@ -158,13 +158,13 @@ pub enum Error {
     #[error("no verity superblock")]
     NotVerity,
     /// An image without a superblock where its own data end.
-    #[error("{path}: no superblock lies where the data end that it is for")]
+    #[error("{path}: no superblock was found right after the data it describes")]
     NoHashArea {
         /// The image.
         path: PathBuf,
     },
     /// An image with more than one superblock, or unfinished one, where its own data end.
-    #[error("{path}: {} superblocks lie where the data end that they are for, the first at bytes \
+    #[error("{path}: {} superblocks were found right after the data they describe, the first at bytes \
     {offsets:?}", .offsets.len())]
     SeveralHashAreas {
         /// The image.
@@ -240,10 +240,10 @@ pub enum Error {
         text: String,
     },
     /// A root hash that is too short for two partition UUIDs.
-    #[error("no partition UUIDs follow from a root hash of 128 bits or less")]
+    #[error("a root hash of 128 bits or less has no partition UUIDs")]
     NoPartitionUuids,
     /// A value that the form of a line cannot express.
-    #[error("{value:?} cannot stand in {line}")]
+    #[error("{value:?} cannot be written in {line}")]
     Unwritable {
         /// What kind of line.
         line: &'static str,
@@ -259,7 +259,7 @@ pub enum Error {
         blocks: u64,
     },
     /// A superblock of another version.
-    #[error("superblock version {found}, 1 is the only one known")]
+    #[error("superblock version {found} is not supported, only 1 is")]
     SuperblockVersion {
         /// The version found.
         found: u32,
@@ -271,7 +271,7 @@ pub enum Error {
         what: &'static str,
     },
     /// Parameters that are not those that were expected; see [`Expected`](crate::Expected).
-    #[error("{field} is {found}, {expected} expected")]
+    #[error("{field} is {found}, expected {expected}")]
     Unexpected {
         /// Which parameter, by its name in the command's JSON.
         field: &'static str,

@@ -27,7 +27,7 @@ pub(super) struct Backing {
 }
 
 impl Backing {
-    /// The block device that is open, or a loop device with the image file behind it that is open.
+    /// The block device that is open, or a loop device for the image file that is open.
     pub(super) fn of(area: Area, device: &Device<'_>, needed: u64) -> Result<Self> {
         let path = device.path();
         let (number, loop_device) = match (device.identity(), device.as_file()) {

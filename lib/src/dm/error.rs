@@ -36,7 +36,7 @@ pub enum Error {
         what: NameFault,
     },
     /// A mapping of that name exists already.
-    #[error("mapping {name} exists already")]
+    #[error("mapping {name} already exists")]
     MappingExists {
         /// The name asked for.
         name: String,
@@ -44,7 +44,7 @@ pub enum Error {
         unfinished: bool,
     },
     /// Another mapping has the device-mapper uuid that this one would have.
-    #[error("mapping {name}: its uuid {uuid} is that of mapping {holder}")]
+    #[error("mapping {name}: mapping {holder} has the same uuid {uuid}")]
     MappingUuidTaken {
         /// The name asked for.
         name: String,

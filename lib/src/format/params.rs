@@ -416,7 +416,7 @@ mod tests {
         let uneven = Params::builder().hash_block_size(BlockSize::new(512).unwrap()).fec(Fec::new(2, 0).unwrap());
         assert_eq!(
             refused(uneven, 4096),
-            "FEC needs equal block sizes, data blocks have 4096 bytes and hash blocks 512"
+            "FEC needs equal block sizes; data blocks have 4096 bytes and hash blocks 512"
         );
     }
 

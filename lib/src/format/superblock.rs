@@ -193,7 +193,7 @@ mod tests {
             Superblock::parse(&bytes).expect_err("hostile").to_string()
         };
         assert_eq!(patched(0, b"V"), "no verity superblock");
-        assert_eq!(patched(8, &[2]), "superblock version 2, 1 is the only one known");
+        assert_eq!(patched(8, &[2]), "superblock version 2 is not supported, only 1 is");
         assert_eq!(patched(12, &[2]), "hash type 2 is neither 0 (Chrome OS) nor 1 (normal)");
         assert_eq!(patched(32, b"nosuch\0"), "unknown hash algorithm \"nosuch\"");
         assert_eq!(patched(32, &[b'a'; 32]), format!("unknown hash algorithm {:?}", "a".repeat(32)));

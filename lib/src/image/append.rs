@@ -96,7 +96,7 @@ pub fn append_dry_run(
 /// # Errors
 /// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for
 /// anything but a regular file; [`Error::SeveralHashAreas`]; [`Error::BehindHashArea`] for bytes of unknown meaning
-/// behind a tree, [`Error::UnfinishedHashArea`] for an unfinished one in a file whose length has been changed since,
+/// after a tree, [`Error::UnfinishedHashArea`] for an unfinished one in a file whose length has been changed since,
 /// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, [`Error::Changed`] for a file
 /// that becomes longer or shorter meanwhile, [`Error::PlainTree`] for what looks like a tree without superblock, and
 /// [`Error::DeviceTooSmall`] for a tree that is not all there.

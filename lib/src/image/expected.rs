@@ -23,7 +23,7 @@ use crate::value::{BlockSize, RootHash, Salt};
 /// let params = Params::builder().build("data.img".as_ref(), 40960)?;
 /// Expected::default().data_blocks(10).check(&params)?;
 /// let refused = Expected::default().data_blocks(300).check(&params).unwrap_err();
-/// assert_eq!(refused.to_string(), "data_blocks is 10, 300 expected");
+/// assert_eq!(refused.to_string(), "data_blocks is 10, expected 300");
 /// assert!(matches!(refused, Error::Unexpected { field: "data_blocks", .. }));
 /// # Ok(())
 /// # }
@@ -187,19 +187,19 @@ mod tests {
         let size = BlockSize::new(512).unwrap();
         let uuid = Uuid::from_u128(7);
         let cases = [
-            (Expected::default().no_superblock(), "superblock is present, absent expected"),
+            (Expected::default().no_superblock(), "superblock is present, expected absent"),
             (
                 Expected::default().uuid(uuid),
-                "uuid is 00000000-0000-0000-0000-000000000000, 00000000-0000-0000-0000-000000000007 expected",
+                "uuid is 00000000-0000-0000-0000-000000000000, expected 00000000-0000-0000-0000-000000000007",
             ),
-            (Expected::default().hash_type(HashType::ChromeOs), "hash_type is 1, 0 expected"),
-            (Expected::default().algorithm(sha1), "hash_algorithm is sha256, sha1 expected"),
-            (Expected::default().data_block_size(size), "data_block_size is 4096, 512 expected"),
-            (Expected::default().hash_block_size(size), "hash_block_size is 4096, 512 expected"),
-            (Expected::default().data_blocks(0), "data_blocks is 10, 0 expected"),
-            (Expected::default().hash_blocks(2), "hash_blocks is 1, 2 expected"),
-            (Expected::default().salt(Salt::default()), "salt is 0102, - expected"),
-            (Expected::default().hash_offset(512), "hash_offset is 0, 512 expected"),
+            (Expected::default().hash_type(HashType::ChromeOs), "hash_type is 1, expected 0"),
+            (Expected::default().algorithm(sha1), "hash_algorithm is sha256, expected sha1"),
+            (Expected::default().data_block_size(size), "data_block_size is 4096, expected 512"),
+            (Expected::default().hash_block_size(size), "hash_block_size is 4096, expected 512"),
+            (Expected::default().data_blocks(0), "data_blocks is 10, expected 0"),
+            (Expected::default().hash_blocks(2), "hash_blocks is 1, expected 2"),
+            (Expected::default().salt(Salt::default()), "salt is 0102, expected -"),
+            (Expected::default().hash_offset(512), "hash_offset is 0, expected 512"),
         ];
         for (expected, said) in cases {
             let refused = expected.check(&params).unwrap_err();
@@ -220,7 +220,7 @@ mod tests {
         Expected::default().check(&params).unwrap();
         let without = Params::builder().no_superblock().build(Path::new("data"), 40960).unwrap();
         let refused = Expected::default().uuid(Uuid::nil()).check(&without).unwrap_err();
-        assert_eq!(refused.to_string(), "superblock is absent, present expected");
+        assert_eq!(refused.to_string(), "superblock is absent, expected present");
     }
 
     #[test]

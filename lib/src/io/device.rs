@@ -21,7 +21,7 @@ pub(crate) struct Device<'s> {
     padded_to: u64,
 }
 
-/// What is behind it.
+/// Where its bytes are.
 #[derive(Clone, Debug)]
 enum Backing<'s> {
     File(Arc<OpenFile>),

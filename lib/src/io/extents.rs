@@ -71,6 +71,6 @@ mod tests {
         ] {
             assert_eq!(stretches.have_data(&positions), has_data, "{positions:?}");
         }
-        assert!(Extents::new(Holes::new(None), 4096).have_data(&(0..1)), "where nobody knows");
+        assert!(Extents::new(Holes::new(None), 4096).have_data(&(0..1)), "where holes are not known");
     }
 }

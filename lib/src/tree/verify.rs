@@ -99,12 +99,12 @@ impl Verification {
     }
 
     /// Appends what was found to what was found here.
-    fn append(&mut self, behind: Self) {
+    fn append(&mut self, later: Self) {
         let room = self.most - self.first.len();
-        self.first.extend(behind.first.into_iter().take(room));
-        self.failures += behind.failures;
-        self.tree_failures += behind.tree_failures;
-        self.zero_blocks += behind.zero_blocks;
+        self.first.extend(later.first.into_iter().take(room));
+        self.failures += later.failures;
+        self.tree_failures += later.tree_failures;
+        self.zero_blocks += later.zero_blocks;
     }
 }
 
@@ -140,8 +140,8 @@ pub(crate) fn verify(
                 }
                 Ok(found)
             },
-            |behind| {
-                found.append(behind);
+            |later| {
+                found.append(later);
                 Ok(())
             },
         )?;

@@ -92,7 +92,7 @@ fn is_zero(image: &Device<'_>, range: Range<u64>) -> Result<bool> {
     Ok(bytes.iter().all(|&byte| byte == 0))
 }
 
-/// Whether the image ends where the parity does that [`append`](crate::append()) puts behind a tree, with some number
+/// Whether the image ends where the parity does that [`append`](crate::append()) writes after a tree, with some number
 /// of roots, and that is the parity: an owner may have added as many bytes.
 fn ends_with_parity(params: &Params, tree_end: u64, image: &Device<'_>) -> Result<bool> {
     for roots in Fec::MIN_ROOTS..=Fec::MAX_ROOTS {
