@@ -65,7 +65,7 @@ for arch in $arches; do
     mkdir -p "$folder"
     folder=$(cd "$folder" && pwd)
     cp "$built/$target/release/veritysetup" "$folder/binary"
-    # This machine's own processor may run it, too: i686 on x86-64.
+    # This machine's own processor may run it too: i686 on x86-64.
     emulator=
     "$folder/binary" --version >"$folder/version" 2>&1 || emulator="qemu-$qemu-static "
     printf '#!/bin/sh\nexec %s"%s" "$@"\n' "$emulator" "$folder/binary" >"$folder/veritysetup"

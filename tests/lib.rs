@@ -18,7 +18,7 @@ use anyhow::{Context as _, Error, Result, bail};
 /// The workspace's root.
 ///
 /// # Panics
-/// Never: this package lies in it.
+/// Never: this package is in it.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
 }

@@ -15,7 +15,7 @@ test="$machines e2fsprogs fdisk squashfs-tools openssl lz4 zstd strace bash core
     bsdutils mandoc groff-base jq diffutils python3-minimal"
 demo="$machines squashfs-tools"
 # The reference tool comes with what the machines need. What counts instructions (perf, of linux-perf, does it as well
-# where there is one), and what tells how much of a file is in the page cache.
+# if there is one), and what tells how much of a file is in the page cache.
 bench="$machines valgrind"
 # Older systems have it in util-linux.
 command -v fincore >/dev/null || bench="$bench util-linux-extra"

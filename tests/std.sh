@@ -7,7 +7,7 @@ is_installed() {
 }
 
 # find_std TARGET...: sets `toolchain` and `build_std`, which cargo takes, and `how`, for people. Fails and says what to do
-# where there is none. STD=nightly builds it from source even if rustup has it.
+# if there is none. STD=nightly builds it from source even if rustup has it.
 find_std() {
     missing=
     for target in "$@"; do

@@ -127,7 +127,7 @@ impl Model<'_> {
         self.look_again(&bytes);
     }
 
-    /// The owner has written these bytes, at the end of the file. Those in place of a tree that was cut are not looked
+    /// The owner has written these bytes, at the end of the file. Those instead of a tree that was cut are not looked
     /// at: nothing tells them from a tree whose blocks are wrong.
     fn owns(&mut self, range: Range<usize>) {
         let range = self.tree.as_ref().map_or(range.start, |tree| tree.end.max(range.start))..range.end;

@@ -1,6 +1,6 @@
 //! A small image with parity that is damaged and repaired.
 //!
-//! Input: roots, block size, number of data blocks, whether parity lies behind the tree, whether bytes follow the tree
+//! Input: roots, block size, number of data blocks, whether parity is behind the tree, whether bytes follow the tree
 //! (1 byte each); a number of damages (1) and each of them: area (1), offset (2), length (1), mask (1); the pattern of
 //! the data.
 
@@ -13,7 +13,7 @@ use dmverity::{BlockSize, Devices, Fec, FecArea, Layout, Params, Repair, RepairM
 use crate::file::MemoryFile;
 use crate::input::Input;
 
-/// Data, hash device and FEC device; the last one is empty where parity lies on the hash device.
+/// Data, hash device and FEC device; the last one is empty where parity is on the hash device.
 type Contents = [Vec<u8>; 3];
 
 /// What the images are told apart by.

@@ -2,7 +2,7 @@
 //!
 //! Input: flags (see [`Flags`]); sizes of data and hash block, algorithm, hash type, length of the salt, number of data
 //! blocks, hash offset in sectors (1 byte each); with [`Flags::RAW_SUPERBLOCK`] 512 bytes of superblock, which are used
-//! in place of these; a number of changes (1) and each of them: area (1), offset (2), mask (1); then the pattern of the
+//! instead of these; a number of changes (1) and each of them: area (1), offset (2), mask (1); then the pattern of the
 //! data and, with [`Flags::RAW_TREE`], of the hash device after the superblock.
 
 use std::path::Path;
@@ -58,7 +58,7 @@ struct Image {
     /// What the image was made with.
     params: Params,
     data: Vec<u8>,
-    /// The hash device; where there is one file, the same as the data.
+    /// The hash device; if there is one file, the same as the data.
     hash: Vec<u8>,
     wrong_root_hash: Option<RootHash>,
 }

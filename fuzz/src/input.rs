@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-/// Bytes that are used up from the front. Behind their end there are zeros.
+/// Bytes that are used up from the front. After their end there are zeros.
 #[derive(Debug)]
 pub(crate) struct Input<'a>(&'a [u8]);
 

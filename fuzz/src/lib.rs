@@ -1,5 +1,5 @@
 //! What is tried with hostile bytes. A target is a function of any bytes that panics where a property does not hold;
-//! libFuzzer drives it (`make fuzz`), or, where there is no nightly compiler and in `make test`, the plain mutations of
+//! libFuzzer drives it (`make fuzz`), or, if there is no nightly compiler and in `make test`, the plain mutations of
 //! [`run`]. What each target's bytes mean is said beside it: shorter input reads as if zeros followed.
 
 mod append_find_plan;

@@ -16,7 +16,7 @@ use crate::mutate::Mutator;
 /// What all of a process may need at most, in KiB.
 const MOST_MEMORY: i64 = 256 << 10;
 
-/// How many times the longest call all threads of the process may work during one: others may run targets, too.
+/// How many times the longest call all threads of the process may work during one: others may run targets too.
 const OTHERS: u32 = 60;
 /// A call that waits for so long waits for nothing.
 const IDLE: Duration = Duration::from_secs(3600);

@@ -21,6 +21,6 @@ mkdir -p "$tree/usr/lib/modules"
 mount --bind "$modules" "$tree/usr/lib/modules"
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
-# What the packages' own scripts would have done: dracut asks the list of libraries where these lie.
+# What the packages' own scripts would have done: dracut asks the list of libraries where these are.
 chroot "$tree" ldconfig
 chroot "$tree" "$@"

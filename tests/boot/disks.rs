@@ -9,7 +9,7 @@ use dmverity_tests::vm::{kernels, process};
 use dmverity_tests::{static_binary, workspace};
 use sha2::{Digest as _, Sha256};
 
-/// The size of the file system, which is also where the hash tree starts on a disk that has both.
+/// The size of the file system, which is even if the hash tree starts on a disk that has both.
 pub(crate) const FILE_SYSTEM: u64 = 12 << 20;
 
 /// Where on such a disk the parity starts.
@@ -20,7 +20,7 @@ pub(crate) const PARITY: u64 = FILE_SYSTEM + (1 << 20);
 pub(crate) enum Disk {
     /// A partition for each, with the UUIDs that follow from the root hash.
     Partitions,
-    /// The hash tree behind the data, and parity behind that.
+    /// The hash tree after the data, and parity after that.
     Whole,
     /// The same with one wrong byte in the first block, where the file system itself keeps nothing.
     FirstBlockWrong,
@@ -118,7 +118,7 @@ impl Disks {
     }
 }
 
-/// Formats with one salt, so that the root hash is the same wherever the tree lies.
+/// Formats with one salt, so that the root hash is the same wherever the tree is.
 fn format(data: &Path, hash: &Path, options: &[String]) -> Result<()> {
     let mut command = process::command_at(&static_binary()?);
     process::output(command.arg("format").arg(data).arg(hash).arg("--salt=0123456789abcdef").args(options))?;

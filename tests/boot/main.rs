@@ -109,7 +109,7 @@ impl Workshop {
 /// What all machines of a framework are told: to end, and not to ask, when there is nothing to boot.
 fn always(framework: Framework) -> &'static str {
     match framework {
-        // The machine's `panic=-1` is for Debian's scripts, too.
+        // The machine's `panic=-1` is for Debian's scripts too.
         Framework::InitramfsTools | Framework::Klibc => "",
         Framework::Dracut | Framework::DracutPlain => "rd.shell=0",
     }

@@ -170,7 +170,7 @@ fn install(tree: &Path) -> Result<()> {
     process::output(&mut make).map(drop)
 }
 
-/// What the packages' own scripts, or whoever installs a Debian, would have set up.
+/// What the packages' own scripts, or an installer, would have set up.
 fn configure(tree: &Path, kernel: &Installed, framework: Framework) -> Result<()> {
     put(&tree.join("etc/passwd"), b"root:x:0:0:root:/root:/bin/sh\n", 0o644)?;
     put(&tree.join("etc/group"), b"root:x:0:\ntty:x:5:\ndisk:x:6:\nkmem:x:15:\n", 0o644)?;
@@ -183,7 +183,7 @@ fn configure(tree: &Path, kernel: &Installed, framework: Framework) -> Result<()
     put(&tree.join("etc/initramfs-tools/modules"), format!("{}\n", DRIVERS.join("\n")).as_bytes(), 0o644)
 }
 
-/// Writes a file of its own there: what lies there may be a link to one of the cached tree.
+/// Writes a file of its own there: what is there may be a link to one of the cached tree.
 fn put(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let parent = path.parent().context("a file lies in a folder")?;
     fs::create_dir_all(parent)?;

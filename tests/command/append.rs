@@ -185,7 +185,7 @@ fn what_was_added_to_an_unfinished_image_is_not_cut_off() {
     assert!(sandbox.read("image") == expected);
 }
 
-/// `resize2fs` makes a file system as long as its file: also where the end of that is a hash tree.
+/// `resize2fs` makes a file system as long as its file: even if the end of that is a hash tree.
 #[test]
 fn a_file_system_that_was_grown_into_the_tree_is_not_cut_off() {
     let sandbox = Sandbox::new();
@@ -253,7 +253,7 @@ fn a_signal_leaves_the_file_as_it_was() {
     let sandbox = Sandbox::new();
     let data = painted(4 << 20);
     sandbox.write("image", &data);
-    // Whoever runs the tests may have been told to ignore it. By the third write the tree is being written.
+    // The user who runs the tests may ignore it. By the third write the tree is being written.
     let mut command = sandbox.command("env", &["--default-signal=INT", "strace", "-f", "-qq", "-o", "trace"]);
     command.args(["-e", "trace=pwrite64", "-e", "inject=pwrite64:signal=INT:when=2"]);
     let output = command.arg(dmverity_tests::veritysetup()).args(["format", "--append", "image"]).output().unwrap();
@@ -270,7 +270,7 @@ fn no_superblock_or_more_than_one() {
     let hint = "hint: no superblock was found right after the data it describes: --hash-offset=auto is for data and \
          hash tree on one device; a separate hash device usually has its hash tree at offset 0.\n";
     let none = |device: &str| format!("Device {device} is not a valid VERITY device.\n{hint}");
-    // One that does not lie there is none.
+    // One that does not are there is none.
     refused(&sandbox, "dump h --hash-offset=auto", 1, &none("h"));
     for command in ["verify d h", "open d v0 h", "table d h"] {
         refused(&sandbox, &format!("{command} {root_hash} --hash-offset=auto"), 1, &none("h"));

@@ -166,7 +166,7 @@ fn what_was_added_to_an_unfinished_image_is_not_cut_off() {
     }
     left.truncate(end + 512);
     sandbox.write("image", &left);
-    // One with a superblock takes it away, too, and the other way round.
+    // One with a superblock takes it away too, and the other way round.
     ok(&sandbox, &["format", "--append", "image"]);
     assert!(sandbox.read("image").starts_with(&data));
     ok(&sandbox, &FORMAT);

@@ -14,7 +14,7 @@ use dmverity_tests::workspace;
 
 use crate::sandbox::Sandbox;
 
-/// What is typed before the tab key, and what is found. A word behind `=` is shown with what stands before it.
+/// What is typed before the tab key, and what is found. A word after `=` is shown with what comes before it.
 const CASES: &[(&str, &[&str])] = &[
     ("veritysetup fo", &["format"]),
     (
@@ -119,7 +119,7 @@ fn completion(name: &str) -> PathBuf {
     workspace().join("completions").join(name)
 }
 
-/// A program with nothing of whoever runs the tests.
+/// A program with nothing from the environment of the user who runs the tests.
 fn program(sandbox: &Sandbox, name: &str) -> Command {
     let mut command = process::command(name).unwrap_or_else(|error| panic!("{error:#}"));
     let home = sandbox.path("");
@@ -128,9 +128,9 @@ fn program(sandbox: &Sandbox, name: &str) -> Command {
     command
 }
 
-/// Types every case on a terminal with this shell behind it, and compares what the command is called with.
+/// Types every case on a terminal with this shell, and compares what the command is called with.
 fn type_cases(sandbox: &Sandbox, shell: &str) {
-    // What a terminal keeps while nobody reads.
+    // What a terminal keeps while nothing is read.
     const KEPT: usize = 4096;
     let mut typed: String = CASES.iter().flat_map(|(line, _)| [line, "\t\n"]).collect();
     typed.push_str("exit\n");

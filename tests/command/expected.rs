@@ -1,5 +1,5 @@
 //! `--expect` and `--expect-data-blocks`: an image whose superblock says something else than what was made is refused,
-//! also where the root hash does not show it.
+//! even if the root hash does not show it.
 
 use dmverity_tests::vectors::painted;
 

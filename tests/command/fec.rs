@@ -1,5 +1,5 @@
 //! Random images with forward error correction (FEC), and where by the description of the format each byte of them
-//! lies.
+//! is.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -42,14 +42,14 @@ impl Hashing {
         Self { algorithm, hash_type, block, fan_out: 1 << (block / stride).ilog2() }
     }
 
-    /// How many blocks each level has; the first lies over the data.
+    /// How many blocks each level has; the first is over the data.
     pub(crate) fn levels(&self, data_blocks: usize) -> Vec<usize> {
         let above = |&below: &usize| (below > 1).then(|| below.div_ceil(self.fan_out));
         iter::successors(Some(data_blocks), above).skip(1).collect()
     }
 }
 
-/// An image, and where its areas lie. Blocks are numbered as FEC does: the data blocks, then those of the hash device
+/// An image, and where its areas are. Blocks are numbered as FEC does: the data blocks, then those of the hash device
 /// from the first hash block on.
 #[derive(Debug)]
 pub(crate) struct Image {
@@ -165,7 +165,7 @@ impl Image {
         ]
     }
 
-    /// The options that describe the image to whoever does not read them from its superblock.
+    /// The options that describe the image to a command that does not read its superblock.
     fn options(&self) -> Vec<String> {
         let salt = if self.salt.is_empty() { "-" } else { &self.salt };
         let mut options = vec![
@@ -234,12 +234,12 @@ impl Image {
         })
     }
 
-    /// All symbols of a codeword that lie somewhere.
+    /// All symbols of a codeword that are somewhere.
     pub(crate) fn symbols(&self, codeword: usize) -> impl Iterator<Item = Symbol> {
         (0..SYMBOLS).filter_map(move |symbol| self.symbol(codeword, symbol))
     }
 
-    /// Where a covered block lies.
+    /// Where a covered block is.
     pub(crate) fn block(&self, number: usize) -> (&'static str, Range<usize>) {
         let (name, block) = match number.checked_sub(self.data_blocks) {
             None => ("data", number),
@@ -248,7 +248,7 @@ impl Image {
         (name, block * self.hashing.block..(block + 1) * self.hashing.block)
     }
 
-    /// How many blocks the tree proves: all that are covered but those behind it.
+    /// How many blocks the tree proves: all that are covered except those after it.
     pub(crate) fn proven(&self) -> usize {
         self.data_blocks + self.hash_blocks
     }
@@ -281,7 +281,7 @@ impl Image {
         iter::successors(self.parent(number), |&number| self.parent(number))
     }
 
-    /// Whether neither of two blocks lies in the tree below the other.
+    /// Whether neither of two blocks is in the tree below the other.
     pub(crate) fn are_apart(&self, one: usize, other: usize) -> bool {
         one != other
             && self.ancestors(one).all(|above| above != other)

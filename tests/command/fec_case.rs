@@ -146,7 +146,7 @@ impl Case {
         blocks
     }
 
-    /// Damages up to `most` whole blocks of a round out of `candidates`. None lies in the tree below another one, so
+    /// Damages up to `most` whole blocks of a round out of `candidates`. None is in the tree below another one, so
     /// that each is known to be bad by a digest that is good. Returns them.
     pub(crate) fn spoil_apart(
         &self,

@@ -110,7 +110,7 @@ fn check_errors(
     let (found, expected) = outcomes();
     assert_eq!((&found, &expected), (&silent, &silent), "{context}");
 
-    // Parity that is wrong is not noticed by itself.
+    // Wrong parity alone is not noticed.
     let good = image.read(ours);
     let mut bad = good.clone();
     for _ in 0..rng.usize(..3) {
@@ -149,7 +149,7 @@ fn check_errors(
     assert_eq!(expected.stderr.lines().last(), Some(&*last), "{context}: {expected:?}");
     assert_eq!(found.stderr.lines().last(), Some(&*last), "{context}: {found:?}");
     assert_eq!((found.code, &*found.stdout), (Some(0), ""), "{context}: {found:?}");
-    // Where there is no tree, up to 2.8 the reference does not take back that the root hash is another.
+    // If there is no tree, up to 2.8 the reference does not take back that the root hash is another.
     let code = if image.hash_blocks == 0 { 2 } else { 0 };
     assert_eq!(expected.code, Some(code), "{context}: {expected:?}");
 }

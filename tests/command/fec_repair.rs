@@ -16,7 +16,7 @@ fn has_rounds(image: &Image) -> bool {
     image.rounds > 1
 }
 
-/// Whether there is something behind the tree that FEC covers.
+/// Whether there is something after the tree that FEC covers.
 fn has_foreign_blocks(image: &Image) -> bool {
     image.covered > image.proven()
 }
@@ -186,7 +186,7 @@ fn a_lost_fec_area_is_made_anew() {
     });
 }
 
-/// Nothing proves what lies behind the tree.
+/// Nothing proves what is after the tree.
 #[test]
 fn foreign_bytes_are_never_written() {
     each(700, 3, has_foreign_blocks, |case, rng| {
@@ -253,7 +253,7 @@ fn foreign_bytes_beyond_correction_are_never_written() {
         let outcome = case.check("repair", &[]);
         assert_eq!(outcome.code, Some(2), "{}: {outcome:?}", case.context);
         assert!(outcome.stderr.starts_with(CANNOT) || outcome.stderr.contains(&format!("\n{CANNOT}")), "{outcome:?}");
-        // What is wrong with such codewords nobody knows: the parity may be made to agree with what is there.
+        // The errors of such codewords cannot be located: the parity may be made to agree with what is there.
         let after = case.image.read(&case.sandbox);
         let parity = case.image.parity();
         let made = after[case.image.fec][parity.clone()].to_vec();

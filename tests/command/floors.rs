@@ -1,4 +1,4 @@
-//! The library's rooms lie above each other: each knows only those below it, and the files of a room know each other in
+//! The library's rooms are above each other: each knows only those below it, and the files of a room know each other in
 //! one direction.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Holes: what comes of them is what comes of zeros, and nobody reads them.
+//! Holes: they give what zeros give, and are not read.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -105,7 +105,7 @@ fn holes_are_not_read() {
     file.set_len(1024 * MIB).unwrap();
     let format = ["format", "d", "h", "--salt=-", "--threads=1"];
     assert_eq!(bytes_read(&sandbox, "d", &format), 0);
-    // Of the tree only what does not lie over a hole is read again.
+    // Of the tree only what does not are over a hole is read again.
     assert!(bytes_read(&sandbox, "h", &format) <= MIB);
     for piece in [3, 200, 1021] {
         file.write_all_at(&vec![7; 2 << 20], piece * MIB + 12345).unwrap();

@@ -220,7 +220,7 @@ fn a_standard_output_that_is_closed_or_full_is_an_error() {
     let (closed, full) = (said("Bad file number"), said("No space left on device"));
     let before = sandbox.snapshot();
     for json in ["", " --json"] {
-        // Nothing is written when it is known that nobody will know the root hash.
+        // Nothing is written when it is known that the root hash cannot be delivered.
         for command in ["format d new", "dump h", "plan d", &format!("table d h {root_hash}"), "format d h"] {
             assert_eq!(shell(&sandbox, &format!("\"$V\" {command}{json} >&-")), (Some(1), closed.clone()), "{command}");
         }
@@ -236,7 +236,7 @@ fn a_standard_output_that_is_closed_or_full_is_an_error() {
     let verify = format!("\"$V\" verify d h {root_hash}");
     assert_eq!(shell(&sandbox, &format!("{verify} >&-")), (Some(0), String::new()));
     assert_eq!(shell(&sandbox, &format!("{verify} --json >&-")), (Some(1), closed));
-    // What went wrong before that is said, too.
+    // What went wrong before that is said too.
     let (code, stderr) = shell(&sandbox, "\"$V\" dump nosuch --json >/dev/full");
     assert_eq!((code, stderr), (Some(1), format!("Device nosuch does not exist or access denied.\n{full}")));
     // A reader that goes away is none; and there is no other stream to say it on.

@@ -1,5 +1,5 @@
-//! `make install` and `make uninstall`: what lies where, with which mode, and that nothing stays. They are given a
-//! cargo that fails, because whoever installs is often another user than the one who has built.
+//! `make install` and `make uninstall`: which files are where, with which mode, and that none stays. They are given a
+//! cargo that fails, because the user who installs is often not the one who has built.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use dmverity_tests::{veritysetup, workspace};
 
-/// A `make` of its own, also where these tests run below another one.
+/// A `make` of its own, even if these tests run below another one.
 fn command() -> Command {
     let mut make = Command::new("make");
     make.current_dir(workspace()).env_remove("MAKEFLAGS").env_remove("MAKEOVERRIDES");

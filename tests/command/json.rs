@@ -142,7 +142,7 @@ fn a_missing_kernel_a_missing_file_and_a_bad_command_line() {
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(1), ""));
     let object = schema::check(&outcome.stdout).unwrap();
     assert_eq!((&object["action"], &object["error"]["message"]), (&Value::Null, &json!("--nosuch: unknown option")));
-    // Behind the end of options it is an argument.
+    // After the end of options it is an argument.
     let outcome = sandbox.run(&["format", "--nosuch", "--", "--json"]);
     assert!(outcome.stdout.is_empty() && !outcome.stderr.is_empty(), "{outcome:?}");
 }

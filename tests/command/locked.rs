@@ -44,7 +44,7 @@ fn what_another_process_writes_to_is_left_alone_by_whatever_name() {
         lock.try_lock().unwrap();
         refused(&sandbox, &command, 5, &message(named));
         assert!(!sandbox.path("new").exists());
-        // Closing it would not do: a child that another test is just starting has it, too.
+        // Closing it would not do: a child that another test is just starting has it too.
         lock.unlock().unwrap();
     }
     // What only reads does not ask.

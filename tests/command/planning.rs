@@ -189,7 +189,7 @@ fn lines_that_open_an_image_elsewhere() {
     let partitions = "PARTUUID=4124f9e3-0fdb-0aea-1bdf-f64d02ce75c1 PARTUUID=9507062a-0ff8-3e1a-c081-0638b99ec188";
     prints(&sandbox, &format!("{call} --veritytab=usr"), &format!("usr {partitions} {ROOT_HASH}\n"));
     prints(&sandbox, &format!("{call} --partition-uuids"), UUIDS);
-    // From the file, too.
+    // From the file too.
     sandbox.write("r", ROOT_HASH.as_bytes());
     prints(&sandbox, "table d h --root-hash-file=r --partition-uuids", UUIDS);
     let formatted = sandbox.run(&["format", "d", "h", "--salt=aa", "--partition-uuids"]);

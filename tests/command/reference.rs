@@ -11,7 +11,7 @@ use crate::ways::{THREADS, ways};
 /// How many parameter sets there are.
 const SETS: u64 = 240;
 
-/// Algorithms that every OpenSSL behind a reference tool has.
+/// Algorithms that the OpenSSL of every reference tool has.
 const ALGORITHMS: &[(&str, u64)] = &[
     ("sha1", 20),
     ("sha224", 28),
@@ -109,7 +109,7 @@ impl Set {
         usize::try_from(start).expect("small")
     }
 
-    /// The options that describe the image to whoever does not read them from its superblock.
+    /// The options that describe the image to a command that does not read its superblock.
     fn options(&self) -> Vec<String> {
         let salt = if self.salt.is_empty() { "-" } else { &self.salt };
         let mut options = vec![

@@ -111,7 +111,7 @@ fn the_same_fault_is_named_as_by_the_reference() {
         }
         let is_more = |line: &str| line.starts_with("hint: ") || line.starts_with("WARNING: ");
         let (faults, _): (Vec<_>, Vec<_>) = ours.stderr.lines().partition(|line| !is_more(line));
-        // What is wrong with an offset is said of the device, too.
+        // What is wrong with an offset is said of the device too.
         let usual = ours.stdout.is_empty() && faults.iter().skip(1).all(|line| line.starts_with("Device h is"));
         assert!(usual, "{command}: {ours:?}");
         assert!(sandbox.snapshot() == before, "{command} changed a file");

@@ -75,7 +75,7 @@ fn format_interrupted_by(signal: Signal, ignored: bool) -> (Option<i32>, Option<
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(BYTES));
     // Reads take a while, so that the signal comes before the end; a word from strace says that they have begun.
-    // Who runs the tests may have been told to outlive the terminal, too.
+    // Who runs the tests may have been told to outlive the terminal too.
     let how: &[&str] = if ignored { &["nohup"] } else { &["env", "--default-signal=HUP,INT,TERM"] };
     let mut command = sandbox.command(how[0], &how[1..]);
     command.args(["strace", "-f", "-qq", "-e", "trace=pread64", "-e", "inject=pread64:delay_enter=50000"]);
@@ -102,7 +102,7 @@ fn a_signal_ends_a_format_and_takes_its_new_file_away() {
         // strace ends as what it traces did.
         assert_eq!(format_interrupted_by(signal, false), (Some(signal as i32), None, false), "{signal}");
     }
-    // Whoever wants it to outlive the terminal gets that.
+    // It can be made to outlive the terminal.
     assert_eq!(format_interrupted_by(Signal::SIGHUP, true), (None, Some(0), true));
 }
 

@@ -39,7 +39,7 @@ fn verify_counts_the_blocks_that_must_be_zeros() {
     assert_eq!((outcome.code, outcome.stderr), (Some(2), format!("{found}{hint}{REPAIR}")));
     let json = object(&sandbox.run(&[&verify[..], &["--json"]].concat()));
     assert_eq!((&json["zero_blocks"], &json["failures_total"]), (&Value::from(3), &Value::from(3)));
-    // With FEC, too, whether it can help or not.
+    // With FEC too, whether it can help or not.
     for (options, code) in [(&["--fec-device=f"][..], 0), (&["--fec-device=f", "--strict"], 2)] {
         let outcome = sandbox.run(&[&verify[..], options].concat());
         assert_eq!(outcome.code, Some(code));

@@ -30,7 +30,7 @@ pub(crate) enum Damage {
     Cut { file: &'static str, to: u64, aligned: bool },
     /// Bytes at the end.
     Longer { file: &'static str, by: usize },
-    /// Holes in place of everything.
+    /// Holes instead of everything.
     Zeros { file: &'static str },
 }
 
@@ -217,7 +217,7 @@ fn change(words: &mut Vec<Word>, rng: &mut Rng) -> u32 {
     let place = rng.usize(..=words.len().saturating_sub(1));
     let change = rng.u32(..16);
     match change {
-        // Another path, or something else, in place of an argument.
+        // Another path, or something else, instead of an argument.
         0..=3 => {
             let arguments: Vec<usize> =
                 (1..words.len()).filter(|&index| matches!(words[index], Word::Argument(_))).collect();

@@ -12,7 +12,7 @@ pub(crate) const UUID: &str = "a60c98d2-ae9b-4865-bfcb-b4e3ace11033";
 /// At most this much data, so that a case takes milliseconds.
 const MOST_DATA: u64 = 1 << 20;
 
-/// What every OpenSSL behind a reference tool has.
+/// What the OpenSSL of every reference tool has.
 const ALGORITHMS: &[&str] = &[
     "sha1",
     "sha224",

@@ -235,7 +235,7 @@ fn finish(command: &mut Command) -> (End, Vec<u8>, Vec<u8>) {
     let pid = Pid::from_raw(child.id().cast_signed());
     let (done, is_done) = mpsc::channel::<()>();
     let guard = thread::spawn(move || {
-        // An error is the sender's end, too.
+        // An error is the sender's end too.
         let hangs = is_done.recv_timeout(HANGS_AFTER) == Err(mpsc::RecvTimeoutError::Timeout);
         hangs && kill(pid, Signal::SIGKILL).is_ok()
     });

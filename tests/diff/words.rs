@@ -5,10 +5,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use fastrand::Rng;
 
-/// Stands for the root hash of the image in the sandbox.
+/// Is replaced by the root hash of the image in the sandbox.
 pub(crate) const ROOT: &str = "@ROOT@";
 
-/// Stands for the sandbox's absolute path.
+/// Is replaced by the sandbox's absolute path.
 pub(crate) const HERE: &str = "@HERE@";
 
 /// Something that is one or two arguments once it is spelled.
@@ -79,7 +79,7 @@ pub(crate) fn spell(words: &[Word], rng: &mut Rng) -> Vec<OsString> {
     } else {
         let mut earliest = 0;
         for option in options {
-            // Options of one name keep their order, too: the last one counts.
+            // Options of one name keep their order too: the last one counts.
             earliest = rng.usize(earliest..=order.len());
             order.insert(earliest, option);
             earliest += 1;
@@ -98,7 +98,7 @@ pub(crate) fn spell(words: &[Word], rng: &mut Rng) -> Vec<OsString> {
     arguments
 }
 
-/// The arguments with what stands for something replaced.
+/// The arguments with the placeholders replaced.
 pub(crate) fn filled(arguments: &[OsString], root: &str, here: &str) -> Vec<OsString> {
     let replaced = |argument: &OsString| match argument.to_str() {
         Some(text) => text.replace(ROOT, root).replace(HERE, here).into(),

@@ -1,5 +1,5 @@
 //! Files that become shorter or longer, or other ones, while a command is at work on them. What comes of it need not be
-//! of use to anybody; but nothing is said to be right that is not, and what somebody else has put there stays.
+//! of use; but nothing wrong is reported as right, and files that another process has put there stay.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::tracer::{Ended, Fault, Stops};
 /// Of so many calls in a row one is looked at, unless it is the whole.
 const EVERY: usize = 6;
 
-/// What somebody else does with a file.
+/// What another process does with a file.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Cut,
@@ -80,7 +80,7 @@ fn check(scenario: &Scenario, name: &str) {
     assert!(all.is_empty(), "{}: {} problems:\n{}", scenario.name, all.len(), all.join("\n"));
 }
 
-/// What is wrong with how a command has ended on files of which nobody can say what has to come of them.
+/// What is wrong with how a command has ended on files whose result cannot be predicted.
 fn said(ended: &Ended) -> Vec<&'static str> {
     let mut found = Vec::new();
     match ended.status {
@@ -138,7 +138,7 @@ fn what_is_added_to_an_image_before_it_gets_a_tree_stays() {
     }
 }
 
-/// A file that somebody else has put where the command had created one is not removed when the command fails.
+/// A file that another process has put where the command had created one is not removed when the command fails.
 #[test]
 fn what_somebody_else_has_put_there_stays() {
     let scenario = Scenario::new("format", &[("d", data())], &[], &fixed("format d h --fec-device=f"));

@@ -35,7 +35,7 @@ pub(crate) struct Scenario {
     kept: Vec<(String, usize)>,
     /// A command that succeeds if what is there loads.
     loads: Option<Vec<String>>,
-    /// Whether any part of what is written is right by itself.
+    /// Whether any part of what is written is correct on its own.
     is_piecemeal: bool,
     /// Whether what is read is to come from the disk, not from the page cache.
     is_cold: bool,
@@ -112,7 +112,7 @@ impl Scenario {
         self
     }
 
-    /// What a file may be after a failure, too.
+    /// What a file may be after a failure too.
     pub(crate) fn tolerates(mut self, name: &str, bytes: Vec<u8>) -> Self {
         self.tolerated.push((name.to_owned(), bytes));
         self
@@ -323,7 +323,7 @@ impl Scenario {
                         problems.push(format!("{name} has bytes that are neither old nor right"));
                     }
                 }
-                // A tree over an older one, or behind the data of a file that could not be cut again.
+                // A tree over an older one, or after the data of a file that could not be cut again.
                 Some(found) if is_output(name) => {
                     if !may_leave && found.len() < bytes.len().min(self.after[name].len()) {
                         problems.push(format!("{name} is shorter"));

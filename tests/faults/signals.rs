@@ -130,7 +130,7 @@ fn signalled(scenario: &Scenario, signal: Signal, after: Duration) -> Ended {
     let mut command = scenario.command();
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     sleep(after);
-    // Nobody has waited for it, so that the number is still its own.
+    // No process has waited for it, so the number is still its own.
     let _ = kill(Pid::from_raw(child.id().cast_signed()), signal);
     let output = child.wait_with_output().expect("it ends");
     let by_signal = output.status.signal().and_then(|number| Signal::try_from(number).ok());

@@ -159,7 +159,7 @@ fn set_argument(thread: Pid, index: usize, value: u64) -> nix::Result<()> {
     ptrace::setregs(thread, registers)
 }
 
-/// A filter that stops at these calls; never at the one that starts the program, when nobody answers yet.
+/// A filter that stops at these calls; never at the one that starts the program, when nothing answers yet.
 fn filter(stops: &Stops) -> Vec<sock_filter> {
     let operation = |code: u32, k: u32, jt: u8| sock_filter {
         code: u16::try_from(code).expect("operations have 16 bits"),

@@ -68,7 +68,7 @@ killings() {
         killed 0.0$(($2 % 10)) /bin/veritysetup close v$1
         ;;
     2) killed $moment /bin/veritysetup features ;;
-    # Its key goes, too.
+    # Its key goes too.
     3) not /bin/veritysetup open d$1 v$1 h$1 "$root" --root-hash-signature=junk 2>/dev/null ;;
     esac
     forget v$1

@@ -131,7 +131,7 @@ fn parse_callgrind(text: &str) -> Result<u64> {
     summary.parse().with_context(|| format!("callgrind's summary is {summary:?}"))
 }
 
-/// The count in perf's comma-separated file; it says `<not supported>` or `<not counted>` where there is none.
+/// The count in perf's comma-separated file; it says `<not supported>` or `<not counted>` if there is none.
 fn parse_perf(text: &str) -> Option<u64> {
     text.lines().filter(|line| line.contains(",instructions")).find_map(|line| line.split(',').next()?.parse().ok())
 }

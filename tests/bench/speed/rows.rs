@@ -36,7 +36,7 @@ pub(crate) struct Task {
     pub(crate) fec: Option<u8>,
     /// For ours; the reference has one.
     pub(crate) threads: u8,
-    /// Ours is the build that is held to it, in place of the one that is released.
+    /// Ours is the build that is held to it, instead of the one that is released.
     pub(crate) backend: Option<&'static Backend>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) const SMALL: u64 = 8;
 /// How much larger than the other files the hole is, and the file that is mostly holes.
 pub(crate) const HOLE: u64 = 8;
 pub(crate) const SCATTERED: u64 = 64;
-/// In how many pieces its data lies.
+/// In how many pieces its data is.
 pub(crate) const PIECES: u64 = 16;
 
 /// What the names of rows have that ours alone is measured in.

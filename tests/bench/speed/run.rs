@@ -1,9 +1,9 @@
 //! Runs one program and tells what it took; and removes the data when a signal ends the benchmark.
 //!
-//! The kernel tells what one child needed to whoever waits for it with `wait4`, for which there is no safe wrapper;
-//! what
+//! The kernel tells what one child needed to the process that waits for it with `wait4`, for which there is no safe
+//! wrapper; what
 //! `getrusage` tells is of all children together. So every program is started by a process of its own (this program
-//! again, [`measured`]), which has no other child. That it is small matters, too: until a new process runs its program
+//! again, [`measured`]), which has no other child. That it is small matters too: until a new process runs its program
 //! it has its parent's memory, which the kernel counts as its own.
 
 use std::ffi::OsString;
@@ -104,7 +104,7 @@ pub(crate) fn clean_up_on_signals(directory: PathBuf) -> Result<()> {
         // Held to the end, so that nothing is started any more.
         let running = running();
         if let Some(group) = *running {
-            // It may have ended by itself.
+            // It may have ended already.
             let _ = killpg(group, Signal::SIGKILL);
         }
         // What was killed may still be about to create a file.

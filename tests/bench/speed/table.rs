@@ -12,7 +12,7 @@ pub(crate) const HEADING: &str = "\
 pub(crate) struct Line {
     /// What was done.
     pub(crate) what: String,
-    /// The median time of the reference, or of what stands in its place.
+    /// The median time of the reference, or of what is measured instead.
     pub(crate) reference: Duration,
     /// The median time of ours.
     pub(crate) ours: Duration,

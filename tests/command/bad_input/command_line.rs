@@ -48,7 +48,7 @@ fn command_lines_that_mean_nothing() {
         misused(&sandbox, &format!("format d new --{option}={text}"), &message);
         misused(&sandbox, &format!("format d new --{option} {text}"), &message);
     }
-    // These have 32 bits, also where they do not count.
+    // These have 32 bits, even if they do not count.
     for option in ["format", "data-block-size", "hash-block-size", "fec-roots"] {
         let hint = format!("hint: --{option} takes a decimal number from 0 to 4294967295, not 4294967296.\n");
         let message = format!("veritysetup: invalid numeric value\n{hint}");

@@ -241,8 +241,8 @@ fn fault(outcome: &Outcome) -> Option<(usize, &str)> {
     Some((kind, if is_named { line } else { "" }))
 }
 
-/// Other words, or another exit code, for one fault: how ours says it, and how the reference. An asterisk stands for a
-/// name.
+/// Other words, or another exit code, for one fault: how ours says it, and how the reference. An asterisk is a
+/// placeholder for a name.
 const WORDS: &[(&str, &str)] = &[
     // A root hash file.
     ("Invalid root hash string specified.", "Invalid root hash file *"),

@@ -13,7 +13,7 @@ worker() {
         /bin/veritysetup open d $name h "$root" 2>>errors$1 || code=$?
         echo "open $name $code" >>log$1
         code=0
-        # One name further: most were opened by somebody else.
+        # One name further: most were opened by another process.
         name=v$(((round * $1 + $1) % 11))
         /bin/veritysetup close $name 2>>errors$1 || code=$?
         echo "close $name $code" >>log$1

@@ -33,7 +33,7 @@ expect_code 4
 expect_out "/dev/mapper/v0 is inactive."
 [ ! -e /dev/mapper/v0 ]
 
-# Nobody uses it: it goes at once.
+# It is not in use: it is removed at once.
 vs open d v0 h "$(root_hash made)"
 run vs close v0 --deferred
 expect_code 0

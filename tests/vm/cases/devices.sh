@@ -1,4 +1,4 @@
-# Block devices in place of files, data and hash area on one device or two, with and without superblock: the same.
+# Block devices instead of files, data and hash area on one device or two, with and without superblock: the same.
 # boots: bare udev
 
 make_image d 300

@@ -42,7 +42,7 @@ run vs format "$data" "$hash" --fec-device="$fec" --fec-offset=4096 --salt=bb
 expect_code 1
 expect_err "Device $fec is too small.
 hint: it has 16384 bytes, but 20480 are needed."
-# After the tree, also where no offset is given.
+# After the tree, even if no offset is given.
 for offset in --fec-offset=20480 -q; do
     run vs format "$data" "$hash" --fec-device="$hash" $offset --salt=bb
     expect_code 1

@@ -1,4 +1,4 @@
-# What is damaged is read as it was made, wherever the FEC area lies and whoever made it, while the devices stay
+# What is damaged is read as it was made, wherever the FEC area is and whoever made it, while the devices stay
 # damaged; then `repair` heals the devices themselves.
 # kernels: 6.1 6.12 7
 # timeout: 600
@@ -96,7 +96,7 @@ Repaired 4204 errors."
     expect_out ""
     expect_err ""
 
-    # Now it is right without FEC, too.
+    # Now it is right without FEC too.
     vs open "$data" v0 "$hash" --hash-offset="$offset" "$root"
     same image /dev/mapper/v0
     vs close v0
@@ -120,7 +120,7 @@ done
 # Whether in a tasklet or not does not depend on where the area is.
 hint=
 
-# The FEC area on the hash device, behind the tree; on the data device; and everything on one.
+# The FEC area on the hash device, after the tree; on the data device; and everything on one.
 cp image d
 truncate -s 128K h
 hash=$(attach h)

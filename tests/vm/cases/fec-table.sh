@@ -1,4 +1,4 @@
-# A FEC area that the reference made is handed to the kernel as the reference does it, wherever it lies; status shows
+# A FEC area that the reference made is handed to the kernel as the reference does it, wherever it is; status shows
 # it.
 # kernels: 6.1 6.12 7
 
@@ -36,7 +36,7 @@ compare "$hash" "$fec" --fec-roots=5 --fec-offset=8192
 losetup -d "$hash"
 losetup -d "$fec"
 
-# Something else behind the tree, which is covered too; and all on one device.
+# Something else after the tree, which is covered too; and all on one device.
 truncate -s 300K h
 head -c 40000 d | dd of=h bs=4096 seek=10 conv=notrunc
 hash=$(attach h)

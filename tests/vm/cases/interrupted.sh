@@ -1,4 +1,4 @@
-# An open that is ended by a signal, at whatever moment, has opened the image or has not; no loop device stays behind.
+# An open that is ended by a signal, at whatever moment, has opened the image or has not; no loop device is left behind.
 # timeout: 300
 
 make_image d 64

@@ -86,7 +86,7 @@ run vs open d v0 h "$root" --use-tasklets --no-fallback --json
 [ "$kernel" = 5.10 ] || vs close v0
 expect_object '"warnings": []'
 
-# Corruption shows in the object, too. Where udev looks into the mapping it is seen at once.
+# Corruption shows in the object too. Where udev looks into the mapping it is seen at once.
 damage d 4096 1
 run vs open d v0 h "$root" --json
 expect_code 0

@@ -3,7 +3,7 @@
 make_image d 64
 vs format d h >made
 root=$(root_hash made)
-# Nobody may load it again behind our back.
+# Nothing may load it again unnoticed.
 modprobe_path=$(cat /proc/sys/kernel/modprobe)
 echo /bin/false >/proc/sys/kernel/modprobe
 trap 'echo "$modprobe_path" >/proc/sys/kernel/modprobe; modprobe dm-verity' EXIT

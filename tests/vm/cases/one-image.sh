@@ -1,5 +1,5 @@
 # An image that is one file, made without root's help, opens with the offset that is found, with FEC and without; and
-# the line that `table` prints opens it, too.
+# the line that `table` prints opens it too.
 # boots: bare udev
 
 make_image i 300
@@ -35,7 +35,7 @@ vs verify i i "$root" --hash-offset=auto
 device=$(attach i -r)
 vs table "$device" "$device" "$root" --hash-offset=auto --check-at-most-once >line
 dmsetup create v1 --readonly <line
-# Where there is no udev it neither makes a node by itself nor removes it.
+# Without udev the kernel neither makes a node nor removes it.
 dmsetup mknodes v1
 expect_text "the table" "$(cat line)" "$(dmsetup table v1 | sed "s|7:[0-9]*|$device|g")"
 same data /dev/mapper/v1

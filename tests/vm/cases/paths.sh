@@ -61,7 +61,7 @@ for name in . .. control ""; do
 done
 losetup -d "$loop"
 
-# Closing, also while somebody holds it: messages name the mapping as the caller did.
+# Closing, even while it is held: messages name the mapping as the caller did.
 hold "$dm" 30
 run vs close "$dm" --deferred
 expect_code 0
@@ -94,7 +94,7 @@ expect_err "Device $other is not a VERITY device."
 dmsetup remove other
 vs close v0
 
-# As after a boot with dm-mod.create=: the mapping has no uuid and nobody has made a node in /dev/mapper. The root
+# As after a boot with dm-mod.create=: the mapping has no uuid and nothing has made a node in /dev/mapper. The root
 # device is then what the kernel calls it.
 data=$(attach d -r)
 hash=$(attach h -r)

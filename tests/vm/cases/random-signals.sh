@@ -28,7 +28,7 @@ struck() {
 }
 for round in $(seq 6); do
     struck open d v0 h "$root"
-    # Whoever is killed may leave a mapping without a table; it can be closed. All else is whole or not there.
+    # A process that is killed may leave a mapping without a table; it can be closed. All else is whole or not there.
     vs close v0 >/dev/null 2>&1 || :
     vs open d v0 h "$root"
     same d /dev/mapper/v0

@@ -50,7 +50,7 @@ for action in close remove; do
     expect_err "Device nope is not active."
 done
 
-# Who else can hold a device: a mount of it, also where the mapping alone would be shared.
+# Who else can hold a device: a mount of it, even if the mapping alone would be shared.
 vs open "$data" v0 "$hash" "$root"
 vs close v0
 cp /images/ext4.img mounted

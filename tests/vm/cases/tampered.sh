@@ -26,7 +26,7 @@ tamper() {
 
 # Data block 1000.
 tamper d $((1000 * 4096 + 17)) 1000
-# The tree has 1 + 2 + 157 blocks behind the superblock's; each level in turn.
+# The tree has 1 + 2 + 157 blocks after the superblock's; each level in turn.
 tamper h $((1 * 4096 + 20)) 1000
 tamper h $((2 * 4096 + 20)) 100
 tamper h $((4 * 4096 + 20)) 0

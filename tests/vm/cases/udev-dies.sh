@@ -1,5 +1,5 @@
 # A udev that does not answer, or dies while it is waited for: open and close come to an end, the node is there and
-# goes, and no semaphore stays behind.
+# goes, and no semaphore is left behind.
 # boots: udev
 # timeout: 300
 
@@ -44,7 +44,7 @@ same d /dev/mapper/v0
 vs close v0
 [ ! -e /dev/mapper/v0 ]
 
-# It is dead already, and has left its socket: nobody waits for it.
+# It is dead already, and has left its socket: the command does not wait for it.
 [ -S /run/udev/control ]
 run vs open d v0 h "$root"
 expect_code 0

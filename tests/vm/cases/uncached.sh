@@ -18,7 +18,7 @@ cached() {
 
 for sector in 512 4096; do
     data=$(/ref/losetup --show -f -r -b "$sector" image)
-    # What was read of a device is forgotten when nobody has it open.
+    # What was read of a device is forgotten when no process has it open.
     exec 9<"$data"
     for threads in 1 2 7; do
         before=$(cached "$data")

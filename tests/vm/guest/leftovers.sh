@@ -36,7 +36,7 @@ leftovers() {
 }
 
 # Prints number and description of each key that is called as veritysetup calls those of signatures. The kernel takes a
-# moment to forget one that nobody holds any more.
+# moment to forget one that is no longer held.
 left_keys() {
     while read -r id _ _ _ _ _ _ _ description _; do
         case $description in
@@ -64,7 +64,7 @@ clean() {
         cut -d ' ' -f 2 /proc/mounts | grep -vxFf /run/vm/mounts | sort -r | while read -r folder; do
             umount -l "$folder"
         done
-        # Suspended devices would hold up whoever touches them.
+        # Suspended devices would block any process that touches them.
         for device in /sys/block/dm-*; do
             [ ! -e "$device" ] || timeout 10 dmsetup resume --noudevsync "$(cat "$device/dm/name")"
         done

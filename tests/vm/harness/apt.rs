@@ -96,7 +96,7 @@ impl Apt {
     }
 
     /// Downloads the packages and everything that they depend on, checks them against the signed lists, and unpacks
-    /// them over each other into `into`, where a link in place of a folder stays one. None of their scripts runs.
+    /// them over each other into `into`, where a link instead of a folder stays one. None of their scripts runs.
     pub fn unpack_with_dependencies(&self, packages: &[&str], into: &Path) -> Result<()> {
         let mut apt = self.command("apt-get")?;
         apt.args(["-q", "-y", "--no-install-recommends", "--download-only", "-o", "Debug::NoLocking=1", "install"]);

@@ -51,7 +51,7 @@ pub struct Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // Some 20 MB that nobody needs any more, and a kernel of 50.
+        // Some 20 MB that are no longer needed, and a kernel of 50.
         paths::remove(&self.initramfs);
         if self.own_kernel {
             paths::remove(&self.kernel);

@@ -1,5 +1,5 @@
 //! A kernel that trusts a certificate of ours: Debian's, with the certificate replaced that its build put into it. So
-//! does whoever builds a kernel to open their own images; nothing else in it is different. No keyring that a kernel
+//! does a builder of kernels for images of their own; nothing else in it is different. No keyring that a kernel
 //! before 7 checks a root hash against takes a certificate from a running system.
 //!
 //! The outcome is the unpacked kernel, which qemu starts as it starts a `vmlinuz`. It knows nobody any more who has
@@ -80,7 +80,7 @@ fn replace(image: &mut [u8], certificate: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Where the certificate lies whose version is found here.
+/// Where the certificate is whose version is found here.
 fn certificate_around(image: &[u8], version: usize) -> Option<Range<usize>> {
     let start = version.checked_sub(8)?;
     let header = &image[start..version];

@@ -16,7 +16,7 @@ use super::signatures::SIGNATURES;
 /// Who makes the device nodes in the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nodes {
-    /// Nobody but the kernel: as in an initramfs or a container.
+    /// The kernel alone: as in an initramfs or a container.
     Bare,
     /// udevd with its rules: as on an installed system.
     Udev,

@@ -17,7 +17,7 @@ const SCRIPT: &str = "tests/verity-compat-test";
 /// stands in for; it will be released and then stay as it is.
 const SUITE: &str = "forky";
 
-/// Where everything lies in the guest.
+/// Where everything is in the guest.
 const GUEST: &str = "/compat";
 
 /// Makes sure the script is in the cache; `refresh` fetches it even so. Returns its folder, `target/vm/compat/SUITE`; a

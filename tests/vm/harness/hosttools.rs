@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use super::process;
 
-/// Where udev's rules lie, before and after the distribution merged /usr.
+/// Where udev's rules are, before and after the distribution merged /usr.
 const RULES: [&str; 2] = ["/usr/lib/udev/rules.d", "/lib/udev/rules.d"];
 
 /// The rules for block devices and device-mapper, and the package each comes from. Others only cost time at boot.
@@ -74,7 +74,7 @@ pub fn udev() -> Result<Copies> {
 /// A program of this package's, as `/usr/bin/NAME`: Cargo builds it together with the test that is running.
 pub fn own(name: &str) -> Result<Copies> {
     let running = env::current_exe()?;
-    // Tests lie one folder deeper than programs.
+    // Tests are one folder deeper than programs.
     let mut folders = running.ancestors().skip(1).take(2);
     let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()));
     let found = found.with_context(|| format!("there is no program {name} near {}", running.display()))?;

@@ -86,7 +86,7 @@ impl Initramfs {
         file.flush().context("cannot write the initramfs")
     }
 
-    /// The path as the archive spells it, with the folders it lies in made.
+    /// The path as the archive spells it, with the folders it is in made.
     fn place(&mut self, guest: &str) -> Result<String> {
         let path = guest.trim_start_matches('/');
         let first = path.split('/').next().unwrap_or(path);

@@ -34,7 +34,7 @@ const BUSYBOX_SUITE: &str = "bookworm";
 /// A fetched kernel.
 #[derive(Debug)]
 pub struct Installed {
-    /// Its folder in the cache: `lib/modules` lies below it.
+    /// Its folder in the cache: `lib/modules` is below it.
     pub folder: PathBuf,
     /// The kernel's full release, `uname -r`.
     pub release: String,

@@ -19,7 +19,7 @@ const NAMES: &[&str] = &[
     "dm-verity",
     "dm-bufio",
     "reed_solomon",
-    // What it can lie on.
+    // What it can be on.
     "loop",
     "brd",
     "null_blk",
@@ -35,7 +35,7 @@ const NAMES: &[&str] = &[
     "dm-integrity",
     "dm-snapshot",
     "dm-zero",
-    // What can lie on it.
+    // What can be on it.
     "erofs",
     "ext4",
     "overlay",

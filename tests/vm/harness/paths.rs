@@ -1,4 +1,4 @@
-//! Where things lie: the cache under the workspace's `target/vm/`, and the scripts.
+//! Where things are: the cache under the workspace's `target/vm/`, and the scripts.
 
 use std::path::{Path, PathBuf};
 use std::{fs, process};

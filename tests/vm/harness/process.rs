@@ -40,7 +40,7 @@ fn package(program: &str) -> &str {
     }
 }
 
-/// Where a program lies: on `PATH`, or in the folders for administrators, which are not on every user's `PATH`.
+/// Where a program is: on `PATH`, or in the folders for administrators, which are not on every user's `PATH`.
 pub fn find(program: &str) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
@@ -75,7 +75,7 @@ pub fn command(program: &str) -> Result<Command> {
     Ok(command_at(&find(program)?))
 }
 
-/// A command for a program that lies there.
+/// A command for a program that is there.
 pub fn command_at(path: &Path) -> Command {
     let mut command = Command::new(path);
     // Error texts are shown and partly compared; locales would change them.

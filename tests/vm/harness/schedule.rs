@@ -186,7 +186,7 @@ impl Run {
 
     fn report(&mut self, outcome: Outcome) {
         if let Some(sender) = self.senders.get(self.reported) {
-            // Nobody waits any more when the whole run is being given up.
+            // Nothing waits any more when the whole run is being given up.
             let _ = sender.send(outcome);
         }
         self.reported += 1;

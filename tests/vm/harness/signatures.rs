@@ -72,7 +72,7 @@ fn make() -> Result<PathBuf> {
     };
     for signer in ["trusted", "unknown"] {
         // RSA, because 5.10 has nothing else, and not more bits, because the certificate has to fit in the place of one
-        // with a key for an elliptic curve. Nobody looks at the dates.
+        // with a key for an elliptic curve. The dates are not checked.
         openssl(&format!(
             "req -x509 -config configuration -newkey rsa:1024 -nodes -sha256 -set_serial 1 -days 36500 \
              -subj /CN={signer} -keyout {signer}.key -out {signer}.pem"

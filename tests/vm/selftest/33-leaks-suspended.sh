@@ -1,4 +1,4 @@
-# Leaves a suspended mapping, which holds up whoever reads it, and fails.
+# Leaves a suspended mapping, which blocks its readers, and fails.
 # reports: failed with exit code 5, left something behind; its output:.*left behind: device-mapper device: suspended \(dm-0\)\n.*
 
 device=$(losetup -f)
