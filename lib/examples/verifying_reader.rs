@@ -8,9 +8,9 @@
 //! prove nothing about the second reading.) The same holds for the hash blocks. They are read from the root downwards,
 //! and what a block says of those below it is believed only once its own digest was right.
 //!
-//! The superblock is not proven by the root hash. An attacker who changes it cannot choose what is read, but can make what is
-//! proven mean something else: fewer data blocks, or hash blocks instead of data. Where that matters the parameters
-//! come from where the root hash comes from, by `Params::builder()` instead of `load`. FEC is not used here.
+//! The superblock is not proven by the root hash. An attacker who changes it cannot choose what is read, but can make
+//! what is proven mean something else: fewer data blocks, or hash blocks instead of data. Where that matters the
+//! parameters come from where the root hash comes from, by `Params::builder()` instead of `load`. FEC is not used here.
 //!
 //! At the first block that is not right it ends with exit code 1 and says where; everything before it has been copied.
 
