@@ -251,7 +251,7 @@ fn is_begin(bytes: &[u8], offset: usize) -> bool {
         return number(0) == offset as u64 && number(8) <= offset as u64 && zeros.iter().all(|&byte| byte == 0);
     }
     Superblock::parse(at).is_ok_and(|superblock| {
-        superblock.data_block_size.checked_bytes_of(superblock.data_blocks) == Some(offset as u64)
+        superblock.data_block_size().checked_bytes_of(superblock.data_blocks()) == Some(offset as u64)
     })
 }
 

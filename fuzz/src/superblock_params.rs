@@ -29,22 +29,22 @@ pub fn superblock_params(data: &[u8]) {
     let mut input = Input::new(data);
     let Ok(superblock) = Superblock::parse(input.take(512)) else { return };
     assert_eq!(Superblock::parse(&superblock.to_bytes()).expect("it was valid"), superblock);
-    assert!(superblock.data_blocks > 0);
-    assert!(superblock.data_block_size.checked_bytes_of(superblock.data_blocks).is_some());
-    assert!(superblock.salt.as_bytes().len() <= Salt::MAX_LEN);
+    assert!(superblock.data_blocks() > 0);
+    assert!(superblock.data_block_size().checked_bytes_of(superblock.data_blocks()).is_some());
+    assert!(superblock.salt().as_bytes().len() <= Salt::MAX_LEN);
 
     let (hash_offset, data_bytes, hash_bytes) = (input.u64(), input.u64(), input.u64());
     let builder = Params::builder()
-        .algorithm(superblock.algorithm)
-        .hash_type(superblock.hash_type)
-        .data_block_size(superblock.data_block_size)
-        .hash_block_size(superblock.hash_block_size)
-        .salt(superblock.salt.clone())
-        .uuid(superblock.uuid);
+        .algorithm(superblock.algorithm())
+        .hash_type(superblock.hash_type())
+        .data_block_size(superblock.data_block_size())
+        .hash_block_size(superblock.hash_block_size())
+        .salt(superblock.salt().clone())
+        .uuid(superblock.uuid());
     let (roots, fec_offset) = (u64::from(input.u16()), input.u64());
     let fec = Fec::new(roots, fec_offset).ok();
     plans(&builder, data_bytes, roots);
-    let builder = builder.hash_offset(hash_offset).data_blocks(superblock.data_blocks);
+    let builder = builder.hash_offset(hash_offset).data_blocks(superblock.data_blocks());
     for builder in [Some(builder.clone()), fec.map(|fec| builder.fec(fec))].into_iter().flatten() {
         let Ok(params) = builder.build(Path::new("data"), MAX_DEVICE_BYTES) else { continue };
         assert_eq!(params.superblock().expect("it has one"), superblock);

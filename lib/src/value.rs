@@ -3,6 +3,7 @@
 //! Lengths and offsets in bytes are plain `u64`; numbers of blocks are `u64` too, and always come with the
 //! [`BlockSize`] that gives them meaning. Nothing here does I/O.
 
+use std::str::FromStr;
 use std::{fmt, io};
 
 use uuid::Uuid;
@@ -17,6 +18,7 @@ pub const MAX_DEVICE_BYTES: u64 = i64::MAX as u64;
 
 /// The size of a data or hash block: a power of two from 512 to 524,288 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "u64", into = "u64"))]
 pub struct BlockSize(u32);
 
 impl BlockSize {
@@ -72,6 +74,30 @@ impl Default for BlockSize {
     }
 }
 
+impl TryFrom<u64> for BlockSize {
+    type Error = Error;
+
+    fn try_from(bytes: u64) -> Result<Self> {
+        Self::new(bytes)
+    }
+}
+
+impl From<BlockSize> for u64 {
+    fn from(size: BlockSize) -> Self {
+        size.bytes()
+    }
+}
+
+/// Decimal digits, as `Display` writes them.
+impl FromStr for BlockSize {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        // No block size is so large.
+        Self::new(text.parse().unwrap_or(u64::MAX))
+    }
+}
+
 impl fmt::Display for BlockSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -79,7 +105,12 @@ impl fmt::Display for BlockSize {
 }
 
 /// A salt of 0 to 256 bytes. The default is the empty one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "String", into = "String")
+)]
 pub struct Salt(Vec<u8>);
 
 impl Salt {
@@ -129,6 +160,43 @@ fn fill(_: &mut [u8]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+impl AsRef<[u8]> for Salt {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for Salt {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self> {
+        Self::new(bytes)
+    }
+}
+
+/// As [`Salt::from_hex`].
+impl FromStr for Salt {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::from_hex(text)
+    }
+}
+
+impl TryFrom<String> for Salt {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Salt> for String {
+    fn from(salt: Salt) -> Self {
+        salt.to_string()
+    }
+}
+
 /// Lower-case hexadecimal digits, or `-` when empty.
 impl fmt::Display for Salt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,7 +205,12 @@ impl fmt::Display for Salt {
 }
 
 /// The digest at the top of the hash tree, which proves every data block.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "String", into = "String")
+)]
 pub struct RootHash(Vec<u8>);
 
 impl RootHash {
@@ -159,6 +232,43 @@ impl RootHash {
         let data = Uuid::from_bytes(*self.0.first_chunk()?);
         let hash = Uuid::from_bytes(*self.0.last_chunk()?);
         (data != hash).then_some(PartitionUuids { data, hash })
+    }
+}
+
+impl AsRef<[u8]> for RootHash {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for RootHash {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+/// Hexadecimal digits of either case, one byte at least; with a known algorithm use
+/// [`from_hex`](Self::from_hex), which knows how many there have to be.
+impl FromStr for RootHash {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bytes = hex::decode(text).map_err(|_| Error::RootHashText)?;
+        if bytes.is_empty() { Err(Error::RootHashText) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl TryFrom<String> for RootHash {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<RootHash> for String {
+    fn from(root_hash: RootHash) -> Self {
+        root_hash.to_string()
     }
 }
 
@@ -216,6 +326,27 @@ mod tests {
         let (one, other) = (Salt::random().unwrap(), Salt::random().unwrap());
         assert_eq!((one.as_bytes().len(), other.as_bytes().len()), (32, 32));
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let sizes: Vec<BlockSize> = BlockSize::all().collect();
+        for &size in &sizes {
+            assert_eq!(size.to_string().parse::<BlockSize>().unwrap(), size);
+            assert_eq!(BlockSize::try_from(u64::from(size)).unwrap(), size);
+        }
+        for text in ["", "0", "513", "4096.0", "-512", "18446744073709551616"] {
+            assert!(text.parse::<BlockSize>().is_err(), "{text}");
+        }
+        for salt in [Salt::default(), Salt::new(&[0, 255]).unwrap()] {
+            assert_eq!(salt.to_string().parse::<Salt>().unwrap(), salt);
+            assert_eq!(Salt::try_from(salt.as_ref()).unwrap(), salt);
+        }
+        let root_hash = RootHash::from(vec![0x0A; 20]);
+        assert_eq!(root_hash.to_string().parse::<RootHash>().unwrap(), root_hash);
+        for text in ["", "a", "xy", " 00"] {
+            assert!(matches!(text.parse::<RootHash>(), Err(Error::RootHashText)), "{text}");
+        }
     }
 
     #[test]

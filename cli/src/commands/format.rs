@@ -77,7 +77,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     }
     let root_hash_file = root_hash_file(format)?;
     let (formatted, fec_device, appended) = make(format, builder, one_file)?;
-    let Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes } = formatted;
+    let Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes, .. } = formatted;
     let params = layout.params();
     let spelling = Spelling {
         uuid: uuid.map(|uuid| uuid.text).unwrap_or_default(),

@@ -48,6 +48,7 @@ pub struct ActivateOptions {
 
 /// A mapping that was made.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Activation {
     /// Its name.
     pub name: MappingName,

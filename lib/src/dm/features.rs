@@ -28,6 +28,7 @@ const NO_KEY: &str = "dmverity:no-such-key";
 
 /// An optional argument of tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OptionFeature {
     /// The option.
     pub option: TableOption,
@@ -37,6 +38,7 @@ pub struct OptionFeature {
 
 /// A hash algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AlgorithmFeature {
     /// The algorithm under userland's name.
     pub algorithm: HashAlgorithm,
@@ -46,6 +48,7 @@ pub struct AlgorithmFeature {
 
 /// What a kernel's verity target accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Features {
     /// The kernel's page size in bytes.
     pub page_size: Option<u64>,

@@ -27,6 +27,7 @@ impl BackingDevice {
 
 /// An active mapping.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MappingStatus {
     /// Its name.
     pub name: MappingName,
@@ -40,6 +41,7 @@ pub struct MappingStatus {
 
 /// The verity side of an active mapping.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct VerityMapping {
     /// The active table, as the kernel reports it.
     pub table: VerityTable,

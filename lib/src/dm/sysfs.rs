@@ -12,6 +12,7 @@ const BLOCK_DEVICES: &str = "/sys/dev/block";
 
 /// What keeps a block device from being used by others.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Holder {
     /// A device-mapper mapping of this name.
     Mapping(String),

@@ -5,6 +5,8 @@ mod layout;
 mod params;
 mod plan;
 mod seed;
+#[cfg(feature = "serde")]
+mod serial;
 mod superblock;
 
 pub use layout::{FecArea, Layout, Level, SharedDevices};

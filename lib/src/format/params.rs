@@ -11,7 +11,7 @@ use crate::hash::{BlockHasher, HashAlgorithm, HashType};
 use crate::value::{BlockSize, MAX_DEVICE_BYTES, SECTOR_SIZE, Salt};
 
 /// Forward error correction: how much, and where on its device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fec {
     /// Parity bytes per codeword of 255, 2 to 24.
     pub roots: u32,
@@ -22,7 +22,8 @@ pub struct Fec {
 }
 
 /// What FEC covers after the data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum FecScope {
     /// The hash device from the first hash block to its end, or to the FEC area if that is there too: including what
     /// follows the tree. What the reference tool makes.
@@ -57,7 +58,7 @@ impl Fec {
 }
 
 /// Valid parameters of an image; made by [`ParamsBuilder::build`] or read from a superblock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Params {
     hash_type: HashType,
     algorithm: HashAlgorithm,
@@ -311,7 +312,7 @@ impl ParamsBuilder {
         builder.build_for(blocks)
     }
 
-    fn build_for(self, data_blocks: u64) -> Result<Params> {
+    pub(super) fn build_for(self, data_blocks: u64) -> Result<Params> {
         check_offset(Area::Hash, self.hash_offset)?;
         if let Some(fec) = self.fec {
             // Its fields are public.

@@ -6,6 +6,9 @@
 //! ```
 //! The derivation is part of the interface: it stays as it is. Time plays no part in it, nor anywhere else in an image.
 
+use std::fmt;
+use std::str::FromStr;
+
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -22,7 +25,7 @@ use crate::value::Salt;
 /// assert_eq!(seed.uuid().get_version_num(), 8);
 /// # Ok::<(), dmverity::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seed(String);
 
 impl Seed {
@@ -71,6 +74,26 @@ impl Seed {
 
     fn digest(&self, purpose: &str) -> [u8; 32] {
         Sha256::new().chain_update(purpose).chain_update(&self.0).finalize().into()
+    }
+}
+
+impl AsRef<str> for Seed {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Seed {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

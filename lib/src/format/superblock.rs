@@ -60,30 +60,58 @@ const _: () = assert!(size_of::<Raw>() == SUPERBLOCK_SIZE);
 /// # fn main() -> dmverity::Result<()> {
 /// let params = Params::builder().build("data.img".as_ref(), 40960)?;
 /// let bytes = params.superblock().expect("unless there is to be none").to_bytes();
-/// assert_eq!(Superblock::parse(&bytes)?.data_blocks, 10);
+/// assert_eq!(Superblock::parse(&bytes)?.data_blocks(), 10);
 /// assert!(matches!(Superblock::parse(b"something else"), Err(Error::NotVerity)));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
-    /// The image's UUID; it may be nil.
-    pub uuid: Uuid,
-    /// How digests are computed and packed.
-    pub hash_type: HashType,
-    /// The hash algorithm.
-    pub algorithm: HashAlgorithm,
-    /// Size of a data block.
-    pub data_block_size: BlockSize,
-    /// Size of a hash block.
-    pub hash_block_size: BlockSize,
-    /// Number of data blocks, at least one, and no more than a device can hold.
-    pub data_blocks: u64,
-    /// The salt.
-    pub salt: Salt,
+    pub(super) uuid: Uuid,
+    pub(super) hash_type: HashType,
+    pub(super) algorithm: HashAlgorithm,
+    pub(super) data_block_size: BlockSize,
+    pub(super) hash_block_size: BlockSize,
+    pub(super) data_blocks: u64,
+    pub(super) salt: Salt,
 }
 
 impl Superblock {
+    /// The image's UUID; it may be nil.
+    pub fn uuid(&self) -> Uuid {
+        self.uuid
+    }
+
+    /// How digests are computed and packed.
+    pub fn hash_type(&self) -> HashType {
+        self.hash_type
+    }
+
+    /// The hash algorithm.
+    pub fn algorithm(&self) -> HashAlgorithm {
+        self.algorithm
+    }
+
+    /// Size of a data block.
+    pub fn data_block_size(&self) -> BlockSize {
+        self.data_block_size
+    }
+
+    /// Size of a hash block.
+    pub fn hash_block_size(&self) -> BlockSize {
+        self.hash_block_size
+    }
+
+    /// Number of data blocks, at least one, and no more than a device can hold.
+    pub fn data_blocks(&self) -> u64 {
+        self.data_blocks
+    }
+
+    /// The salt.
+    pub fn salt(&self) -> &Salt {
+        &self.salt
+    }
+
     /// Reads a superblock. `bytes` may be longer than a superblock; what follows is ignored.
     ///
     /// Any bytes are safe to pass: each field is checked before it is used.

@@ -6,6 +6,8 @@
 //! writes it into superblocks: the module `names` has them all.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 
 use super::function::Function;
 use super::names::{ALSO_KNOWN, OF_KERNELS, Spelling};
@@ -14,6 +16,7 @@ use crate::value::RootHash;
 
 /// How digests are computed and packed into hash blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "u64", into = "u64"))]
 pub enum HashType {
     /// Type 0, the original Chrome OS format: the salt is hashed after the block, digests are packed without padding.
     ChromeOs,
@@ -41,11 +44,30 @@ impl HashType {
     }
 }
 
+impl TryFrom<u64> for HashType {
+    type Error = Error;
+
+    fn try_from(number: u64) -> Result<Self> {
+        Self::new(number)
+    }
+}
+
+impl From<HashType> for u64 {
+    fn from(hash_type: HashType) -> Self {
+        hash_type.number().into()
+    }
+}
+
 /// A hash algorithm, under the name it was asked for.
 ///
 /// Two values are equal when they are the same function, however it was spelled. `Display` repeats the name as it was
 /// written.
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "String", into = "String")
+)]
 pub struct HashAlgorithm {
     spelling: &'static Spelling,
     /// Which letters of the name were capitals: a bit for each, the first letter's is the lowest.
@@ -126,6 +148,35 @@ impl PartialEq for HashAlgorithm {
 }
 
 impl Eq for HashAlgorithm {}
+
+impl Hash for HashAlgorithm {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.function().hash(state);
+    }
+}
+
+/// As [`HashAlgorithm::from_name`].
+impl FromStr for HashAlgorithm {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::from_name(name)
+    }
+}
+
+impl TryFrom<String> for HashAlgorithm {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        Self::from_name(&name)
+    }
+}
+
+impl From<HashAlgorithm> for String {
+    fn from(algorithm: HashAlgorithm) -> Self {
+        algorithm.to_string()
+    }
+}
 
 impl fmt::Debug for HashAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

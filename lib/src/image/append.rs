@@ -48,7 +48,8 @@ pub struct Appended {
 ///
 /// # Errors
 /// Those of [`append`] that come before anything is written.
-pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
+pub fn plan_append(image: impl AsRef<Path>, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
+    let image = image.as_ref();
     Image::one_file(image)?.plan_append(builder, fec)
 }
 
@@ -57,11 +58,12 @@ pub fn plan_append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFe
 /// # Errors
 /// Those of [`append`] that come before anything is written, but for files that cannot be written to or are in use.
 pub fn append_dry_run(
-    image: &Path,
+    image: impl AsRef<Path>,
     builder: ParamsBuilder,
     fec: Option<&AppendedFec>,
     work: &Work<'_>,
 ) -> Result<Appended> {
+    let image = image.as_ref();
     Image::one_file(image)?.append_dry_run(builder, fec, work)
 }
 
@@ -100,7 +102,13 @@ pub fn append_dry_run(
 /// [`Error::FileSystemTooLarge`] for a file system that has been grown into the tree, [`Error::Changed`] for a file
 /// that becomes longer or shorter meanwhile, [`Error::PlainTree`] for what looks like a tree without superblock, and
 /// [`Error::DeviceTooSmall`] for a tree that is not all there.
-pub fn append(image: &Path, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
+pub fn append(
+    image: impl AsRef<Path>,
+    builder: ParamsBuilder,
+    fec: Option<&AppendedFec>,
+    work: &Work<'_>,
+) -> Result<Appended> {
+    let image = image.as_ref();
     Image::one_file_to_write(image)?.append(builder, fec, work)
 }
 

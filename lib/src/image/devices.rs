@@ -64,6 +64,7 @@ pub fn fec_area(hash: &Path, fec: &Path, layout: &Layout) -> Result<Option<FecAr
 ///
 /// # Errors
 /// [`Error::Open`] and [`Error::NotDevice`].
-pub fn device_size(path: &Path) -> Result<u64> {
+pub fn device_size(path: impl AsRef<Path>) -> Result<u64> {
+    let path = path.as_ref();
     Ok(Device::open(path)?.bytes())
 }

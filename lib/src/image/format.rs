@@ -13,6 +13,7 @@ use crate::work::{Progress, Work};
 
 /// What [`format()`](crate::format()) made.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Formatted {
     /// The parameters with the number of data blocks settled, and where everything was put.
     pub layout: Layout,

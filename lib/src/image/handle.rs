@@ -77,7 +77,8 @@ impl Image<'static> {
     ///
     /// # Errors
     /// [`Error::Open`] and [`Error::NotDevice`]; [`Error::NotFile`] for a block device.
-    pub fn one_file(path: &Path) -> Result<Self> {
+    pub fn one_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         check_file(path)?;
         let file = Device::open(path)?;
         Ok(Self::of(file.clone(), file, None, Claims::default()))
@@ -88,7 +89,8 @@ impl Image<'static> {
     /// # Errors
     /// Those of [`one_file`](Self::one_file); [`Error::NotWritable`] where it can be read and not written;
     /// [`Error::DeviceLocked`] if another process writes to it.
-    pub fn one_file_to_write(path: &Path) -> Result<Self> {
+    pub fn one_file_to_write(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         check_file(path)?;
         let mut claims = Claims::default();
         let file = Device::open_target(path, Area::Hash, &mut claims)?;

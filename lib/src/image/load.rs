@@ -41,7 +41,8 @@ use crate::value::RootHash;
 /// # Ok(())
 /// # }
 /// ```
-pub fn load(hash: &Path, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
+pub fn load(hash: impl AsRef<Path>, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
+    let hash = hash.as_ref();
     load_from(&Device::open(hash)?, hash_offset, fec)
 }
 
@@ -76,7 +77,8 @@ impl Image<'_> {
 /// # Errors
 /// [`Error::NoTree`] for an image of one data block; [`Error::DeviceTooSmall`], [`Error::Open`], [`Error::NotDevice`]
 /// and [`Error::Io`].
-pub fn unverified_root_hash(hash: &Path, params: &Params) -> Result<RootHash> {
+pub fn unverified_root_hash(hash: impl AsRef<Path>, params: &Params) -> Result<RootHash> {
+    let hash = hash.as_ref();
     let layout = Layout::new(params)?;
     let device = Device::open(hash)?;
     if layout.levels().is_empty() {

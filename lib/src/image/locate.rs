@@ -17,7 +17,8 @@ use crate::work::Work;
 ///
 /// # Errors
 /// [`Error::NoHashArea`] and [`Error::SeveralHashAreas`]; [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].
-pub fn find_hash_offset(image: &Path) -> Result<u64> {
+pub fn find_hash_offset(image: impl AsRef<Path>) -> Result<u64> {
+    let image = image.as_ref();
     locate_on(&Device::open(image)?)
 }
 
@@ -51,7 +52,8 @@ impl Image<'_> {
 ///
 /// # Errors
 /// [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].
-pub fn find_superblocks(device: &Path, most: u64) -> Result<Vec<u64>> {
+pub fn find_superblocks(device: impl AsRef<Path>, most: u64) -> Result<Vec<u64>> {
+    let device = device.as_ref();
     let device = Device::open(device)?;
     let mut found = Vec::new();
     each_sector_before(&device, most, &Work::default(), |offset, bytes| {

@@ -46,7 +46,7 @@ impl Scan {
 /// The image whose superblock is in these bytes from byte `offset` on, if there is one and its data end right there.
 pub(super) fn image_whose_data_end_at(offset: u64, bytes: &[u8]) -> Option<Params> {
     let superblock = Superblock::parse(bytes).ok()?;
-    if superblock.data_block_size.checked_bytes_of(superblock.data_blocks) != Some(offset) {
+    if superblock.data_block_size().checked_bytes_of(superblock.data_blocks()) != Some(offset) {
         return None;
     }
     let params = ParamsBuilder::from_superblock(superblock, offset, None).ok()?;

@@ -27,6 +27,7 @@ pub enum RepairMode {
 
 /// A block that is wrong, and can be put right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrongBlock {
     /// Which area it belongs to: data or hash.
     pub area: Area,
