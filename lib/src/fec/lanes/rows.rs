@@ -26,11 +26,13 @@ impl Rows {
     }
 
     /// The first `width` bytes of a row.
+    #[inline]
     pub(crate) fn row(&self, index: usize, width: usize) -> &[u8] {
         &self.bytes[index * self.stride..][..width]
     }
 
     /// The same to be written.
+    #[inline]
     pub(crate) fn row_mut(&mut self, index: usize, width: usize) -> &mut [u8] {
         &mut self.bytes[index * self.stride..][..width]
     }

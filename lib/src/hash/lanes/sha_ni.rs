@@ -27,9 +27,8 @@ unsafe fn sha256(state: &mut [[u32; LANES]; 8], messages: &[*const u8; LANES], c
     let mut abef = [_mm_setzero_si128(); LANES];
     let mut cdgh = [_mm_setzero_si128(); LANES];
     for lane in 0..LANES {
-        let word = |index: usize| state[index][lane].cast_signed();
-        abef[lane] = _mm_set_epi32(word(0), word(1), word(4), word(5));
-        cdgh[lane] = _mm_set_epi32(word(2), word(3), word(6), word(7));
+        abef[lane] = vector(state[5][lane], state[4][lane], state[1][lane], state[0][lane]);
+        cdgh[lane] = vector(state[7][lane], state[6][lane], state[3][lane], state[2][lane]);
     }
     for chunk in 0..chunks {
         let (abef_before, cdgh_before) = (abef, cdgh);
@@ -42,15 +41,36 @@ unsafe fn sha256(state: &mut [[u32; LANES]; 8], messages: &[*const u8; LANES], c
                 *w = _mm_shuffle_epi8(bytes, big_endian);
             }
         }
-        for k in &K32[..3] {
-            for group in 0..4 {
-                four_rounds(&mut abef, &mut cdgh, &w[group], k, group);
-                schedule(&mut w, group);
-            }
+        // Which group it is, is written out: a register has no index, and whether a compiler unrolls a loop over groups
+        // depends on how a program is built.
+        macro_rules! four_rounds {
+            (($k:ident) $group:literal) => {
+                let [k0, k1, k2, k3] = $k.as_chunks::<4>().0[$group];
+                let constants = vector(k0, k1, k2, k3);
+                for lane in 0..LANES {
+                    let sum = _mm_add_epi32(w[$group][lane], constants);
+                    cdgh[lane] = _mm_sha256rnds2_epu32(cdgh[lane], abef[lane], sum);
+                    abef[lane] = _mm_sha256rnds2_epu32(abef[lane], cdgh[lane], _mm_shuffle_epi32::<0x0E>(sum));
+                }
+            };
         }
-        for (group, words) in w.iter().enumerate() {
-            four_rounds(&mut abef, &mut cdgh, words, &K32[3], group);
+        macro_rules! four_rounds_and_schedule {
+            (($k:ident) $group:literal) => {
+                four_rounds!(($k) $group);
+                // The same words 16 rounds later.
+                for lane in 0..LANES {
+                    let (third, fourth) = (w[($group + 2) % 4][lane], w[($group + 3) % 4][lane]);
+                    let first_and_second = _mm_sha256msg1_epu32(w[$group][lane], w[($group + 1) % 4][lane]);
+                    let sum = _mm_add_epi32(first_and_second, _mm_alignr_epi8::<4>(fourth, third));
+                    w[$group][lane] = _mm_sha256msg2_epu32(sum, fourth);
+                }
+            };
         }
+        let [constants @ .., last] = &K32;
+        for k in constants {
+            rounds!(four_rounds_and_schedule (k): 0 1 2 3);
+        }
+        rounds!(four_rounds (last): 0 1 2 3);
         for lane in 0..LANES {
             abef[lane] = _mm_add_epi32(abef[lane], abef_before[lane]);
             cdgh[lane] = _mm_add_epi32(cdgh[lane], cdgh_before[lane]);
@@ -69,33 +89,9 @@ unsafe fn sha256(state: &mut [[u32; LANES]; 8], messages: &[*const u8; LANES], c
     }
 }
 
-/// Four rounds of each message, with the words of group `group` of 16 rounds whose constants are `k`.
-#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+/// These words, the first one lowest.
+#[target_feature(enable = "sse2")]
 #[inline]
-fn four_rounds(
-    abef: &mut [__m128i; LANES],
-    cdgh: &mut [__m128i; LANES],
-    words: &[__m128i; LANES],
-    k: &[u32; 16],
-    group: usize,
-) {
-    let constant = |index: usize| k[group * 4 + index].cast_signed();
-    let constants = _mm_set_epi32(constant(3), constant(2), constant(1), constant(0));
-    for lane in 0..LANES {
-        let sum = _mm_add_epi32(words[lane], constants);
-        cdgh[lane] = _mm_sha256rnds2_epu32(cdgh[lane], abef[lane], sum);
-        abef[lane] = _mm_sha256rnds2_epu32(abef[lane], cdgh[lane], _mm_shuffle_epi32::<0x0E>(sum));
-    }
-}
-
-/// Replaces the words of a group by those 16 rounds later.
-#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-#[inline]
-fn schedule(w: &mut [[__m128i; LANES]; 4], group: usize) {
-    let [first, second, third, fourth] = [0, 1, 2, 3].map(|ahead| w[(group + ahead) % 4]);
-    for (lane, later) in w[group].iter_mut().enumerate() {
-        let seven_back = _mm_alignr_epi8::<4>(fourth[lane], third[lane]);
-        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(first[lane], second[lane]), seven_back);
-        *later = _mm_sha256msg2_epu32(sum, fourth[lane]);
-    }
+fn vector(first: u32, second: u32, third: u32, fourth: u32) -> __m128i {
+    _mm_set_epi32(fourth.cast_signed(), third.cast_signed(), second.cast_signed(), first.cast_signed())
 }
