@@ -29,8 +29,8 @@ tool = [ -x $(TOOLS)/$(1) ] || { \
 UNITS_WITHOUT_FILES = format:: line:: value:: hash::lanes fec::code fec::lanes tree::nodes dm::diagnose dm::name dm::kmsg
 
 # What `make mutants` changes.
-MUTATED = $(addprefix lib/src/,format/superblock.rs format/params.rs format/layout.rs line/table.rs line/boot.rs \
-	image/append.rs image/append/**/*.rs image/locate.rs fec/**/*.rs)
+MUTATED = $(addprefix lib/src/,format/superblock.rs format/params.rs format/layout.rs line/table.rs \
+	line/table/options.rs line/boot.rs image/append.rs image/append/**/*.rs image/locate.rs fec/**/*.rs)
 
 # Where `make install` puts things. DESTDIR is put before all of it, and nothing that is installed contains it.
 PREFIX = /usr/local

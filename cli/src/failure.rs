@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use crate::escape::{escaped, text_of};
 use crate::help;
 use crate::options::Action;
-use crate::report::{RefusalFields, Report};
+use crate::report::{RefusedTableFields, Report};
 
 /// The exit codes callers depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +54,8 @@ pub(crate) struct Failure {
     pub(crate) hints: Vec<String>,
     /// The system's error number, if there is one.
     pub(crate) errno: Option<Errno>,
-    /// Why the kernel refused a table.
-    pub(crate) refusal: Option<Box<RefusalFields>>,
+    /// The table that the kernel refused, if that is what failed.
+    pub(crate) refused_table: Option<Box<RefusedTableFields>>,
     /// What was done or found in spite of the failure.
     pub(crate) report: Option<Box<Report>>,
     /// Whether the report's text says everything.
@@ -79,7 +79,7 @@ impl Failure {
             lines,
             hints: Vec::new(),
             errno: None,
-            refusal: None,
+            refused_table: None,
             report: None,
             is_said: false,
             usage: false,

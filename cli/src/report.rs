@@ -66,7 +66,7 @@ pub(crate) fn json(action: Option<&str>, report: &Report, failure: Option<&Failu
 
 /// An option that the kernel refused.
 #[derive(Debug, Serialize)]
-pub(crate) struct RefusedFields {
+pub(crate) struct RefusedOptionFields {
     /// As the command line has it.
     pub(crate) option: &'static str,
     /// As the kernel has it.
@@ -75,10 +75,10 @@ pub(crate) struct RefusedFields {
     pub(crate) kernel_message: Option<String>,
 }
 
-/// Why the kernel refused a table.
+/// A table that the kernel refused.
 #[derive(Debug)]
-pub(crate) struct RefusalFields {
-    pub(crate) refused_options: Vec<RefusedFields>,
+pub(crate) struct RefusedTableFields {
+    pub(crate) refused_options: Vec<RefusedOptionFields>,
     pub(crate) kernel_message: Option<String>,
     pub(crate) table: String,
 }
@@ -92,14 +92,14 @@ struct ErrorFields<'a> {
     /// Lines, as standard error has them.
     message: String,
     hints: &'a [String],
-    refused_options: &'a [RefusedFields],
+    refused_options: &'a [RefusedOptionFields],
     kernel_message: Option<&'a str>,
     table: Option<&'a str>,
 }
 
 impl<'a> ErrorFields<'a> {
     fn of(failure: &'a Failure) -> Self {
-        let refusal = failure.refusal.as_deref();
+        let refused = failure.refused_table.as_deref();
         Self {
             code: failure.exit.code(),
             reason: failure.exit.reason(),
@@ -107,9 +107,9 @@ impl<'a> ErrorFields<'a> {
             errno_name: failure.errno.map(|errno| format!("{errno:?}")),
             message: failure.lines.join("\n"),
             hints: &failure.hints,
-            refused_options: refusal.map_or(&[], |refusal| &refusal.refused_options),
-            kernel_message: refusal.and_then(|refusal| refusal.kernel_message.as_deref()),
-            table: refusal.map(|refusal| refusal.table.as_str()),
+            refused_options: refused.map_or(&[], |refused| &refused.refused_options),
+            kernel_message: refused.and_then(|refused| refused.kernel_message.as_deref()),
+            table: refused.map(|refused| refused.table.as_str()),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use dmverity::boot::BootImage;
-use dmverity::table::{OnCorruption, TableOptions, VerityStatus, VerityTable};
+use dmverity::table::{TableFlag, VerityStatus, VerityTable};
 use dmverity::{BlockSize, Fec, Params, Plan, RootHash, Salt};
 
 use crate::input::Input;
@@ -49,7 +49,7 @@ pub fn table_lines(data: &[u8]) {
         assert_eq!(VerityTable::parse(&table.to_string()).expect("it was printed"), table);
         let _ = table.sectors();
         let words = table.options.words();
-        assert!(table.options.flags().all(|flag| words.iter().any(|word| word == flag)));
+        assert!(table.options.flags.iter().all(|flag| words.iter().any(|word| word == flag.word())));
     }
     let _ = VerityStatus::parse(&line);
     boot_lines(&mut Input::new(data));
@@ -83,14 +83,15 @@ fn boot_lines(input: &mut Input<'_>) {
     if has(6) {
         image = image.signature(signature.as_str());
     }
-    let on_corruption = [None, Some(OnCorruption::Ignore), Some(OnCorruption::Restart), Some(OnCorruption::Panic)];
-    let image = image.options(TableOptions {
-        on_corruption: on_corruption[usize::from(options % 4)],
-        ignore_zero_blocks: options & 4 != 0,
-        check_at_most_once: options & 8 != 0,
-        try_verify_in_tasklet: options & 16 != 0,
-        ..TableOptions::default()
-    });
+    let on_corruption = match options % 4 {
+        0 => None,
+        1 => Some(TableFlag::IgnoreCorruption),
+        2 => Some(TableFlag::RestartOnCorruption),
+        _ => Some(TableFlag::PanicOnCorruption),
+    };
+    let others = [TableFlag::IgnoreZeroBlocks, TableFlag::CheckAtMostOnce, TableFlag::TryVerifyInTasklet];
+    let others = others.into_iter().enumerate().filter(|(bit, _)| options & 4 << bit != 0).map(|(_, flag)| flag);
+    let image = image.flags(on_corruption.into_iter().chain(others).collect());
     let data_word = has(3).then_some(data.as_str());
     if let Ok(line) = image.table_line() {
         check_table(&line, data_word);

@@ -1,7 +1,8 @@
 use super::*;
+use crate::kernel_options::{KERNEL_OPTIONS, KernelOption};
 use crate::options::OPTIONS;
 
-use dmverity::table::{OnCorruption, OnError};
+use dmverity::table::{TableFlag, TableOption};
 
 fn invocation(line: &str) -> Invocation {
     let words: Vec<OsString> = ["veritysetup"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
@@ -36,8 +37,29 @@ fn every_option_of_the_table_is_read() {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let reading = files.filter(|path| !path.ends_with("contradictions.rs") && !path.ends_with("tests.rs"));
     let source: String = reading.map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    for option in OPTIONS {
+    // These are read by one loop, which the next test is about.
+    let by_the_list = |name: &str| {
+        KERNEL_OPTIONS
+            .iter()
+            .any(|known| matches!(known.table_option, TableOption::Flag(_)) && known.option[2..] == *name)
+    };
+    for option in OPTIONS.iter().filter(|option| !by_the_list(option.name)) {
         assert!(source.contains(&format!("(\"{}\"", option.name)), "nothing reads --{}", option.name);
+    }
+}
+
+#[test]
+fn every_flag_of_the_kernels_is_read() {
+    for KernelOption { table_option, option, .. } in &KERNEL_OPTIONS {
+        let TableOption::Flag(flag) = *table_option else { continue };
+        let words = match flag {
+            TableFlag::RestartOnError => "--restart-on-corruption --error-as-corruption",
+            TableFlag::PanicOnError => "--panic-on-corruption --error-as-corruption",
+            _ => option,
+        };
+        let Command::Open(open) = command(&format!("open d n h 00 {words}")) else { panic!("it is open") };
+        assert!(open.kernel.flags.contains(flag), "{words}");
+        assert_eq!(open.kernel.flags.iter().count(), words.split(' ').count(), "{words}");
     }
 }
 
@@ -63,15 +85,15 @@ fn arguments_have_their_places() {
 #[test]
 fn the_option_that_protects_more_counts() {
     let kernel = |options: &str| match command(&format!("open d n h 00 {options}")) {
-        Command::Open(open) => (open.kernel.table.on_corruption, open.kernel.table.on_error, open.kernel.overridden),
+        Command::Open(open) => (open.kernel.flags.iter().collect::<Vec<_>>(), open.kernel.overridden),
         _ => panic!("it is open"),
     };
-    assert_eq!(kernel("--ignore-corruption"), (Some(OnCorruption::Ignore), None, None));
-    let (on_corruption, on_error, overridden) = kernel("--ignore-corruption --panic-on-corruption");
-    assert_eq!((on_corruption, on_error), (Some(OnCorruption::Panic), None));
+    assert_eq!(kernel("--ignore-corruption"), (vec![TableFlag::IgnoreCorruption], None));
+    let (flags, overridden) = kernel("--ignore-corruption --panic-on-corruption");
+    assert_eq!(flags, [TableFlag::PanicOnCorruption]);
     assert!(overridden.is_some());
     let restart = kernel("--restart-on-corruption --error-as-corruption");
-    assert_eq!(restart, (Some(OnCorruption::Restart), Some(OnError::Restart), None));
+    assert_eq!(restart, (vec![TableFlag::RestartOnCorruption, TableFlag::RestartOnError], None));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::failure::Result;
-use crate::refusal::KernelOption;
+use crate::kernel_options::KernelOption;
 use crate::report::Report;
 
 /// What both forms show; the names are those of the JSON form.

@@ -12,8 +12,9 @@ use super::{Image, check_root, image_to_check, shown};
 use crate::arguments::Open;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
-use crate::refusal::{KernelOption, refused_fields};
-use crate::report::{RefusedFields, Report};
+use crate::kernel_options::KernelOption;
+use crate::refused::option_fields;
+use crate::report::{RefusedOptionFields, Report};
 
 /// The longest key that the kernel accepts, in bytes.
 const SIGNATURE_MAX: u64 = 32767;
@@ -30,7 +31,7 @@ struct OpenFields {
     requested_table: String,
     table: String,
     /// What the kernel refused; the image was opened without it.
-    dropped: Vec<RefusedFields>,
+    dropped: Vec<RefusedOptionFields>,
     corrupted: bool,
 }
 
@@ -39,13 +40,8 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
     let name = new_name(&open.mapping)?;
     let Image { params, root_hash, mut warnings } = image_to_check(image)?;
 
-    let table = &kernel.table;
     let options = ActivateOptions {
-        on_corruption: table.on_corruption,
-        on_error: table.on_error,
-        ignore_zero_blocks: table.ignore_zero_blocks,
-        check_at_most_once: table.check_at_most_once,
-        use_tasklets: table.try_verify_in_tasklet,
+        flags: kernel.flags.clone(),
         root_hash_signature: kernel.signature.as_deref().map(read_signature).transpose()?,
         shared: open.shared,
         no_fallback: open.no_fallback,
@@ -68,7 +64,7 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
         root_hash: root_hash.to_string(),
         requested_table: activation.requested.to_string(),
         table: activation.table.to_string(),
-        dropped: activation.dropped.iter().map(refused_fields).collect(),
+        dropped: activation.dropped.iter().map(option_fields).collect(),
         corrupted: activation.corrupted,
     };
     for dropped in &activation.dropped {

@@ -168,7 +168,7 @@ impl VerityFields {
                 repaired: verity.status.repaired,
             }),
             root_hash: table.root_hash.to_string(),
-            flags: table.options.flags().map(str::to_owned).chain(unknown).collect(),
+            flags: table.options.flags.iter().map(|flag| flag.word().to_owned()).chain(unknown).collect(),
         }
     }
 

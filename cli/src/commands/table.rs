@@ -4,6 +4,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use dmverity::boot::BootImage;
+use dmverity::table::TableFlag;
 use dmverity::{Error, Layout, is_same_device};
 use serde::Serialize;
 
@@ -62,14 +63,13 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
     if let Some(path) = &kernel.signature {
         image = image.signature(text(path)?);
     }
-    let mut options = kernel.table.clone();
+    let mut flags = kernel.flags.clone();
     warnings.extend(kernel.overridden.clone());
-    if form.is_for_systemd() && options.try_verify_in_tasklet {
-        // It only affects speed.
-        options.try_verify_in_tasklet = false;
+    // It only affects speed.
+    if form.is_for_systemd() && flags.remove(TableFlag::TryVerifyInTasklet) {
         warnings.push("systemd does not support --use-tasklets; the option was left out.".to_owned());
     }
-    let image = image.options(options);
+    let image = image.flags(flags);
     let line = match form {
         Form::DmModCreate(name) => image.dm_mod_create(name)?,
         Form::Veritytab(name) => image.veritytab(name)?,

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::{Exit, Failure, system_words, with_causes};
 use crate::escape::text_of;
-use crate::refusal;
+use crate::refused;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -59,7 +59,7 @@ fn in_words(error: &Error) -> Failure {
         }
         Error::NoVerityTarget => parameters("Kernel has no dm-verity target. Is dm_verity kernel module loaded?")
             .hint("load it with `modprobe dm-verity`; it is the kernel's build option CONFIG_DM_VERITY."),
-        Error::TableRefused(refusal) => refusal::failure(refusal),
+        Error::TableRefused(table) => refused::failure(table),
         Error::LoopDevice { path, source } => {
             let exit = if source.kind() == ErrorKind::PermissionDenied { Exit::Permission } else { Exit::Device };
             let failure =

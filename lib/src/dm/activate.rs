@@ -9,7 +9,7 @@ use super::keyring::SignatureKey;
 use super::lock::NameLock;
 use super::name::MappingName;
 use super::node;
-use super::refusal::{Refused, RefusedOption};
+use super::refused::{KernelAnswer, RefusedOption};
 use super::scratch::Scratch;
 use super::signals::SignalsHeld;
 use super::udev::Waited;
@@ -17,7 +17,7 @@ use crate::error::{Area, WithCauses};
 use crate::format::{FecArea, Layout, Params};
 use crate::image::{Devices, Image};
 use crate::io::{Device, check_unused};
-use crate::line::table::{OnCorruption, OnError, TableFec, TableOption, TableOptions, VerityStatus, VerityTable};
+use crate::line::table::{TableFec, TableFlags, TableOption, TableOptions, VerityStatus, VerityTable};
 use crate::value::RootHash;
 
 /// How often a table is loaded that is refused and then, when that is looked into, accepted as it is or by another
@@ -27,17 +27,9 @@ const ATTEMPTS: usize = 5;
 /// How a mapping behaves, and how it is made.
 #[derive(Clone, Debug, Default)]
 pub struct ActivateOptions {
-    /// What the kernel does about corrupted blocks; without one, reading them fails.
-    pub on_corruption: Option<OnCorruption>,
-    /// What the kernel does about blocks that cannot be read; without one, reading them fails.
-    pub on_error: Option<OnError>,
-    /// Return zeros for blocks whose digest is that of a block of zeros, without reading them.
-    pub ignore_zero_blocks: bool,
-    /// Check each data block only the first time it is read.
-    pub check_at_most_once: bool,
-    /// Verify in a tasklet or bottom half when all hashes are cached. A kernel that refuses this, and nothing else,
-    /// gets the table without it, unless `no_fallback` is set.
-    pub use_tasklets: bool,
+    /// What the kernel is asked to do. If it refuses a [hint](TableOption::is_hint), and nothing else, it gets the
+    /// table without it, unless `no_fallback` is set.
+    pub flags: TableFlags,
     /// A detached PKCS#7 signature of the root hash, which the kernel has to trust.
     pub root_hash_signature: Option<Vec<u8>>,
     /// Use the data device even if another mapping or a mount holds it.
@@ -77,15 +69,16 @@ pub struct Activation {
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::NoVerityTarget`], [`Error::MappingExists`],
-/// [`Error::MappingUuidTaken`], [`Error::MappingLocked`], [`Error::Open`](crate::Error::Open),
-/// [`Error::NotDevice`](crate::Error::NotDevice), [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall),
-/// [`Error::DeviceBusy`], [`Error::FecDevice`](crate::Error::FecDevice), [`Error::LoopDevice`],
-/// [`Error::SignatureKey`], [`Error::TableRefused`], [`Error::DeviceMapper`].
+/// [`Error::MappingUuidTaken`], [`Error::MappingLocked`], [`Error::RootHashLength`](crate::Error::RootHashLength),
+/// [`Error::Open`](crate::Error::Open), [`Error::NotDevice`](crate::Error::NotDevice),
+/// [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall), [`Error::DeviceBusy`],
+/// [`Error::FecDevice`](crate::Error::FecDevice), [`Error::LoopDevice`], [`Error::SignatureKey`],
+/// [`Error::TableRefused`], [`Error::DeviceMapper`].
 ///
 /// # Examples
 /// ```no_run
 /// use dmverity::dm::{ActivateOptions, Error, MappingName, activate};
-/// use dmverity::table::OnCorruption;
+/// use dmverity::table::TableFlag;
 /// use dmverity::{Devices, RootHash};
 ///
 /// # fn main() -> dmverity::dm::Result<()> {
@@ -93,10 +86,10 @@ pub struct Activation {
 /// let devices = Devices::new("data.img", "hash.img");
 /// let params = dmverity::load(&devices.hash, 0, None)?;
 /// let root_hash = RootHash::from_hex(&trusted, params.algorithm())?;
-/// let options = ActivateOptions { on_corruption: Some(OnCorruption::Restart), ..ActivateOptions::default() };
+/// let options = ActivateOptions { flags: [TableFlag::RestartOnCorruption].into(), ..ActivateOptions::default() };
 /// match activate(&MappingName::new("image")?, &devices, &params, &root_hash, &options) {
 ///     Ok(activation) => println!("mount -o ro {} /mnt", activation.name.node().display()),
-///     Err(Error::TableRefused(refusal)) => eprintln!("the kernel cannot do that: {:?}", refusal.cause),
+///     Err(Error::TableRefused(refused)) => eprintln!("the kernel cannot do that: {:?}", refused.cause),
 ///     Err(error) => return Err(error),
 /// }
 /// # Ok(())
@@ -126,6 +119,7 @@ impl Image<'_> {
         options: &ActivateOptions,
     ) -> Result<Activation> {
         let layout = Layout::new(params)?;
+        root_hash.check_length(params.algorithm())?;
         let fec_area = check_sizes(&layout, self)?;
         let control = Control::open()?;
         let _lock = NameLock::take(name)?;
@@ -161,16 +155,12 @@ impl Image<'_> {
             numbers(Area::Data),
             numbers(Area::Hash),
             TableOptions {
-                on_corruption: options.on_corruption,
-                on_error: options.on_error,
-                ignore_zero_blocks: options.ignore_zero_blocks,
-                check_at_most_once: options.check_at_most_once,
-                try_verify_in_tasklet: options.use_tasklets,
+                flags: options.flags.clone(),
                 fec,
                 signature_key: key.as_ref().map(|(_, description)| description.clone()),
                 unknown: Vec::new(),
             },
-        );
+        )?;
         let _held = SignalsHeld::hold();
         let opening = Opening::create(&control, name, &name.dm_uuid(params.uuid()))?;
         let loader = Loader { control: &control, name, params, backings: &backings, no_fallback: options.no_fallback };
@@ -280,7 +270,7 @@ impl Loader<'_> {
             attempts += 1;
             let finding = self.look_into(&table).unwrap_or_else(|error| {
                 log::warn!("cannot find out what the kernel refuses: {}", WithCauses(&error));
-                Finding::Table(Refused { errno, message: None })
+                Finding::Table(KernelAnswer { errno, kernel_message: None })
             });
             log::debug!("found out: {finding:?}");
             match finding {
@@ -294,7 +284,7 @@ impl Loader<'_> {
                         dropped.push(hint);
                     }
                     None => {
-                        return Err(explain::refusal(
+                        return Err(explain::refused_table(
                             &|| self.control.has_verity(),
                             &table,
                             errno,

@@ -4,8 +4,8 @@
 use super::errno::Errno;
 
 use super::error::Result;
-use super::refusal::{Refused, RefusedOption};
-use super::scratch::Answer;
+use super::refused::{KernelAnswer, RefusedOption};
+use super::scratch::Outcome;
 use crate::hash::HashAlgorithm;
 use crate::line::table::{TableOption, VerityTable};
 use crate::value::RootHash;
@@ -18,9 +18,9 @@ pub(super) enum Finding {
     /// The kernel knows the hash algorithm under this name.
     OtherName(String),
     /// The kernel knows the hash algorithm under no name.
-    Algorithm(Refused),
+    Algorithm(KernelAnswer),
     /// It is refused whatever its options.
-    Table(Refused),
+    Table(KernelAnswer),
     /// Its options are refused: some each alone or, if there are no such, some together.
     Options {
         /// Those that are refused by themselves.
@@ -28,7 +28,7 @@ pub(super) enum Finding {
         /// The fewest that are refused together although each is accepted alone; looked for among the others.
         together: Vec<TableOption>,
         /// The kernel's answer to the whole table.
-        answer: Refused,
+        answer: KernelAnswer,
     },
 }
 
@@ -44,7 +44,7 @@ impl Finding {
         let in_company = together.iter().find(|option| option.is_hint());
         match (by_itself, in_company, together.is_empty()) {
             (Some(refused), _, true) => Some(refused),
-            (None, Some(&option), _) => Some(RefusedOption { option, refused: answer.clone() }),
+            (None, Some(&option), _) => Some(RefusedOption { option, answer: answer.clone() }),
             _ => None,
         }
     }
@@ -54,13 +54,13 @@ impl Finding {
 pub(super) fn diagnose(
     table: &VerityTable,
     algorithm: HashAlgorithm,
-    mut attempt: impl FnMut(&VerityTable) -> Result<Answer>,
+    mut attempt: impl FnMut(&VerityTable) -> Result<Outcome>,
 ) -> Result<Finding> {
     let Err(answer) = attempt(table)? else { return Ok(Finding::Accepted) };
     let asked = table.options.asked();
     // No part of the table is tried twice.
     let mut known = vec![(asked.clone(), Err(answer.clone()))];
-    let mut with = |options: &[TableOption]| -> Result<Answer> {
+    let mut with = |options: &[TableOption]| -> Result<Outcome> {
         let part = VerityTable { options: table.options.only(options), ..table.clone() };
         let options = part.options.asked();
         if let Some((_, answer)) = known.iter().find(|(tried, _)| *tried == options) {
@@ -77,8 +77,8 @@ pub(super) fn diagnose(
         // Some kernels demand a signature: then nothing is accepted without one.
         if bare.errno == Errno::ENOKEY && asked.contains(&TableOption::Signature) {
             fixed.push(TableOption::Signature);
-            if let Err(refused) = with(&fixed)? {
-                let refused = vec![RefusedOption { option: TableOption::Signature, refused }];
+            if let Err(signed) = with(&fixed)? {
+                let refused = vec![RefusedOption { option: TableOption::Signature, answer: signed }];
                 return Ok(Finding::Options { refused, together: Vec::new(), answer });
             }
         } else {
@@ -92,7 +92,7 @@ pub(super) fn diagnose(
     for &option in asked.iter().filter(|option| !fixed.contains(option)) {
         match with(&[&fixed[..], &[option]].concat())? {
             Ok(()) => accepted.push(option),
-            Err(answer) => refused.push(RefusedOption { option, refused: answer }),
+            Err(answer) => refused.push(RefusedOption { option, answer }),
         }
     }
 
@@ -114,8 +114,8 @@ pub(super) fn diagnose(
 fn without_options(
     table: &VerityTable,
     algorithm: HashAlgorithm,
-    bare: Refused,
-    mut attempt: impl FnMut(&VerityTable) -> Result<Answer>,
+    bare: KernelAnswer,
+    mut attempt: impl FnMut(&VerityTable) -> Result<Outcome>,
 ) -> Result<Finding> {
     // The same errno as for a device that is not there.
     if bare.errno != Errno::ENOENT {
@@ -147,24 +147,22 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::line::table::{OnCorruption, OnError, TableFec, TableOptions};
+    use crate::line::table::{TableFec, TableFlag, TableOptions};
 
-    const PANIC: TableOption = TableOption::Corruption(OnCorruption::Panic);
-    const PANIC_ERROR: TableOption = TableOption::Error(OnError::Panic);
-    const TASKLET: TableOption = TableOption::TryVerifyInTasklet;
-    const ZERO: TableOption = TableOption::IgnoreZeroBlocks;
-    const ONCE: TableOption = TableOption::CheckAtMostOnce;
+    const PANIC: TableOption = TableOption::Flag(TableFlag::PanicOnCorruption);
+    const PANIC_ERROR: TableOption = TableOption::Flag(TableFlag::PanicOnError);
+    const TASKLET: TableOption = TableOption::Flag(TableFlag::TryVerifyInTasklet);
+    const ZERO: TableOption = TableOption::Flag(TableFlag::IgnoreZeroBlocks);
+    const ONCE: TableOption = TableOption::Flag(TableFlag::CheckAtMostOnce);
     const SIGNATURE: TableOption = TableOption::Signature;
 
     /// A table that asks for these options.
     fn table(options: &[TableOption]) -> VerityTable {
         let line = format!("1 7:1 7:0 4096 4096 256 1 sha256 {} -", "00".repeat(32));
         let all = TableOptions {
-            on_corruption: Some(OnCorruption::Panic),
-            on_error: Some(OnError::Panic),
-            ignore_zero_blocks: true,
-            check_at_most_once: true,
-            try_verify_in_tasklet: true,
+            flags: TableOption::all()
+                .filter_map(|option| if let TableOption::Flag(flag) = option { Some(flag) } else { None })
+                .collect(),
             fec: Some(TableFec { device: "7:2".into(), blocks: 259, start: 0, roots: 2 }),
             signature_key: Some("key".into()),
             unknown: Vec::new(),
@@ -172,12 +170,12 @@ mod tests {
         VerityTable { options: all.only(options), ..VerityTable::parse(&line).unwrap() }
     }
 
-    fn refused(errno: Errno) -> Refused {
-        Refused { errno, message: None }
+    fn refused(errno: Errno) -> KernelAnswer {
+        KernelAnswer { errno, kernel_message: None }
     }
 
     fn option(option: TableOption, errno: Errno) -> RefusedOption {
-        RefusedOption { option, refused: refused(errno) }
+        RefusedOption { option, answer: refused(errno) }
     }
 
     /// What is found out about a table by asking this kernel. No table is tried twice.
@@ -223,7 +221,8 @@ mod tests {
     fn options_that_do_not_go_together_are_the_fewest_there_are() {
         let kernel = |table: &VerityTable| {
             let options = &table.options;
-            (options.check_at_most_once && options.on_error.is_some()).then_some(Errno::EINVAL)
+            (options.flags.contains(TableFlag::CheckAtMostOnce) && options.flags.contains(TableFlag::PanicOnError))
+                .then_some(Errno::EINVAL)
         };
         let finding = ask(&table(&[PANIC, PANIC_ERROR, ZERO, ONCE, TASKLET]), kernel);
         let answer = refused(Errno::EINVAL);
@@ -234,7 +233,8 @@ mod tests {
     #[test]
     fn a_hint_that_does_not_go_with_something_else_can_be_dropped() {
         let kernel = |table: &VerityTable| {
-            (table.options.fec.is_some() && table.options.try_verify_in_tasklet).then_some(Errno::EINVAL)
+            (table.options.fec.is_some() && table.options.flags.contains(TableFlag::TryVerifyInTasklet))
+                .then_some(Errno::EINVAL)
         };
         let finding = ask(&table(&[ZERO, TASKLET, TableOption::Fec]), kernel);
         assert_eq!(finding.hint(), Some(option(TASKLET, Errno::EINVAL)));
@@ -243,8 +243,8 @@ mod tests {
     #[test]
     fn a_refused_hint_does_not_hide_what_else_does_not_go_together() {
         let kernel = |table: &VerityTable| {
-            let options = &table.options;
-            (options.try_verify_in_tasklet || options.check_at_most_once && options.ignore_zero_blocks)
+            let has = |flag| table.options.flags.contains(flag);
+            (has(TableFlag::TryVerifyInTasklet) || has(TableFlag::CheckAtMostOnce) && has(TableFlag::IgnoreZeroBlocks))
                 .then_some(Errno::EINVAL)
         };
         let finding = ask(&table(&[PANIC, ZERO, ONCE, TASKLET]), kernel);

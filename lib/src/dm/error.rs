@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::device::holders;
 use super::errno::Errno;
 
-use super::refusal::Refusal;
+use super::refused::RefusedTable;
 use super::sysfs::Holder;
 
 /// The result type of everything that has to do with a mapping.
@@ -99,8 +99,8 @@ pub enum Error {
     #[error("the kernel has no device-mapper target verity")]
     NoVerityTarget,
     /// The kernel refused the table, and what was found out about it.
-    #[error("the kernel refused the table \"{}\": {}", .0.table, .0.refused.errno)]
-    TableRefused(Box<Refusal>),
+    #[error("the kernel refused the table \"{}\": {}", .0.table, .0.answer.errno)]
+    TableRefused(Box<RefusedTable>),
     /// Another device-mapper operation failed.
     #[error("device-mapper: cannot {action} {name}: {message}")]
     DeviceMapper {
@@ -172,7 +172,7 @@ impl Error {
         match self {
             Self::Image(error) => error.errno(),
             Self::NoDeviceMapper { source } | Self::LoopDevice { source, .. } => source.raw_os_error(),
-            Self::TableRefused(refusal) => Some(refusal.refused.errno.raw()),
+            Self::TableRefused(refused) => Some(refused.answer.errno.raw()),
             Self::NotPermitted { errno, .. } => Some(errno.raw()),
             Self::DeviceMapper { errno, .. } => errno.map(Errno::raw),
             _ => None,

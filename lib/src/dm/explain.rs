@@ -8,7 +8,7 @@ use super::errno::Errno;
 use super::backing::Backing;
 use super::diagnose::Finding;
 use super::error::{Error, Result};
-use super::refusal::{Cause, Refusal, Refused};
+use super::refused::{Cause, KernelAnswer, RefusedTable};
 use super::sysfs::{self, Holder};
 use crate::error::Area;
 use crate::io::{check_unused, page_size};
@@ -16,27 +16,27 @@ use crate::line::table::{TableOption, VerityTable};
 
 /// The error for a table that was refused with `errno`, and of which `finding` was found out. Whether the kernel has
 /// the target is asked only where that can be the reason.
-pub(super) fn refusal(
+pub(super) fn refused_table(
     has_verity: &dyn Fn() -> Result<bool>,
     table: &VerityTable,
     errno: Errno,
     finding: Finding,
     backings: &[Backing],
 ) -> Error {
-    let (refused, cause) = match finding {
-        Finding::Table(refused) => {
-            if let Some(error) = device_error(has_verity, refused.errno, backings.iter()) {
+    let (answer, cause) = match finding {
+        Finding::Table(answer) => {
+            if let Some(error) = device_error(has_verity, answer.errno, backings.iter()) {
                 return error;
             }
-            let cause = cause_of(&refused, table, backings);
-            (refused, cause)
+            let cause = cause_of(&answer, table, backings);
+            (answer, cause)
         }
-        Finding::Algorithm(refused) => (refused, Cause::Algorithm { name: table.algorithm.clone() }),
+        Finding::Algorithm(answer) => (answer, Cause::Algorithm { name: table.algorithm.clone() }),
         Finding::Options { refused, together, answer } => {
             let fec = refused.iter().find(|refused| refused.option == TableOption::Fec);
             if let (Some(fec), [_]) = (fec, &refused[..])
                 && let Some(error) =
-                    device_error(has_verity, fec.refused.errno, Backing::find(backings, Area::Fec).into_iter())
+                    device_error(has_verity, fec.answer.errno, Backing::find(backings, Area::Fec).into_iter())
             {
                 return error;
             }
@@ -47,9 +47,9 @@ pub(super) fn refusal(
                 (answer, Cause::Combination(together))
             }
         }
-        Finding::Accepted | Finding::OtherName(_) => (Refused { errno, message: None }, Cause::Unknown),
+        Finding::Accepted | Finding::OtherName(_) => (KernelAnswer { errno, kernel_message: None }, Cause::Unknown),
     };
-    Error::TableRefused(Box::new(Refusal { table: table.to_string(), refused, cause }))
+    Error::TableRefused(Box::new(RefusedTable { table: table.to_string(), answer, cause }))
 }
 
 /// An error that is about a device, or the target, and not about the table.
@@ -87,15 +87,15 @@ fn device_error<'a>(
 }
 
 /// What it may be about a table that is refused without any option.
-fn cause_of(refused: &Refused, table: &VerityTable, backings: &[Backing]) -> Cause {
-    if refused.errno == Errno::ENOKEY {
+fn cause_of(answer: &KernelAnswer, table: &VerityTable, backings: &[Backing]) -> Cause {
+    if answer.errno == Errno::ENOKEY {
         return Cause::SignatureRequired;
     }
-    if refused.errno != Errno::EINVAL {
+    if answer.errno != Errno::EINVAL {
         return Cause::Unknown;
     }
     // The kernel's own words tell which of the two it looked at first.
-    let is_hash = refused.message.as_ref().is_some_and(|words| words.contains("hash device block size"));
+    let is_hash = answer.kernel_message.as_ref().is_some_and(|words| words.contains("hash device block size"));
     let mut areas = [(Area::Data, table.data_block_size, page_size()), (Area::Hash, table.hash_block_size, None)];
     if is_hash {
         areas.reverse();
@@ -115,10 +115,10 @@ fn cause_of(refused: &Refused, table: &VerityTable, backings: &[Backing]) -> Cau
 mod tests {
     use std::path::Path;
 
-    use super::super::refusal::RefusedOption;
+    use super::super::refused::RefusedOption;
     use super::*;
     use crate::hash::{HashAlgorithm, HashType};
-    use crate::line::table::TableOptions;
+    use crate::line::table::{TableFlag, TableOptions};
     use crate::value::{BlockSize, RootHash};
 
     /// A device that there is not.
@@ -140,26 +140,26 @@ mod tests {
         }
     }
 
-    fn refused(errno: Errno) -> Refused {
-        Refused { errno, message: None }
+    fn refused(errno: Errno) -> KernelAnswer {
+        KernelAnswer { errno, kernel_message: None }
     }
 
     fn option(option: TableOption, errno: Errno) -> RefusedOption {
-        RefusedOption { option, refused: refused(errno) }
+        RefusedOption { option, answer: refused(errno) }
     }
 
     /// The error, by a kernel that has the target or has not, for devices that are gone.
     fn error(has_verity: bool, finding: Finding) -> Error {
         let gone = |area| Backing::in_test(area, Path::new("gone"), NUMBERS);
         let backings = [gone(Area::Data), gone(Area::Hash), gone(Area::Fec)];
-        refusal(&|| Ok(has_verity), &table(), Errno::EPROTO, finding, &backings)
+        refused_table(&|| Ok(has_verity), &table(), Errno::EPROTO, finding, &backings)
     }
 
-    fn cause(finding: Finding) -> (Refused, Cause) {
+    fn cause(finding: Finding) -> (KernelAnswer, Cause) {
         match error(true, finding) {
-            Error::TableRefused(refusal) => {
-                assert_eq!(refusal.table, table().to_string());
-                (refusal.refused, refusal.cause)
+            Error::TableRefused(refused) => {
+                assert_eq!(refused.table, table().to_string());
+                (refused.answer, refused.cause)
             }
             other => panic!("{other}"),
         }
@@ -181,9 +181,9 @@ mod tests {
         let options = |refused: Vec<RefusedOption>, together: Vec<TableOption>| {
             cause(Finding::Options { refused, together, answer: einval.clone() })
         };
-        let hint = option(TableOption::TryVerifyInTasklet, Errno::EINVAL);
-        let other = option(TableOption::CheckAtMostOnce, Errno::EINVAL);
-        let together = vec![TableOption::CheckAtMostOnce, TableOption::TryVerifyInTasklet];
+        let hint = option(TableFlag::TryVerifyInTasklet.into(), Errno::EINVAL);
+        let other = option(TableFlag::CheckAtMostOnce.into(), Errno::EINVAL);
+        let together = vec![TableFlag::CheckAtMostOnce.into(), TableFlag::TryVerifyInTasklet.into()];
         assert_eq!(options(vec![other.clone()], Vec::new()), (einval.clone(), Cause::Options(vec![other.clone()])));
         assert_eq!(options(Vec::new(), together.clone()), (einval.clone(), Cause::Combination(together.clone())));
         // A refused hint does not explain why the others are refused.
@@ -207,7 +207,7 @@ mod tests {
             error(true, Finding::Options { refused, together: Vec::new(), answer: self::refused(Errno::ENODEV) })
         };
         assert!(matches!(fec(&[]), Error::Image(crate::Error::Open { .. })));
-        assert!(matches!(fec(&[option(TableOption::CheckAtMostOnce, Errno::EINVAL)]), Error::TableRefused(_)));
+        assert!(matches!(fec(&[option(TableFlag::CheckAtMostOnce.into(), Errno::EINVAL)]), Error::TableRefused(_)));
     }
 
     #[test]
@@ -215,9 +215,9 @@ mod tests {
         let Some(page) = page_size() else { panic!("the page size is not known") };
         let large = BlockSize::new(page * 2).unwrap();
         let of = |table: &VerityTable, words: Option<&str>| {
-            let refused = Refused { errno: Errno::EINVAL, message: words.map(str::to_owned) };
+            let answer = KernelAnswer { errno: Errno::EINVAL, kernel_message: words.map(str::to_owned) };
             let backings = [Backing::in_test(Area::Data, Path::new("gone"), NUMBERS)];
-            cause_of(&refused, table, &backings)
+            cause_of(&answer, table, &backings)
         };
         let too_large = VerityTable { data_block_size: large, ..table() };
         let found = Cause::BlockSize { area: Area::Data, found: page * 2, least: None, most: Some(page) };

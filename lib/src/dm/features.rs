@@ -12,8 +12,8 @@ use super::errno::Errno;
 use super::error::{Error, Result};
 use super::kmsg::KernelLog;
 use super::loop_device::LoopDevice;
-use super::refusal::Refused;
-use super::scratch::{Answer, Scratch};
+use super::refused::KernelAnswer;
+use super::scratch::{Outcome, Scratch};
 use crate::hash::{HashAlgorithm, HashType};
 use crate::io::page_size;
 use crate::line::table::{TableFec, TableOption, TableOptions, VerityTable};
@@ -26,14 +26,14 @@ const IMAGE: u64 = 3 * AREA;
 /// A description that no key has.
 const NO_KEY: &str = "dmverity:no-such-key";
 
-/// An optional argument of tables.
+/// An optional argument of tables, and whether the kernel takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OptionFeature {
     /// The option.
     pub option: TableOption,
-    /// Why the kernel does not take it; `None` when it does.
-    pub refused: Option<Refused>,
+    /// The kernel's answer when it refuses the option; `None` when it takes it.
+    pub refused: Option<KernelAnswer>,
 }
 
 /// A hash algorithm.
@@ -99,7 +99,7 @@ pub fn features() -> Result<Features> {
 /// The same with a kernel that is known as two functions alone.
 fn found_out(
     trials: &Trials,
-    attempt: impl Fn(&VerityTable) -> Result<Answer>,
+    attempt: impl Fn(&VerityTable) -> Result<Outcome>,
     has_verity: impl FnOnce() -> Result<bool>,
 ) -> Result<Features> {
     let plain = trials.table(HashAlgorithm::sha256(), BlockSize::DEFAULT, BlockSize::DEFAULT);
@@ -108,19 +108,19 @@ fn found_out(
         return Err(Error::NoVerityTarget);
     }
     // Where a signature is demanded nothing is accepted; what the kernel does not know is still refused otherwise.
-    let signature_required = matches!(&bare, Err(refused) if refused.errno == Errno::ENOKEY);
-    let is_known = |answer: &Answer| match answer {
+    let signature_required = matches!(&bare, Err(answer) if answer.errno == Errno::ENOKEY);
+    let is_known = |outcome: &Outcome| match outcome {
         Ok(()) => true,
-        Err(refused) => bare.as_ref().is_err_and(|bare| bare.errno == refused.errno),
+        Err(answer) => bare.as_ref().is_err_and(|bare| bare.errno == answer.errno),
     };
 
     let mut options = Vec::new();
-    for option in TableOption::ALL {
-        let answer = attempt(&VerityTable { options: trials.option(option), ..plain.clone() })?;
+    for option in TableOption::all() {
+        let outcome = attempt(&VerityTable { options: trials.option(option), ..plain.clone() })?;
         // Only a kernel that knows the option finds out that there is no such key.
-        let known = is_known(&answer)
-            || option == TableOption::Signature && matches!(&answer, Err(refused) if refused.errno == Errno::ENOKEY);
-        options.push(OptionFeature { option, refused: answer.err().filter(|_| !known) });
+        let known = is_known(&outcome)
+            || option == TableOption::Signature && matches!(&outcome, Err(answer) if answer.errno == Errno::ENOKEY);
+        options.push(OptionFeature { option, refused: outcome.err().filter(|_| !known) });
     }
     let mut algorithms: Vec<AlgorithmFeature> = Vec::new();
     for algorithm in HashAlgorithm::all() {
@@ -191,38 +191,32 @@ impl Trials {
 
     /// The option alone, with values that a kernel which knows it has no reason to refuse.
     fn option(&self, option: TableOption) -> TableOptions {
-        let block = BlockSize::DEFAULT.bytes();
-        let fec = TableFec { device: self.numbers.clone(), blocks: 3, start: 2 * AREA / block, roots: 2 };
-        let all = TableOptions {
-            on_corruption: match option {
-                TableOption::Corruption(what) => Some(what),
-                _ => None,
-            },
-            on_error: match option {
-                TableOption::Error(what) => Some(what),
-                _ => None,
-            },
-            ignore_zero_blocks: true,
-            check_at_most_once: true,
-            try_verify_in_tasklet: true,
-            fec: Some(fec),
-            signature_key: Some(NO_KEY.to_owned()),
-            unknown: Vec::new(),
-        };
-        all.only(&[option])
+        let none = TableOptions::default();
+        match option {
+            TableOption::Flag(flag) => TableOptions { flags: [flag].into(), ..none },
+            TableOption::Fec => {
+                let start = 2 * AREA / BlockSize::DEFAULT.bytes();
+                TableOptions {
+                    fec: Some(TableFec { device: self.numbers.clone(), blocks: 3, start, roots: 2 }),
+                    ..none
+                }
+            }
+            TableOption::Signature => TableOptions { signature_key: Some(NO_KEY.to_owned()), ..none },
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::table::TableFlag;
 
     fn trials() -> Trials {
         Trials { numbers: "7:1".to_owned() }
     }
 
-    fn refused(errno: Errno) -> Answer {
-        Err(Refused { errno, message: None })
+    fn refused(errno: Errno) -> Outcome {
+        Err(KernelAnswer { errno, kernel_message: None })
     }
 
     #[test]
@@ -240,7 +234,7 @@ mod tests {
     fn a_kernel_that_takes_some_is_told_from_its_answers() {
         let newest = found_out(&trials(), |_| Ok(Ok(())), || panic!("nothing was refused")).unwrap();
         assert!(newest.options.iter().all(|known| known.refused.is_none()));
-        assert_eq!(newest.options.len(), TableOption::ALL.len());
+        assert_eq!(newest.options.len(), TableOption::all().len());
         assert!(!newest.signature_required);
         assert!(newest.algorithms.iter().all(|known| known.kernel_name == Some(known.algorithm.kernel_name())));
 
@@ -273,12 +267,21 @@ mod tests {
     #[test]
     fn where_a_signature_is_demanded_what_is_known_is_refused_like_all_else() {
         let demands = |table: &VerityTable| {
-            Ok(if table.options.check_at_most_once { refused(Errno::EINVAL) } else { refused(Errno::ENOKEY) })
+            Ok(if table.options.flags.contains(TableFlag::CheckAtMostOnce) {
+                refused(Errno::EINVAL)
+            } else {
+                refused(Errno::ENOKEY)
+            })
         };
         let found = found_out(&trials(), demands, || Ok(true)).unwrap();
         assert!(found.signature_required);
         for known in &found.options {
-            assert_eq!(known.refused.is_some(), known.option == TableOption::CheckAtMostOnce, "{:?}", known.option);
+            assert_eq!(
+                known.refused.is_some(),
+                known.option == TableOption::from(TableFlag::CheckAtMostOnce),
+                "{:?}",
+                known.option
+            );
         }
         assert_eq!(found.data_block_size_max, BlockSize::all().last());
     }

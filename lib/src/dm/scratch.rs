@@ -7,7 +7,7 @@ use super::error::Result;
 use super::kmsg::KernelLog;
 use super::lock::NameLock;
 use super::name::MappingName;
-use super::refusal::Refused;
+use super::refused::KernelAnswer;
 use super::signals::SignalsHeld;
 use crate::error::WithCauses;
 use crate::line::table::VerityTable;
@@ -15,8 +15,8 @@ use crate::line::table::VerityTable;
 /// What the names of these mappings begin with; a random number follows.
 const PREFIX: &str = "dmverity-trial-";
 
-/// The kernel's answer to a table.
-pub(super) type Answer = std::result::Result<(), Refused>;
+/// What became of a table in a trial.
+pub(super) type Outcome = std::result::Result<(), KernelAnswer>;
 
 /// A mapping that tables are tried in.
 pub(super) struct Scratch<'control> {
@@ -47,18 +47,18 @@ impl<'control> Scratch<'control> {
     ///
     /// # Errors
     /// When the answer says nothing about the table, because the mapping or the permission for it is gone.
-    pub(super) fn attempt(&self, table: &VerityTable) -> Result<Answer> {
+    pub(super) fn attempt(&self, table: &VerityTable) -> Result<Outcome> {
         let mut log = KernelLog::open();
         let sectors = table.sectors().expect("valid parameters fit a device");
-        let answer = match self.control.load(&self.name, sectors, &table.to_string())? {
+        let outcome = match self.control.load(&self.name, sectors, &table.to_string())? {
             Ok(()) => Ok(()),
             Err(errno) => {
-                let message = log.as_mut().and_then(|log| log.words_about_table(self.device));
-                Err(Refused { errno, message })
+                let kernel_message = log.as_mut().and_then(|log| log.words_about_table(self.device));
+                Err(KernelAnswer { errno, kernel_message })
             }
         };
-        log::debug!("trial of {:?}: {answer:?}", table.options.words());
-        Ok(answer)
+        log::debug!("trial of {:?}: {outcome:?}", table.options.words());
+        Ok(outcome)
     }
 }
 

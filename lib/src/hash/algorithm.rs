@@ -199,14 +199,15 @@ impl RootHash {
     /// Reads hexadecimal digits of either case and checks that they are a digest of `algorithm`.
     pub fn from_hex(text: &str, algorithm: HashAlgorithm) -> Result<Self> {
         let bytes = hex::decode(text).map_err(|_| Error::RootHashText)?;
-        if bytes.len() != algorithm.digest_size() {
-            return Err(Error::RootHashLength {
-                found: bytes.len(),
-                needed: algorithm.digest_size(),
-                algorithm: algorithm.name(),
-            });
-        }
-        Ok(Self::new(bytes))
+        let root_hash = Self::new(bytes);
+        root_hash.check_length(algorithm)?;
+        Ok(root_hash)
+    }
+
+    /// Checks that it is as long as the digests that `algorithm` makes.
+    pub(crate) fn check_length(&self, algorithm: HashAlgorithm) -> Result<()> {
+        let (found, needed) = (self.as_bytes().len(), algorithm.digest_size());
+        if found == needed { Ok(()) } else { Err(Error::RootHashLength { found, needed, algorithm: algorithm.name() }) }
     }
 }
 

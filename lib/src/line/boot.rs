@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::{FecArea, Layout};
 use crate::line::cmdline::{self, Cmdline};
 use crate::line::parameters::{Parameters, ROOT, USR};
-use crate::line::table::{TableFec, TableOption, TableOptions, VerityTable};
+use crate::line::table::{Reader, TableFec, TableFlag, TableFlags, TableOption, TableOptions, VerityTable};
 use crate::value::{PartitionUuids, RootHash};
 
 /// An image as another system will see it.
@@ -38,7 +38,7 @@ pub struct BootImage<'a> {
     data_device: Option<String>,
     hash_device: Option<String>,
     fec: Option<(FecArea, String)>,
-    options: TableOptions,
+    flags: TableFlags,
     signature: Option<String>,
 }
 
@@ -61,7 +61,7 @@ impl<'a> BootImage<'a> {
             data_device: None,
             hash_device: None,
             fec: None,
-            options: TableOptions::default(),
+            flags: TableFlags::default(),
             signature: None,
         }
     }
@@ -84,9 +84,9 @@ impl<'a> BootImage<'a> {
         self
     }
 
-    /// What the kernel is to do; what these say of FEC and of a signature does not count.
-    pub fn options(mut self, options: TableOptions) -> Self {
-        self.options = options;
+    /// What the kernel is to do.
+    pub fn flags(mut self, flags: TableFlags) -> Self {
+        self.flags = flags;
         self
     }
 
@@ -140,13 +140,9 @@ impl<'a> BootImage<'a> {
                 roots: self.layout.params().fec().ok_or(Error::FecDevice)?.roots,
             }),
         };
-        let table = VerityTable::new(
-            self.layout,
-            self.root_hash.clone(),
-            device(&self.data()?)?,
-            device(&self.hash()?)?,
-            TableOptions { fec, signature_key: None, unknown: Vec::new(), ..self.options.clone() },
-        );
+        let options = TableOptions { flags: self.flags.clone(), fec, ..TableOptions::default() };
+        let (data, hash) = (device(&self.data()?)?, device(&self.hash()?)?);
+        let table = VerityTable::new(self.layout, self.root_hash.clone(), data, hash, options)?;
         let sectors = table.sectors().expect("the data fit a device");
         Ok(format!("0 {sectors} verity {table}"))
     }
@@ -259,17 +255,15 @@ impl<'a> BootImage<'a> {
             // What is no absolute path is the signature itself.
             add("root-hash-signature", &named(line, signature, COMMA, |path| path.starts_with('/'))?);
         }
-        for option in self.options.asked() {
-            match option {
-                TableOption::Fec | TableOption::Signature => {}
-                TableOption::Error(_) | TableOption::TryVerifyInTasklet => {
-                    return Err(Error::Unwritable { line, value: option.word().to_owned() });
-                }
-                // It has the kernel's words with hyphens.
-                _ => words.push(option.word().replace('_', "-")),
-            }
-        }
+        words.extend(self.flags_for(Reader::Systemd, line)?);
         Ok(words.join(","))
+    }
+
+    /// The reader's names for the flags. A flag that the reader does not have is refused.
+    fn flags_for(&self, reader: Reader, line: &'static str) -> Result<Vec<String>> {
+        let unwritable = |flag: TableFlag| Error::Unwritable { line, value: flag.word().to_owned() };
+        let name = |flag| TableOption::from(flag).name_for(reader).map(str::to_owned);
+        self.flags.iter().map(|flag| name(flag).ok_or_else(|| unwritable(flag))).collect()
     }
 }
 
@@ -317,7 +311,6 @@ mod tests {
 
     use super::*;
     use crate::format::{Fec, Params, Plan};
-    use crate::line::table::{OnCorruption, OnError};
 
     fn root_hash() -> RootHash {
         RootHash::new((0..32).collect())
@@ -351,20 +344,12 @@ mod tests {
         let builder = Params::builder().no_superblock().hash_offset(4096).fec(Fec::new(4, 8192).unwrap());
         let plan = Plan::new(builder, Path::new("data"), 1 << 20).unwrap();
         let root_hash = root_hash();
-        let fec = crate::line::table::TableFec { device: "/dev/sdb".to_owned(), blocks: 1, start: 0, roots: 2 };
-        let options = TableOptions {
-            on_corruption: Some(OnCorruption::Panic),
-            check_at_most_once: true,
-            // What the image itself says of these is what counts.
-            fec: Some(fec),
-            signature_key: Some("key".to_owned()),
-            ..TableOptions::default()
-        };
+        let flags = TableFlags::from([TableFlag::PanicOnCorruption, TableFlag::CheckAtMostOnce]);
         let image = BootImage::new(&plan.layout, &root_hash)
             .data_device("/dev/sda2")
             .hash_device("/dev/sda3")
             .fec(plan.fec_area.unwrap(), "/dev/sda4")
-            .options(options.clone());
+            .flags(flags.clone());
         let expected = "superblock=no,format=1,hash=sha256,data-block-size=4096,hash-block-size=4096,data-blocks=256,\
                         salt=-,hash-offset=4096,fec-device=/dev/sda4,fec-offset=8192,fec-roots=4,panic-on-corruption,\
                         check-at-most-once";
@@ -383,8 +368,9 @@ mod tests {
                  check_at_most_once use_fec_from_device /dev/sda4 fec_blocks 259 fec_start 2 fec_roots 4"
             )
         );
-        let on_error = TableOptions { on_error: Some(OnError::Panic), ..options };
-        assert!(matches!(image.options(on_error).cmdline(), Err(Error::Unwritable { .. })));
+        let mut on_error = flags;
+        on_error.insert(TableFlag::PanicOnError);
+        assert!(matches!(image.flags(on_error).cmdline(), Err(Error::Unwritable { .. })));
     }
 
     #[test]
@@ -436,15 +422,16 @@ mod tests {
             assert_eq!(made.is_ok(), fits, "{made:?}");
             assert!(made.is_err() || made.is_ok_and(|line| line.len() == "dm-mod.create=\"\"".len() + 1024));
         }
-        // What systemd has no option for, and what only a kernel has said.
-        let tasklet = TableOptions { try_verify_in_tasklet: true, ..TableOptions::default() };
-        let on_error = TableOptions { on_error: Some(OnError::Panic), ..TableOptions::default() };
-        for options in [tasklet, on_error] {
-            assert!(with("/dev/a").options(options.clone()).veritytab("v").is_err(), "{options:?}");
-            assert!(with("/dev/a").options(options).table_line().is_ok());
+        // What systemd has no option for.
+        for flag in [TableFlag::TryVerifyInTasklet, TableFlag::PanicOnError, TableFlag::RestartOnError] {
+            let line = with("/dev/a").flags([flag].into()).veritytab("v");
+            assert!(matches!(&line, Err(Error::Unwritable { value, .. }) if value == flag.word()), "{line:?}");
+            assert!(with("/dev/a").flags([flag].into()).table_line().is_ok());
         }
-        let unknown = TableOptions { unknown: vec!["new".to_owned()], ..TableOptions::default() };
-        assert_eq!(with("/dev/a").options(unknown).table_line().ok(), with("/dev/a").table_line().ok());
+        // A root hash that is no digest of the image's algorithm.
+        let short = RootHash::new(Vec::new());
+        let image = BootImage::new(&layout, &short).data_device("/dev/a").hash_device("/dev/b");
+        assert!(matches!(image.table_line(), Err(Error::RootHashLength { found: 0, needed: 32, .. })));
         assert!(with("/dev/a").signature("sig").veritytab("v").is_err());
         assert!(with("/dev/a,b").table_line().is_ok());
         assert!(with("/dev/a,b").dm_mod_create("v").is_err());

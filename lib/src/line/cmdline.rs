@@ -15,6 +15,7 @@ use std::fmt::{self, Write as _};
 use uuid::Uuid;
 
 use crate::line::parameters::{Name, Parameters, ROOT, USR, VERITY};
+use crate::line::table::{Reader, TableOption};
 use crate::value::RootHash;
 use words::{KERNEL, SYSTEMD, divide, is_backslash_ambiguous, unquoted};
 
@@ -408,16 +409,9 @@ fn udev_encoded(name: &str) -> String {
     encoded
 }
 
-/// The options of veritytab(5) that are about the image or the mapping, and those that only `veritysetup open` has.
-const FLAGS: &[&str] = &[
-    "ignore-corruption",
-    "restart-on-corruption",
-    "panic-on-corruption",
-    "ignore-zero-blocks",
-    "check-at-most-once",
-    "error-as-corruption",
-    "use-tasklets",
-];
+/// Flags that only `veritysetup open` has, beside the kernel's options that veritytab(5) has too.
+const FLAGS: &[&str] = &["error-as-corruption", "use-tasklets"];
+/// What veritytab(5) has a value for, and `veritysetup open` too.
 const WITH_VALUE: &[&str] = &[
     "format",
     "data-block-size",
@@ -442,6 +436,8 @@ impl RootImage {
             return Err(fault(OptionFault::NoValue));
         }
         let known = |names: &[&'static str]| names.iter().copied().find(|known| *known == name);
+        let kernels =
+            || TableOption::all().filter_map(|option| option.name_for(Reader::Systemd)).find(|known| *known == name);
         match (name, value) {
             ("tries", Some(_)) => {}
             (_, None) if ELSEWHERE.contains(&name) => {}
@@ -460,7 +456,7 @@ impl RootImage {
                 self.options.push(RootOption { name: "root-hash-signature", value: Some(value.to_owned()) });
             }
             (_, value) => {
-                let name = known(if value.is_some() { WITH_VALUE } else { FLAGS });
+                let name = if value.is_some() { known(WITH_VALUE) } else { known(FLAGS).or_else(kernels) };
                 let name = name.ok_or_else(|| fault(OptionFault::Unknown))?;
                 self.options.push(RootOption { name, value: value.map(str::to_owned) });
             }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::{BootImage, SEPARATORS, is_known_early, named};
 use crate::error::{Error, Result};
 use crate::hash::HashType;
-use crate::line::table::{TableOption, TableOptions, VerityTable};
+use crate::line::table::{Reader, TableOptions, VerityTable};
 use crate::value::SECTOR_SIZE;
 
 /// What IPE knows root hashes of.
@@ -42,7 +42,8 @@ impl BootImage<'_> {
         const LINE: &str = "ChromiumOS's dm=";
         let params = self.layout.params();
         let cannot = |value: &str| Err(Error::Unwritable { line: LINE, value: value.to_owned() });
-        self.refuse_extras(LINE, |_| None)?;
+        self.refuse_extras(LINE)?;
+        self.refuse_flags(LINE)?;
         if params.hash_type() != HashType::ChromeOs {
             return cannot("hash type 1");
         }
@@ -82,7 +83,8 @@ impl BootImage<'_> {
     /// [`Error::Unwritable`] for an algorithm that IPE has no root hashes of, for options and for a signature.
     pub fn ipe(&self) -> Result<String> {
         const LINE: &str = "an IPE policy";
-        self.refuse_extras(LINE, |_| None)?;
+        self.refuse_extras(LINE)?;
+        self.refuse_flags(LINE)?;
         let algorithm = self.layout.params().algorithm().kernel_name();
         if !IPE_ALGORITHMS.contains(&algorithm) {
             return Err(Error::Unwritable { line: LINE, value: algorithm.to_owned() });
@@ -98,7 +100,8 @@ impl BootImage<'_> {
     /// signature and options that U-Boot has no property for.
     pub fn fit(&self) -> Result<String> {
         const LINE: &str = "a FIT image";
-        let options = self.refuse_extras(LINE, fit_property)?;
+        self.refuse_extras(LINE)?;
+        let options = self.flags_for(Reader::UBoot, LINE)?;
         let params = self.layout.params();
         let cannot = |value: &str| Error::Unwritable { line: LINE, value: value.to_owned() };
         if params.hash_type() != HashType::Normal {
@@ -113,7 +116,7 @@ impl BootImage<'_> {
             String::new(),
             String::new(),
             TableOptions::default(),
-        );
+        )?;
         let cells = [
             ("data-block-size", table.data_block_size.bytes()),
             ("hash-block-size", table.hash_block_size.bytes()),
@@ -133,28 +136,23 @@ impl BootImage<'_> {
         Ok(node + "};")
     }
 
-    /// What the line has for the options; what it has nothing for is refused.
-    fn refuse_extras(&self, line: &'static str, known: impl Fn(TableOption) -> Option<String>) -> Result<Vec<String>> {
+    /// Refuses what has no place in the line: FEC and a signature.
+    fn refuse_extras(&self, line: &'static str) -> Result<()> {
         if let Some((_, device)) = &self.fec {
             return Err(Error::Unwritable { line, value: format!("FEC device {device}") });
         }
-        if let Some(signature) = &self.signature {
-            return Err(Error::Unwritable { line, value: signature.clone() });
+        match &self.signature {
+            Some(signature) => Err(Error::Unwritable { line, value: signature.clone() }),
+            None => Ok(()),
         }
-        let asked = self.options.asked().into_iter();
-        asked
-            .filter(|option| !matches!(option, TableOption::Fec | TableOption::Signature))
-            .map(|option| known(option).ok_or_else(|| Error::Unwritable { line, value: option.word().to_owned() }))
-            .collect()
     }
-}
 
-/// The property of U-Boot's for an option: the kernel's word with hyphens.
-fn fit_property(option: TableOption) -> Option<String> {
-    const KNOWN: &[&str] =
-        &["restart-on-corruption", "panic-on-corruption", "restart-on-error", "panic-on-error", "check-at-most-once"];
-    let property = option.word().replace('_', "-");
-    KNOWN.contains(&property.as_str()).then_some(property)
+    fn refuse_flags(&self, line: &'static str) -> Result<()> {
+        match self.flags.iter().next() {
+            Some(flag) => Err(Error::Unwritable { line, value: flag.word().to_owned() }),
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -164,7 +162,7 @@ mod tests {
     use super::*;
     use crate::format::{Fec, Params, ParamsBuilder, Plan};
     use crate::hash::HashAlgorithm;
-    use crate::line::table::{OnCorruption, OnError};
+    use crate::line::table::TableFlag;
     use crate::value::{RootHash, Salt};
 
     const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -228,8 +226,8 @@ mod tests {
             assert_eq!(refused(image().data_device(device).chromeos()), device);
         }
         assert_eq!(refused(image().signature("/sig").chromeos()), "/sig");
-        let options = TableOptions { on_corruption: Some(OnCorruption::Panic), ..TableOptions::default() };
-        assert_eq!(refused(image().options(options).chromeos()), "panic_on_corruption");
+        let flags = [TableFlag::PanicOnCorruption].into();
+        assert_eq!(refused(image().flags(flags).chromeos()), "panic_on_corruption");
     }
 
     #[test]
@@ -245,21 +243,16 @@ mod tests {
             assert_eq!(refused(rule(name)), name);
         }
         let layout = plan(salted()).layout;
-        let options = TableOptions { check_at_most_once: true, ..TableOptions::default() };
-        assert_eq!(refused(BootImage::new(&layout, &root_hash).options(options).ipe()), "check_at_most_once");
+        let flags = [TableFlag::CheckAtMostOnce].into();
+        assert_eq!(refused(BootImage::new(&layout, &root_hash).flags(flags).ipe()), "check_at_most_once");
     }
 
     #[test]
     fn a_fit_image_has_the_table_as_properties() {
         let (root_hash, layout) = (root_hash(), plan(salted().no_superblock().hash_offset(1 << 20)).layout);
-        let options = TableOptions {
-            on_corruption: Some(OnCorruption::Restart),
-            on_error: Some(OnError::Restart),
-            check_at_most_once: true,
-            ..TableOptions::default()
-        };
+        let flags = [TableFlag::RestartOnCorruption, TableFlag::RestartOnError, TableFlag::CheckAtMostOnce].into();
         assert_eq!(
-            BootImage::new(&layout, &root_hash).options(options).fit().unwrap(),
+            BootImage::new(&layout, &root_hash).flags(flags).fit().unwrap(),
             format!(
                 "dm-verity {{\n\talgo = \"sha256\";\n\tdata-block-size = <4096>;\n\thash-block-size = <4096>;\n\
                  \tnum-data-blocks = <256>;\n\thash-start-block = <256>;\n\tdigest = [{HEX}];\n\tsalt = [aabb];\n\
@@ -267,8 +260,13 @@ mod tests {
             )
         );
         let image = || BootImage::new(&layout, &root_hash);
-        let options = TableOptions { ignore_zero_blocks: true, ..TableOptions::default() };
-        assert_eq!(refused(image().options(options).fit()), "ignore_zero_blocks");
+        for flag in [TableFlag::IgnoreZeroBlocks, TableFlag::IgnoreCorruption, TableFlag::TryVerifyInTasklet] {
+            assert_eq!(refused(image().flags([flag].into()).fit()), flag.word());
+        }
+        for flag in [TableFlag::PanicOnCorruption, TableFlag::PanicOnError] {
+            let property = format!("\n\t{};\n}};", flag.word().replace('_', "-"));
+            assert!(image().flags([flag].into()).fit().unwrap().ends_with(&property));
+        }
         assert_eq!(refused(image().signature("/sig").fit()), "/sig");
         let unsalted = plan(Params::builder().salt(Salt::from_hex("-").unwrap())).layout;
         assert_eq!(refused(BootImage::new(&unsalted, &root_hash).fit()), "an empty salt");

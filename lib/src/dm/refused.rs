@@ -1,17 +1,18 @@
-//! A refused table, and what trials found out about it.
+//! A refused table, the kernel's answer to it, and what trials found out about it. The command's messages and the JSON
+//! schema use the same words.
 
 use super::errno::Errno;
 
 use crate::error::Area;
 use crate::line::table::TableOption;
 
-/// The kernel's answer to a table it did not take.
+/// The kernel's answer to a table that it refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct KernelAnswer {
     /// The errno.
     pub errno: Errno,
-    /// The kernel's own words, where its log can be read.
-    pub message: Option<String>,
+    /// The kernel's own message, if its log can be read.
+    pub kernel_message: Option<String>,
 }
 
 /// An option that the kernel refused, although it took the same table without it.
@@ -19,14 +20,14 @@ pub struct Refused {
 pub struct RefusedOption {
     /// The option.
     pub option: TableOption,
-    /// What the kernel said of it.
-    pub refused: Refused,
+    /// The kernel's answer to it.
+    pub answer: KernelAnswer,
 }
 
 impl RefusedOption {
     /// What is wrong with the signature, if this is the signature and the kernel knows the option.
     pub fn signature_fault(&self) -> Option<SignatureFault> {
-        if self.option == TableOption::Signature { SignatureFault::of(&self.refused) } else { None }
+        if self.option == TableOption::Signature { SignatureFault::of(&self.answer) } else { None }
     }
 }
 
@@ -47,9 +48,9 @@ pub enum SignatureFault {
 }
 
 impl SignatureFault {
-    fn of(refused: &Refused) -> Option<Self> {
-        match refused.errno {
-            Errno::ENOKEY if refused.message.as_ref().is_some_and(|words| words.contains("Invalid key")) => {
+    fn of(answer: &KernelAnswer) -> Option<Self> {
+        match answer.errno {
+            Errno::ENOKEY if answer.kernel_message.as_ref().is_some_and(|words| words.contains("Invalid key")) => {
                 Some(Self::KeyMissing)
             }
             Errno::ENOKEY | Errno::EKEYEXPIRED | Errno::EKEYREVOKED => Some(Self::NotTrusted),
@@ -93,11 +94,11 @@ pub enum Cause {
 
 /// A table that the kernel refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RefusedTable {
     /// The target's arguments as they were sent.
     pub table: String,
     /// The kernel's answer to it.
-    pub refused: Refused,
+    pub answer: KernelAnswer,
     /// What was found out.
     pub cause: Cause,
 }
@@ -109,8 +110,8 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_signature_is_told_by_the_errno() {
         let fault = |errno, words: Option<&str>, option| {
-            let refused = Refused { errno, message: words.map(str::to_owned) };
-            RefusedOption { option, refused }.signature_fault()
+            let answer = KernelAnswer { errno, kernel_message: words.map(str::to_owned) };
+            RefusedOption { option, answer }.signature_fault()
         };
         let of = |errno| fault(errno, None, TableOption::Signature);
         assert_eq!(of(Errno::ENOKEY), Some(SignatureFault::NotTrusted));

@@ -1,51 +1,24 @@
-//! A table that the kernel refused, in words: one line that says what was refused, then what to do about it. The
-//! kernel releases named here are for people to read; the code decides nothing by them.
+//! A table that the kernel refused, in words: one line that says what was refused, then what to do about it.
 
 use dmverity::HashAlgorithm;
-use dmverity::dm::{Cause, Refusal, Refused, RefusedOption, SignatureFault};
-use dmverity::table::{OnCorruption, OnError, TableOption};
+use dmverity::dm::{Cause, KernelAnswer, RefusedOption, RefusedTable, SignatureFault};
+use dmverity::table::TableOption;
 
 use crate::failure::{Exit, Failure};
-use crate::report::{RefusalFields, RefusedFields};
-
-/// How people know an option of the kernel's.
-pub(crate) struct KernelOption {
-    /// The option of `open` that asks for it.
-    pub(crate) option: &'static str,
-    /// The release of Linux that brought it.
-    linux: &'static str,
-    /// What it needs the kernel to be built with.
-    build_option: Option<&'static str>,
-}
-
-impl KernelOption {
-    pub(crate) fn of(option: TableOption) -> Self {
-        let (option, linux, build_option) = match option {
-            TableOption::Corruption(OnCorruption::Ignore) => ("--ignore-corruption", "4.1", None),
-            TableOption::Corruption(OnCorruption::Restart) => ("--restart-on-corruption", "4.1", None),
-            TableOption::Corruption(OnCorruption::Panic) => ("--panic-on-corruption", "5.9", None),
-            TableOption::Error(OnError::Restart | OnError::Panic) => ("--error-as-corruption", "6.12", None),
-            TableOption::IgnoreZeroBlocks => ("--ignore-zero-blocks", "4.5", None),
-            TableOption::CheckAtMostOnce => ("--check-at-most-once", "4.17", None),
-            TableOption::TryVerifyInTasklet => ("--use-tasklets", "6.0", None),
-            TableOption::Fec => ("--fec-device", "4.5", Some("CONFIG_DM_VERITY_FEC")),
-            TableOption::Signature => ("--root-hash-signature", "5.4", Some("CONFIG_DM_VERITY_VERIFY_ROOTHASH_SIG")),
-        };
-        Self { option, linux, build_option }
-    }
-}
+use crate::kernel_options::KernelOption;
+use crate::report::{RefusedOptionFields, RefusedTableFields};
 
 /// The lines for a refused table; the exit code is that of wrong parameters, whatever is wrong.
-pub(crate) fn failure(refusal: &Refusal) -> Failure {
-    let failure = match &refusal.cause {
+pub(crate) fn failure(refused: &RefusedTable) -> Failure {
+    let failure = match &refused.cause {
         Cause::Options(options) => refused_options(options),
         Cause::Combination(options) => {
             let names: Vec<String> = options.iter().map(|&option| named(option)).collect();
             line(format!("Kernel refused the dm-verity options {} together.", list(&names)))
                 .hint("it accepts each of them alone: leave one out.")
-                .hint(answered(&refusal.refused))
+                .hint(answered(&refused.answer))
         }
-        Cause::Algorithm { name } => algorithm(name).hint(answered(&refusal.refused)),
+        Cause::Algorithm { name } => algorithm(name).hint(answered(&refused.answer)),
         Cause::BlockSize { area, found, least, most } => {
             let bounds = [
                 most.filter(|most| found > most)
@@ -56,39 +29,39 @@ pub(crate) fn failure(refusal: &Refusal) -> Failure {
             ];
             line(format!("Kernel refused the {area} block size of {found} bytes."))
                 .hints(bounds.into_iter().flatten())
-                .hint(answered(&refusal.refused))
+                .hint(answered(&refused.answer))
         }
         Cause::SignatureRequired => line("Kernel requires a root hash signature, but none was given.")
             .hint("give one with --root-hash-signature; the module parameter dm_verity.require_signatures demands it.")
-            .hint(answered(&refusal.refused)),
-        _ => line(format!("Kernel refused the dm-verity table: {}.", refusal.refused.errno.description()))
-            .hint(answered(&refusal.refused)),
+            .hint(answered(&refused.answer)),
+        _ => line(format!("Kernel refused the dm-verity table: {}.", refused.answer.errno.description()))
+            .hint(answered(&refused.answer)),
     };
-    let refused_options = match &refusal.cause {
-        Cause::Options(options) => options.iter().map(refused_fields).collect(),
-        Cause::Combination(options) => options.iter().map(|&option| fields_of(option, &refusal.refused)).collect(),
+    let refused_options = match &refused.cause {
+        Cause::Options(options) => options.iter().map(option_fields).collect(),
+        Cause::Combination(options) => options.iter().map(|&option| fields_of(option, &refused.answer)).collect(),
         _ => Vec::new(),
     };
-    let fields = RefusalFields {
+    let fields = RefusedTableFields {
         refused_options,
-        kernel_message: refusal.refused.message.clone(),
-        table: refusal.table.clone(),
+        kernel_message: refused.answer.kernel_message.clone(),
+        table: refused.table.clone(),
     };
-    let failure = Failure { refusal: Some(Box::new(fields)), ..failure };
-    failure.hint(format!("the table was: {}", refusal.table))
+    let failure = Failure { refused_table: Some(Box::new(fields)), ..failure };
+    failure.hint(format!("the table was: {}", refused.table))
 }
 
 /// An option that was refused, for JSON.
-pub(crate) fn refused_fields(refused: &RefusedOption) -> RefusedFields {
-    fields_of(refused.option, &refused.refused)
+pub(crate) fn option_fields(refused: &RefusedOption) -> RefusedOptionFields {
+    fields_of(refused.option, &refused.answer)
 }
 
-fn fields_of(option: TableOption, refused: &Refused) -> RefusedFields {
-    RefusedFields {
+fn fields_of(option: TableOption, answer: &KernelAnswer) -> RefusedOptionFields {
+    RefusedOptionFields {
         option: KernelOption::of(option).option,
         kernel_option: option.word(),
-        errno_name: Some(format!("{:?}", refused.errno)),
-        kernel_message: refused.message.clone(),
+        errno_name: Some(format!("{:?}", answer.errno)),
+        kernel_message: answer.kernel_message.clone(),
     }
 }
 
@@ -108,7 +81,7 @@ fn refused_options(options: &[RefusedOption]) -> Failure {
     });
     options.iter().fold(failure, |failure, refused| {
         let word = refused.option.word();
-        let KernelOption { option, linux, build_option } = KernelOption::of(refused.option);
+        let KernelOption { option, linux, build_option, .. } = *KernelOption::of(refused.option);
         let failure = if refused.signature_fault().is_some() {
             failure
         } else if let Some(build_option) = build_option {
@@ -119,7 +92,7 @@ fn refused_options(options: &[RefusedOption]) -> Failure {
         } else {
             failure.hint(format!("{word} came with Linux {linux}: use a newer kernel, or leave out {option}."))
         };
-        failure.hint(format!("the kernel's answer to {word}: {}", answer(&refused.refused)))
+        failure.hint(format!("the kernel's answer to {word}: {}", text_of(&refused.answer)))
     })
 }
 
@@ -172,21 +145,22 @@ fn list(names: &[String]) -> String {
 }
 
 /// The kernel's answer to a whole table, as a hint.
-fn answered(refused: &Refused) -> String {
-    format!("the kernel's answer: {}", answer(refused))
+fn answered(answer: &KernelAnswer) -> String {
+    format!("the kernel's answer: {}", text_of(answer))
 }
 
-/// The errno and, where they are known, the kernel's own words.
-fn answer(refused: &Refused) -> String {
-    match &refused.message {
-        Some(words) => format!("{:?}: {words}", refused.errno),
-        None => format!("{:?}, without a message that can be read in its log.", refused.errno),
+/// The errno and, where it is known, the kernel's own message.
+fn text_of(answer: &KernelAnswer) -> String {
+    match &answer.kernel_message {
+        Some(message) => format!("{:?}: {message}", answer.errno),
+        None => format!("{:?}, without a message that can be read in its log.", answer.errno),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use dmverity::dm::Errno;
+    use dmverity::table::TableFlag;
 
     use super::*;
 
@@ -194,22 +168,22 @@ mod tests {
 
     /// What is said of a table that was refused for this cause, with these words in the kernel's log.
     fn said_of(cause: Cause, errno: Errno, words: Option<&str>) -> String {
-        let refused = Refused { errno, message: words.map(str::to_owned) };
-        let failure = failure(&Refusal { table: TABLE.to_owned(), refused, cause });
+        let answer = KernelAnswer { errno, kernel_message: words.map(str::to_owned) };
+        let failure = failure(&RefusedTable { table: TABLE.to_owned(), answer, cause });
         assert_eq!(failure.exit, Exit::Parameters);
         failure.text()
     }
 
     fn option(option: TableOption, errno: Errno, words: &str) -> RefusedOption {
-        RefusedOption { option, refused: Refused { errno, message: Some(words.to_owned()) } }
+        RefusedOption { option, answer: KernelAnswer { errno, kernel_message: Some(words.to_owned()) } }
     }
 
     #[test]
     fn options_that_do_not_go_together_are_named_together() {
         let options =
-            vec![TableOption::Error(OnError::Panic), TableOption::CheckAtMostOnce, TableOption::TryVerifyInTasklet];
+            [TableFlag::PanicOnError, TableFlag::CheckAtMostOnce, TableFlag::TryVerifyInTasklet].map(TableOption::from);
         assert_eq!(
-            said_of(Cause::Combination(options), Errno::EINVAL, Some("verity: Conflict")),
+            said_of(Cause::Combination(options.to_vec()), Errno::EINVAL, Some("verity: Conflict")),
             "Kernel refused the dm-verity options panic_on_error (--error-as-corruption), check_at_most_once \
              (--check-at-most-once) and try_verify_in_tasklet (--use-tasklets) together.\n\
              hint: it accepts each of them alone: leave one out.\n\
