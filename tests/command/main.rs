@@ -13,6 +13,7 @@ mod dry_run;
 mod environment;
 mod exhausted;
 mod expected;
+mod external;
 mod fec;
 mod fec_case;
 mod fec_reference;
