@@ -23,8 +23,8 @@ const LEAVES: [(&str, usize, &str, usize); 10] = [
     // 80 rounds of two rotations, and 64 of the schedule.
     ("hash::lanes::avx512::sha1", 1, "vpro[lr]d", 224),
     ("hash::lanes::avx2::sha1", 1, "vpsrlv?d", 224),
-    // Two times four groups of two for each of four messages.
-    ("hash::lanes::sha_ni::sha256", 1, "sha256rnds2", 64),
+    // One for each two rounds of four messages.
+    ("hash::lanes::sha_ni::sha256", 1, "sha256rnds2", 128),
     // One for each output and half, or two of them.
     ("fec::lanes::avx512::group", 8, "vgf2p8affineqb", 72),
     ("fec::lanes::avx2::group", 4, "vpshufb", 40),
