@@ -277,7 +277,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: &[
             "dmverity: cannot open the root device: veritysetup open failed$",
-            "^Image is not the expected one: data_blocks is 3072, 300 expected\\.$",
+            "^Image is not the expected one: data_blocks is 3072, expected 300\\.$",
         ],
         hides: &[],
     },
