@@ -104,6 +104,28 @@ impl fmt::Display for BlockSize {
     }
 }
 
+/// Values that are text elsewhere, by their `FromStr` and `Display`; serde asks for these forms.
+macro_rules! text_conversions {
+    ($($value:ty),+) => {$(
+        impl TryFrom<String> for $value {
+            type Error = $crate::error::Error;
+
+            fn try_from(text: String) -> $crate::error::Result<Self> {
+                text.parse()
+            }
+        }
+
+        impl From<$value> for String {
+            fn from(value: $value) -> Self {
+                value.to_string()
+            }
+        }
+    )+};
+}
+pub(crate) use text_conversions;
+
+text_conversions!(Salt, RootHash);
+
 /// A salt of 0 to 256 bytes. The default is the empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(
@@ -183,20 +205,6 @@ impl FromStr for Salt {
     }
 }
 
-impl TryFrom<String> for Salt {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<Salt> for String {
-    fn from(salt: Salt) -> Self {
-        salt.to_string()
-    }
-}
-
 /// Lower-case hexadecimal digits, or `-` when empty.
 impl fmt::Display for Salt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -255,20 +263,6 @@ impl FromStr for RootHash {
     fn from_str(text: &str) -> Result<Self> {
         let bytes = hex::decode(text).map_err(|_| Error::RootHashText)?;
         if bytes.is_empty() { Err(Error::RootHashText) } else { Ok(Self(bytes)) }
-    }
-}
-
-impl TryFrom<String> for RootHash {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<RootHash> for String {
-    fn from(root_hash: RootHash) -> Self {
-        root_hash.to_string()
     }
 }
 

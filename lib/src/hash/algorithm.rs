@@ -12,7 +12,7 @@ use std::str::FromStr;
 use super::function::Function;
 use super::names::{ALSO_KNOWN, OF_KERNELS, Spelling};
 use crate::error::{Error, Result};
-use crate::value::RootHash;
+use crate::value::{RootHash, text_conversions};
 
 /// How digests are computed and packed into hash blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -164,19 +164,7 @@ impl FromStr for HashAlgorithm {
     }
 }
 
-impl TryFrom<String> for HashAlgorithm {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        Self::from_name(&name)
-    }
-}
-
-impl From<HashAlgorithm> for String {
-    fn from(algorithm: HashAlgorithm) -> Self {
-        algorithm.to_string()
-    }
-}
+text_conversions!(HashAlgorithm);
 
 impl fmt::Debug for HashAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,7 +49,6 @@ pub struct Appended {
 /// # Errors
 /// Those of [`append`] that come before anything is written.
 pub fn plan_append(image: impl AsRef<Path>, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
-    let image = image.as_ref();
     Image::one_file(image)?.plan_append(builder, fec)
 }
 
@@ -63,7 +62,6 @@ pub fn append_dry_run(
     fec: Option<&AppendedFec>,
     work: &Work<'_>,
 ) -> Result<Appended> {
-    let image = image.as_ref();
     Image::one_file(image)?.append_dry_run(builder, fec, work)
 }
 
@@ -108,7 +106,6 @@ pub fn append(
     fec: Option<&AppendedFec>,
     work: &Work<'_>,
 ) -> Result<Appended> {
-    let image = image.as_ref();
     Image::one_file_to_write(image)?.append(builder, fec, work)
 }
 

@@ -81,20 +81,11 @@ pub struct Formatted {
 /// # }
 /// ```
 pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
-    format_claimed(devices, builder, &mut Claims::default(), work)
-}
-
-/// The same, where some of what is written to may be claimed already.
-pub(super) fn format_claimed(
-    devices: &Devices,
-    builder: ParamsBuilder,
-    claims: &mut Claims,
-    work: &Work<'_>,
-) -> Result<Formatted> {
-    let targets = Targets::open(devices, claims)?;
+    let mut claims = Claims::default();
+    let targets = Targets::open(devices, &mut claims)?;
     let data = Device::open(&devices.data)?;
     let checked = targets.check_format(devices.fec.is_some(), &data, builder, None)?;
-    format_checked(data, targets, Some(devices), checked, claims, work)
+    format_checked(data, targets, Some(devices), checked, &mut claims, work)
 }
 
 /// Writes what has been checked. What is not there yet of the hash and the FEC device is created at its path in `new`.

@@ -68,20 +68,19 @@ impl Device<'_> {
 
     /// Opens for reading, unless it is one of `others`, which it shares the opening with then.
     pub(crate) fn open_or_share(path: &Path, others: &[&Self]) -> Result<Self> {
-        let identity = identify(path)?;
-        match others.iter().find(|other| other.identity == identity) {
-            Some(&other) => Ok(Self { path: path.to_owned(), ..other.clone() }),
-            None => Self::open(path),
-        }
+        Self::shared(path, others)?.map_or_else(|| Self::open(path), Ok)
     }
 
     /// The same for what may be written to.
     pub(crate) fn open_or_share_to_write(path: &Path, others: &[&Self], claims: &mut Claims) -> Result<Self> {
+        Self::shared(path, others)?.map_or_else(|| Self::open_to_write(path, claims), Ok)
+    }
+
+    /// What `path` leads to, if it is one of these that are open.
+    fn shared(path: &Path, others: &[&Self]) -> Result<Option<Self>> {
         let identity = identify(path)?;
-        match others.iter().find(|other| other.identity == identity) {
-            Some(&other) => Ok(Self { path: path.to_owned(), ..other.clone() }),
-            None => Self::open_to_write(path, claims),
-        }
+        let open = others.iter().find(|other| other.identity == identity);
+        Ok(open.map(|&open| Self { path: path.to_owned(), ..open.clone() }))
     }
 
     /// A file that was opened at `path`; claimed, where there are claims, before its size is taken.
