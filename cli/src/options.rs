@@ -1,6 +1,5 @@
 //! The one table of actions and options. The parser, `--help` and `--usage` are made from it, and by `make completions`
-//! and
-//! `make man` the tables in the shells' completion files and the lists in the manual.
+//! and `make man` the tables in the shells' completion files and the lists in the manual.
 
 /// What the command is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,7 @@ use nix::libc::{self, c_int};
 static CLOSED: AtomicU8 = AtomicU8::new(0);
 
 // SAFETY: the section holds addresses of functions that the C library calls before `main`, on Linux with the arguments
-// of
-// `main`, which this one does not look at. It needs nothing of Rust's runtime.
+// of `main`, which this one does not look at. It needs nothing of Rust's runtime.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = look;

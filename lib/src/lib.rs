@@ -40,6 +40,7 @@
 //! | read an image block by block, each of them checked | [`hash::BlockHasher`] | |
 //! | compute sizes before the data exist | [`Plan`] | |
 //! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
+//! | work on memory, open files or storage of your own | [`Image`] | |
 //! | make the same bytes everywhere | [`Seed`] | |
 //! | write the line with which another system opens an image | [`boot::BootImage`] | |
 //! | read which root device a kernel command line asks for | [`cmdline::Cmdline`] | |
@@ -66,7 +67,8 @@
 //!
 //! | feature | what | needs |
 //! |---|---|---|
-//! | `dm` (default) | module [`dm`]: mappings, loop devices, the kernel's keyring | Linux; libclang and the header of libdevmapper to build |
+//! | `dm` (default) | [`dm`]: mappings, loop devices, keyrings | Linux; to build, libclang and libdevmapper's header |
+//! | `serde` | values and parameters in other formats | a Rust compiler |
 //! | none | everything else | a Rust compiler |
 //!
 //! # What has to hold
@@ -83,7 +85,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | the crate itself | whole images: format, load, verify, repair; the values an image is described by, valid once they exist; where its areas are |
+//! | the crate itself | whole images, the values that describe them, and where their areas are |
 //! | [`hash`] | hashing blocks |
 //! | [`table`] | device-mapper's table and status lines; strings only |
 //! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |

@@ -13,8 +13,7 @@ use libtest_mimic::Trial;
 const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
 
 /// Prints what the functions find: of the script `$1`, with the command `$2`, the command line `$3`, and something that
-/// opens
-/// `/usr` if `$4` is not empty. `set -u` finds what is read without having been set.
+/// opens `/usr` if `$4` is not empty. `set -u` finds what is read without having been set.
 const SCRIPT: &str = r#"
 set -u
 verity_line() {

@@ -1,6 +1,5 @@
 //! Makes an initramfs as Debian does: its own `mkinitramfs` or `dracut`, run in a tree of its packages, with our files
-//! where
-//! `make install` puts them.
+//! where `make install` puts them.
 //!
 //! The tree is fetched once and kept; what is built from it is made anew in every run.
 

@@ -72,8 +72,7 @@ impl Targets<'_> {
     }
 
     /// Checks that the areas of an image do not overlap and that these devices are large enough; the hash device will
-    /// have
-    /// `hash_bytes` bytes, if that is not what it has now, or needs.
+    /// have `hash_bytes` bytes, if that is not what it has now, or needs.
     pub(crate) fn check(&self, layout: &Layout, hash_bytes: Option<u64>) -> Result<Option<FecArea>> {
         let found = self.hash.as_ref().map_or(0, Device::bytes).max(layout.hash_end());
         let fec_area = layout.fec_area_on(hash_bytes.unwrap_or(found), self.shared.hash_and_fec);

@@ -39,8 +39,7 @@ fn directory_of(path: &Path) -> &Path {
 
 /// Whether a new file in this directory, which need not exist, would be among device nodes: on the file system that
 /// `/dev` is on, if that is one of its own, else below `/dev` by whatever links. Other file systems that are mounted
-/// below
-/// `/dev`, such as `/dev/shm`, are for files.
+/// below `/dev`, such as `/dev/shm`, are for files.
 pub fn is_among_device_nodes(directory: &Path) -> bool {
     let mut existing =
         directory.ancestors().map(|each| if each.as_os_str().is_empty() { Path::new(".") } else { each });

@@ -166,8 +166,7 @@ impl<'a> BootImage<'a> {
     }
 
     /// `roothash=... systemd.verity_root_data=...`: the parameters by which systemd opens the root file system's image,
-    /// as
-    /// `/dev/mapper/root`. Devices that have no name are left out: they are found by their partition UUIDs.
+    /// as `/dev/mapper/root`. Devices that have no name are left out: they are found by their partition UUIDs.
     ///
     /// # Errors
     /// Those of [`veritytab`](Self::veritytab).

@@ -13,9 +13,8 @@ use crate::memory;
 const AHEAD: u64 = 4;
 
 /// Takes pieces from `next` until there are none, has `workers` threads `work` on them, each with a value of its own
-/// from
-/// `local`, and gives every result to `deliver` in the order in which the pieces came. Neither `next` nor `deliver`
-/// runs twice at a time.
+/// from `local`, and gives every result to `deliver` in the order in which the pieces came. Neither `next` nor
+/// `deliver` runs twice at a time.
 ///
 /// # Errors
 /// The first one in the order of the pieces, as if there was one worker; nothing is delivered after it.

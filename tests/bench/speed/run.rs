@@ -1,10 +1,9 @@
 //! Runs one program and tells what it took; and removes the data when a signal ends the benchmark.
 //!
 //! The kernel tells what one child needed to the process that waits for it with `wait4`, for which there is no safe
-//! wrapper; what
-//! `getrusage` tells is of all children together. So every program is started by a process of its own (this program
-//! again, [`measured`]), which has no other child. That it is small matters too: until a new process runs its program
-//! it has its parent's memory, which the kernel counts as its own.
+//! wrapper; what `getrusage` tells is of all children together. So every program is started by a process of its own
+//! (this program again, [`measured`]), which has no other child. That it is small matters too: until a new process runs
+//! its program it has its parent's memory, which the kernel counts as its own.
 
 use std::ffi::OsString;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};

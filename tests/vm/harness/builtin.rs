@@ -2,8 +2,8 @@
 //! does a builder of kernels for images of their own; nothing else in it is different. No keyring that a kernel
 //! before 7 checks a root hash against takes a certificate from a running system.
 //!
-//! The outcome is the unpacked kernel, which qemu starts as it starts a `vmlinuz`. It knows nobody any more who has
-//! signed its modules, loads them all the same, and calls itself tainted.
+//! The outcome is the unpacked kernel, which qemu starts as it starts a `vmlinuz`. It no longer trusts the key that
+//! its modules are signed with, but loads them, and reports itself as tainted.
 
 use std::fs;
 use std::ops::Range;

@@ -1,5 +1,5 @@
 //! Picks the modules a guest may need out of a kernel's own, with what they depend on, uncompressed: busybox's
-//! modprobe, which the kernel calls to load by itself what a table asks for, then finds them by name and by alias.
+//! modprobe, which the kernel runs to load what a table asks for, then finds them by name and by alias.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;

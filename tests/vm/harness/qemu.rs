@@ -1,5 +1,5 @@
 //! Starts qemu. The machine has two serial lines: the kernel's console goes to the first, what the harness reads goes
-//! to the second, so that no kernel message ever stands in the middle of a report.
+//! to the second, so that no kernel message can interrupt a report.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,6 @@
 //! What the manual page has from the tables: `make man` writes it. These are the first two lines of each option's
 //! entry, the names of the hash algorithms, the first line of each action's entry, the list of what `format` takes, and
-//! the forms of
-//! `table`. The text between them is the manual's own.
+//! the forms of `table`. The text between them is the manual's own.
 
 use super::*;
 use crate::help;
