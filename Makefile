@@ -29,6 +29,9 @@ tool = [ -x $(TOOLS)/$(1) ] || { \
 UNITS_WITHOUT_FILES = format::layout format::params format::plan format::seed format::superblock \
 	line:: value:: hash::lanes fec::code fec::lanes tree::nodes dm::diagnose dm::name dm::kmsg
 
+# The processors beside this one that `make test` runs the command on: a 64-bit one and a 32-bit one.
+SOME_ARCHES := aarch64 i686
+
 # What `make mutants` changes.
 MUTATED = $(addprefix lib/src/,format/superblock.rs format/params.rs format/layout.rs line/table.rs \
 	line/table/options.rs line/boot.rs image/append.rs image/append/**/*.rs image/locate.rs fec/**/*.rs)

@@ -15,6 +15,13 @@ arches=$*
 cargo=${CARGO:-cargo}
 built=${CARGO_TARGET_DIR:-target}
 
+usage() {
+    echo "usage: tests/arches.sh [--if-possible] aarch64|armv7|i686|s390x..." >&2
+    exit 2
+}
+
+[ -n "$arches" ] || usage
+
 # Rust's name of the target, the C compiler's, and QEMU's of the processor.
 names() {
     case $1 in
@@ -22,10 +29,7 @@ names() {
     armv7) target=armv7-unknown-linux-gnueabihf gnu=arm-linux-gnueabihf qemu=arm ;;
     i686) target=i686-unknown-linux-gnu gnu=i686-linux-gnu qemu=i386 ;;
     s390x) target=s390x-unknown-linux-gnu gnu=s390x-linux-gnu qemu=s390x ;;
-    *)
-        echo "usage: tests/arches.sh [--if-possible] aarch64|armv7|i686|s390x..." >&2
-        exit 2
-        ;;
+    *) usage ;;
     esac
 }
 
