@@ -169,11 +169,13 @@ fn in_words(error: &Error) -> Failure {
             ))
         }
         Error::NoDataBlocks { path, found, block_size } => {
-            parameters(&format!("Device {} is too small.", text_of(path)))
+            let device = path.as_ref().map_or_else(|| "data".into(), text_of);
+            parameters(&format!("Device {device} is too small."))
                 .hint(format!("it has {found} bytes, but one data block has {block_size}."))
         }
         Error::TooManyBlocks { blocks, block_size } => parameters("Device offset overflow.")
             .hint(format!("{blocks} data blocks of {block_size} bytes are more than a device can hold.")),
+        Error::TooFewBytes { found, needed } => parameters("Device data is too small.").hint(sizes(*found, *needed)),
         Error::DeviceTooSmall { path, found, needed } => {
             parameters(&format!("Device {} is too small.", text_of(path))).hint(sizes(*found, *needed))
         }

@@ -8,9 +8,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use dmverity::{
-    AppendedFec, BlockSize, Devices, Error, HashAlgorithm, Params, ParamsBuilder, Progress, Superblock, Work,
-};
+use dmverity::{AppendedFec, BlockSize, Devices, Error, HashAlgorithm, Hashing, Params, Progress, Superblock, Work};
 
 use crate::file::MemoryFile;
 use crate::input::Input;
@@ -161,11 +159,11 @@ impl Model<'_> {
     }
 
     fn append(&mut self, input: &mut Input<'_>, end: End) {
-        let (builder, fec) = how(input);
+        let (hashing, fec) = how(input);
         let at = input.byte() % 8;
         let before = self.file.bytes();
         let path = self.file.path();
-        let planned = dmverity::plan_append(path, builder.clone(), fec.as_ref());
+        let planned = dmverity::plan_append(path, hashing.clone(), fec.as_ref());
         assert!(self.file.bytes() == before, "a plan has written something");
         let plan_of = planned.as_ref().ok().map(|plan| plan.layout.params().hash_offset());
 
@@ -179,7 +177,7 @@ impl Model<'_> {
             }
         };
         let work = Work::default().threads(NonZero::<usize>::MIN).progress(&report).cancel(&cancel);
-        let made = dmverity::append(path, builder, fec.as_ref(), &work);
+        let made = dmverity::append(path, hashing, fec.as_ref(), &work);
         let after = self.file.bytes();
         self.check_owned(&before, &after);
         match made {
@@ -255,15 +253,13 @@ fn is_begin(bytes: &[u8], offset: usize) -> bool {
     })
 }
 
-fn how(input: &mut Input<'_>) -> (ParamsBuilder, Option<AppendedFec>) {
+fn how(input: &mut Input<'_>) -> (Hashing, Option<AppendedFec>) {
     let block = |log2: u8| BlockSize::new(1 << log2).expect("valid");
-    let data_block = block(input.one_of(&[9, 10, 12]));
+    let data_block_size = block(input.one_of(&[9, 10, 12]));
     let choice = input.byte();
-    let hash_block = if choice & 1 == 0 { data_block } else { block(10) };
-    let builder = Params::builder()
-        .data_block_size(data_block)
-        .hash_block_size(hash_block)
-        .algorithm(HashAlgorithm::from_name(if choice & 2 == 0 { "sha256" } else { "sha1" }).expect("known"));
+    let hash_block_size = if choice & 1 == 0 { data_block_size } else { block(10) };
+    let algorithm = HashAlgorithm::from_name(if choice & 2 == 0 { "sha256" } else { "sha1" }).expect("known");
+    let hashing = Hashing { algorithm, data_block_size, hash_block_size, ..Hashing::default() };
     let roots = [2, 3, 24, 1][usize::from(choice >> 2) % 4];
-    (builder, (choice & 16 != 0).then_some(AppendedFec { roots, device: None }))
+    (hashing, (choice & 16 != 0).then_some(AppendedFec { roots, device: None }))
 }

@@ -192,10 +192,7 @@ fn params(input: &mut Input<'_>, flags: &Flags) -> Params {
     if flags.has(Flags::NO_SUPERBLOCK) {
         builder = builder.no_superblock();
         // A tree starts at the whole block below its offset.
-        return builder
-            .hash_offset(offset.next_multiple_of(hash_block.bytes()))
-            .build(Path::new("data"), end_of_data)
-            .expect("valid");
+        return builder.hash_offset(offset.next_multiple_of(hash_block.bytes())).build(end_of_data).expect("valid");
     }
-    builder.hash_offset(offset).build(Path::new("data"), end_of_data).expect("valid")
+    builder.hash_offset(offset).build(end_of_data).expect("valid")
 }

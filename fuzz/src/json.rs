@@ -2,8 +2,6 @@
 //!
 //! Input: texts with NULs between them; all of it is also a file for `--expect`.
 
-use std::path::Path;
-
 use dmverity::{Expected, Params};
 use serde_json::Value;
 use veritysetup::fuzzing;
@@ -41,7 +39,7 @@ pub(crate) const DICTIONARY: &[&str] = &[
 
 thread_local! {
     static FILE: MemoryFile = MemoryFile::new();
-    static PARAMS: Params = Params::builder().build(Path::new("data"), 40960).expect("valid");
+    static PARAMS: Params = Params::builder().build(40960).expect("valid");
 }
 
 /// What is printed is one JSON object that holds the texts as they are; what is expected is a JSON object, and an image

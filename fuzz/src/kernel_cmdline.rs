@@ -2,8 +2,6 @@
 //!
 //! Input: a kernel command line as it is in `/proc/cmdline`; the same bytes are read as a root hash file.
 
-use std::path::Path;
-
 use dmverity::boot::BootImage;
 use dmverity::cmdline::{Cmdline, Fault, Root, RootImage};
 use dmverity::{HashAlgorithm, Params, Plan, RootHash};
@@ -107,7 +105,7 @@ fn check_more(line: &[u8], parsed: &Result<Cmdline, Fault>) {
 fn written(data: &[u8]) {
     let name = |rest: &[u8]| format!("/dev/{}", String::from_utf8_lossy(rest));
     let (first, second) = data.split_at(data.len() / 2);
-    let plan = Plan::new(Params::builder(), Path::new("data"), 1 << 20).expect("valid");
+    let plan = Plan::new(Params::builder(), 1 << 20).expect("valid");
     let root_hash = RootHash::new((0..32).collect());
     let image = BootImage::new(&plan.layout, &root_hash).data_device(name(first)).hash_device(name(second));
     if let Ok(line) = image.cmdline() {

@@ -3,10 +3,8 @@
 //! Input: 512 bytes of superblock; hash offset, data device's size, hash device's size (8 bytes each); FEC roots (2),
 //! FEC offset (8).
 
-use std::path::Path;
-
 use dmverity::{
-    AppendedFec, Fec, Layout, MAX_DEVICE_BYTES, Params, ParamsBuilder, Plan, Salt, Seed, SharedDevices, Superblock,
+    AppendedFec, Fec, Hashing, Layout, MAX_DEVICE_BYTES, Params, Plan, Salt, Seed, SharedDevices, Superblock,
 };
 
 use crate::input::Input;
@@ -34,19 +32,13 @@ pub fn superblock_params(data: &[u8]) {
     assert!(superblock.salt().as_bytes().len() <= Salt::MAX_LEN);
 
     let (hash_offset, data_bytes, hash_bytes) = (input.u64(), input.u64(), input.u64());
-    let builder = Params::builder()
-        .algorithm(superblock.algorithm())
-        .hash_type(superblock.hash_type())
-        .data_block_size(superblock.data_block_size())
-        .hash_block_size(superblock.hash_block_size())
-        .salt(superblock.salt().clone())
-        .uuid(superblock.uuid());
+    let hashing = superblock.hashing();
     let (roots, fec_offset) = (u64::from(input.u16()), input.u64());
     let fec = Fec::new(roots, fec_offset).ok();
-    plans(&builder, data_bytes, roots);
-    let builder = builder.hash_offset(hash_offset).data_blocks(superblock.data_blocks());
+    plans(&hashing, data_bytes, roots);
+    let builder = Params::builder().hashing(hashing).hash_offset(hash_offset).data_blocks(superblock.data_blocks());
     for builder in [Some(builder.clone()), fec.map(|fec| builder.fec(fec))].into_iter().flatten() {
-        let Ok(params) = builder.build(Path::new("data"), MAX_DEVICE_BYTES) else { continue };
+        let Ok(params) = builder.build(MAX_DEVICE_BYTES) else { continue };
         assert_eq!(params.superblock().expect("it has one"), superblock);
         let seed = Seed::of_params(&params);
         assert_eq!(seed.salt().as_bytes().len(), Salt::RANDOM_LEN);
@@ -90,10 +82,10 @@ fn check_fec(layout: &Layout, hash_bytes: u64) {
     }
 }
 
-fn plans(builder: &ParamsBuilder, data_bytes: u64, roots: u64) {
+fn plans(hashing: &Hashing, data_bytes: u64, roots: u64) {
     for device in [None, Some("fec".into())] {
         for fec in [None, Some(AppendedFec { roots, device })] {
-            let Ok(plan) = Plan::one_image(builder.clone(), Path::new("image"), data_bytes, fec.as_ref()) else {
+            let Ok(plan) = Plan::one_image(hashing.clone(), data_bytes, fec.as_ref()) else {
                 continue;
             };
             check_layout(&plan.layout);
@@ -101,7 +93,7 @@ fn plans(builder: &ParamsBuilder, data_bytes: u64, roots: u64) {
             assert!(plan.total_bytes >= plan.layout.hash_end());
         }
     }
-    if let Ok(plan) = Plan::new(builder.clone(), Path::new("data"), data_bytes) {
+    if let Ok(plan) = Plan::new(Params::builder().hashing(hashing.clone()), data_bytes) {
         check_layout(&plan.layout);
         assert_eq!(plan.layout.params().data_bytes() + plan.uncovered_bytes, data_bytes);
     }

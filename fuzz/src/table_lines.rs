@@ -3,8 +3,6 @@
 //! Input: a table line or status line, as text; or, for the lines of `boot`, texts with NULs between them: two bytes
 //! that choose options, data device, hash device, name, FEC device, signature.
 
-use std::path::Path;
-
 use dmverity::boot::BootImage;
 use dmverity::table::{TableFlag, VerityStatus, VerityTable};
 use dmverity::{BlockSize, Fec, Params, Plan, RootHash, Salt};
@@ -68,7 +66,7 @@ fn boot_lines(input: &mut Input<'_>) {
     if has(2) {
         builder = builder.no_superblock().salt(Salt::new(&[7; 3]).expect("short"));
     }
-    let plan = Plan::new(builder, Path::new("data"), 1 << 20).expect("valid");
+    let plan = Plan::new(builder, 1 << 20).expect("valid");
     let root_hash = RootHash::new((0..32).collect());
     let mut image = BootImage::new(&plan.layout, &root_hash);
     if has(3) {

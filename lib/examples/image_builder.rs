@@ -58,7 +58,7 @@ fn format(data: &Path, hash: PathBuf) -> Result<Formatted, Box<dyn Error>> {
     // A builder whose images have to be the same every time takes salt and UUID from its input instead.
     let builder: ParamsBuilder = Params::builder().salt(Salt::random()?).uuid(Uuid::new_v4());
     // Where the tree ends, and the parity can start, is known once the parameters are.
-    let tree = Layout::new(&builder.clone().build(data, device_size(data)?)?)?;
+    let tree = Layout::new(&builder.clone().build(device_size(data)?)?)?;
     let builder = builder.fec(Fec::new(FEC_ROOTS, tree.hash_end())?);
     // What an older, longer file has at its end would stay there.
     match fs::remove_file(&hash) {

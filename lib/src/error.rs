@@ -127,11 +127,11 @@ pub enum Error {
         second_start: u64,
     },
     /// There are no data blocks to protect.
-    #[error("{path}: {found} bytes are less than one data block of {block_size} bytes")]
+    #[error("{}{found} bytes are less than one data block of {block_size} bytes", Prefix(path.as_deref()))]
     NoDataBlocks {
-        /// The data device.
-        path: PathBuf,
-        /// Its size in bytes.
+        /// The data device, if there is one.
+        path: Option<PathBuf>,
+        /// The size of the data in bytes.
         found: u64,
         /// The data block size in bytes.
         block_size: u32,
@@ -143,6 +143,14 @@ pub enum Error {
         blocks: u64,
         /// Their size in bytes.
         block_size: u32,
+    },
+    /// The data are shorter than the number of data blocks that was given.
+    #[error("{found} bytes of data found, {needed} needed")]
+    TooFewBytes {
+        /// The size of the data in bytes.
+        found: u64,
+        /// The size of the data blocks in bytes.
+        needed: u64,
     },
     /// A device is smaller than the parameters need it to be.
     #[error("{path}: {found} bytes found, {needed} needed")]
@@ -387,10 +395,32 @@ impl Error {
         }
     }
 
+    /// The same error about a data device: arithmetic does not know its path.
+    #[must_use]
+    pub fn on_device(self, device: &Path) -> Self {
+        let path = device.to_owned();
+        match self {
+            Self::NoDataBlocks { path: None, found, block_size } => {
+                Self::NoDataBlocks { path: Some(path), found, block_size }
+            }
+            Self::TooFewBytes { found, needed } => Self::DeviceTooSmall { path, found, needed },
+            other => other,
+        }
+    }
+
     /// An [`Error::Io`] for `action` on `path`, for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+/// A path and a colon, where there is a path.
+struct Prefix<'a>(Option<&'a Path>);
+
+impl fmt::Display for Prefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |path| write!(f, "{}: ", path.display()))
     }
 }
 

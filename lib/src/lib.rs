@@ -113,7 +113,7 @@ mod work;
 pub use error::{Area, Error, Result};
 pub use fec::{Repair, RepairMode, WrongBlock};
 pub use format::{
-    AppendedFec, Fec, FecArea, FecScope, Layout, Level, Params, ParamsBuilder, Plan, SUPERBLOCK_SIZE, Seed,
+    AppendedFec, Fec, FecArea, FecScope, Hashing, Layout, Level, Params, ParamsBuilder, Plan, SUPERBLOCK_SIZE, Seed,
     SharedDevices, Superblock,
 };
 pub use hash::{HashAlgorithm, HashType};

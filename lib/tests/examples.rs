@@ -140,7 +140,7 @@ fn the_reader_hands_out_images_of_every_shape() {
         (300, Params::builder().algorithm(sha1).hash_type(HashType::ChromeOs).salt(Salt::new(b"salt").unwrap())),
     ];
     for (blocks, builder) in shapes {
-        let block_size = builder.clone().data_blocks(1).build("data".as_ref(), 1 << 20).unwrap().data_block_size();
+        let block_size = builder.clone().data_blocks(1).build(1 << 20).unwrap().data_block_size();
         let image = Image::new(data(blocks, block_size.as_usize()));
         let (layout, root_hash) = image.format(builder);
         let output = image.read(&root_hash);

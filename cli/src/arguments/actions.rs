@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use dmverity::ParamsBuilder;
+use dmverity::{Hashing, ParamsBuilder};
 
 use super::contradictions;
 use super::fec::FecOptions;
@@ -212,6 +212,7 @@ impl Dump {
 
 /// `plan`.
 pub(crate) struct Plan {
+    pub(crate) hashing: Hashing,
     pub(crate) builder: ParamsBuilder,
     pub(crate) data: Planned,
     /// Whether data and hash tree are one image.
@@ -229,7 +230,8 @@ pub(crate) enum Planned {
 impl Plan {
     fn of(words: &Words) -> Result<Self> {
         let image = ImageOptions::of(words)?;
-        let builder = image.params()?;
+        let hashing = image.hashing()?;
+        let builder = image.placed(hashing.clone())?;
         let blocks = image.data_blocks();
         contradictions::check_plan(words, blocks.is_some())?;
         let data = match (words.rest.first(), words.number("data-size")?) {
@@ -237,7 +239,7 @@ impl Plan {
             (None, Some(bytes)) => Planned::Size(bytes),
             (None, None) => Planned::Size(image.bytes_of(blocks.unwrap_or(0))?),
         };
-        Ok(Self { builder, data, append: words.flag("append"), fec: image.fec })
+        Ok(Self { hashing, builder, data, append: words.flag("append"), fec: image.fec })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{BlockSize, Devices, HashAlgorithm, HashType, Params, ParamsBuilder, Salt};
+use dmverity::{BlockSize, Devices, HashAlgorithm, HashType, Hashing, Params, ParamsBuilder, Salt};
 
 use super::fec::FecOptions;
 use super::words::Words;
@@ -78,41 +78,52 @@ impl ImageOptions {
 
     /// The parameters that the options give.
     pub(crate) fn params(&self) -> Result<ParamsBuilder> {
-        self.with_algorithm(self.plain_params(Params::builder())?)
+        self.placed(self.hashing()?)
     }
 
-    /// The same with the algorithm and FEC that they give, which callers expect to be looked at after the devices.
-    pub(crate) fn with_algorithm(&self, mut builder: ParamsBuilder) -> Result<ParamsBuilder> {
+    /// How the options have blocks hashed.
+    pub(crate) fn hashing(&self) -> Result<Hashing> {
+        self.with_algorithm(self.plain_hashing(Hashing::default())?)
+    }
+
+    /// How blocks are hashed, but for the algorithm; what the options do not say is as in `hashing`.
+    pub(crate) fn plain_hashing(&self, mut hashing: Hashing) -> Result<Hashing> {
+        if let Some(number) = self.format {
+            hashing.hash_type = HashType::new(number)?;
+        }
+        if let Some(bytes) = self.data_block_size {
+            hashing.data_block_size = BlockSize::new(bytes)?;
+        }
+        if let Some(bytes) = self.hash_block_size {
+            hashing.hash_block_size = BlockSize::new(bytes)?;
+        }
+        if let Some(text) = &self.salt {
+            hashing.salt = Salt::from_hex(text)?;
+        }
+        if self.no_superblock {
+            hashing.uuid = None;
+        }
+        Ok(hashing)
+    }
+
+    /// The same with the algorithm, which callers expect to be looked at after the devices.
+    pub(crate) fn with_algorithm(&self, mut hashing: Hashing) -> Result<Hashing> {
         if let Some(name) = &self.hash {
-            builder = builder.algorithm(HashAlgorithm::from_name(name)?);
+            hashing.algorithm = HashAlgorithm::from_name(name)?;
+        }
+        Ok(hashing)
+    }
+
+    /// An image that is hashed like this, with the sizes, offsets and FEC that the options give.
+    pub(crate) fn placed(&self, hashing: Hashing) -> Result<ParamsBuilder> {
+        let mut builder = Params::builder().hashing(hashing).hash_offset(self.hash_offset.given());
+        if let Some(blocks) = self.data_blocks() {
+            builder = builder.data_blocks(blocks);
         }
         if let Some(fec) = self.fec.fec()? {
             builder = builder.fec(fec);
         }
         Ok(builder)
-    }
-
-    /// What the options give except algorithm and FEC; the rest is as in `builder`.
-    pub(crate) fn plain_params(&self, mut builder: ParamsBuilder) -> Result<ParamsBuilder> {
-        if let Some(number) = self.format {
-            builder = builder.hash_type(HashType::new(number)?);
-        }
-        if let Some(bytes) = self.data_block_size {
-            builder = builder.data_block_size(BlockSize::new(bytes)?);
-        }
-        if let Some(bytes) = self.hash_block_size {
-            builder = builder.hash_block_size(BlockSize::new(bytes)?);
-        }
-        if let Some(blocks) = self.data_blocks() {
-            builder = builder.data_blocks(blocks);
-        }
-        if let Some(text) = &self.salt {
-            builder = builder.salt(Salt::from_hex(text)?);
-        }
-        if self.no_superblock {
-            builder = builder.no_superblock();
-        }
-        Ok(builder.hash_offset(self.hash_offset.given()))
     }
 
     /// The number of data blocks, if it was given.

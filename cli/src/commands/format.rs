@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{Devices, Formatted, Image, Layout, Params, ParamsBuilder, Salt, Seed, Work};
+use dmverity::{Devices, Formatted, Hashing, Image, Layout, Params, ParamsBuilder, Salt, Seed, Work};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::image::{ImageFields, PartitionUuids, Spelling};
 use super::like::Like;
-use super::{check_devices, shown};
+use super::{check_devices, on, shown};
 use crate::arguments::Format;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -50,11 +50,15 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     let Format { data, image, .. } = format;
     let hash = format.hash.as_deref();
     let like = Like::of(format)?;
-    let builder = image.plain_params(like.as_ref().map_or_else(Params::builder, Like::builder))?;
+    let hashing = image.plain_hashing(like.as_ref().map_or_else(Hashing::default, Like::hashing))?;
     check_all_devices(format)?;
-    let mut builder = image.with_algorithm(builder)?;
+    let mut hashing = image.with_algorithm(hashing)?;
+    let mut builder = image.placed(hashing.clone())?;
+    if let Some(blocks) = like.as_ref().and_then(Like::data_blocks) {
+        builder = builder.data_blocks(blocks);
+    }
     let fec = match hash.filter(|_| !format.append) {
-        Some(hash) => image.fec.after_tree(hash, || builder.clone().build(data, dmverity::device_size(data)?))?,
+        Some(hash) => image.fec.after_tree(hash, || on(data, builder.clone(), dmverity::device_size(data)?))?,
         None => None,
     };
     let is_fec_placed = fec.is_some();
@@ -63,20 +67,26 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     }
     // It is searched for an older tree, once.
     let mut one_file = if format.append && format.deterministic { Some(one_file(format)?) } else { None };
-    let seed = seed(format, &builder, one_file.as_mut())?;
+    let seed = match one_file.as_mut() {
+        Some(one_file) => seed(format, || Ok(one_file.plan_append(hashing.clone(), None)?.layout.params().clone()))?,
+        None => seed(format, || of_data(format, builder.clone()))?,
+    };
     if image.salt.is_none() {
-        builder = match (&seed, &like) {
-            (Some(seed), _) => builder.salt(seed.salt()),
-            (None, Some(_)) => builder,
-            (None, None) => builder.salt(Salt::random()?),
-        };
+        match (&seed, &like) {
+            (Some(seed), _) => hashing.salt = seed.salt(),
+            (None, Some(_)) => {}
+            (None, None) => hashing.salt = Salt::random()?,
+        }
     }
     let uuid = uuid(format, seed.as_ref(), like.as_ref())?;
-    if let Some(uuid) = &uuid {
-        builder = builder.uuid(uuid.value);
-    }
+    hashing.uuid = uuid.as_ref().map(|uuid| uuid.value);
     let root_hash_file = root_hash_file(format)?;
-    let (formatted, fec_device, appended) = make(format, builder, one_file)?;
+    let (formatted, fec_device, appended) = if format.append {
+        append(format, hashing, one_file)?
+    } else {
+        let (formatted, fec_device) = make(format, builder.hashing(hashing))?;
+        (formatted, fec_device, None)
+    };
     let Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes, .. } = formatted;
     let params = layout.params();
     let spelling = Spelling {
@@ -97,11 +107,8 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
         seed: seed.map(|seed| seed.as_str().to_owned()),
     };
     let mut text = fields.image.text(format.hash_or_data(), Some(&root_hash));
-    if let Some(appended) = &fields.appended {
-        text += &fields.image.offsets(Some(appended.image_bytes));
-    }
-    if is_fec_placed {
-        text += &fields.image.offsets(None);
+    if fields.appended.is_some() || is_fec_placed {
+        text += &fields.image.offsets(fields.appended.as_ref().map(|appended| appended.image_bytes));
     }
     let mut warnings = warnings(&fields, &layout);
     if let Some(like) = &like {
@@ -150,24 +157,26 @@ fn warnings(fields: &FormatFields, layout: &Layout) -> Vec<String> {
     too_large.into_iter().chain(uncovered).chain(missing).collect()
 }
 
-/// Makes the image, in its files or in one, or computes it; and says where its parity goes.
-fn make(
+/// Makes the image in its files, or computes it; and says where its parity goes.
+fn make(format: &Format, builder: ParamsBuilder) -> Result<(Formatted, Option<PathBuf>)> {
+    let devices = devices(format);
+    let make = if format.dry_run { dmverity::dry_run } else { dmverity::format };
+    let make = |work: &Work<'_>| make(&devices, builder, work);
+    let formatted = interruption::watched(&format.work, &format.data, make)??;
+    Ok((formatted, devices.fec))
+}
+
+/// The same in one file.
+fn append(
     format: &Format,
-    builder: ParamsBuilder,
+    hashing: Hashing,
     one_file: Option<Image<'_>>,
 ) -> Result<(Formatted, Option<PathBuf>, Option<AppendedFields>)> {
     let data = &format.data;
-    if !format.append {
-        let devices = devices(format);
-        let make = if format.dry_run { dmverity::dry_run } else { dmverity::format };
-        let make = |work: &Work<'_>| make(&devices, builder, work);
-        let formatted = interruption::watched(&format.work, data, make)??;
-        return Ok((formatted, devices.fec, None));
-    }
     let mut image = one_file.map_or_else(|| self::one_file(format), Ok)?;
     let fec = format.image.fec.appended(data);
     let append = if format.dry_run { Image::append_dry_run } else { Image::append };
-    let append = |work: &Work<'_>| append(&mut image, builder, fec.as_ref(), work);
+    let append = |work: &Work<'_>| append(&mut image, hashing, fec.as_ref(), work);
     let made = interruption::watched(&format.work, data, append)??;
     let fields = AppendedFields {
         image_bytes: made.plan.hash_device_bytes,
@@ -196,24 +205,22 @@ fn root_hash_file(format: &Format) -> Result<Option<RootHashFile>> {
     Ok(Some(file).filter(|file| !(format.dry_run && file.is_file())))
 }
 
-/// The source of salt and UUID, if they are derived.
-fn seed(format: &Format, builder: &ParamsBuilder, one_file: Option<&mut Image<'_>>) -> Result<Option<Seed>> {
-    if let Some(text) = format.salt_seed()? {
-        return Ok(Some(Seed::new(&text)?));
+/// The source of salt and UUID, if they are derived: from a text, or from the image's parameters.
+fn seed(format: &Format, params: impl FnOnce() -> Result<Params>) -> Result<Option<Seed>> {
+    match format.salt_seed()? {
+        Some(text) => Ok(Some(Seed::new(&text)?)),
+        None if format.deterministic => Ok(Some(Seed::of_params(&params()?))),
+        None => Ok(None),
     }
-    if !format.deterministic {
-        return Ok(None);
-    }
+}
+
+/// The parameters of the image to be made in its own files.
+fn of_data(format: &Format, builder: ParamsBuilder) -> Result<Params> {
     let data = &format.data;
-    let params = if let Some(image) = one_file {
-        image.plan_append(builder.clone(), None)?.layout.params().clone()
-    } else {
-        // A file that is data and tree may have to be filled up to its blocks.
-        let is_one_file = format.hash.as_ref().is_some_and(|hash| dmverity::is_same_device(data, hash));
-        let given = format.image.bytes_of(format.image.data_blocks().filter(|_| is_one_file).unwrap_or(0))?;
-        builder.clone().build(data, dmverity::device_size(data)?.max(given))?
-    };
-    Ok(Some(Seed::of_params(&params)))
+    // A file that is data and tree may have to be filled up to its blocks.
+    let is_one_file = format.hash.as_ref().is_some_and(|hash| dmverity::is_same_device(data, hash));
+    let given = format.image.bytes_of(format.image.data_blocks().filter(|_| is_one_file).unwrap_or(0))?;
+    Ok(on(data, builder, dmverity::device_size(data)?.max(given))?)
 }
 
 /// A UUID and its text as given, which is repeated unchanged.

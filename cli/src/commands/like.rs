@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dmverity::{Error, Layout, Params, ParamsBuilder};
+use dmverity::{Error, Hashing, Layout, Params};
 
 use crate::arguments::Format;
 use crate::failure::Result;
@@ -31,15 +31,14 @@ impl Like {
         Ok(Some(Self { params, takes_blocks: takes_blocks && !format.append }))
     }
 
-    pub(super) fn builder(&self) -> ParamsBuilder {
-        let params = &self.params;
-        let builder = Params::builder()
-            .hash_type(params.hash_type())
-            .algorithm(params.algorithm())
-            .data_block_size(params.data_block_size())
-            .hash_block_size(params.hash_block_size())
-            .salt(params.salt().clone());
-        if self.takes_blocks { builder.data_blocks(params.data_blocks()) } else { builder }
+    /// How it is hashed; the new image has a superblock all the same.
+    pub(super) fn hashing(&self) -> Hashing {
+        Hashing { uuid: Hashing::default().uuid, ..self.params.hashing().clone() }
+    }
+
+    /// The number of its data blocks, if the new image has as many.
+    pub(super) fn data_blocks(&self) -> Option<u64> {
+        self.takes_blocks.then(|| self.params.data_blocks())
     }
 
     /// That the data have grown since the other image was made.

@@ -24,7 +24,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use dmverity::{HashAlgorithm, Layout, Params, RootHash, SharedDevices};
+use dmverity::{HashAlgorithm, Layout, Params, ParamsBuilder, RootHash, SharedDevices};
 
 use self::expect::Expectation;
 use crate::arguments::{ImageOptions, ImageToCheck, RootHashOptions};
@@ -114,9 +114,9 @@ fn image_to_check(image: &ImageToCheck) -> Result<Image> {
     let expectation = Expectation::of(expect)?;
     let params = if options.no_superblock {
         let (builder, bytes) = (options.params()?, dmverity::device_size(data)?);
-        let params = builder.clone().build(data, bytes)?;
+        let params = on(data, builder.clone(), bytes)?;
         let params = match options.fec.after_tree(hash, || Ok(params.clone()))? {
-            Some(fec) => builder.fec(fec).build(data, bytes)?,
+            Some(fec) => on(data, builder.fec(fec), bytes)?,
             None => params,
         };
         // A tree over its own blocks has a root hash too: with one of them it is that block's digest.
@@ -139,6 +139,11 @@ fn image_to_check(image: &ImageToCheck) -> Result<Image> {
         warnings.extend(misplaced::contradictions(options, &params));
     }
     Ok(Image { params, root_hash, warnings })
+}
+
+/// The parameters of an image over a data device of `bytes` bytes.
+fn on(data: &Path, builder: ParamsBuilder, bytes: u64) -> dmverity::Result<Params> {
+    builder.build(bytes).map_err(|error| error.on_device(data))
 }
 
 /// The parameters that the superblock has, and FEC as the options have it.

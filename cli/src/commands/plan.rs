@@ -32,25 +32,27 @@ struct PlanFields {
 }
 
 pub(crate) fn run(arguments: &arguments::Plan) -> Result<Report> {
-    let arguments::Plan { builder, data, append: one_image, fec } = arguments;
-    let (builder, one_image) = (builder.clone(), *one_image);
+    let arguments::Plan { hashing, builder, data, append: one_image, fec } = arguments;
+    let one_image = *one_image;
+    let (hashing, builder) = (hashing.clone(), builder.clone());
     let (device, data_bytes, plan) = match data {
         Planned::Device(image) if one_image => {
-            let plan = dmverity::plan_append(image, builder, fec.appended(image).as_ref())?;
+            let plan = dmverity::plan_append(image, hashing, fec.appended(image).as_ref())?;
             (Some(image), plan.layout.params().data_bytes() - plan.padding_bytes, plan)
         }
         Planned::Device(device) => {
             let bytes = dmverity::device_size(device)?;
-            (Some(device), bytes, Plan::new(builder, device, bytes)?)
+            (Some(device), bytes, Plan::new(builder, bytes).map_err(|error| error.on_device(device))?)
         }
         &Planned::Size(bytes) => {
+            // What messages call it.
             let data = Path::new("data");
             let plan = if one_image {
-                Plan::one_image(builder, data, bytes, fec.appended(data).as_ref())?
+                Plan::one_image(hashing, bytes, fec.appended(data).as_ref())
             } else {
-                Plan::new(builder, data, bytes)?
+                Plan::new(builder, bytes)
             };
-            (None, bytes, plan)
+            (None, bytes, plan.map_err(|error| error.on_device(data))?)
         }
     };
     let fields = PlanFields {

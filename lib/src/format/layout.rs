@@ -35,20 +35,18 @@ pub struct Level {
 /// # Examples
 /// Tree and parity after the data, all in one file: how large it becomes is known before anything is written.
 /// ```
-/// use std::path::Path;
-///
 /// use dmverity::{Fec, Layout, Params};
 ///
 /// # fn main() -> dmverity::Result<()> {
 /// let bytes = 300 * 4096;
 /// let builder = Params::builder().hash_offset(bytes);
-/// let without_fec = Layout::new(&builder.clone().data_blocks(300).build(Path::new("image"), bytes)?)?;
+/// let without_fec = Layout::new(&builder.clone().data_blocks(300).build(bytes)?)?;
 /// // The superblock, the top of the tree, and below it as many blocks as 300 digests need, 128 in each.
 /// assert_eq!(without_fec.hash_area(), 300 * 4096..305 * 4096);
 /// assert_eq!(without_fec.levels().iter().map(|level| level.blocks).collect::<Vec<_>>(), [3, 1]);
 ///
 /// let builder = builder.fec(Fec::new(2, without_fec.hash_end())?);
-/// let layout = Layout::new(&builder.data_blocks(300).build(Path::new("image"), bytes)?)?;
+/// let layout = Layout::new(&builder.data_blocks(300).build(bytes)?)?;
 /// let parity = layout.fec_area_on(bytes, true).expect("it has FEC").bytes;
 /// assert_eq!(parity, 305 * 4096..309 * 4096);
 /// # Ok(())
@@ -259,15 +257,13 @@ fn check_apart(first: &(Area, Range<u64>), second: &(Area, Range<u64>)) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::format::{Fec, ParamsBuilder};
     use crate::hash::HashAlgorithm;
     use crate::value::BlockSize;
 
     fn layout(builder: ParamsBuilder, data_blocks: u64) -> Result<Layout> {
-        Layout::new(&builder.data_blocks(data_blocks).build(Path::new("data"), MAX_DEVICE_BYTES)?)
+        Layout::new(&builder.data_blocks(data_blocks).build(MAX_DEVICE_BYTES)?)
     }
 
     #[test]

@@ -1,12 +1,10 @@
 //! The parameters of an image, and the only code that validates them: code that holds a [`Params`] checks nothing
 //! again.
 
-use std::path::Path;
-
 use uuid::Uuid;
 
 use crate::error::{Area, Error, Result};
-use crate::format::Superblock;
+use crate::format::{Hashing, Superblock};
 use crate::hash::{BlockHasher, HashAlgorithm, HashType};
 use crate::value::{BlockSize, MAX_DEVICE_BYTES, SECTOR_SIZE, Salt};
 
@@ -60,13 +58,8 @@ impl Fec {
 /// Valid parameters of an image; made by [`ParamsBuilder::build`] or read from a superblock.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Params {
-    hash_type: HashType,
-    algorithm: HashAlgorithm,
-    data_block_size: BlockSize,
-    hash_block_size: BlockSize,
+    hashing: Hashing,
     data_blocks: u64,
-    salt: Salt,
-    uuid: Option<Uuid>,
     hash_offset: u64,
     fec: Option<Fec>,
 }
@@ -78,24 +71,29 @@ impl Params {
         ParamsBuilder::default()
     }
 
+    /// How its blocks are hashed.
+    pub fn hashing(&self) -> &Hashing {
+        &self.hashing
+    }
+
     /// How digests are computed and packed.
     pub fn hash_type(&self) -> HashType {
-        self.hash_type
+        self.hashing.hash_type
     }
 
     /// The hash algorithm.
     pub fn algorithm(&self) -> HashAlgorithm {
-        self.algorithm
+        self.hashing.algorithm
     }
 
     /// Size of a data block.
     pub fn data_block_size(&self) -> BlockSize {
-        self.data_block_size
+        self.hashing.data_block_size
     }
 
     /// Size of a hash block.
     pub fn hash_block_size(&self) -> BlockSize {
-        self.hash_block_size
+        self.hashing.hash_block_size
     }
 
     /// Number of data blocks, at least one.
@@ -105,17 +103,17 @@ impl Params {
 
     /// Length of the data area in bytes: it fits a device.
     pub fn data_bytes(&self) -> u64 {
-        self.data_blocks * self.data_block_size.bytes()
+        self.data_blocks * self.hashing.data_block_size.bytes()
     }
 
     /// The salt.
     pub fn salt(&self) -> &Salt {
-        &self.salt
+        &self.hashing.salt
     }
 
     /// The UUID in the superblock; `None` when the image has no superblock.
     pub fn uuid(&self) -> Option<Uuid> {
-        self.uuid
+        self.hashing.uuid
     }
 
     /// Where the hash area starts on the hash device, in bytes.
@@ -137,14 +135,8 @@ impl Params {
     /// A builder of the same image.
     pub(crate) fn to_builder(&self) -> ParamsBuilder {
         ParamsBuilder {
-            hash_type: self.hash_type,
-            algorithm: self.algorithm,
-            data_block_size: self.data_block_size,
-            hash_block_size: self.hash_block_size,
+            hashing: self.hashing.clone(),
             data_blocks: Some(self.data_blocks),
-            salt: self.salt.clone(),
-            uuid: self.uuid.unwrap_or_default(),
-            no_superblock: self.uuid.is_none(),
             hash_offset: self.hash_offset,
             fec: self.fec,
         }
@@ -152,20 +144,14 @@ impl Params {
 
     /// The superblock for these parameters; `None` when the image has none.
     pub fn superblock(&self) -> Option<Superblock> {
-        self.uuid.map(|uuid| Superblock {
-            uuid,
-            hash_type: self.hash_type,
-            algorithm: self.algorithm,
-            data_block_size: self.data_block_size,
-            hash_block_size: self.hash_block_size,
-            data_blocks: self.data_blocks,
-            salt: self.salt.clone(),
-        })
+        let Hashing { hash_type, algorithm, data_block_size, hash_block_size, salt, uuid } = self.hashing.clone();
+        let data_blocks = self.data_blocks;
+        uuid.map(|uuid| Superblock { uuid, hash_type, algorithm, data_block_size, hash_block_size, data_blocks, salt })
     }
 
     /// The hasher for blocks of `block_size`: the data blocks' or the hash blocks'.
     pub fn hasher(&self, block_size: BlockSize) -> BlockHasher {
-        BlockHasher::new(self.algorithm, self.hash_type, self.salt.clone(), block_size)
+        self.hashing.hasher(block_size)
     }
 }
 
@@ -173,40 +159,40 @@ impl Params {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ParamsBuilder {
-    hash_type: HashType,
-    algorithm: HashAlgorithm,
-    data_block_size: BlockSize,
-    hash_block_size: BlockSize,
+    hashing: Hashing,
     data_blocks: Option<u64>,
-    salt: Salt,
-    uuid: Uuid,
-    no_superblock: bool,
     hash_offset: u64,
     fec: Option<Fec>,
 }
 
 impl ParamsBuilder {
+    /// How the blocks are hashed, and whether there is a superblock: all that this says at once.
+    pub fn hashing(mut self, hashing: Hashing) -> Self {
+        self.hashing = hashing;
+        self
+    }
+
     /// How digests are computed and packed.
     pub fn hash_type(mut self, hash_type: HashType) -> Self {
-        self.hash_type = hash_type;
+        self.hashing.hash_type = hash_type;
         self
     }
 
     /// The hash algorithm.
     pub fn algorithm(mut self, algorithm: HashAlgorithm) -> Self {
-        self.algorithm = algorithm;
+        self.hashing.algorithm = algorithm;
         self
     }
 
     /// Size of a data block.
     pub fn data_block_size(mut self, size: BlockSize) -> Self {
-        self.data_block_size = size;
+        self.hashing.data_block_size = size;
         self
     }
 
     /// Size of a hash block.
     pub fn hash_block_size(mut self, size: BlockSize) -> Self {
-        self.hash_block_size = size;
+        self.hashing.hash_block_size = size;
         self
     }
 
@@ -218,19 +204,19 @@ impl ParamsBuilder {
 
     /// The salt.
     pub fn salt(mut self, salt: Salt) -> Self {
-        self.salt = salt;
+        self.hashing.salt = salt;
         self
     }
 
-    /// The superblock's UUID.
+    /// A superblock with this UUID.
     pub fn uuid(mut self, uuid: Uuid) -> Self {
-        self.uuid = uuid;
+        self.hashing.uuid = Some(uuid);
         self
     }
 
     /// An image without superblock: to open it, every parameter must be known.
     pub fn no_superblock(mut self) -> Self {
-        self.no_superblock = true;
+        self.hashing.uuid = None;
         self
     }
 
@@ -246,24 +232,6 @@ impl ParamsBuilder {
         self
     }
 
-    /// Size of a data block.
-    pub(crate) fn block_size_of_data(&self) -> BlockSize {
-        self.data_block_size
-    }
-
-    /// The same for an image whose hash area begins where its data end.
-    pub(crate) fn of_one_image(self, data_blocks: u64, data_end: u64) -> Self {
-        // A tree without superblock begins with a whole hash block.
-        let offset =
-            if self.no_superblock { data_end.checked_next_multiple_of(self.hash_block_size.bytes()) } else { None };
-        Self { data_blocks: Some(data_blocks), hash_offset: offset.unwrap_or(data_end), fec: None, ..self }
-    }
-
-    /// Whether there is to be no superblock.
-    pub(crate) fn has_no_superblock(&self) -> bool {
-        self.no_superblock
-    }
-
     /// Whether all whole blocks of the data device are to be protected, because no number was given.
     pub(crate) fn covers_whole_device(&self) -> bool {
         self.data_blocks.is_none()
@@ -271,45 +239,31 @@ impl ParamsBuilder {
 
     /// How many bytes the number of data blocks makes that was given; zero where none was, or too many.
     pub(crate) fn given_data_bytes(&self) -> u64 {
-        self.data_blocks.and_then(|blocks| self.data_block_size.checked_bytes_of(blocks)).unwrap_or(0)
+        self.data_blocks.and_then(|blocks| self.hashing.data_block_size.checked_bytes_of(blocks)).unwrap_or(0)
     }
 
-    /// Checks everything. The data device's size in `bytes` gives the number of data blocks if none was set, and has to
-    /// hold them if one was; its path is for messages alone.
+    /// Checks everything, for `bytes` bytes of data: their number gives the number of data blocks if none was set, and
+    /// has to be enough for them if one was.
     ///
     /// # Errors
     /// [`Error::Offset`], [`Error::FecBlockSizes`], [`Error::NoDataBlocks`], [`Error::TooManyBlocks`],
-    /// [`Error::DeviceTooSmall`].
-    pub fn build(self, data_device: &Path, bytes: u64) -> Result<Params> {
-        let path = || data_device.to_owned();
-        let blocks = self.data_blocks.unwrap_or(self.data_block_size.whole_blocks_in(bytes));
+    /// [`Error::TooFewBytes`].
+    pub fn build(self, bytes: u64) -> Result<Params> {
+        let block_size = self.hashing.data_block_size;
+        let blocks = self.data_blocks.unwrap_or(block_size.whole_blocks_in(bytes));
         if blocks == 0 {
-            let block_size = self.data_block_size.get();
-            return Err(Error::NoDataBlocks { path: path(), found: bytes, block_size });
+            return Err(Error::NoDataBlocks { path: None, found: bytes, block_size: block_size.get() });
         }
         let params = self.build_for(blocks)?;
         if params.data_bytes() > bytes {
-            return Err(Error::DeviceTooSmall { path: path(), found: bytes, needed: params.data_bytes() });
+            return Err(Error::TooFewBytes { found: bytes, needed: params.data_bytes() });
         }
         Ok(params)
     }
 
     /// The parameters of the image whose superblock is at `hash_offset`; the data device has yet to be looked at.
-    pub(crate) fn from_superblock(superblock: Superblock, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
-        let blocks = superblock.data_blocks;
-        let builder = Self {
-            hash_type: superblock.hash_type,
-            algorithm: superblock.algorithm,
-            data_block_size: superblock.data_block_size,
-            hash_block_size: superblock.hash_block_size,
-            data_blocks: None,
-            salt: superblock.salt,
-            uuid: superblock.uuid,
-            no_superblock: false,
-            hash_offset,
-            fec,
-        };
-        builder.build_for(blocks)
+    pub(crate) fn from_superblock(superblock: &Superblock, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
+        Self { hashing: superblock.hashing(), data_blocks: None, hash_offset, fec }.build_for(superblock.data_blocks())
     }
 
     pub(super) fn build_for(self, data_blocks: u64) -> Result<Params> {
@@ -318,23 +272,14 @@ impl ParamsBuilder {
             // Its fields are public.
             Fec::new(fec.roots.into(), fec.offset)?;
         }
-        if self.fec.is_some() && self.data_block_size != self.hash_block_size {
-            return Err(Error::FecBlockSizes { data: self.data_block_size.get(), hash: self.hash_block_size.get() });
+        let Hashing { data_block_size: data, hash_block_size: hash, .. } = self.hashing;
+        if self.fec.is_some() && data != hash {
+            return Err(Error::FecBlockSizes { data: data.get(), hash: hash.get() });
         }
-        if self.data_block_size.checked_bytes_of(data_blocks).is_none() {
-            return Err(Error::TooManyBlocks { blocks: data_blocks, block_size: self.data_block_size.get() });
+        if data.checked_bytes_of(data_blocks).is_none() {
+            return Err(Error::TooManyBlocks { blocks: data_blocks, block_size: data.get() });
         }
-        Ok(Params {
-            hash_type: self.hash_type,
-            algorithm: self.algorithm,
-            data_block_size: self.data_block_size,
-            hash_block_size: self.hash_block_size,
-            data_blocks,
-            salt: self.salt,
-            uuid: (!self.no_superblock).then_some(self.uuid),
-            hash_offset: self.hash_offset,
-            fec: self.fec,
-        })
+        Ok(Params { hashing: self.hashing, data_blocks, hash_offset: self.hash_offset, fec: self.fec })
     }
 }
 
@@ -352,7 +297,7 @@ mod tests {
     use super::*;
 
     fn build(builder: ParamsBuilder, device_bytes: u64) -> std::result::Result<Params, String> {
-        builder.build(Path::new("data"), device_bytes).map_err(|error| error.to_string())
+        builder.build(device_bytes).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -362,17 +307,14 @@ mod tests {
     }
 
     #[test]
-    fn of_one_image_only_blocks_and_format_count() {
+    fn only_a_number_of_blocks_that_was_given_makes_bytes() {
         let fec = Fec::new(2, 512).unwrap();
         assert_eq!(fec.with_scope(FecScope::Tree), Fec { scope: FecScope::Tree, ..fec });
-        let builder = Params::builder().data_blocks(7).hash_offset(512).fec(fec);
-        assert_eq!(builder.given_data_bytes(), 7 * 4096);
+        assert_eq!(Params::builder().data_blocks(7).given_data_bytes(), 7 * 4096);
         assert_eq!(
             Params::builder().given_data_bytes() + Params::builder().data_blocks(u64::MAX).given_data_bytes(),
             0
         );
-        let params = build(builder.of_one_image(3, 12288), 40960).unwrap();
-        assert_eq!((params.data_blocks(), params.hash_offset(), params.fec()), (3, 12288, None));
     }
 
     #[test]
@@ -388,7 +330,6 @@ mod tests {
             .hash_offset(8192);
         assert!(builder.covers_whole_device());
         assert!(!builder.clone().data_blocks(3).covers_whole_device());
-        assert_eq!(builder.block_size_of_data(), BlockSize::new(1024).unwrap());
         let params = build(builder, 5 * 1024).unwrap();
         assert_eq!((params.algorithm().name(), params.hash_type()), ("sha512", HashType::ChromeOs));
         assert_eq!((params.data_block_size().get(), params.hash_block_size().get()), (1024, 2048));
@@ -396,14 +337,17 @@ mod tests {
         assert_eq!((params.salt(), params.uuid(), params.hash_offset()), (&salt, Some(uuid), 8192));
         assert_eq!(params.salt().as_bytes(), [1, 2, 3]);
         assert_eq!(params.fec(), None);
+        let again = Params::builder().uuid(Uuid::nil()).hashing(params.hashing().clone()).hash_offset(8192);
+        assert_eq!(build(again, 5 * 1024).unwrap(), params);
+        assert_eq!(params.to_builder().build(5 * 1024).unwrap(), params);
         assert_eq!(build(Params::builder().no_superblock(), 4096).unwrap().uuid(), None);
     }
 
     #[test]
     fn each_invalid_parameter_has_its_error() {
         let refused = |builder, bytes| build(builder, bytes).expect_err("invalid");
-        assert_eq!(refused(Params::builder(), 4095), "data: 4095 bytes are less than one data block of 4096 bytes");
-        assert_eq!(refused(Params::builder().data_blocks(4), 12288), "data: 12288 bytes found, 16384 needed");
+        assert_eq!(refused(Params::builder(), 4095), "4095 bytes are less than one data block of 4096 bytes");
+        assert_eq!(refused(Params::builder().data_blocks(4), 12288), "12288 bytes of data found, 16384 needed");
         assert_eq!(
             refused(Params::builder().data_blocks(u64::MAX), 12288),
             "18446744073709551615 data blocks of 4096 bytes are more than a device can hold"

@@ -99,8 +99,6 @@ impl fmt::Display for Seed {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -109,7 +107,7 @@ mod tests {
         let seed = Seed::new("abc").unwrap();
         assert_eq!(seed.salt().to_string(), "98b24c7276bb60871c75c8e306204b9c1e82a21f46886ac73d6a916fd2a1ed70");
         assert_eq!(seed.uuid().to_string(), "c7b3ae2a-5b38-8008-98af-18aba30467e0");
-        let params = Params::builder().data_blocks(300).build(Path::new("data"), 1 << 30).unwrap();
+        let params = Params::builder().data_blocks(300).build(1 << 30).unwrap();
         assert_eq!(Seed::of_params(&params).as_str(), "sha256 1 4096 4096 300");
     }
 

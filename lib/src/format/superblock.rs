@@ -23,6 +23,7 @@ use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::{Error, Result};
+use crate::format::Hashing;
 use crate::hash::{HashAlgorithm, HashType};
 use crate::value::{BlockSize, Salt};
 
@@ -58,7 +59,7 @@ const _: () = assert!(size_of::<Raw>() == SUPERBLOCK_SIZE);
 /// use dmverity::{Error, Params, Superblock};
 ///
 /// # fn main() -> dmverity::Result<()> {
-/// let params = Params::builder().build("data.img".as_ref(), 40960)?;
+/// let params = Params::builder().build(40960)?;
 /// let bytes = params.superblock().expect("unless there is to be none").to_bytes();
 /// assert_eq!(Superblock::parse(&bytes)?.data_blocks(), 10);
 /// assert!(matches!(Superblock::parse(b"something else"), Err(Error::NotVerity)));
@@ -77,6 +78,18 @@ pub struct Superblock {
 }
 
 impl Superblock {
+    /// How the image's blocks are hashed: all but their number.
+    pub fn hashing(&self) -> Hashing {
+        Hashing {
+            hash_type: self.hash_type,
+            algorithm: self.algorithm,
+            data_block_size: self.data_block_size,
+            hash_block_size: self.hash_block_size,
+            salt: self.salt.clone(),
+            uuid: Some(self.uuid),
+        }
+    }
+
     /// The image's UUID; it may be nil.
     pub fn uuid(&self) -> Uuid {
         self.uuid

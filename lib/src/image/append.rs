@@ -25,7 +25,7 @@ use super::handle::Image;
 use super::scan::Scan;
 use super::targets::{Targets, check_new_files};
 use crate::error::{Area, Error, Result};
-use crate::format::{AppendedFec, ParamsBuilder, Plan, SharedDevices};
+use crate::format::{AppendedFec, Hashing, Plan, SharedDevices};
 use crate::io::Device;
 use crate::tree;
 use crate::work::Work;
@@ -48,8 +48,8 @@ pub struct Appended {
 ///
 /// # Errors
 /// Those of [`append`] that come before anything is written.
-pub fn plan_append(image: impl AsRef<Path>, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
-    Image::one_file(image)?.plan_append(builder, fec)
+pub fn plan_append(image: impl AsRef<Path>, hashing: Hashing, fec: Option<&AppendedFec>) -> Result<Plan> {
+    Image::one_file(image)?.plan_append(hashing, fec)
 }
 
 /// Computes what [`append`] would make of this file, which is only read.
@@ -58,25 +58,24 @@ pub fn plan_append(image: impl AsRef<Path>, builder: ParamsBuilder, fec: Option<
 /// Those of [`append`] that come before anything is written, but for files that cannot be written to or are in use.
 pub fn append_dry_run(
     image: impl AsRef<Path>,
-    builder: ParamsBuilder,
+    hashing: Hashing,
     fec: Option<&AppendedFec>,
     work: &Work<'_>,
 ) -> Result<Appended> {
-    Image::one_file(image)?.append_dry_run(builder, fec, work)
+    Image::one_file(image)?.append_dry_run(hashing, fec, work)
 }
 
 /// Pads the file `image` with zeros to whole data blocks and puts superblock and hash tree after them, and the parity
-/// after those or into a device of its own, as `fec` says. What else the builder says of the number of data blocks, of
-/// offsets and of FEC does not count.
+/// after those or into a device of its own, as `fec` says.
 ///
 /// ```
-/// use dmverity::{Devices, Params, Work};
+/// use dmverity::{Devices, Hashing, Work};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
 /// # let image = directory.path().join("image");
 /// # std::fs::write(&image, [7; 10_000])?;
-/// let made = dmverity::append(&image, Params::builder(), None, &Work::default())?;
+/// let made = dmverity::append(&image, Hashing::default(), None, &Work::default())?;
 /// assert_eq!((made.plan.padding_bytes, made.plan.total_bytes), (2288, 12_288 + 8192));
 ///
 /// // The file and the root hash are all that is needed:
@@ -88,10 +87,10 @@ pub fn append_dry_run(
 /// ```
 ///
 /// A tree that an earlier call has made, and its parity, are replaced. Any other bytes after a tree are refused. A tree
-/// without superblock is known by the salt, algorithm and block sizes that the builder has. With others it is refused,
-/// if there is to be no superblock again and the file ends with what looks like one. After an error the file is as it
-/// was before, but for an older tree, which is gone; a process that is killed leaves nothing that loads, and that the
-/// next call replaces.
+/// without superblock is known by its salt, algorithm and block sizes, if `hashing` has the same. With others it is
+/// refused, if there is to be no superblock again and the file ends with what looks like one. After an error the file
+/// is as it was before, but for an older tree, which is gone; a process that is killed leaves nothing that loads, and
+/// that the next call replaces.
 ///
 /// # Errors
 /// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for
@@ -102,11 +101,11 @@ pub fn append_dry_run(
 /// [`Error::DeviceTooSmall`] for a tree that is not all there.
 pub fn append(
     image: impl AsRef<Path>,
-    builder: ParamsBuilder,
+    hashing: Hashing,
     fec: Option<&AppendedFec>,
     work: &Work<'_>,
 ) -> Result<Appended> {
-    Image::one_file_to_write(image)?.append(builder, fec, work)
+    Image::one_file_to_write(image)?.append(hashing, fec, work)
 }
 
 /// Data and hash tree in one.
@@ -115,21 +114,16 @@ impl<'s> Image<'s> {
     ///
     /// # Errors
     /// Those of [`append`](Self::append) that come before anything is written.
-    pub fn plan_append(&mut self, builder: ParamsBuilder, fec: Option<&AppendedFec>) -> Result<Plan> {
-        Ok(self.plan(builder, fec, &Work::default())?.1)
+    pub fn plan_append(&mut self, hashing: Hashing, fec: Option<&AppendedFec>) -> Result<Plan> {
+        Ok(self.plan(hashing, fec, &Work::default())?.1)
     }
 
     /// Computes what [`append`](Self::append) would make; nothing is written.
     ///
     /// # Errors
     /// Those of [`append`](Self::append) that come before anything is written.
-    pub fn append_dry_run(
-        &mut self,
-        builder: ParamsBuilder,
-        fec: Option<&AppendedFec>,
-        work: &Work<'_>,
-    ) -> Result<Appended> {
-        let (data, plan) = self.plan(builder, fec, work)?;
+    pub fn append_dry_run(&mut self, hashing: Hashing, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
+        let (data, plan) = self.plan(hashing, fec, work)?;
         let new = self.new_files(fec);
         let targets = self.append_targets(fec, &new, false)?;
         targets.check(&plan.layout, Some(plan.hash_device_bytes))?;
@@ -151,8 +145,8 @@ impl<'s> Image<'s> {
     ///
     /// # Errors
     /// As there.
-    pub fn append(&mut self, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
-        let (data, plan) = self.plan(builder, fec, work)?;
+    pub fn append(&mut self, hashing: Hashing, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
+        let (data, plan) = self.plan(hashing, fec, work)?;
         let new = self.new_files(fec);
         let mut targets = self.append_targets(fec, &new, true)?;
         targets.check(&plan.layout, Some(plan.hash_device_bytes))?;
@@ -173,7 +167,7 @@ impl<'s> Image<'s> {
         Ok(Appended { formatted, plan, replaced: data.replaced })
     }
 
-    fn plan(&mut self, builder: ParamsBuilder, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<(Data, Plan)> {
+    fn plan(&mut self, hashing: Hashing, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<(Data, Plan)> {
         if !self.data.can_grow() || !self.shared().data_and_hash {
             return Err(Error::NotFile { path: self.data.path().to_owned() });
         }
@@ -182,11 +176,12 @@ impl<'s> Image<'s> {
             None => Scan::of(&self.data, work)?,
         };
         let scan = self.scan.insert(scan);
-        let data = Data::of(&self.data, scan, &builder)?;
+        let data = Data::of(&self.data, scan, &hashing)?;
         // A storage of the parity's own is there already.
         let own = self.fec.as_ref().map(|own| own.path().to_owned());
         let fec = fec.map(|fec| AppendedFec { roots: fec.roots, device: own.or_else(|| fec.device.clone()) });
-        let plan = Plan::one_image(builder, self.data.path(), data.bytes, fec.as_ref())?;
+        let plan =
+            Plan::one_image(hashing, data.bytes, fec.as_ref()).map_err(|error| error.on_device(self.data.path()))?;
         Ok((data, plan))
     }
 

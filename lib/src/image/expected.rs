@@ -20,7 +20,7 @@ use crate::value::{BlockSize, RootHash, Salt};
 ///
 /// # fn main() -> dmverity::Result<()> {
 /// // As it comes out of a superblock.
-/// let params = Params::builder().build("data.img".as_ref(), 40960)?;
+/// let params = Params::builder().build(40960)?;
 /// Expected::default().data_blocks(10).check(&params)?;
 /// let refused = Expected::default().data_blocks(300).check(&params).unwrap_err();
 /// assert_eq!(refused.to_string(), "data_blocks is 10, expected 300");
@@ -172,12 +172,10 @@ pub fn uncovered_blocks(devices: &Devices, params: &Params) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn params() -> Params {
-        Params::builder().salt(Salt::new(&[1, 2]).unwrap()).build(Path::new("data"), 40960).unwrap()
+        Params::builder().salt(Salt::new(&[1, 2]).unwrap()).build(40960).unwrap()
     }
 
     #[test]
@@ -218,7 +216,7 @@ mod tests {
             .hash_offset(0);
         same.check(&params).unwrap();
         Expected::default().check(&params).unwrap();
-        let without = Params::builder().no_superblock().build(Path::new("data"), 40960).unwrap();
+        let without = Params::builder().no_superblock().build(40960).unwrap();
         let refused = Expected::default().uuid(Uuid::nil()).check(&without).unwrap_err();
         assert_eq!(refused.to_string(), "superblock is absent, expected present");
     }
@@ -242,7 +240,7 @@ mod tests {
         assert_eq!(uncovered_blocks(&Devices::new(&data, &hash), &params()).unwrap(), 3);
         let small = BlockSize::new(512).unwrap();
         let one = |offset| {
-            Params::builder().data_block_size(small).data_blocks(80).hash_offset(offset).build(&data, 1 << 20).unwrap()
+            Params::builder().data_block_size(small).data_blocks(80).hash_offset(offset).build(1 << 20).unwrap()
         };
         for (offset, blocks) in [(40960, 0), (45056 - 512, 0), (45056, 8), (45056 + 512, 9)] {
             assert_eq!(uncovered_blocks(&Devices::new(&data, &data), &one(offset)).unwrap(), blocks);

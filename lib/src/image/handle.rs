@@ -13,12 +13,12 @@ use crate::io::{Claims, Device, Identity, Storage, identify};
 /// # Examples
 /// In memory, without any file:
 /// ```
-/// use dmverity::{Image, Memory, Params, Storage, Work};
+/// use dmverity::{Hashing, Image, Memory, Storage, Work};
 ///
 /// # fn main() -> dmverity::Result<()> {
 /// let storage = Memory::from(vec![7; 40_000]);
 /// let mut image = Image::in_one(Storage::Write(&storage))?;
-/// let made = image.append(Params::builder(), None, &Work::default())?;
+/// let made = image.append(Hashing::default(), None, &Work::default())?;
 ///
 /// let params = image.load(image.locate()?, None)?;
 /// assert!(image.verify(&params, &made.formatted.root_hash, &Work::default())?.is_good());

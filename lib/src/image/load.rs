@@ -55,7 +55,7 @@ fn load_from(hash: &Device<'_>, hash_offset: u64, fec: Option<Fec>) -> Result<Pa
     let mut bytes = [0; SUPERBLOCK_SIZE];
     hash.read_at(&mut bytes, hash_offset)?;
     let superblock = Superblock::parse(&bytes).map_err(unusable)?;
-    let params = ParamsBuilder::from_superblock(superblock, hash_offset, fec)?;
+    let params = ParamsBuilder::from_superblock(&superblock, hash_offset, fec)?;
     // A tree that no device can hold is as hostile as any other field.
     Layout::new(&params).map_err(unusable)?;
     Ok(params)

@@ -49,7 +49,7 @@ pub(super) fn image_whose_data_end_at(offset: u64, bytes: &[u8]) -> Option<Param
     if superblock.data_block_size().checked_bytes_of(superblock.data_blocks()) != Some(offset) {
         return None;
     }
-    let params = ParamsBuilder::from_superblock(superblock, offset, None).ok()?;
+    let params = ParamsBuilder::from_superblock(&superblock, offset, None).ok()?;
     // A tree that no device can hold is not a tree.
     Layout::new(&params).ok().map(|_| params)
 }

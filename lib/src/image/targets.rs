@@ -60,7 +60,7 @@ impl Targets<'_> {
         let whole_device = builder.covers_whole_device();
         // The tree is after the data: a file that has room for it has room for them.
         let room = if is_one_file { builder.given_data_bytes().max(found) } else { found };
-        let params = builder.build(data.path(), room)?;
+        let params = builder.build(room).map_err(|error| error.on_device(data.path()))?;
         let layout = Layout::new(&params)?;
         if params.fec().is_some() != has_fec_device {
             return Err(Error::FecDevice);

@@ -18,12 +18,10 @@ use crate::value::{PartitionUuids, RootHash};
 /// An image as another system will see it.
 ///
 /// ```
-/// use std::path::Path;
-///
 /// use dmverity::boot::BootImage;
 /// use dmverity::{Params, Plan, RootHash};
 ///
-/// let layout = Plan::new(Params::builder(), Path::new("data"), 1 << 20)?.layout;
+/// let layout = Plan::new(Params::builder(), 1 << 20)?.layout;
 /// let root_hash = RootHash::new(vec![0xab; 32]);
 /// let image = BootImage::new(&layout, &root_hash).data_device("/dev/sda2").hash_device("/dev/sda3");
 /// assert!(image.table_line()?.starts_with("0 2048 verity 1 /dev/sda2 /dev/sda3 4096 4096 256 1 sha256 abab"));
@@ -306,8 +304,6 @@ fn word(line: &'static str, value: &str, forbidden: &[char]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::format::{Fec, Params, Plan};
 
@@ -319,7 +315,7 @@ mod tests {
 
     #[test]
     fn devices_without_a_name_are_found_by_their_partition_uuids() {
-        let layout = Plan::new(Params::builder(), Path::new("data"), 1 << 20).unwrap().layout;
+        let layout = Plan::new(Params::builder(), 1 << 20).unwrap().layout;
         let root_hash = root_hash();
         let image = BootImage::new(&layout, &root_hash);
         assert_eq!(
@@ -341,7 +337,7 @@ mod tests {
     #[test]
     fn all_that_a_superblock_does_not_say_is_in_the_options() {
         let builder = Params::builder().no_superblock().hash_offset(4096).fec(Fec::new(4, 8192).unwrap());
-        let plan = Plan::new(builder, Path::new("data"), 1 << 20).unwrap();
+        let plan = Plan::new(builder, 1 << 20).unwrap();
         let root_hash = root_hash();
         let flags = TableFlags::from([TableFlag::PanicOnCorruption, TableFlag::CheckAtMostOnce]);
         let image = BootImage::new(&plan.layout, &root_hash)
@@ -374,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_would_read_back_as_something_else_is_refused() {
-        let layout = Plan::new(Params::builder(), Path::new("data"), 1 << 20).unwrap().layout;
+        let layout = Plan::new(Params::builder(), 1 << 20).unwrap().layout;
         let root_hash = root_hash();
         let with = |data: &str| BootImage::new(&layout, &root_hash).data_device(data).hash_device("/dev/sda3");
         for name in ["", "/dev/a b", "/dev/a\n", "/dev/\"a", "/dev/a\\x20"] {
@@ -472,7 +468,7 @@ mod tests {
             };
             let (data, hash, fec, signature) = (name(), name(), name(), "/".to_owned() + &name());
             let builder = Params::builder().hash_offset(4096).fec(Fec::new(4, 8192).unwrap());
-            let plan = Plan::new(builder, Path::new("data"), 1 << 20).unwrap();
+            let plan = Plan::new(builder, 1 << 20).unwrap();
             let image = BootImage::new(&plan.layout, &root_hash)
                 .data_device(data)
                 .hash_device(hash)

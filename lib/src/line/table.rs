@@ -33,7 +33,7 @@ use crate::value::{BlockSize, RootHash};
 /// use dmverity::{Layout, Params, RootHash};
 ///
 /// # fn main() -> dmverity::Result<()> {
-/// let params = Params::builder().build(Path::new("data.img"), 300 * 4096)?;
+/// let params = Params::builder().build(300 * 4096)?;
 /// let root_hash = RootHash::from_hex(&"ab".repeat(32), params.algorithm())?;
 /// let options = TableOptions { flags: [TableFlag::PanicOnCorruption].into(), ..TableOptions::default() };
 /// let table = VerityTable::new(&Layout::new(&params)?, root_hash, "/dev/vda1".into(), "/dev/vda2".into(), options)?;

@@ -80,8 +80,6 @@ impl Nodes {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::format::Params;
 
@@ -89,7 +87,7 @@ mod tests {
     fn children_and_parents_belong_together() {
         // One block, one level, three levels of which the last blocks are not full.
         for (data_blocks, blocks) in [(1, 1), (5, 6), (16385, 16385 + 129 + 2 + 1)] {
-            let params = Params::builder().data_blocks(data_blocks).build(Path::new("data"), u64::MAX).unwrap();
+            let params = Params::builder().data_blocks(data_blocks).build(u64::MAX).unwrap();
             let nodes = Nodes::new(&Layout::new(&params).unwrap());
             assert_eq!(nodes.end(), blocks);
             assert_eq!(nodes.parent(nodes.top()), Some(Parent::Root));

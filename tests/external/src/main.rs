@@ -4,15 +4,15 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 
-use dmverity::{Image, Memory, Params, RootHash, Salt, Storage, Work};
+use dmverity::{Hashing, Image, Memory, RootHash, Storage, Work};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Puts a hash tree after some data, all in memory; returns the image and its root hash.
 fn build(data: Vec<u8>) -> Result<(Vec<u8>, RootHash)> {
     let storage = Memory::from(data);
-    let builder = Params::builder().salt("00112233".parse::<Salt>()?);
-    let made = Image::in_one(Storage::Write(&storage))?.append(builder, None, &Work::default())?;
+    let hashing = Hashing { salt: "00112233".parse()?, ..Hashing::default() };
+    let made = Image::in_one(Storage::Write(&storage))?.append(hashing, None, &Work::default())?;
     Ok((storage.into(), made.formatted.root_hash))
 }
 

@@ -204,7 +204,7 @@ mod tests {
             fs::write(&devices.data, &data).unwrap();
             let builder = Params::builder().data_block_size(BlockSize::default()).fec(Fec::new(roots, 0).unwrap());
             if !behind_the_tree.is_empty() {
-                let plan = crate::Plan::new(builder.clone(), &devices.data, data_blocks * BLOCK).unwrap();
+                let plan = crate::Plan::new(builder.clone(), data_blocks * BLOCK).unwrap();
                 let mut hash = vec![0; usize::try_from(plan.layout.hash_end()).unwrap()];
                 hash.extend_from_slice(behind_the_tree);
                 fs::write(&devices.hash, hash).unwrap();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{file_system, plain};
 use crate::error::{Error, Result};
 use crate::fec;
-use crate::format::{Fec, Layout, Params, ParamsBuilder};
+use crate::format::{Fec, Hashing, Layout, Params};
 use crate::image::mark::Mark;
 use crate::image::scan::Scan;
 use crate::io::Device;
@@ -20,10 +20,10 @@ pub(super) struct Data {
 }
 
 impl Data {
-    /// In an image that was searched. A tree without superblock is looked for by what the builder has.
-    pub(super) fn of(image: &Device<'_>, scan: &Scan, builder: &ParamsBuilder) -> Result<Self> {
+    /// In an image that was searched. A tree without superblock is looked for by its hashing.
+    pub(super) fn of(image: &Device<'_>, scan: &Scan, hashing: &Hashing) -> Result<Self> {
         let data = match (&scan.found[..], &scan.marks[..]) {
-            ([], []) => match plain::find(image, builder)? {
+            ([], []) => match plain::find(image, hashing)? {
                 Some(found) => Self { bytes: found.data_bytes, replaced: Some(found.hash_offset) },
                 None => Self { bytes: image.bytes(), replaced: None },
             },

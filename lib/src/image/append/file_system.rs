@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_file_system_may_end_where_the_data_do_and_not_after() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let append = || crate::append(file.path(), crate::Params::builder(), None, &crate::Work::default());
+        let append = || crate::append(file.path(), crate::Hashing::default(), None, &crate::Work::default());
         let mut data = vec![0; 64 * 4096];
         data[1024 + 24] = 2;
         data[1024 + 56..][..2].copy_from_slice(&EXT_MAGIC.to_le_bytes());

@@ -2,10 +2,8 @@
 //! salt it was made with. But the length of the file says how many data blocks there can be before a tree that ends
 //! there, and the first and the last digest have to be those of the first and the last data block.
 
-use std::path::Path;
-
 use crate::error::{Error, Result};
-use crate::format::{AppendedFec, Fec, Layout, ParamsBuilder, Plan};
+use crate::format::{AppendedFec, Fec, Hashing, Layout, Plan};
 use crate::io::Device;
 use crate::memory;
 
@@ -16,21 +14,21 @@ pub(super) struct Found {
     pub(super) hash_offset: u64,
 }
 
-/// The tree that the file ends with, or its parity, if it is one by the builder's salt, algorithm and block sizes.
+/// The tree that the file ends with, or its parity, if it has this salt, algorithm and block sizes.
 ///
 /// # Errors
-/// [`Error::PlainTree`] for what looks like a tree by another salt, where the builder wants no superblock;
+/// [`Error::PlainTree`] for what looks like a tree with another salt, where no superblock is wanted;
 /// [`Error::Io`].
-pub(super) fn find(image: &Device<'_>, builder: &ParamsBuilder) -> Result<Option<Found>> {
+pub(super) fn find(image: &Device<'_>, hashing: &Hashing) -> Result<Option<Found>> {
     let mut similar = None;
     for roots in std::iter::once(None).chain((Fec::MIN_ROOTS..=Fec::MAX_ROOTS).map(Some)) {
-        for layout in layouts(builder, roots, image) {
+        for layout in layouts(hashing, roots, image) {
             let params = layout.params();
             let found = Found { data_bytes: params.data_bytes(), hash_offset: params.hash_offset() };
             if is_tree(&layout, image)? {
                 return Ok(Some(found));
             }
-            if similar.is_none() && builder.has_no_superblock() && looks_like_a_tree(&layout, image)? {
+            if similar.is_none() && hashing.uuid.is_none() && looks_like_a_tree(&layout, image)? {
                 similar = Some(found);
             }
         }
@@ -44,13 +42,13 @@ pub(super) fn find(image: &Device<'_>, builder: &ParamsBuilder) -> Result<Option
 }
 
 /// Every layout with a tree whose image is as long as this one.
-fn layouts(builder: &ParamsBuilder, roots: Option<u32>, image: &Device<'_>) -> Vec<Layout> {
-    let builder = builder.clone().no_superblock();
-    let block = builder.block_size_of_data();
+fn layouts(hashing: &Hashing, roots: Option<u32>, image: &Device<'_>) -> Vec<Layout> {
+    let hashing = Hashing { uuid: None, ..hashing.clone() };
+    let block = hashing.data_block_size;
     let fec = roots.map(|roots| AppendedFec { roots: roots.into(), device: None });
     let plan = |blocks: u64| {
         let bytes = block.checked_bytes_of(blocks)?;
-        Plan::one_image(builder.clone(), Path::new(""), bytes, fec.as_ref()).ok()
+        Plan::one_image(hashing.clone(), bytes, fec.as_ref()).ok()
     };
     let is_short = |blocks: &u64| plan(*blocks).is_some_and(|plan| plan.hash_device_bytes <= image.bytes());
     // The more blocks, the longer.
@@ -134,13 +132,13 @@ mod tests {
     use super::*;
     use crate::Work;
     use crate::append_dry_run;
-    use crate::format::Params;
     use crate::image::append;
     use crate::plan_append;
     use crate::value::{BlockSize, Salt};
 
-    fn builder(salt: u8) -> ParamsBuilder {
-        Params::builder().no_superblock().salt(Salt::new(&[salt; 32]).unwrap())
+    fn hashing(salt: u8, data_block_size: BlockSize, hash_block_size: BlockSize) -> Hashing {
+        let salt = Salt::new(&[salt; 32]).unwrap();
+        Hashing { salt, data_block_size, hash_block_size, uuid: None, ..Hashing::default() }
     }
 
     #[test]
@@ -155,7 +153,7 @@ mod tests {
             let with_fec = round % 3 > 0;
             let (block, hash_block) = (rng.u64(..5), rng.u64(..5));
             let hash_block = if with_fec { block } else { hash_block };
-            let sizes = |salt| builder(salt).data_block_size(size(block)).hash_block_size(size(hash_block));
+            let sizes = |salt| hashing(salt, size(block), size(hash_block));
             let fec = with_fec.then(|| AppendedFec { roots: rng.u64(2..=24), device: None });
             std::fs::write(path, &data).unwrap();
             let planned = append_dry_run(path, sizes(1), fec.as_ref(), &work).unwrap();
@@ -176,7 +174,7 @@ mod tests {
                 if (*data_end, *offset) == (params.data_bytes(), params.hash_offset()));
             assert!(refused || is_full, "{round}: {other:?}");
             // With a superblock the file is data, whatever it ends with, unless it is known.
-            assert!(plan_append(path, Params::builder(), None).is_ok());
+            assert!(plan_append(path, Hashing::default(), None).is_ok());
         }
     }
 
@@ -194,9 +192,8 @@ mod tests {
             std::fs::write(file.path(), &data).unwrap();
             for size in [512, 4096] {
                 let size = BlockSize::new(size).unwrap();
-                let sizes = builder(1).data_block_size(size).hash_block_size(size);
                 let device = Device::open(file.path()).unwrap();
-                assert_eq!(find(&device, &sizes).unwrap(), None, "{} bytes", data.len());
+                assert_eq!(find(&device, &hashing(1, size, size)).unwrap(), None, "{} bytes", data.len());
             }
         }
     }

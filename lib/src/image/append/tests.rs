@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use zerocopy::IntoBytes as _;
 
 use super::*;
-use crate::format::{Params, SUPERBLOCK_SIZE};
+use crate::format::SUPERBLOCK_SIZE;
 use crate::image::mark::Mark;
 use crate::value::{BlockSize, RootHash};
 use crate::{Progress, find_hash_offset, load, verify};
@@ -32,7 +32,7 @@ fn appending_again_makes_the_same_image_whatever_was_there() {
         .iter()
         .map(|fec| {
             std::fs::write(&path, &data).unwrap();
-            let made = append(&path, Params::builder(), fec.as_ref(), &Work::default()).unwrap();
+            let made = append(&path, Hashing::default(), fec.as_ref(), &Work::default()).unwrap();
             assert_eq!(made.replaced, None);
             let padding = BYTES.next_multiple_of(4096) - BYTES;
             assert_eq!((made.plan.padding_bytes, made.formatted.padding_bytes), (padding as u64, padding as u64));
@@ -45,9 +45,9 @@ fn appending_again_makes_the_same_image_whatever_was_there() {
     for (fec, expected) in all.iter().zip(&fresh) {
         for before in &fresh {
             std::fs::write(&path, before).unwrap();
-            let planned = plan_append(&path, Params::builder(), fec.as_ref()).unwrap();
+            let planned = plan_append(&path, Hashing::default(), fec.as_ref()).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), *before, "a plan writes nothing");
-            let made = append(&path, Params::builder(), fec.as_ref(), &Work::default()).unwrap();
+            let made = append(&path, Hashing::default(), fec.as_ref(), &Work::default()).unwrap();
             assert_eq!(made.replaced, Some(BYTES.next_multiple_of(4096) as u64));
             assert_eq!(planned.total_bytes, made.plan.total_bytes);
             assert!(std::fs::read(&path).unwrap() == *expected);
@@ -58,8 +58,8 @@ fn appending_again_makes_the_same_image_whatever_was_there() {
 #[test]
 fn other_block_sizes_leave_nothing_of_the_older_tree() {
     let (_directory, path, data) = image();
-    let first = append(&path, Params::builder(), None, &Work::default()).unwrap();
-    let large = Params::builder().data_block_size(BlockSize::new(1 << 19).unwrap());
+    let first = append(&path, Hashing::default(), None, &Work::default()).unwrap();
+    let large = Hashing { data_block_size: BlockSize::new(1 << 19).unwrap(), ..Hashing::default() };
     let second = append(&path, large, None, &Work::default()).unwrap();
     assert_ne!(first.formatted.root_hash, second.formatted.root_hash);
     assert!(is_good(&path, &second.formatted.root_hash));
@@ -74,7 +74,7 @@ fn an_image_is_what_it_was_when_it_is_cancelled() {
     let cancel = AtomicBool::new(false);
     let report = |progress: Progress| cancel.store(progress.done > 1 << 20, Ordering::SeqCst);
     let work = Work::default().progress(&report).cancel(&cancel);
-    assert!(matches!(append(&path, Params::builder(), None, &work), Err(Error::Cancelled)));
+    assert!(matches!(append(&path, Hashing::default(), None, &work), Err(Error::Cancelled)));
     assert!(std::fs::read(&path).unwrap() == data);
 }
 
@@ -82,8 +82,8 @@ fn an_image_is_what_it_was_when_it_is_cancelled() {
 fn what_is_added_after_the_image_was_read_is_not_written_over() {
     let (_directory, path, mut data) = image();
     let device = Device::open(&path).unwrap();
-    let found = Data::of(&device, &Scan::of(&device, &Work::default()).unwrap(), &Params::builder()).unwrap();
-    let plan = Plan::one_image(Params::builder(), &path, found.bytes, None).unwrap();
+    let found = Data::of(&device, &Scan::of(&device, &Work::default()).unwrap(), &Hashing::default()).unwrap();
+    let plan = Plan::one_image(Hashing::default(), found.bytes, None).unwrap();
     data.extend([7; 10_000]);
     std::fs::write(&path, &data).unwrap();
     let refused = Staked::new(device, &found, &plan).unwrap_err();
@@ -94,9 +94,9 @@ fn what_is_added_after_the_image_was_read_is_not_written_over() {
 #[test]
 fn an_unfinished_image_is_refused_once_its_length_has_changed() {
     let (_directory, path, data) = image();
-    let plan = plan_append(&path, Params::builder(), None).unwrap();
+    let plan = plan_append(&path, Hashing::default(), None).unwrap();
     let (offset, end) = (plan.layout.params().hash_offset(), plan.total_bytes);
-    append(&path, Params::builder(), None, &Work::default()).unwrap();
+    append(&path, Hashing::default(), None, &Work::default()).unwrap();
     let finished = std::fs::read(&path).unwrap();
     let unfinished = |mark: Mark, bytes: u64| {
         let mut image = data.clone();
@@ -108,8 +108,8 @@ fn an_unfinished_image_is_refused_once_its_length_has_changed() {
     let mark = Mark::new(offset, BYTES as u64, end);
     for bytes in [offset + 512, end] {
         std::fs::write(&path, unfinished(mark, bytes)).unwrap();
-        assert_eq!(plan_append(&path, Params::builder(), None).unwrap().total_bytes, end);
-        let made = append(&path, Params::builder(), None, &Work::default()).unwrap();
+        assert_eq!(plan_append(&path, Hashing::default(), None).unwrap().total_bytes, end);
+        let made = append(&path, Hashing::default(), None, &Work::default()).unwrap();
         assert_eq!((made.replaced, std::fs::read(&path).unwrap().len()), (Some(offset), finished.len()));
     }
     // A mark that says no end is one of an earlier version.
@@ -126,8 +126,8 @@ fn an_unfinished_image_is_refused_once_its_length_has_changed() {
     ] {
         let before = unfinished(mark, bytes);
         std::fs::write(&path, &before).unwrap();
-        let planned = plan_append(&path, Params::builder(), None).unwrap_err();
-        let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+        let planned = plan_append(&path, Hashing::default(), None).unwrap_err();
+        let refused = append(&path, Hashing::default(), None, &Work::default()).unwrap_err();
         for error in [planned, refused] {
             assert!(
                 matches!(error, Error::UnfinishedHashArea { data_end, planned_end, found, .. }
@@ -142,12 +142,12 @@ fn an_unfinished_image_is_refused_once_its_length_has_changed() {
 #[test]
 fn a_superblock_or_mark_that_is_cut_is_not_taken_for_data() {
     let (_directory, path, data) = image();
-    append(&path, Params::builder(), None, &Work::default()).unwrap();
+    append(&path, Hashing::default(), None, &Work::default()).unwrap();
     let finished = std::fs::read(&path).unwrap();
     let offset = BYTES.next_multiple_of(4096);
     for len in [8, 30, 73, 80, 120, 344, 500, 511] {
         std::fs::write(&path, &finished[..offset + len]).unwrap();
-        let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+        let refused = append(&path, Hashing::default(), None, &Work::default()).unwrap_err();
         // What is missing of the superblock, or, where only its zeros are, of the tree.
         let end = if len < 80 { offset + SUPERBLOCK_SIZE } else { finished.len() } as u64;
         assert!(matches!(refused, Error::DeviceTooSmall { needed, .. } if needed == end), "{len}: {refused}");
@@ -159,13 +159,13 @@ fn a_superblock_or_mark_that_is_cut_is_not_taken_for_data() {
         cut.resize(offset, 0);
         cut.extend(&mark.as_bytes()[..len]);
         std::fs::write(&path, &cut).unwrap();
-        let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+        let refused = append(&path, Hashing::default(), None, &Work::default()).unwrap_err();
         assert!(matches!(refused, Error::DeviceTooSmall { .. } | Error::UnfinishedHashArea { .. }), "{len}: {refused}");
         assert!(std::fs::read(&path).unwrap() == cut, "{len}");
     }
     // What only begins a little alike is data.
     std::fs::write(&path, &finished[..offset + 5]).unwrap();
-    let made = append(&path, Params::builder(), None, &Work::default()).unwrap();
+    let made = append(&path, Hashing::default(), None, &Work::default()).unwrap();
     assert!(is_good(&path, &made.formatted.root_hash));
 }
 
@@ -175,26 +175,26 @@ fn bytes_as_long_as_parity_are_kept_unless_they_are_it() {
     let fec = |roots| AppendedFec { roots, device: None };
     let blocks = BYTES.div_ceil(4096) + 7;
     for (roots, byte) in [(2, 0), (3, 7), (24, 0xFF)] {
-        append(&path, Params::builder(), None, &Work::default()).unwrap();
+        append(&path, Hashing::default(), None, &Work::default()).unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
         let len = blocks.div_ceil(255 - roots) * roots * 4096;
         bytes.resize(bytes.len() + len, byte);
         std::fs::write(&path, &bytes).unwrap();
-        let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+        let refused = append(&path, Hashing::default(), None, &Work::default()).unwrap_err();
         assert!(matches!(refused, Error::BehindHashArea { .. }), "{refused}");
         assert!(std::fs::read(&path).unwrap() == bytes);
         std::fs::write(&path, &bytes[..bytes.len() - len]).unwrap();
     }
     // It is the parity still when some of the data are other ones, and when most of it is damaged.
     let roots = 24;
-    append(&path, Params::builder(), Some(&fec(roots)), &Work::default()).unwrap();
+    append(&path, Hashing::default(), Some(&fec(roots)), &Work::default()).unwrap();
     let made = std::fs::read(&path).unwrap();
     let parity = made.len() - blocks.div_ceil(255 - 24) * 24 * 4096;
     for damage in [0..4000, BYTES - 4000..BYTES, parity + 1000..made.len()] {
         let mut bytes = made.clone();
         bytes[damage].iter_mut().for_each(|byte| *byte ^= 0x55);
         std::fs::write(&path, &bytes).unwrap();
-        assert!(append(&path, Params::builder(), None, &Work::default()).unwrap().replaced.is_some());
+        assert!(append(&path, Hashing::default(), None, &Work::default()).unwrap().replaced.is_some());
     }
 }
 
@@ -202,14 +202,14 @@ fn bytes_as_long_as_parity_are_kept_unless_they_are_it() {
 fn one_codeword_again_and_again_is_no_parity() {
     let (_directory, path, _) = image();
     std::fs::write(&path, vec![7; 20 * 4096]).unwrap();
-    append(&path, Params::builder(), Some(&AppendedFec { roots: 2, device: None }), &Work::default()).unwrap();
+    append(&path, Hashing::default(), Some(&AppendedFec { roots: 2, device: None }), &Work::default()).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     // The digests of twenty blocks; what follows them is the same in all columns.
     let (parity, digests) = (bytes.len() - 2 * 4096, 20 * 32);
     assert!(bytes[parity + 2 * digests..].chunks(2).all(|codeword| codeword == &bytes[parity + 2 * digests..][..2]));
     bytes[parity..parity + 2 * digests].iter_mut().for_each(|byte| *byte ^= 0x55);
     std::fs::write(&path, &bytes).unwrap();
-    let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+    let refused = append(&path, Hashing::default(), None, &Work::default()).unwrap_err();
     assert!(matches!(refused, Error::BehindHashArea { .. }), "{refused}");
     assert!(std::fs::read(&path).unwrap() == bytes);
 }
@@ -217,9 +217,9 @@ fn one_codeword_again_and_again_is_no_parity() {
 #[test]
 fn over_one_data_block_what_follows_the_superblock_is_kept_unless_it_is_zeros() {
     let (_directory, path, _) = image();
-    let builder = || Params::builder().hash_block_size(BlockSize::new(1 << 16).unwrap());
+    let hashing = || Hashing { hash_block_size: BlockSize::new(1 << 16).unwrap(), ..Hashing::default() };
     std::fs::write(&path, [1; 4096]).unwrap();
-    append(&path, builder(), None, &Work::default()).unwrap();
+    append(&path, hashing(), None, &Work::default()).unwrap();
     let made = std::fs::read(&path).unwrap();
     assert_eq!(made.len(), 1 << 16);
     for (len, byte, is_known) in
@@ -231,7 +231,7 @@ fn over_one_data_block_what_follows_the_superblock_is_kept_unless_it_is_zeros() 
             *last |= byte;
         }
         std::fs::write(&path, &bytes).unwrap();
-        let appended = append(&path, builder(), None, &Work::default());
+        let appended = append(&path, hashing(), None, &Work::default());
         assert_eq!(appended.is_ok(), is_known, "{len} {byte}");
         assert!(is_known || std::fs::read(&path).unwrap() == bytes, "{len} {byte}");
     }
@@ -240,11 +240,11 @@ fn over_one_data_block_what_follows_the_superblock_is_kept_unless_it_is_zeros() 
 #[test]
 fn bytes_behind_a_tree_that_are_not_its_parity_are_kept() {
     let (_directory, path, _) = image();
-    append(&path, Params::builder(), None, &Work::default()).unwrap();
+    append(&path, Hashing::default(), None, &Work::default()).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     bytes.extend([7; 4096]);
     std::fs::write(&path, &bytes).unwrap();
-    let refused = append(&path, Params::builder(), None, &Work::default()).unwrap_err();
+    let refused = append(&path, Hashing::default(), None, &Work::default()).unwrap_err();
     assert!(matches!(refused, Error::BehindHashArea { .. }), "{refused}");
     assert!(std::fs::read(&path).unwrap() == bytes);
 }

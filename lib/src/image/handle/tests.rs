@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::fec::RepairMode;
-use crate::format::{AppendedFec, Fec, Params, ParamsBuilder};
+use crate::format::{AppendedFec, Fec, Hashing, Params, ParamsBuilder};
 use crate::io::{Memory, ReadAt, WriteAt};
 use crate::value::Salt;
 use crate::work::{Progress, Work};
@@ -82,8 +82,12 @@ fn data(blocks: usize) -> Vec<u8> {
     (0..blocks * BLOCK).map(|_| rng.u8(..)).collect()
 }
 
+fn hashing() -> Hashing {
+    Hashing { salt: Salt::new(&[1, 2, 3]).unwrap(), ..Hashing::default() }
+}
+
 fn builder() -> ParamsBuilder {
-    Params::builder().salt(Salt::new(&[1, 2, 3]).unwrap())
+    Params::builder().hashing(hashing())
 }
 
 fn work() -> Work<'static> {
@@ -123,19 +127,19 @@ fn one_storage_holds_what_one_file_does() {
         let bytes = &data(300)[..300 * BLOCK - 100];
         std::fs::write(&path, bytes).unwrap();
         let fec = roots.map(|roots| AppendedFec { roots, device: None });
-        crate::append(&path, builder(), fec.as_ref(), &work()).unwrap();
+        crate::append(&path, hashing(), fec.as_ref(), &work()).unwrap();
         let storage = Counting::from(bytes.to_vec());
         for _ in 0..2 {
             // The second time the tree is replaced.
             let mut image = Image::in_one(Storage::Write(&storage)).unwrap();
             storage.take();
-            let plan = image.plan_append(builder(), fec.as_ref()).unwrap();
+            let plan = image.plan_append(hashing(), fec.as_ref()).unwrap();
             let first = storage.take();
-            image.plan_append(builder(), fec.as_ref()).unwrap();
+            image.plan_append(hashing(), fec.as_ref()).unwrap();
             assert_eq!(first - storage.take(), image.data.bytes(), "it is searched once");
-            image.append_dry_run(builder(), fec.as_ref(), &work()).unwrap();
+            image.append_dry_run(hashing(), fec.as_ref(), &work()).unwrap();
             storage.take();
-            let made = image.append(builder(), fec.as_ref(), &work()).unwrap();
+            let made = image.append(hashing(), fec.as_ref(), &work()).unwrap();
             // To look at an older tree, to hash, and for both kinds of parity.
             let most = plan.total_bytes * if roots.is_some() { 3 } else { 1 } + 16 * BLOCK as u64;
             assert!(storage.take() < most, "it is not searched again");
@@ -189,7 +193,7 @@ fn damage_is_looked_at_twice_at_most_and_told_of_as_one_thing() {
 fn what_is_only_read_is_not_written_to() {
     let bytes = data(10);
     let mut image = Image::in_one(Storage::Read(&bytes)).unwrap();
-    let refused = image.append(builder(), None, &work()).unwrap_err();
+    let refused = image.append(hashing(), None, &work()).unwrap_err();
     assert!(matches!(refused, Error::Io { .. }), "{refused}");
     // One that cannot be made longer has to have room for all of it.
     for (room, fits) in [(8192, true), (8191, false)] {

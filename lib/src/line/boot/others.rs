@@ -157,8 +157,6 @@ impl BootImage<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::format::{Fec, Params, ParamsBuilder, Plan};
     use crate::hash::HashAlgorithm;
@@ -172,7 +170,7 @@ mod tests {
     }
 
     fn plan(builder: ParamsBuilder) -> Plan {
-        Plan::new(builder, Path::new("data"), 1 << 20).unwrap()
+        Plan::new(builder, 1 << 20).unwrap()
     }
 
     fn salted() -> ParamsBuilder {
@@ -276,7 +274,7 @@ mod tests {
         let with_parity = BootImage::new(&parity.layout, &root_hash).fec(parity.fec_area.unwrap(), "/dev/sdb");
         assert_eq!(refused(with_parity.fit()), "FEC device /dev/sdb");
         let blocks = 1 << 33;
-        let large = Plan::new(salted(), Path::new("data"), blocks << 12).unwrap().layout;
+        let large = Plan::new(salted(), blocks << 12).unwrap().layout;
         assert_eq!(refused(BootImage::new(&large, &root_hash).fit()), format!("num-data-blocks {blocks}"));
     }
 }

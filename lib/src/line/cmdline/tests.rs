@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use super::*;
 use crate::format::{Fec, Params, Plan};
 use crate::line::boot::BootImage;
@@ -294,7 +292,7 @@ fn options_are_those_of_veritytab() {
 #[test]
 fn what_the_line_for_systemd_says_is_read_back() {
     let builder = Params::builder().no_superblock().hash_offset(4096).fec(Fec::new(4, 8192).unwrap());
-    let plan = Plan::new(builder, Path::new("data"), 1 << 20).unwrap();
+    let plan = Plan::new(builder, 1 << 20).unwrap();
     let root_hash = RootHash::new(hex::decode(HASH).unwrap());
     let image = BootImage::new(&plan.layout, &root_hash).hash_device("/dev/sda3");
     let line = image.fec(plan.fec_area.unwrap(), "PARTLABEL=fec").cmdline().unwrap();

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use super::*;
 use crate::format::Params;
 
@@ -106,7 +104,7 @@ fn flags_that_exclude_each_other_replace_each_other() {
 
 #[test]
 fn a_root_hash_of_another_length_is_refused() {
-    let params = Params::builder().build(Path::new("data"), 1 << 20).unwrap();
+    let params = Params::builder().build(1 << 20).unwrap();
     let layout = Layout::new(&params).unwrap();
     let table = |bytes: usize| {
         let root_hash = RootHash::new(vec![0xab; bytes]);
