@@ -196,6 +196,20 @@ fn bytes_as_long_as_parity_are_kept_unless_they_are_it() {
         std::fs::write(&path, &bytes).unwrap();
         assert!(append(&path, Hashing::default(), None, &Work::default()).unwrap().replaced.is_some());
     }
+    // One round that is right is enough: the first, the last, or the one between them. A row of the data has a block of
+    // each round.
+    let roots = 2;
+    append(&path, Hashing::default(), Some(&fec(roots)), &Work::default()).unwrap();
+    let made = std::fs::read(&path).unwrap();
+    assert_eq!(blocks.div_ceil(255 - 2), 3);
+    for right in 0..3 {
+        let mut bytes = made.clone();
+        for round in (0..3).filter(|&round| round != right) {
+            bytes[round * 4096..][..4096].iter_mut().for_each(|byte| *byte ^= 0x55);
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(append(&path, Hashing::default(), None, &Work::default()).unwrap().replaced.is_some(), "{right}");
+    }
 }
 
 #[test]
