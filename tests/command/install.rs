@@ -16,6 +16,22 @@ fn command() -> Command {
     make
 }
 
+/// A variable without a definition is empty, and what is given it does something else.
+#[test]
+fn the_makefile_defines_what_it_uses() {
+    // What its user may set.
+    const FROM_OUTSIDE: [&str; 5] = ["CARGO_TARGET_DIR", "CARGO_HOME", "DESTDIR", "MAINTAINER", "PACKAGE_OPTIONS"];
+    let targets = ["test", "test-quick", "demo", "static", "forced", "deb", "install"];
+    let output =
+        command().args(["--warn-undefined-variables", "--dry-run", "CARGO=true"]).args(targets).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let warnings = String::from_utf8(output.stderr).unwrap();
+    let undefined = warnings.lines().filter(|line| line.contains("undefined variable"));
+    let unknown = undefined.filter(|line| !FROM_OUTSIDE.iter().any(|name| line.ends_with(&format!("'{name}'"))));
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&str>::new());
+    assert!(!warnings.is_empty(), "make gave no warning at all");
+}
+
 /// Runs `make` for a folder, and fails unless it succeeds.
 fn make(target: &str, root: &Path, prefix: &str) {
     let output = command()
