@@ -377,9 +377,11 @@ fn signature_files() {
         "Invalid signature file empty.\nhint: it is empty.\n",
     );
     sandbox.write("long", &vec![1; 32768]);
-    for file in ["long", "/dev/zero"] {
+    for (file, message) in
+        [("long", "Failed to load key in kernel keyring."), ("/dev/zero", "Invalid signature file /dev/zero.")]
+    {
         let hint = format!("hint: {file} is longer than 32767 bytes, the kernel's limit for a key.\n");
-        let message = format!("Failed to load key in kernel keyring.\n{hint}");
+        let message = format!("{message}\n{hint}");
         refused(&sandbox, &format!("open d v0 h {ROOT_HASH} --root-hash-signature={file}"), 1, &message);
     }
     let message = "Invalid root hash string specified.\nhint: it was read from /dev/zero.\n";

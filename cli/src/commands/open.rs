@@ -106,8 +106,15 @@ fn read_signature(path: &Path) -> Result<Vec<u8>> {
     match read.map_err(|error| invalid().because(&error))? {
         0 => Err(invalid().hint("it is empty.")),
         read if read as u64 <= SIGNATURE_MAX => Ok(signature),
-        // In the words for every key that the kernel does not accept.
-        _ => Err(Failure::new(Exit::Parameters, "Failed to load key in kernel keyring.")
-            .hint(format!("{} is longer than {SIGNATURE_MAX} bytes, the kernel's limit for a key.", text_of(path)))),
+        _ => {
+            // The reference tool gives the kernel any file, which does not accept such a key; devices it refuses itself.
+            let failure = if path.is_file() {
+                Failure::new(Exit::Parameters, "Failed to load key in kernel keyring.")
+            } else {
+                invalid()
+            };
+            let name = text_of(path);
+            Err(failure.hint(format!("{name} is longer than {SIGNATURE_MAX} bytes, the kernel's limit for a key.")))
+        }
     }
 }

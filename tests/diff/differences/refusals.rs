@@ -53,7 +53,16 @@ pub(super) fn no_permission(comparison: &mut Comparison<'_>) -> bool {
     differs
 }
 
+/// Another exit status, or a refusal, where the reference has not looked at it.
 pub(super) fn fec_device(comparison: &mut Comparison<'_>) -> bool {
+    let unread = comparison.value("--fec-device").is_some_and(|device| {
+        let device = device.to_string_lossy();
+        says(&comparison.ours, &format!("Device {device} does not exist or access denied."))
+    });
+    let is_unread = unread && comparison.kind == Kind::Verify && comparison.theirs.end == End::Code(0);
+    if comparison.take_if(is_unread && comparison.is_refused()) {
+        return true;
+    }
     let (ours, theirs) = (&mut comparison.ours, &comparison.theirs);
     let differs = ours.end == End::Code(4) && theirs.end == End::Code(3) && ours.stderr == theirs.stderr;
     if differs {
