@@ -57,6 +57,10 @@ fn help_without_an_action_is_about_all() {
         assert!(help.stdout.lines().any(|ours| ours == line), "{line}");
     }
     misused(&sandbox, "help bogus", "veritysetup: Unknown action.\n");
+    // An option that asks for a text comes before the action.
+    for words in [&["help", "--usage"][..], &["help", "format", "--usage"]] {
+        assert_eq!(sandbox.run(words), sandbox.run(&["--usage"]), "{words:?}");
+    }
 }
 
 #[test]

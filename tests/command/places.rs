@@ -142,6 +142,7 @@ fn images_that_cannot_be_created() {
         ("nosuch/x", no_file),
         ("d/x", "Not a directory"),
         ("/proc/nosuch", no_file),
+        ("h/", "Is a directory"),
         (long.as_str(), "File name too long"),
     ] {
         for (command, area) in [

@@ -87,7 +87,8 @@ impl Case {
         // There may be no device-mapper, and the name may be no good; who is nobody may neither read nor write.
         let kernel = if matches!(step.kind, Kind::Open | Kind::Close | Kind::Status) { 2 } else { 0 };
         let nobody = if self.as_nobody { 2 } else { 0 };
-        let file = usize::from(self.root_hash_file != RootHashFile::Digits);
+        // Without an image, it has the digits of another one's.
+        let file = usize::from(self.root_hash_file != RootHashFile::Digits || !self.is_made);
         // The reference fails where there is nothing yet before the FEC area.
         let fec = usize::from(matches!(self.image.fec, Some((FecPlace::OnHash | FecPlace::OnData, ..))));
         kernel + nobody + file + fec + self.damage.len() + step.changes as usize

@@ -60,8 +60,8 @@ pub(crate) struct Invocation {
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
     let (matches, rest) = parser::divided(arguments)?;
     let mut rest = rest.into_iter().peekable();
-    // `help format` is `format --help`.
-    let is_help = rest.next_if(|word| word == "help").is_some();
+    // `help format` is `format --help`, and an option comes before an action.
+    let is_help = rest.next_if(|word| word == "help").is_some() && !matches.get_flag("usage");
     if matches.get_flag("version") {
         return Ok(Request::Text(version()));
     }

@@ -30,7 +30,15 @@ pub(crate) fn check_creatable(path: &Path, area: Area) -> Result<()> {
     if is_among_device_nodes(directory) {
         return Err(Error::AmongDeviceNodes { path: path.to_owned() });
     }
+    if is_named_directory(path) {
+        return Err(not_writable(system::is_a_directory()));
+    }
     system::check_directory(directory).map_err(not_writable)
+}
+
+/// Whether a path ends with a slash: the system takes it for a directory's, but [`Path`] does not see the slash.
+fn is_named_directory(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().last() == Some(&b'/')
 }
 
 fn directory_of(path: &Path) -> &Path {

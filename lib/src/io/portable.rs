@@ -74,6 +74,11 @@ pub(super) fn check_writable(_: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// What the system says of a directory that is opened as a file.
+pub(super) fn is_a_directory() -> io::Error {
+    ErrorKind::IsADirectory.into()
+}
+
 /// Fails if this is not a directory.
 pub(super) fn check_directory(directory: &Path) -> io::Result<()> {
     if directory.metadata()?.is_dir() { Ok(()) } else { Err(ErrorKind::NotADirectory.into()) }

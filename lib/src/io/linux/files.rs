@@ -72,6 +72,11 @@ pub(crate) fn check_writable(device: &File) -> io::Result<()> {
     if read_only::is_read_only(device) { Err(Errno::EROFS.into()) } else { Ok(()) }
 }
 
+/// What the system says of a directory that is opened as a file.
+pub(crate) fn is_a_directory() -> io::Error {
+    Errno::EISDIR.into()
+}
+
 /// Fails if no file can be created in this directory.
 pub(crate) fn check_directory(directory: &Path) -> io::Result<()> {
     if !directory.metadata()?.is_dir() {
