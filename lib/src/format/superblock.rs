@@ -227,6 +227,22 @@ mod tests {
     }
 
     #[test]
+    fn it_says_what_its_fields_are() {
+        let superblock = Superblock {
+            hash_type: HashType::ChromeOs,
+            algorithm: HashAlgorithm::from_name("sha512").expect("known"),
+            ..example()
+        };
+        assert_eq!((superblock.uuid(), superblock.salt()), (example().uuid, &example().salt));
+        assert_eq!((superblock.hash_type(), superblock.algorithm().name()), (HashType::ChromeOs, "sha512"));
+        assert_eq!((superblock.data_block_size().get(), superblock.hash_block_size().get()), (4096, 1024));
+        assert_eq!(superblock.data_blocks(), 0x0001_0203_0405);
+        let Hashing { hash_type, algorithm, data_block_size, hash_block_size, salt, uuid } = superblock.hashing();
+        assert_eq!((hash_type, algorithm, &salt), (superblock.hash_type, superblock.algorithm, superblock.salt()));
+        assert_eq!((data_block_size.get(), hash_block_size.get(), uuid), (4096, 1024, Some(superblock.uuid)));
+    }
+
+    #[test]
     fn each_hostile_field_is_refused_with_its_own_error() {
         let patched = |offset: usize, patch: &[u8]| {
             let mut bytes = example().to_bytes();

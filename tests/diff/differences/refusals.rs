@@ -203,6 +203,7 @@ const FAULTS: &[&str] = &[
     "Cannot read root hash file ",
     "Cannot read signature file ",
     "Invalid signature file ",
+    "Failed to load key in kernel keyring.",
     "Failed to read RS block ",
     "Cannot use a loopback device",
     "Cannot use device ",
@@ -282,6 +283,8 @@ const WORDS: &[(&str, &str)] = &[
     ("Verification of data area failed.", "Data area overlaps with hash area."),
     ("Verification of data area failed.", "Header detected but device * is too small."),
     ("Verification of data area failed.", "Verification failed at position *"),
+    // A number of data blocks that no device can hold.
+    ("Device offset overflow.", "Data area overlaps with hash area."),
     // An offset at the end of what a device can hold.
     ("Unsupported VERITY hash offset.", "Input/output error while creating hash area."),
     ("Unsupported VERITY hash offset.", "Error during update of verity header *"),

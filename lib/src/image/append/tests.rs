@@ -213,6 +213,47 @@ fn bytes_as_long_as_parity_are_kept_unless_they_are_it() {
 }
 
 #[test]
+fn parity_goes_to_a_file_of_its_own_that_is_new_or_old() {
+    let (directory, path, data) = image();
+    let own = directory.path().join("fec");
+    let fec = |device: &Path| AppendedFec { roots: 2, device: Some(device.to_owned()) };
+    let appended = |device: &Path| {
+        std::fs::write(&path, &data).unwrap();
+        append(&path, Hashing::default(), Some(&fec(device)), &Work::default())
+    };
+    let made = appended(&own).unwrap();
+    let parity = std::fs::read(&own).unwrap();
+    assert_eq!((parity.len() as u64, made.plan.hash_device_bytes), (made.plan.fec_device_bytes, length(&path)));
+    // It is the parity of this image.
+    let devices = Devices { fec: Some(own.clone()), ..Devices::new(&path, &path) };
+    let mut damaged = std::fs::read(&path).unwrap();
+    damaged[5000] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    let (layout, root_hash) = (&made.plan.layout, &made.formatted.root_hash);
+    let mode = crate::fec::RepairMode::Write;
+    let repaired = crate::repair(&devices, layout.params(), root_hash, mode, &Work::default()).unwrap();
+    assert!(repaired.is_complete() && is_good(&path, root_hash));
+
+    std::fs::write(&own, vec![9; parity.len() + 4096]).unwrap();
+    appended(&own).unwrap();
+    assert!(std::fs::read(&own).unwrap() == [&parity[..], &[9; 4096]].concat());
+    // The image itself has no room for it at its start.
+    let refused = appended(&path).unwrap_err();
+    assert!(matches!(refused, Error::Overlap { .. }), "{refused}");
+    assert!(std::fs::read(&path).unwrap() == data);
+    // What another writes to is left to it, and a dry run does not care.
+    let held = Image::one_file_to_write(&own).unwrap();
+    append_dry_run(&path, Hashing::default(), Some(&fec(&own)), &Work::default()).unwrap();
+    let refused = appended(&own).unwrap_err();
+    assert!(matches!(&refused, Error::DeviceLocked { path } if *path == own), "{refused}");
+    drop(held);
+}
+
+fn length(path: &Path) -> u64 {
+    path.metadata().unwrap().len()
+}
+
+#[test]
 fn one_codeword_again_and_again_is_no_parity() {
     let (_directory, path, _) = image();
     std::fs::write(&path, vec![7; 20 * 4096]).unwrap();

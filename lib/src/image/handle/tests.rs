@@ -195,6 +195,11 @@ fn what_is_only_read_is_not_written_to() {
     let mut image = Image::in_one(Storage::Read(&bytes)).unwrap();
     let refused = image.append(hashing(), None, &work()).unwrap_err();
     assert!(matches!(refused, Error::Io { .. }), "{refused}");
+    // A tree of its own is no appended one.
+    let (one, other) = (Memory::from(data(10)), Memory::default());
+    let mut image = Image::new(Storage::Write(&one), Storage::Write(&other)).unwrap();
+    let refused = image.append(hashing(), None, &work()).unwrap_err();
+    assert!(matches!(refused, Error::NotFile { .. }) && Vec::from(one).len() == 10 * BLOCK, "{refused}");
     // One that cannot be made longer has to have room for all of it.
     for (room, fits) in [(8192, true), (8191, false)] {
         let hash = Fixed(vec![0; room].into());
