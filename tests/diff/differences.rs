@@ -95,6 +95,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         text::every_bad_block,
     ),
     row("wrong root hash", Meant("A wrong root hash is exit status 1 even with a FEC device."), text::wrong_root_hash),
+    row("salts that are drawn", Said, text::drawn_salt),
     row("FEC in dump", Said, text::dump_of_fec),
     row("no permission", Meant("Exit status 2 says that only root may use device-mapper."), refusals::no_permission),
     row("no device-mapper", Said, refusals::no_device_mapper),

@@ -107,7 +107,7 @@ fn read_signature(path: &Path) -> Result<Vec<u8>> {
         0 => Err(invalid().hint("it is empty.")),
         read if read as u64 <= SIGNATURE_MAX => Ok(signature),
         _ => {
-            // The reference tool gives the kernel any file, which does not accept such a key; devices it refuses itself.
+            // The reference tool passes any file to the kernel, which refuses such a key; it refuses devices itself.
             let failure = if path.is_file() {
                 Failure::new(Exit::Parameters, "Failed to load key in kernel keyring.")
             } else {

@@ -1,5 +1,7 @@
 //! What is printed that differs.
 
+use std::ffi::OsString;
+
 use crate::case::Kind;
 use crate::compare::Comparison;
 use crate::sandbox::{End, Outcome};
@@ -123,6 +125,22 @@ pub(super) fn wrong_root_hash(comparison: &mut Comparison<'_>) -> bool {
         }
     }
     differs
+}
+
+/// An option before `--salt` may have taken it for its value. Then each draws one.
+pub(super) fn drawn_salt(comparison: &mut Comparison<'_>) -> bool {
+    let salt = |outcome: &Outcome| {
+        let salt = outcome.stdout.iter().find_map(|line| line.strip_prefix("Salt:"))?.trim().to_owned();
+        let is_given = |argument: &OsString| argument.to_str().is_some_and(|argument| argument.contains(&salt));
+        (salt.len() == 64 && !comparison.arguments.iter().any(is_given)).then_some(salt)
+    };
+    let is_drawn = |line: &&String| line.starts_with("Salt:") || line.starts_with("Root hash:");
+    let rest = |outcome: &Outcome| outcome.stdout.iter().filter(|line| !is_drawn(line)).cloned().collect::<Vec<_>>();
+    let is_explained = comparison.kind == Kind::Format
+        && comparison.both_took_it()
+        && salt(&comparison.ours).zip(salt(&comparison.theirs)).is_some_and(|(ours, theirs)| ours != theirs)
+        && rest(&comparison.ours) == rest(&comparison.theirs);
+    comparison.take_if(is_explained)
 }
 
 /// Some offsets on the hash device make the reference leave out what it has been told of FEC.

@@ -230,8 +230,8 @@ fn parity_goes_to_a_file_of_its_own_that_is_new_or_old() {
     damaged[5000] ^= 1;
     std::fs::write(&path, damaged).unwrap();
     let (layout, root_hash) = (&made.plan.layout, &made.formatted.root_hash);
-    let mode = crate::fec::RepairMode::Write;
-    let repaired = crate::repair(&devices, layout.params(), root_hash, mode, &Work::default()).unwrap();
+    let write = crate::fec::RepairMode::Write;
+    let repaired = crate::repair(&devices, layout.params(), root_hash, write, &Work::default()).unwrap();
     assert!(repaired.is_complete() && is_good(&path, root_hash));
 
     std::fs::write(&own, vec![9; parity.len() + 4096]).unwrap();
