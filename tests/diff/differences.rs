@@ -104,6 +104,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         Meant("A FEC device that is not a device is exit status 4, as with any other device."),
         refusals::fec_device,
     ),
+    row(
+        "files without a length",
+        Meant(
+            "A file without a length, as in\n.Pa /proc ,\nis not a device, even where the command would not read it.",
+        ),
+        refusals::without_length,
+    ),
     row("FEC device that is to blame", Said, refusals::only_fec_device),
     row(
         "FEC is looked at when it is needed",

@@ -53,16 +53,15 @@ pub(super) fn no_permission(comparison: &mut Comparison<'_>) -> bool {
     differs
 }
 
-/// Another exit status, or a refusal, where the reference has not looked at it.
+/// What has no length is no device. The reference finds that out when it reads or writes there, if it does.
+pub(super) fn without_length(comparison: &mut Comparison<'_>) -> bool {
+    let is_explained = says(&comparison.ours, "Device /proc/version does not exist or access denied.")
+        && comparison.is_refused()
+        && comparison.theirs.end == End::Code(0);
+    comparison.take_if(is_explained)
+}
+
 pub(super) fn fec_device(comparison: &mut Comparison<'_>) -> bool {
-    let unread = comparison.value("--fec-device").is_some_and(|device| {
-        let device = device.to_string_lossy();
-        says(&comparison.ours, &format!("Device {device} does not exist or access denied."))
-    });
-    let is_unread = unread && comparison.kind == Kind::Verify && comparison.theirs.end == End::Code(0);
-    if comparison.take_if(is_unread && comparison.is_refused()) {
-        return true;
-    }
     let (ours, theirs) = (&mut comparison.ours, &comparison.theirs);
     let differs = ours.end == End::Code(4) && theirs.end == End::Code(3) && ours.stderr == theirs.stderr;
     if differs {
@@ -288,6 +287,7 @@ const WORDS: &[(&str, &str)] = &[
     // An offset at the end of what a device can hold.
     ("Unsupported VERITY hash offset.", "Input/output error while creating hash area."),
     ("Unsupported VERITY hash offset.", "Error during update of verity header *"),
+    ("Unsupported VERITY hash offset.", "Verification of data area failed."),
     // A file that cannot be read, or written to.
     ("Device * does not exist or access denied.", "Cannot open device *"),
     ("Device * does not exist or access denied.", "Failed to read RS block *"),
