@@ -82,6 +82,7 @@ open table|--usr||Show or open the image for /usr
 format|--uuid|text|UUID for device to use
 all|-v --verbose||Shows more detailed error messages
 table|--veritytab|text|Show the line for /etc/veritytab
+open|--with-usr||Open the image for /usr as well as the root device
 "
 set -g __veritysetup_hashes "
 sha256 sha512 sha1 sha224 sha384 sha512-224 sha512-256 sha3-224 sha3-256 sha3-384 sha3-512

@@ -64,7 +64,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "veritytab",
         ],
     ),
-    ("How it is done", &["batch-mode", "dry-run", "from-cmdline", "strict", "threads"]),
+    ("How it is done", &["batch-mode", "dry-run", "from-cmdline", "strict", "threads", "with-usr"]),
     ("Output", &["debug", "env", "json", "progress-frequency", "progress-json", "tree", "verbose"]),
     ("Help", &["help", "usage", "version"]),
 ];

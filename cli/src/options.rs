@@ -305,6 +305,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("uuid", "string", "UUID for device to use", FORMAT).accepted_by_all(),
     short_flag("verbose", 'v', "Shows more detailed error messages"),
     with_value("veritytab", "name", "Show the line for /etc/veritytab", TABLE),
+    flag("with-usr", "Open the image for /usr as well as the root device", OPEN),
 ];
 
 /// Options that contradict each other.
@@ -314,6 +315,7 @@ const NOT_TOGETHER: &[(&str, &str)] = &[
     ("append", "hash-offset"),
     ("append", "fec-offset"),
     ("salt", "salt-seed"),
+    ("usr", "with-usr"),
     ("deterministic", "salt-seed"),
     ("env", "json"),
 ];

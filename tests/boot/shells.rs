@@ -150,19 +150,19 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// The device for `/usr` is opened after the root device, unless something else does so.
+    /// The device for `/usr` is opened with the root device, unless something else does so.
     fn root_and_usr(&self) -> Result<()> {
-        let missing = "echo missing /dev/c; echo 'dmverity: cannot open the device for /usr: /dev/c' >&2; exit 4";
+        let missing = "echo missing /dev/c; echo 'dmverity: cannot open the device for /usr: /dev/c' >&2; \
+                       echo hint: y >&2; exit 4";
         let because = "dmverity: cannot open the device for /usr:";
-        for (open_usr, usr, expected) in [
-            ("echo WARNING: u >&2; echo opened", "", "opened\nWARNING: r\nWARNING: u\n".to_owned()),
-            ("echo not-asked", "", "opened\nWARNING: r\n".to_owned()),
-            (missing, "", format!("waits for /dev/c\n{because} /dev/c does not exist (waited for 3 seconds)\n")),
+        for (with_usr, usr, expected) in [
+            ("echo WARNING: u >&2; echo opened", "", "opened\nWARNING: u\n".to_owned()),
+            (missing, "", format!("waits for /dev/c\n{because} /dev/c (waited for 3 seconds)\nhint: y\n")),
             (missing, "1", "opened\nWARNING: r\n".to_owned()),
             ("exit 0", "", format!("failed\n{NO_ANSWER}")),
         ] {
-            let open = format!("case $* in *--usr*) {open_usr} ;; *) echo WARNING: r >&2; echo opened ;; esac");
-            let dry_run = "case $* in *--usr*) echo asked ;; *) echo asked usr ;; esac";
+            let open = format!("case $* in *--with-usr*) {with_usr} ;; *) echo WARNING: r >&2; echo opened ;; esac");
+            let dry_run = "case $* in *--with-usr*) echo asked ;; *) echo asked usr ;; esac";
             let command = self.fake(&Fake(dry_run, &open))?;
             self.check(&command, "roothash=00 usrhash=00", usr, &expected)?;
         }
@@ -178,8 +178,8 @@ impl Shell<'_> {
         known("echo WARNING: a >&2; echo b >&2; echo opened", "opened\nWARNING: a\nb\n")?;
         let because = "dmverity: cannot open the root device:";
         known(
-            "printf '%s\\n' 'missing /dev/a b\\c'; printf 'x\\nhint: y\\n' >&2; exit 4",
-            &format!("waits for /dev/a b\\c\n{because} /dev/a b\\c does not exist (waited for 3 seconds)\nhint: y\n"),
+            "printf '%s\\n' 'missing /dev/a b\\c'; printf 'x b\\\\c\\nhint: y\\n' >&2; exit 4",
+            "waits for /dev/a b\\c\nx b\\c (waited for 3 seconds)\nhint: y\n",
         )?;
         known(
             "echo WARNING: a >&2; echo 'dmverity: cannot open the root device: $(x)' >&2; exit 2",

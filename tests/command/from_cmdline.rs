@@ -50,8 +50,38 @@ fn the_device_for_usr_is_opened_in_the_same_words() {
     let reason = "dmverity: cannot open the device for /usr: systemd.verity_usr_options= has the unknown option what\n";
     assert!(code == Some(1) && stderr.starts_with(reason), "{stderr}");
     let sandbox = Sandbox::new();
-    let alone = "veritysetup: Option --usr must be used with --from-cmdline in open action.\n";
-    crate::bad_input::misused(&sandbox, "open d v0 h 00 --usr", alone);
+    for option in ["usr", "with-usr"] {
+        let alone = format!("veritysetup: Option --{option} must be used with --from-cmdline in open action.\n");
+        crate::bad_input::misused(&sandbox, &format!("open d v0 h 00 --{option}"), &alone);
+    }
+    let both = sandbox.run(&["open", "--from-cmdline", "--usr", "--with-usr"]);
+    assert!(both.stderr.ends_with("Option --usr and --with-usr cannot be used together.\n"), "{both:?}");
+}
+
+#[test]
+fn both_devices_are_asked_for_at_once() {
+    let answers = |line: &str, arguments: &[&str]| {
+        let sandbox = Sandbox::new();
+        sandbox.write("cmdline", line.replace("{}", HASH).as_bytes());
+        let outcome = sandbox.run(&[&["open", "--from-cmdline=cmdline", "--with-usr"], arguments].concat());
+        (outcome.code, outcome.stdout, outcome.stderr)
+    };
+    let said = |text: &str| (Some(0), text.to_owned(), String::new());
+    for dry_run in [&[][..], &["--dry-run"]] {
+        assert_eq!(answers("quiet", dry_run), said("not-asked\n"));
+        assert_eq!(answers("usrhash={} systemd.verity=0", dry_run), said("switched-off\n"));
+        let reason = format!("{BECAUSE} usrhash= asks for a verity device for /usr\n");
+        let (code, stdout, stderr) = answers("usrhash={}", dry_run);
+        assert!(code == Some(1) && stdout.is_empty() && stderr.starts_with(&reason), "{stderr}");
+        let (code, _, stderr) = answers("roothash={} usrhash={} systemd.verity_usr_options=what", &["--dry-run"]);
+        let reason = "dmverity: cannot open the device for /usr: systemd.verity_usr_options= has the unknown option ";
+        assert!(code == Some(1) && stderr.starts_with(reason), "{stderr}");
+    }
+    assert_eq!(answers("roothash={} usrhash={}", &["--dry-run"]), said("asked\n"));
+    assert_eq!(answers("roothash={}", &["--dry-run"]), said("asked\n"));
+    let (code, stdout, stderr) = answers("roothash={} usrhash={} systemd.verity_root_data=/dev/null/x", &[]);
+    assert_eq!((code, stdout.as_str()), (Some(4), "missing /dev/null/x\n"));
+    assert!(stderr.starts_with(&format!("{BECAUSE} /dev/null/x does not exist\n")), "{stderr}");
 }
 
 #[test]

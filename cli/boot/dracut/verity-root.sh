@@ -20,6 +20,7 @@ verity_because='dmverity: cannot open the root device:'
 verity_run() {
     verity_refused=
     verity_missing=
+    [ -n "$verity_usr" ] || set -- --with-usr "$@"
     verity_said=$(verity_line | "$verity_command" open --from-cmdline=/proc/self/fd/0 "$@" 2>&1)
     verity_answer=$?:$verity_said
 }
@@ -37,21 +38,11 @@ verity_wanted() {
     case $verity_answer in
     0:asked) return 0 ;;
     0:switched-off) return 1 ;;
-    '0:asked usr')
-        # What opens it reads its parameters.
-        [ -z "$verity_usr" ] || return 0
-        verity_run --dry-run --usr
-        [ "$verity_answer" != 0:asked ] || return 0
-        ;;
-    '0:not-asked usr')
-        [ -z "$verity_usr" ] || return 1
-        verity_said="$verity_because usrhash= asks for a verity device for /usr
-hint: with this kind of initramfs the root device has to be one, too"
-        ;;
-    *)
-        # A boot that does not ask for verity does not depend on the command.
-        verity_explained || verity_mentioned || return 1
-        ;;
+    # What opens the device for /usr reads its parameters.
+    '0:asked usr') [ -z "$verity_usr" ] || return 0 ;;
+    '0:not-asked usr') [ -z "$verity_usr" ] || return 1 ;;
+    # A boot that does not ask for verity does not depend on the command.
+    *) verity_explained || verity_mentioned || return 1 ;;
     esac
     verity_explain
     verity_refused=1
@@ -74,31 +65,9 @@ $verity_said"
 
 verity_open() {
     modprobe -a -q dm-mod dm-verity 2>/dev/null
-    verity_open_one || return 1
-    [ -z "$verity_usr" ] || return 0
-    verity_of_root=$verity_said
-    verity_open_one --usr || return 1
-    if [ -n "$verity_of_root" ] && [ -n "$verity_said" ]; then
-        verity_of_root="$verity_of_root
-"
-    fi
-    verity_said=$verity_of_root$verity_said
-}
-
-# Opens the root device, or with --usr the one for /usr, if requested.
-verity_open_one() {
-    verity_what='the root device'
-    [ "$*" != --usr ] || verity_what='the device for /usr'
-    verity_run "$@"
+    verity_run
     case $verity_answer in
     0:opened) verity_said= ;;
-    0:not-asked)
-        if [ "$*" != --usr ]; then
-            verity_explain
-            return 1
-        fi
-        verity_said=
-        ;;
     # Warnings are before it.
     0:*'
 opened') verity_said="${verity_said%
@@ -118,9 +87,11 @@ opened') verity_said="${verity_said%
     esac
 }
 
-# Adds how long a missing device was waited for.
+# Adds how long a missing device was waited for, to the line that names it.
 verity_waited() {
-    verity_said="dmverity: cannot open $verity_what: $verity_missing does not exist (waited for $1 seconds)
+    verity_answer="${verity_said%%
+*}"
+    verity_said="$verity_answer (waited for $1 seconds)
 ${verity_said#*
 }"
 }

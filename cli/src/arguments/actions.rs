@@ -158,14 +158,17 @@ impl Open {
 pub(crate) struct FromCmdline {
     /// The file that has the kernel's command line.
     pub(crate) file: PathBuf,
+    /// The device for /usr in place of the root device.
     pub(crate) usr: bool,
+    /// It as well as the root device.
+    pub(crate) with_usr: bool,
     pub(crate) dry_run: bool,
 }
 
 impl FromCmdline {
     fn of(words: &Words) -> Option<Self> {
         let file = words.path_option("from-cmdline")?;
-        Some(Self { file, usr: words.flag("usr"), dry_run: words.flag("dry-run") })
+        Some(Self { file, usr: words.flag("usr"), with_usr: words.flag("with-usr"), dry_run: words.flag("dry-run") })
     }
 }
 

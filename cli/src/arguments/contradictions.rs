@@ -10,7 +10,7 @@ use crate::root_hash_file;
 
 /// The options that can be combined with `--from-cmdline`: it replaces the arguments and all options about an
 /// image.
-const WITH_FROM_CMDLINE: &[&str] = &["from-cmdline", "usr", "dry-run", "debug", "verbose", "batch-mode"];
+const WITH_FROM_CMDLINE: &[&str] = &["from-cmdline", "usr", "with-usr", "dry-run", "debug", "verbose", "batch-mode"];
 
 fn together(first: &str, second: &str) -> Failure {
     Failure::usage(format!("Option {first} and {second} cannot be used together."))
@@ -65,7 +65,7 @@ fn check_hash_offset(words: &Words, info: &ActionInfo) -> Result<()> {
 /// The kernel's command line has all parameters of the image.
 fn check_from_cmdline(words: &Words) -> Result<()> {
     if !words.given("from-cmdline") {
-        let alone = ["usr", "dry-run"].into_iter().find(|option| words.flag(option));
+        let alone = ["usr", "with-usr", "dry-run"].into_iter().find(|option| words.flag(option));
         return alone.map_or(Ok(()), |option| {
             Err(Failure::usage(format!("Option --{option} must be used with --from-cmdline in open action.")))
         });

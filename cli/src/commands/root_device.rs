@@ -33,39 +33,65 @@ const CMDLINE_MAX: u64 = 1 << 20;
 /// first.
 const START: u64 = 128 << 10;
 
-/// Opens the device that the command line in this file asks for; with `--dry-run` only says whether it asks for one.
-pub(crate) fn run(arguments: &FromCmdline) -> Result<Report> {
-    let wanted = if arguments.usr { &USR } else { &ROOT };
-    answer(&arguments.file, wanted, arguments.dry_run).map_err(|mut failure| {
-        if let Some(reason) = failure.lines.first_mut() {
-            reason.insert_str(0, &format!("dmverity: cannot open {}: ", wanted.device));
-        }
-        failure.usage = false;
-        failure
-    })
+/// What the command line asks for, or what was done about it.
+struct Answer {
+    word: &'static str,
+    /// Whether it asks for a device for /usr beside the root device.
+    usr: bool,
+    report: Report,
 }
 
-fn answer(cmdline: &Path, wanted: &Wanted, is_dry_run: bool) -> Result<Report> {
-    let line = read(cmdline)?;
-    let cmdline = Cmdline::parse(&line)?;
-    // The answer for the root device also says whether there is one for /usr.
+const NOT_ASKED: &str = "not-asked";
+const OPENED: &str = "opened";
+
+/// Opens the devices that the command line in this file asks for; with `--dry-run` only says whether it asks for one.
+pub(crate) fn run(arguments: &FromCmdline) -> Result<Report> {
+    let wanted = if arguments.usr { &USR } else { &ROOT };
+    // It may be a pipe, which can be read once.
+    let line = read(&arguments.file).map_err(|failure| about(wanted, failure))?;
+    let answer = |wanted| answer(&line, wanted, arguments.dry_run).map_err(|failure| about(wanted, failure));
+    let mut first = answer(wanted)?;
+    if arguments.with_usr && first.usr {
+        if first.word == NOT_ASKED {
+            let failure = Failure::new(Exit::Parameters, "usrhash= asks for a verity device for /usr");
+            return Err(about(wanted, failure.hint("with this option the root device has to be one, too")));
+        }
+        first.report.warnings.extend(answer(&USR)?.report.warnings);
+        first.usr = false;
+    }
+    let usr = if first.usr && first.word != OPENED { " usr" } else { "" };
+    Ok(said(&format!("{}{usr}", first.word), first.report))
+}
+
+/// The failure names the device.
+fn about(wanted: &Wanted, mut failure: Failure) -> Failure {
+    if let Some(reason) = failure.lines.first_mut() {
+        reason.insert_str(0, &format!("dmverity: cannot open {}: ", wanted.device));
+    }
+    failure.usage = false;
+    failure
+}
+
+fn answer(line: &[u8], wanted: &Wanted, is_dry_run: bool) -> Result<Answer> {
+    let cmdline = Cmdline::parse(line)?;
     let is_usr = wanted.name == USR.name;
-    let usr = if cmdline.usr && !is_usr { " usr" } else { "" };
-    let usr_image = if is_usr { usr_image(&line)? } else { None };
+    let usr = cmdline.usr && !is_usr;
+    let answer = |word| Answer { word, usr, report: Report::default() };
+    let usr_image = if is_usr { usr_image(line)? } else { None };
     let image = match (&cmdline.root, &usr_image) {
-        (Root::SwitchedOff, _) => return Ok(said("switched-off", Report::default())),
+        (Root::SwitchedOff, _) => return Ok(Answer { usr: false, ..answer("switched-off") }),
         (_, Some(image)) => image,
         (Root::Image(image), None) if !is_usr => image,
-        _ => return Ok(said(&format!("not-asked{usr}"), Report::default())),
+        _ => return Ok(answer(NOT_ASKED)),
     };
     let request = request(image, wanted)?;
     if is_dry_run {
-        return Ok(said(&format!("asked{usr}"), Report::default()));
+        return Ok(answer("asked"));
     }
     if let Some(device) = missing(image) {
         return Err(report_missing(image, wanted, device));
     }
-    open(image, wanted, &request)
+    Ok(Answer { report: open(image, wanted, &request)?, ..answer(OPENED) })
 }
 
 /// A report with the one line, and with the warnings and notes of another.
@@ -153,7 +179,7 @@ fn open(image: &RootImage, wanted: &Wanted, request: &Open) -> Result<Report> {
     // A wrong root hash shows at the first read.
     let block = check_root::mapping(&name).and_then(|mapping| mapping.verity);
     let block = block.map_or(START, |verity| verity.table.data_block_size.bytes());
-    let Err(error) = check_root::read_ends(&name.node(), START, block) else { return Ok(said("opened", report)) };
+    let Err(error) = check_root::read_ends(&name.node(), START, block) else { return Ok(report) };
     let failure = if check_root::is_corrupted(&name) {
         Failure::new(
             Exit::Permission,

@@ -461,7 +461,7 @@ mod tests {
             "disk",
         ];
         let mut written = 0;
-        for _ in 0..if cfg!(miri) { 100 } else { 20_000 } {
+        for _ in 0..if cfg!(miri) { 10 } else { 20_000 } {
             let mut name = || {
                 let kind = kinds[rng.usize(..kinds.len())].to_owned();
                 (0..rng.usize(1..3)).fold(kind, |name, _| name + pieces[rng.usize(..pieces.len())])
