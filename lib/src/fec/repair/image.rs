@@ -315,13 +315,15 @@ mod tests {
     fn hash_blocks_come_back_with_the_data_below_them() {
         let sample = Sample::new();
         // The superblock, the top of the tree, then six blocks over the data. The second of those and a block below it;
-        // they are not of one round.
+        // they are not of one round. And the top, the first block after the data.
         sample.damage_hash(3 * BLOCK + 100..3 * BLOCK + 164);
+        sample.damage_hash(BLOCK + 5..BLOCK + 6);
         sample.damage(129, 10..12);
         let shown = sample.repair(RepairMode::DryRun);
         let blocks: Vec<_> =
             shown.blocks().iter().map(|block| (block.area, block.block, block.position, block.wrong_bytes)).collect();
-        assert_eq!(blocks, [(Area::Data, 129, 129 * BLOCK, 2), (Area::Hash, 3, 3 * BLOCK, 64)]);
+        let hash = [(Area::Hash, 1, BLOCK, 1), (Area::Hash, 3, 3 * BLOCK, 64)];
+        assert_eq!(blocks, [(Area::Data, 129, 129 * BLOCK, 2), hash[0], hash[1]]);
         assert!(shown.is_clean_afterwards());
         sample.repair(RepairMode::Write);
         assert_eq!(sample.files(), sample.files);
