@@ -1,6 +1,6 @@
 //! A small image with parity that is damaged and repaired.
 //!
-//! Input: roots, block size, number of data blocks, whether parity is behind the tree, whether bytes follow the tree
+//! Input: roots, block size, number of data blocks, whether parity is after the tree, whether bytes follow the tree
 //! (1 byte each); a number of damages (1) and each of them: area (1), offset (2), length (1), mask (1); the pattern of
 //! the data.
 

@@ -5,7 +5,7 @@ use dmverity_tests::vectors;
 use crate::sandbox::Sandbox;
 use crate::ways::{THREADS, ways};
 
-/// How many vectors there are; a file that lost some would prove less without anybody noticing.
+/// How many vectors there are; a file that lost some would prove less, and no test would notice.
 const ALL: usize = 90;
 
 #[test]

@@ -105,7 +105,7 @@ fn the_same_fault_is_named_as_by_the_reference() {
         let ours = sandbox.run(&arguments);
         let theirs = sandbox.reference(&arguments);
         assert_eq!(named(&ours), named(&theirs), "{command}");
-        // It leaves what it began with behind.
+        // The reference leaves the files that it began.
         for left in ["h2", "h3", "nof"] {
             let _ = std::fs::remove_file(sandbox.path(left));
         }

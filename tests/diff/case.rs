@@ -84,7 +84,7 @@ impl Case {
 
     /// How many reasons there may be to refuse a command.
     pub(crate) fn faults(&self, step: &Step) -> usize {
-        // There may be no device-mapper, and the name may be no good; who is nobody may neither read nor write.
+        // There may be no device-mapper, and the name may be no good; the user nobody may neither read nor write.
         let kernel = if matches!(step.kind, Kind::Open | Kind::Close | Kind::Status) { 2 } else { 0 };
         let nobody = if self.as_nobody { 2 } else { 0 };
         // Without an image, it has the digits of another one's.

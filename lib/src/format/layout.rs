@@ -14,7 +14,7 @@ use crate::format::{FecScope, Params, SUPERBLOCK_SIZE};
 use crate::hash::HashType;
 use crate::value::MAX_DEVICE_BYTES;
 
-/// The bits of a codeword that number its bytes: RS(255, k).
+/// Bytes of a codeword: RS(255, k).
 const FEC_CODEWORD: u64 = 255;
 
 /// The reference tool writes a superblock with the zeros after it up to a multiple of the hash block size, or of this
@@ -301,7 +301,7 @@ mod tests {
     fn fec_without_an_offset_starts_at_the_next_hash_block_after_the_tree() {
         let after = |builder, blocks| layout(builder, blocks).unwrap().fec_offset_after_tree();
         assert_eq!(after(Params::builder(), 300), (1 + 1 + 3) * 4096);
-        // One block has no tree, and larger hash blocks than the superblock's unit are waited for.
+        // One block has no tree; a hash block larger than the superblock's unit does not make the area longer.
         assert_eq!(after(Params::builder(), 1), 4096);
         let large = Params::builder().hash_block_size(BlockSize::new(8192).unwrap());
         assert_eq!(after(large.hash_offset(512), 1), 8192);

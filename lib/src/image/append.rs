@@ -140,8 +140,7 @@ impl<'s> Image<'s> {
         Ok(Appended { formatted, plan, replaced: data.replaced })
     }
 
-    /// What [`append()`](crate::append()) does, on an image that is open: it is searched for an older tree once,
-    /// whatever is asked of it.
+    /// What [`append()`](crate::append()) does, on an open image, which is searched for an older tree only once.
     ///
     /// # Errors
     /// As there.
@@ -162,7 +161,7 @@ impl<'s> Image<'s> {
         let formatted = format_checked(device, targets, Some(&new), checked, &mut self.claims, work)?;
         staked.keep(&plan)?;
         self.look_again()?;
-        // What was there before it was staked.
+        // The length before room was made.
         let formatted = Formatted { padding_bytes: plan.padding_bytes, ..formatted };
         Ok(Appended { formatted, plan, replaced: data.replaced })
     }
@@ -185,7 +184,7 @@ impl<'s> Image<'s> {
         Ok((data, plan))
     }
 
-    /// The paths of all three devices, which those that are not there yet are created at.
+    /// The paths of all three devices; those that do not exist yet are created there.
     fn new_files(&self, fec: Option<&AppendedFec>) -> Devices {
         let image = self.data.path();
         let fec = fec.map(|fec| fec.device.as_deref().unwrap_or(image).to_owned());

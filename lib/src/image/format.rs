@@ -47,7 +47,7 @@ pub struct Formatted {
 /// [`Error::FecGap`](crate::Error::FecGap); [`Error::Open`](crate::Error::Open) and
 /// [`Error::NotDevice`](crate::Error::NotDevice) for a device that cannot be used;
 /// [`Error::NotWritable`](crate::Error::NotWritable) for one that cannot be created or written to,
-/// [`Error::AmongDeviceNodes`](crate::Error::AmongDeviceNodes) for one that is not to be created;
+/// [`Error::AmongDeviceNodes`](crate::Error::AmongDeviceNodes) for one that would be created there;
 /// [`Error::DeviceLocked`](crate::Error::DeviceLocked) for a file that another process writes to, and
 /// [`Error::DeviceBusy`](crate::Error::DeviceBusy) for a block device that a mount or mapping uses;
 /// [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall) for a hash or FEC device that is too small;

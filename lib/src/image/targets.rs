@@ -1,4 +1,4 @@
-//! What a format writes to, and all that is checked before it does.
+//! What a format writes to, and every check before it does.
 
 use std::path::Path;
 

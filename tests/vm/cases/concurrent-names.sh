@@ -1,5 +1,5 @@
-# Ten processes open and close ten names, a hundred times each in another order: whoever opens a name that is taken, or
-# closes one that is not there, is told so and nothing else; as many are closed as were opened, and nothing is left.
+# Ten processes open and close ten names, a hundred times each in another order. Opening a name that is taken and closing
+# one that is not there fail with just these messages; as many are closed as were opened, and nothing is left.
 # boots: bare udev
 # timeout: 600
 

@@ -1,4 +1,4 @@
-# What is damaged is read as it was made, wherever the FEC area is and whoever made it, while the devices stay
+# What is damaged is read as it was made, wherever the FEC area is and whichever tool made it, while the devices stay
 # damaged; then `repair` heals the devices themselves.
 # kernels: 6.1 6.12 7
 # timeout: 600

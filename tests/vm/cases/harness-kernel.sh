@@ -1,5 +1,5 @@
-# The machine runs the kernel that was asked for, with device-mapper's verity target, and the device nodes are made by
-# whoever is to make them.
+# The machine runs the kernel that was asked for, with device-mapper's verity target, and udev or the kernel makes the
+# device nodes, as was asked for.
 # boots: bare udev
 
 case $(uname -r) in

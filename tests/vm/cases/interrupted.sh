@@ -1,4 +1,4 @@
-# An open that is ended by a signal, at whatever moment, has opened the image or has not; no loop device is left behind.
+# A signal ends an open at some moment: either the image is open or it is not, and no loop device is left over.
 # timeout: 300
 
 make_image d 64
@@ -25,7 +25,7 @@ for signal in INT TERM HUP KILL; do
     done
 done
 
-# Trials that are ended leave no scratch mapping behind.
+# A trial that is ended leaves no scratch mapping.
 for signal in INT TERM QUIT USR1; do
     for delay in 0 20 40 80 160 320; do
         /bin/veritysetup features >/dev/null &

@@ -30,7 +30,7 @@ opened() {
         *) fail "$* gives the table $table" ;;
         esac
     done
-    # shellcheck disable=SC2086 # the count stands after thirteen words
+    # shellcheck disable=SC2086 # the count follows thirteen words
     set -- $table
     [ "${14:-0}" = $count ] || fail "$count words were expected in the table $table"
     dd if=/dev/mapper/v0 of=/dev/null bs=64K count=1 2>/dev/null

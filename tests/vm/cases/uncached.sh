@@ -27,7 +27,7 @@ for sector in 512 4096; do
         [ "$(root_hash made)" = "$root" ] || fail "another root hash"
         same h h2
         after=$(sed -n 's/^Buffers: *\([0-9]*\) kB/\1/p' /proc/meminfo)
-        # 4.4 MB went through nobody's cache.
+        # 4.4 MB went through no cache.
         [ $((after - before)) -lt 3000 ] || fail "$before KiB of buffers before and $after after: read through the cache"
         cached "$data" >/dev/null
         vs verify "$data" h "$root" --threads="$threads"

@@ -5,8 +5,8 @@ baseline() {
     cut -d ' ' -f 2 /proc/mounts >/run/vm/mounts
 }
 
-# Prints a line for each thing that is left. Cases ask often, so nothing is started where there is nothing: the shell
-# reads by itself.
+# Prints a line for each thing that is left. Cases ask often, so the shell reads by builtins, and starts no process
+# where nothing is left.
 leftovers() {
     mounted="|"
     while read -r folder; do

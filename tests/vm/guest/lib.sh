@@ -17,7 +17,7 @@ fail() {
     exit 1
 }
 
-# Fails if the command succeeds. The shell's own `!` would not do: `set -e` passes over a command that it stands before.
+# Fails if the command succeeds. The shell's own `!` would not do: `set -e` passes over a command that follows it.
 not() {
     if "$@"; then
         fail "this was not to succeed: $*"

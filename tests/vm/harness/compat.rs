@@ -14,7 +14,7 @@ use super::{hosttools, paths, process, sources};
 const SCRIPT: &str = "tests/verity-compat-test";
 
 /// The Debian suite whose cryptsetup is taken unless `COMPAT_SUITE` names another. This one has 2.8, which our command
-/// stands in for; it will be released and then stay as it is.
+/// replaces; it will be released and then stay as it is.
 const SUITE: &str = "forky";
 
 /// Where everything is in the guest.

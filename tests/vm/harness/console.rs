@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a kernel prints when it is in trouble. Each counts wherever it stands in a line.
+/// What a kernel prints when it is in trouble. Each counts anywhere in a line.
 const TROUBLES: &[&str] = &[
     "Kernel panic",
     "BUG:",

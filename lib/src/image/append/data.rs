@@ -1,4 +1,4 @@
-//! What of a file is data, and what a tree that an earlier call has made or begun.
+//! Which part of a file is data, and which part an earlier call made or began to make.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::image::scan::Scan;
 use crate::io::Device;
 use crate::memory;
 
-/// What of an image is data.
+/// The part of an image that is data.
 #[derive(Debug)]
 pub(super) struct Data {
     pub(super) bytes: u64,
@@ -85,7 +85,7 @@ impl Data {
     }
 }
 
-/// Whether there is nothing but zeros in less than a hash block.
+/// Whether these bytes, less than a hash block, are zeros.
 fn is_zero(image: &Device<'_>, range: Range<u64>) -> Result<bool> {
     let mut bytes = memory::zeroed(usize::try_from(range.end - range.start).unwrap_or(usize::MAX))?;
     image.read_at(&mut bytes, range.start)?;

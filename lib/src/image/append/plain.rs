@@ -115,7 +115,7 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0)
 }
 
-/// Whether few bytes are zeros, and many are different: of one digest in a million that is not so.
+/// Whether few of the bytes are zeros and most differ from each other; one digest in a million fails this.
 fn looks_random(digest: &[u8]) -> bool {
     let mut seen = [false; 256];
     let mut zeros = 0;
