@@ -274,6 +274,35 @@ mod tests {
     }
 
     #[test]
+    fn as_many_whole_blocks_come_back_as_there_are_roots() {
+        let sample = Sample::new();
+        // Of one round.
+        sample.damage(0, 0..BLOCK);
+        sample.damage(3, 0..BLOCK);
+        sample.repair(RepairMode::Write);
+        assert_eq!(sample.files(), sample.files);
+    }
+
+    #[test]
+    fn a_block_longer_than_what_is_corrected_at_once_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name| directory.path().join(name);
+        let devices = Devices { fec: Some(path("fec")), ..Devices::new(path("data"), path("hash")) };
+        let size = BlockSize::new(1 << 16).unwrap();
+        let mut rng = fastrand::Rng::with_seed(9);
+        let data: Vec<u8> = (0..3 << 16).map(|_| rng.u8(..)).collect();
+        fs::write(&devices.data, &data).unwrap();
+        let builder = Params::builder().data_block_size(size).hash_block_size(size).fec(Fec::new(2, 0).unwrap());
+        let made = crate::format(&devices, builder, &Work::default()).unwrap();
+        let mut damaged = data.clone();
+        damaged[1 << 16..2 << 16].fill(0);
+        fs::write(&devices.data, damaged).unwrap();
+        let params = made.layout.params();
+        let repair = crate::repair(&devices, params, &made.root_hash, RepairMode::Write, &Work::default()).unwrap();
+        assert!(repair.is_complete() && fs::read(&devices.data).unwrap() == data);
+    }
+
+    #[test]
     fn nothing_is_written_unless_everything_can_be_proven() {
         let sample = Sample::new();
         // One round can be corrected, another one cannot.
