@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds the static command for other processors, and runs the tests there whose outcome could depend on the processor: the
-# golden vectors (byte order), positions beyond 4 GiB (32 bits), and bad input (numbers that are too large).
+# Builds the static command for other processors, and runs the tests there whose outcome could depend on the processor:
+# the golden vectors (byte order), positions beyond 4 GiB (32 bits), and bad input (numbers that are too large).
 #   tests/arches.sh [--if-possible] aarch64|armv7|i686|s390x...
-# A processor that is not this machine's is emulated by QEMU. With --if-possible, a missing standard library for them is
-# reported, and the exit status is 0. STD=nightly has a nightly compiler build the library even if rustup has it.
+# QEMU emulates a processor that differs from this machine's. With --if-possible, a missing standard library is reported
+# and the exit status is 0. STD=nightly has a nightly compiler build the library even if rustup has it.
 set -eu
 cd "$(dirname "$0")/.."
 optional=
@@ -22,7 +22,7 @@ usage() {
 
 [ -n "$arches" ] || usage
 
-# Rust's name of the target, the C compiler's, and QEMU's of the processor.
+# The names that Rust and the C compiler use for the target, and QEMU for the processor.
 names() {
     case $1 in
     aarch64) target=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu qemu=aarch64 ;;
@@ -48,8 +48,8 @@ fi
 
 for arch in $arches; do
     names "$arch"
-    # The build script that reads libdevmapper's header asks clang, which has to be told of the other C library. Only the
-    # variable with the target's name leaves the programs alone that are built for this machine.
+    # The build script reads libdevmapper's header with clang, which must be pointed to the other C library. The
+    # variable with the target's name does not affect programs that are built for this machine.
     name=$(echo "$target" | tr - _)
     float=
     [ "$arch" != armv7 ] || float=-mfloat-abi=hard
@@ -69,7 +69,7 @@ for arch in $arches; do
     mkdir -p "$folder"
     folder=$(cd "$folder" && pwd)
     cp "$built/$target/release/veritysetup" "$folder/binary"
-    # This machine's own processor may run it too: i686 on x86-64.
+    # This machine's own processor may run it: i686 on x86-64.
     emulator=
     "$folder/binary" --version >"$folder/version" 2>&1 || emulator="qemu-$qemu-static "
     printf '#!/bin/sh\nexec %s"%s" "$@"\n' "$emulator" "$folder/binary" >"$folder/veritysetup"

@@ -1,4 +1,4 @@
-//! The ways to hash that a build can be held to, and which of them this processor has.
+//! The hash backends that a build can be forced to use, and which of them this processor supports.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,18 +7,18 @@ use anyhow::{Context as _, Result};
 
 use crate::{built, up_to_date};
 
-/// A way to hash.
+/// A hash backend.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// As `--cfg dmverity_backend="NAME"` has it.
+    /// Its name in `--cfg dmverity_backend="NAME"`.
     pub name: &'static str,
-    /// What the processor has to have, as `/proc/cpuinfo` has it.
+    /// The flags in `/proc/cpuinfo` that it needs.
     flags: &'static [&'static str],
-    /// Whether valgrind knows the instructions.
+    /// Whether valgrind supports its instructions.
     pub valgrind: bool,
 }
 
-/// All, the fastest first.
+/// All backends, fastest first.
 pub const BACKENDS: [Backend; 4] = [
     Backend { name: "avx512", flags: &["avx512f", "avx512bw"], valgrind: false },
     Backend { name: "sha_ni", flags: &["sha_ni"], valgrind: false },
@@ -27,12 +27,12 @@ pub const BACKENDS: [Backend; 4] = [
 ];
 
 impl Backend {
-    /// The static `veritysetup` that hashes in this way only, whatever the processor offers.
+    /// The static `veritysetup` that uses only this backend, on any processor.
     pub fn binary(&self) -> Result<PathBuf> {
         up_to_date(built().join(format!("forced/veritysetup-{}", self.name)), "make forced")
     }
 
-    /// Which of its flags the processor lacks, by the text of `/proc/cpuinfo`.
+    /// The flags that are missing from this text of `/proc/cpuinfo`.
     pub fn lacks(&self, cpuinfo: &str) -> Vec<&'static str> {
         let line = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")?.split_once(':'));
         let has: Vec<&str> = line.map_or("", |(_, flags)| flags).split_whitespace().collect();
@@ -40,12 +40,12 @@ impl Backend {
     }
 }
 
-/// What `/proc/cpuinfo` has.
+/// The text of `/proc/cpuinfo`.
 pub fn cpuinfo() -> Result<String> {
     fs::read_to_string("/proc/cpuinfo").context("cannot read /proc/cpuinfo")
 }
 
-/// Those that this processor has.
+/// The backends that this processor supports.
 pub fn available(cpuinfo: &str) -> impl Iterator<Item = &'static Backend> {
     BACKENDS.iter().filter(|backend| backend.lacks(cpuinfo).is_empty())
 }

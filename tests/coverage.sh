@@ -1,16 +1,16 @@
 #!/bin/sh
-# Which lines of the library are run by tests that need no kernel of their own: `make coverage`. Prints a table, and
-# fails where less is run than has to be.
+# The lines of the library that are covered by tests without a kernel of their own: `make coverage`. Prints a table, and
+# fails if the coverage is too low.
 set -eu
 cd "$(dirname "$0")/.."
-# At least so much of the library, in percent of its lines...
+# The least coverage of the library, in percent of its lines...
 least=${LEAST:-95}
-# ...without the files that are nothing but requests to device-mapper, the loop driver and udev. They are run in the
-# test machines (`cargo test -p dmverity-tests --test vm`), and are in the table that is printed last.
+# ...without the files that only make requests to device-mapper, the loop driver and udev. They run in the test machines
+# (`cargo test -p dmverity-tests --test vm`), and are in the last table.
 kernel='lib/src/(dm/(activate|control|deactivate|kmsg|lock|node|scratch|signals|status|udev|backing|loop_device|keyring))[.]rs'
 others='(^|/)(cli|tests|fuzz)/|[.]cargo/registry|/rustc/|/build/.*/out/'
 
-# What reads the profiles has to know the format of the compiler that wrote them.
+# The tool that reads the profiles must know the compiler's format.
 version=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
 host=$(rustc -vV | sed -n 's/^host: //p')
 for folder in "$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-" "/usr/lib/llvm-$version/bin/llvm-"; do
@@ -26,22 +26,22 @@ if [ -z "${LLVM_COV:-}" ]; then
 fi
 echo "Profiles are read by $LLVM_COV"
 
-# Profiles are written and looked for there.
+# The folder of the profiles.
 count() {
     export CARGO_TARGET_DIR="$PWD/target/coverage"
     counting=$(cargo llvm-cov show-env --sh 2>/dev/null)
     eval "$counting"
 }
 
-# The tests of the command run a binary that counts, and are themselves built as always.
+# The tests of the command run an instrumented binary, but are themselves built as usual.
 (
     count
     cargo llvm-cov clean --workspace --profraw-only 2>/dev/null || rm -f target/coverage/*.profraw
     cargo test --locked --quiet -p dmverity --lib --examples
     cargo build --locked --quiet -p veritysetup
 )
-# What looks at the shipped binary itself, at its calls, or at limits of files and memory, has nothing to say of one
-# that writes profiles.
+# Tests of the shipped binary itself, of its system calls, or of limits of files and memory do not apply to one that
+# writes profiles.
 DMVERITY_STATIC_BIN="$PWD/target/coverage/debug/veritysetup" \
     LLVM_PROFILE_FILE="$PWD/target/coverage/command-%4m.profraw" \
     cargo test --locked --quiet -p dmverity-tests --test command -- \

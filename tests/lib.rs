@@ -1,4 +1,4 @@
-//! What the tests of the built command share: where the programs are, the golden vectors, and the harness that boots
+//! Shared by the tests of the built command: the paths of the programs, the golden vectors, and the harness that boots
 //! real kernels.
 
 pub mod backends;
@@ -23,15 +23,15 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
 }
 
-/// The folder that cargo builds in: `CARGO_TARGET_DIR`, or `target`. `make` puts there what it copies from it.
+/// The folder that cargo builds in: `CARGO_TARGET_DIR`, or `target`. `make` puts its copies there.
 pub fn built() -> PathBuf {
     let folder = env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
-    // A relative one is meant for the workspace, where `make` and cargo run; tests run in their package.
+    // A relative path is relative to the workspace, where `make` and cargo run; tests run in their package.
     workspace().join(folder.unwrap_or_else(|| "target".into()))
 }
 
-/// The statically linked `veritysetup`, which is what is shipped: the one that `make static` built, or
-/// `DMVERITY_STATIC_BIN`. One that is older than its source is refused.
+/// The shipped, statically linked `veritysetup`: the one that `make static` built, or `DMVERITY_STATIC_BIN`. One that
+/// is older than its source is refused.
 ///
 /// Looked for once: editing the source while the tests run does not make the later ones fail.
 pub fn static_binary() -> Result<PathBuf> {
@@ -74,7 +74,7 @@ fn find_static_binary() -> Result<PathBuf> {
     up_to_date(built().join("static/veritysetup"), "make static")
 }
 
-/// The binary, unless it is missing or older than its source, and then what makes it.
+/// The binary; if it is missing or older than its source, an error with the command that builds it.
 fn up_to_date(path: PathBuf, made_by: &str) -> Result<PathBuf> {
     if !path.is_file() {
         bail!("{} is missing: run `{made_by}` first", path.display());

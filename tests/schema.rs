@@ -1,4 +1,4 @@
-//! What `veritysetup --json` prints, held against the schema that is published with it.
+//! Checks the output of `veritysetup --json` against its published schema.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -14,7 +14,7 @@ use serde_json::Value;
 pub fn check(text: &str) -> Result<Value> {
     let object = serde_json::from_str(text).with_context(|| format!("not JSON: {text}"))?;
     if let Err(error) = validator().validate(&object) {
-        // The schema is a list of alternatives, so what is wrong is said by the one of this action.
+        // The schema is a list of alternatives; the one for this action gives the useful error.
         let action = object.get("action").and_then(Value::as_str);
         let reason = action.and_then(|action| explain(action, &object)).unwrap_or_else(|| error.to_string());
         bail!("{reason}: {text}");
@@ -36,7 +36,7 @@ fn validator() -> &'static Validator {
     VALIDATOR.get_or_init(|| jsonschema::validator_for(schema()).expect("the schema is one"))
 }
 
-/// What the alternative of this action has against the object.
+/// The errors from the alternative of this action.
 fn explain(action: &str, object: &Value) -> Option<String> {
     let alternatives = schema().get("oneOf")?.as_array()?;
     let mut alternative =

@@ -1,27 +1,27 @@
 #!/bin/sh
-# Installs the Debian or Ubuntu packages that are missing for what is to be done, and says which.
+# Installs the missing Debian or Ubuntu packages for a purpose, and lists them.
 #   tests/setup.sh build|test|demo|bench|deb|aarch64|armv7|i686|s390x...
 # Needs no network when nothing is missing.
 set -eu
 
-# A linker, and what the build script of the devicemapper crate reads headers with.
+# A linker, and the header parser of the devicemapper crate's build script.
 build="gcc libc6-dev pkg-config libdevmapper-dev libclang-dev"
-# Virtual machines with real kernels: the emulator, what unpacks kernel modules, and what goes into the machine.
+# Virtual machines with real kernels: the emulator, decompressors for kernel modules, and the programs in the machine.
 machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils"
 # The reference tool, images to mount and disks to boot from, signatures and kernels that trust them, a look at the
 # order of system calls, and the programs that another project's tests call in the machine. The shells that have
-# completions, a terminal for them, what renders the manual, and what its examples call.
+# completions, a terminal for them, the renderer of the manual, and the programs in its examples.
 test="$machines e2fsprogs fdisk squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux zsh fish \
     bsdutils mandoc groff-base jq diffutils python3-minimal"
 demo="$machines squashfs-tools"
-# The reference tool comes with what the machines need. What counts instructions (perf, of linux-perf, does it as well
-# if there is one), and what tells how much of a file is in the page cache.
+# The reference tool is among the packages for the machines. The programs that count instructions (perf, of linux-perf,
+# is used too if installed) and that tell how much of a file is in the page cache.
 bench="$machines valgrind"
 # Older systems have it in util-linux.
 command -v fincore >/dev/null || bench="$bench util-linux-extra"
-# What makes fresh systems to install packages in, and the key that the archive of Debian is signed with.
+# The tool that makes fresh systems to install packages in, and Debian's archive keys.
 deb="mmdebstrap debian-archive-keyring util-linux"
-# For each other processor a linker, a C library, and what runs programs of it.
+# For each other processor a linker, a C library, and an emulator.
 aarch64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 armv7="gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static"
 i686="gcc-i686-linux-gnu libc6-dev-i386-cross qemu-user-static"
@@ -65,13 +65,13 @@ done
 [ -n "$missing" ] || exit 0
 
 echo "Installing packages:$missing"
-# Given to apt-get by name, because sudo keeps no environment.
+# Passed to apt-get explicitly, because sudo clears the environment.
 as_root="env DEBIAN_FRONTEND=noninteractive"
 if [ "$(id -u)" != 0 ]; then
     as_root="sudo $as_root"
     echo "(with sudo)"
 fi
-# A list that cannot be fetched may be one that is not needed.
+# A package list that cannot be fetched may not be needed.
 $as_root apt-get update -q || echo "apt-get update failed, going on with the lists that are there" >&2
 # shellcheck disable=SC2086 # one word each
 $as_root apt-get install -q -y --no-install-recommends $missing

@@ -1,7 +1,7 @@
-//! What becomes of one file when its owner and `append` take turns.
+//! One file that its owner and `append` write to in turn.
 //!
-//! Input: what the file holds at first (2 bytes of length, 1 of pattern); then steps, each of them by a byte, and
-//! what it needs.
+//! Input: what the file holds at first (2 bytes of length, 1 of pattern); then steps, one byte each, with their
+//! operands.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -14,16 +14,16 @@ use crate::file::MemoryFile;
 use crate::input::Input;
 use crate::model::Tree;
 
-/// No file becomes longer by its owner's hand, in bytes.
+/// The longest file that the owner writes, in bytes.
 const MOST: usize = 24 << 10;
-/// No more steps than this.
+/// The largest number of steps.
 const STEPS: usize = 12;
 
 thread_local! {
     static FILE: MemoryFile = MemoryFile::new();
 }
 
-/// What the owner has written is never lost, a refused call changes nothing, and what is finished verifies.
+/// The owner's data is never lost, a refused call changes nothing, and a finished image verifies.
 pub fn append_find_plan(data: &[u8]) {
     FILE.with(|file| {
         let mut input = Input::new(data);
@@ -48,7 +48,7 @@ struct Model<'a> {
     more: Vec<Range<usize>>,
     /// The tree and its parity, finished or not.
     tree: Option<Range<usize>>,
-    /// The last tree, whether it is there or not, and how many bytes were data when it was made.
+    /// The last tree, even if it is gone, and the length of the data when it was made.
     begun: Option<(Range<usize>, usize)>,
 }
 
@@ -88,7 +88,7 @@ impl Model<'_> {
 
     fn owner_resizes(&mut self, len: usize) {
         let mut bytes = self.file.bytes();
-        // Close to where something is.
+        // Close to an interesting offset.
         let near = self.tree.as_ref().map_or(bytes.len(), |tree| tree.start);
         let len = if len & 0x8000 == 0 { len } else { (near + 2048).saturating_sub(len & 0xfff) };
         let (before, len) = (bytes.len(), len.min(bytes.len().max(MOST)));
@@ -125,8 +125,8 @@ impl Model<'_> {
         self.look_again(&bytes);
     }
 
-    /// The owner has written these bytes, at the end of the file. Those instead of a tree that was cut are not looked
-    /// at: nothing tells them from a tree whose blocks are wrong.
+    /// The owner has written these bytes at the end of the file. Bytes that replace a tree that was cut off are not
+    /// checked: they cannot be told from a tree whose blocks are wrong.
     fn owns(&mut self, range: Range<usize>) {
         let range = self.tree.as_ref().map_or(range.start, |tree| tree.end.max(range.start))..range.end;
         if !range.is_empty() {
@@ -135,8 +135,8 @@ impl Model<'_> {
         self.look_again(&self.file.bytes());
     }
 
-    /// Where nothing says any more that a tree begins, all of the file is the owner's. It may be said again: what is
-    /// left of a superblock that was cut can become one with the bytes that are put there.
+    /// Without a superblock or mark, the whole file is the owner's. A superblock can come back: the rest of one that
+    /// was cut can become valid again with the bytes that are written after it.
     fn look_again(&mut self, bytes: &[u8]) {
         match &self.begun {
             Some((tree, data)) if is_begin(bytes, tree.start) => {
@@ -224,10 +224,10 @@ impl Model<'_> {
     }
 
     fn check_owned(&self, before: &[u8], after: &[u8]) {
-        // What the owner has cut off since is no more there to be lost.
+        // Data that the owner has cut off since cannot be lost.
         let is_zero =
             |range: &Range<usize>| before.get(range.clone()).unwrap_or_default().iter().all(|&byte| byte == 0);
-        // The parity of zeros are zeros: nothing tells them from those of the owner.
+        // The parity of zeros is zeros, which cannot be told from the owner's zeros.
         let no_parity = |range: &&Range<usize>| !(is_zero(&(0..self.data)) && is_zero(range));
         for range in std::iter::once(0..self.data).chain(self.more.iter().filter(no_parity).cloned()) {
             assert!(
@@ -240,7 +240,7 @@ impl Model<'_> {
     }
 }
 
-/// Whether a tree begins here, or one that is not finished.
+/// Whether a tree begins here, finished or not.
 fn is_begin(bytes: &[u8], offset: usize) -> bool {
     let Some(at) = bytes.get(offset..) else { return false };
     // The mark: signature, its own offset, the length of the data, that of the file, zeros.

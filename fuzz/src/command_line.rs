@@ -70,7 +70,7 @@ pub(crate) const DICTIONARY: &[&str] = &[
     "sha512",
 ];
 
-/// No argument makes a panic, nothing of it moves a terminal's cursor, and whatever is to be said of it is valid JSON.
+/// No argument causes a panic or reaches the terminal as a control sequence, and all JSON output is valid.
 pub fn command_line(data: &[u8]) {
     let mut words = vec![OsString::from("veritysetup")];
     words.extend(Input::new(data).words());

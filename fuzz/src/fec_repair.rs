@@ -16,7 +16,7 @@ use crate::input::Input;
 /// Data, hash device and FEC device; the last one is empty where parity is on the hash device.
 type Contents = [Vec<u8>; 3];
 
-/// What the images are told apart by.
+/// What distinguishes one image from another.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     roots: u32,
@@ -38,11 +38,11 @@ struct Made {
 
 struct State {
     files: [MemoryFile; 3],
-    /// Images that were made already.
+    /// Images that have been made already.
     made: HashMap<Key, Made>,
 }
 
-/// More is not kept.
+/// The most images that are kept.
 const MOST_KEPT: usize = 256;
 
 thread_local! {
@@ -50,8 +50,8 @@ thread_local! {
         RefCell::new(State { files: [MemoryFile::new(), MemoryFile::new(), MemoryFile::new()], made: HashMap::new() });
 }
 
-/// A repair makes the image what it was or says that it cannot; a byte that was right stays right; a dry run writes
-/// nothing and says the same.
+/// A repair restores the image or reports that it cannot; a correct byte stays correct; a dry run writes nothing and
+/// reports the same.
 pub fn fec_repair(data: &[u8]) {
     STATE.with_borrow_mut(|state| {
         let mut input = Input::new(data);
@@ -170,8 +170,8 @@ fn check(files: &[MemoryFile; 3], made: &Made, on_hash_device: bool, damaged: &C
     }
 }
 
-/// Area and place of the parity that no proof and no code says anything about: more bytes of its codeword are wrong,
-/// among those that no tree covers, than the code can correct. It may then take them for another codeword.
+/// Area and offset of the parity that neither the tree nor the code can prove: among the bytes of its codeword that no
+/// tree covers, more are wrong than the code can correct. The code may then take them for another codeword.
 fn guessed_parity(made: &Made, damaged: &Contents, on_hash_device: bool) -> HashSet<(usize, usize)> {
     let index = |number: u64| usize::try_from(number).expect("it is small");
     let layout = Layout::new(&made.params).expect("it was made");

@@ -25,13 +25,13 @@ impl MemoryFile {
         &self.path
     }
 
-    /// Makes it hold these bytes and no others.
+    /// Replaces its content.
     pub(crate) fn set(&self, bytes: &[u8]) {
         self.file.set_len(bytes.len() as u64).expect("it can be resized");
         self.file.write_all_at(bytes, 0).expect("it can be written");
     }
 
-    /// What it holds.
+    /// Its content.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let len = self.file.metadata().expect("it is open").len();
         let mut bytes = vec![0; usize::try_from(len).expect("it is small")];

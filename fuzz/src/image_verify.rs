@@ -15,7 +15,7 @@ use crate::file::MemoryFile;
 use crate::input::Input;
 use crate::model::{self, Tree};
 
-/// No more data than this, in bytes, but for two blocks of the largest size.
+/// The most data, in bytes, except that two blocks of the largest size are allowed.
 const MOST_DATA: u64 = 8192;
 
 /// Bits of the first byte.
@@ -25,7 +25,7 @@ impl Flags {
     const ONE_FILE: u8 = 1;
     const RAW_SUPERBLOCK: u8 = 2;
     const RAW_TREE: u8 = 4;
-    /// The root hash is the pattern and not what the data give.
+    /// The root hash is the pattern instead of the data's own.
     const WRONG_ROOT_HASH: u8 = 8;
     const NO_SUPERBLOCK: u8 = 16;
 
@@ -38,8 +38,8 @@ thread_local! {
     static FILES: [MemoryFile; 2] = [MemoryFile::new(), MemoryFile::new()];
 }
 
-/// An image is good if, and only if, a second computation of its tree and root hash says so; its numbers, whatever they
-/// are, make neither a panic nor work that is not there.
+/// An image verifies if, and only if, a second computation of its tree and root hash agrees. No number in it causes a
+/// panic or unbounded work.
 pub fn image_verify(data: &[u8]) {
     FILES.with(|[data_file, hash_file]| {
         let image = Image::new(&mut Input::new(data));
@@ -51,14 +51,14 @@ pub fn image_verify(data: &[u8]) {
     });
 }
 
-/// What the files hold.
+/// The content of the files.
 struct Image {
     one_file: bool,
     has_superblock: bool,
     /// What the image was made with.
     params: Params,
     data: Vec<u8>,
-    /// The hash device; if there is one file, the same as the data.
+    /// The hash device; the same as the data if there is one file.
     hash: Vec<u8>,
     wrong_root_hash: Option<RootHash>,
 }
@@ -138,7 +138,7 @@ impl Image {
         let layout = Layout::new(&params).expect("it was loaded");
         let fits = params.data_bytes() <= self.data.len() as u64
             && (layout.levels().is_empty() || layout.hash_end() <= self.hash.len() as u64);
-        // Not computed unless it is there: the numbers may be of any size.
+        // Computed only if the tree fits: the numbers may be of any size.
         let tree = fits.then(|| Tree::of(&params, &self.data));
         let computed = tree.as_ref().map_or_else(Vec::new, |tree| tree.root_hash.clone());
         let root_hash = self.wrong_root_hash.clone().unwrap_or_else(|| RootHash::new(computed.clone()));

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-/// Bytes that are used up from the front. After their end there are zeros.
+/// Bytes that are consumed from the front, followed by endless zeros.
 #[derive(Debug)]
 pub(crate) struct Input<'a>(&'a [u8]);
 
@@ -16,7 +16,7 @@ impl<'a> Input<'a> {
         self.0.is_empty()
     }
 
-    /// All that is left.
+    /// The remaining bytes.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }
@@ -52,7 +52,7 @@ impl<'a> Input<'a> {
         values[usize::from(self.byte()) % values.len()]
     }
 
-    /// The text up to the next NUL. What is no UTF-8 is replaced.
+    /// The text up to the next NUL. Invalid UTF-8 is replaced.
     pub(crate) fn text(&mut self) -> String {
         let bytes = self.0.split(|&byte| byte == 0).next().unwrap_or_default();
         self.take(bytes.len() + 1);

@@ -1,4 +1,4 @@
-//! The object that the command prints, whatever the texts in it, and the one that `--expect` reads.
+//! The object that the command prints, with any text in it, and the one that `--expect` reads.
 //!
 //! Input: texts with NULs between them; all of it is also a file for `--expect`.
 
@@ -42,8 +42,8 @@ thread_local! {
     static PARAMS: Params = Params::builder().build(40960).expect("valid");
 }
 
-/// What is printed is one JSON object that holds the texts as they are; what is expected is a JSON object, and an image
-/// that is as expected has its values.
+/// The output is one JSON object that holds the texts unchanged. A file for `--expect` is accepted only if it is a JSON
+/// object, and a matching image has its values.
 pub fn json(data: &[u8]) {
     FILE.with(|file| {
         file.set(data);

@@ -46,8 +46,8 @@ thread_local! {
     static FILE: MemoryFile = MemoryFile::new();
 }
 
-/// A line that speaks of a root hash is never taken for one that asks for nothing, whatever else is on it; the last
-/// root hash of a line is the one that counts; a line that this library writes reads back.
+/// A line with a root hash is never taken for one that requests nothing; the last root hash of a line counts; a line
+/// that this library writes can be read back.
 pub fn kernel_cmdline(data: &[u8]) {
     let parsed = Cmdline::parse(data);
     let mentions = |name: &[u8]| data.windows(name.len()).any(|window| window == name);
@@ -101,7 +101,7 @@ fn check_more(line: &[u8], parsed: &Result<Cmdline, Fault>) {
     }
 }
 
-/// A line with devices that are called as the input says.
+/// A line with devices whose names are the input.
 fn written(data: &[u8]) {
     let name = |rest: &[u8]| format!("/dev/{}", String::from_utf8_lossy(rest));
     let (first, second) = data.split_at(data.len() / 2);

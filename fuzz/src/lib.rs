@@ -1,6 +1,6 @@
-//! What is tried with hostile bytes. A target is a function of any bytes that panics where a property does not hold;
-//! libFuzzer drives it (`make fuzz`), or, if there is no nightly compiler and in `make test`, the plain mutations of
-//! [`run`]. What each target's bytes mean is said beside it: shorter input reads as if zeros followed.
+//! Fuzz targets. A target is a function that takes any bytes and panics if a property does not hold. libFuzzer drives
+//! it (`make fuzz`); in `make test`, and without a nightly compiler, the plain mutations of [`run`] do. Each target
+//! documents its input format; input that is too short is read as if zeros followed.
 
 mod append_find_plan;
 mod command_line;
@@ -27,14 +27,14 @@ pub use kernel_cmdline::kernel_cmdline;
 pub use superblock_params::superblock_params;
 pub use table_lines::table_lines;
 
-/// A function that is tried with hostile bytes.
+/// A function that is called with hostile bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name, which is also that of its folder in `fuzz/corpus`.
+    /// Its name, and that of its folder in `fuzz/corpus`.
     pub name: &'static str,
     /// Panics where a property does not hold.
     pub run: fn(&[u8]),
-    /// Bytes that have a meaning, for mutations.
+    /// Meaningful bytes that mutations insert.
     pub dictionary: &'static [&'static str],
     /// The longest input that is tried, in bytes.
     pub max_len: usize,
@@ -96,7 +96,7 @@ impl Target {
         TARGETS.iter().find(|target| target.name == name)
     }
 
-    /// The stored inputs, with the files they are in, in order of their names.
+    /// The stored inputs and their files, sorted by name.
     ///
     /// # Panics
     /// If they cannot be read, or there are none.

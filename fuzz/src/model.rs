@@ -1,5 +1,5 @@
-//! A hash tree computed once more, from the kernel's description of the format and with nothing of the library but the
-//! values of its parameters.
+//! A second computation of the hash tree, written from the kernel's description of the format; it uses only the
+//! library's parameter values.
 
 use blake2::{Blake2b, Blake2s};
 use digest::Digest;
@@ -75,7 +75,7 @@ fn digest(algorithm: &str, parts: [&[u8]; 2]) -> Vec<u8> {
     function(parts)
 }
 
-/// A tree as it has to be.
+/// The correct tree.
 pub(crate) struct Tree {
     /// Where it starts on the hash device, in bytes.
     pub(crate) start: u64,
@@ -85,7 +85,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The tree over `data`, which hold all blocks that the parameters speak of.
+    /// The tree over `data`, which must hold all data blocks of the parameters.
     pub(crate) fn of(params: &Params, data: &[u8]) -> Self {
         let hash_block = params.hash_block_size().as_usize();
         let hash = |block: &[u8]| match params.hash_type() {
@@ -97,7 +97,7 @@ impl Tree {
             HashType::Normal => digest_size.next_power_of_two(),
             HashType::ChromeOs => digest_size,
         };
-        // As many as fit, but a power of two.
+        // As many as fit, rounded down to a power of two.
         let per_block = 1_usize << (hash_block / stride).ilog2();
         let data = &data[..usize::try_from(params.data_bytes()).expect("the data are in memory")];
         let mut digests: Vec<Vec<u8>> = data.chunks(params.data_block_size().as_usize()).map(hash).collect();

@@ -1,10 +1,10 @@
-//! Plain mutations: without knowledge of what a target has executed, but with its stored inputs and dictionary.
+//! Plain mutations, from a target's stored inputs and dictionary but without its coverage.
 
 use fastrand::Rng;
 
 use crate::Target;
 
-/// Numbers at which something often changes.
+/// Boundary values.
 const NUMBERS: &[u64] =
     &[0, 1, 2, 127, 128, 255, 256, 511, 512, 4095, 4096, 65535, 65536, 1 << 31, 1 << 32, 1 << 62, 1 << 63, u64::MAX];
 
@@ -26,7 +26,7 @@ impl<'a> Mutator<'a> {
     pub(crate) fn next(&mut self, bytes: &mut Vec<u8>) {
         bytes.clear();
         if self.random.u8(..) < 8 {
-            // Nothing that is known.
+            // Random bytes only.
             bytes.extend((0..self.random.usize(..=self.target.max_len)).map(|_| self.random.u8(..)));
             return;
         }
@@ -40,7 +40,7 @@ impl<'a> Mutator<'a> {
     fn change(&mut self, bytes: &mut Vec<u8>) {
         let random = &mut self.random;
         let at = random.usize(..=bytes.len());
-        // How much, most often little.
+        // The length, usually small.
         let most = 1 << random.u8(..8);
         let len = random.usize(..most);
         let end = (at + len).min(bytes.len());

@@ -13,46 +13,47 @@ use nix::time::{ClockId, clock_gettime};
 use crate::Target;
 use crate::mutate::Mutator;
 
-/// What all of a process may need at most, in KiB.
+/// The most memory that the whole process may need, in KiB.
 const MOST_MEMORY: i64 = 256 << 10;
 
-/// How many times the longest call all threads of the process may work during one: others may run targets too.
+/// How much processor time the whole process may use during one call, in multiples of the longest call: other threads
+/// may be running targets too.
 const OTHERS: u32 = 60;
-/// A call that waits for so long waits for nothing.
+/// A call that takes this long is stuck.
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// How a target is run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// What the mutations follow from.
+    /// The seed of the mutations.
     pub seed: u64,
-    /// How many calls; without a number, until `time` is over.
+    /// The number of calls; `None` means until `time` is over.
     pub executions: Option<u64>,
     /// When to end at the latest, whatever the number.
     pub time: Option<Duration>,
-    /// A call that takes more of a processor's time is a finding.
+    /// A call that uses more processor time is a finding.
     pub longest: Duration,
 }
 
-/// What has come of a run without finding.
+/// The figures of a run without a finding.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
-    /// Calls.
+    /// The number of calls.
     pub executions: u64,
-    /// How long they took together.
+    /// The time they took together.
     pub time: Duration,
-    /// The most of a processor's time that one has taken.
+    /// The most processor time that a call used.
     pub longest: Duration,
-    /// The most memory that the process has needed, in KiB.
+    /// The process's peak memory, in KiB.
     pub memory: i64,
 }
 
 impl Run {
-    /// Calls a target until there is a finding or nothing left to do.
+    /// Calls a target until a finding or the end of the run.
     ///
     /// # Panics
-    /// With a finding: where its input has been stored, what it is, and by which seed it was made. A call that does not
-    /// come back ends the process.
+    /// On a finding, with the file that holds its input, the fault, and the seed. A call that does not return ends the
+    /// process.
     pub fn run(&self, target: &Target) -> Figures {
         let watched = Watched::default();
         thread::scope(|scope| {
@@ -111,7 +112,7 @@ fn peak_memory() -> i64 {
 #[derive(Debug, Default)]
 struct Current {
     input: Vec<u8>,
-    /// When it began: by the clock, and by the processor time of the process.
+    /// When it began, and the process's processor time then.
     begun: Option<(Instant, Duration)>,
 }
 
@@ -123,7 +124,7 @@ impl Watched {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the process if a call does not come back.
+    /// Ends the process if a call does not return.
     fn watch(&self, target: &Target, run: &Run, stopped: &mpsc::Receiver<()>) {
         while stopped.recv_timeout(Duration::from_secs(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
             let current = self.lock();
@@ -139,7 +140,7 @@ impl Watched {
     }
 }
 
-/// Stores the input of a finding and says what is to be known of it.
+/// Stores the input of a finding and describes it.
 fn finding(target: &Target, seed: u64, input: &[u8], fault: &str) -> String {
     let folder = folder();
     let path = folder.join(format!("{}-{seed}", target.name));
@@ -154,7 +155,7 @@ fn finding(target: &Target, seed: u64, input: &[u8], fault: &str) -> String {
     )
 }
 
-/// Where the inputs of findings go.
+/// The folder for the inputs of findings.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fuzz/findings")
 }

@@ -22,7 +22,7 @@ pub(crate) const DICTIONARY: &[&str] = &[
     "\0\0\x08\0\0\0\x08\0",
 ];
 
-/// No bytes of a superblock make a panic or a number that is out of bounds, and what is read is what is written.
+/// No superblock causes a panic or a number out of bounds, and a superblock that is read is written back the same.
 pub fn superblock_params(data: &[u8]) {
     let mut input = Input::new(data);
     let Ok(superblock) = Superblock::parse(input.take(512)) else { return };

@@ -40,7 +40,7 @@ pub(crate) const DICTIONARY: &[&str] = &[
     "=",
 ];
 
-/// What is read prints as what reads the same again; no line that is written says anything but what was asked for.
+/// A parsed line prints as one that parses to the same; a written line says exactly what was requested.
 pub fn table_lines(data: &[u8]) {
     let line = String::from_utf8_lossy(data);
     if let Ok(table) = VerityTable::parse(&line) {

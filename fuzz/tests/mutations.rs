@@ -9,7 +9,7 @@ use dmverity_fuzz::run::Run;
 fn run(name: &str) {
     let seed = std::env::var("FUZZ_SEED").map_or(1, |text| text.parse().expect("FUZZ_SEED is a number"));
     let target = Target::by_name(name).expect("it is in the list");
-    // Ten times what is a finding of `make fuzz`: this build is slower.
+    // Ten times the limit of `make fuzz`: this build is slower.
     let longest = Duration::from_secs(10);
     let figures = Run { seed, executions: Some(target.executions), time: None, longest }.run(target);
     assert_eq!(figures.executions, target.executions);

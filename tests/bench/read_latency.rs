@@ -1,7 +1,7 @@
 //! `read-latency`: how long a read of one 4096-byte block takes on each of two devices, side by side.
 //!
-//! They take turns, in the order A B B A and so on, so that whatever drifts meanwhile falls on both. In the two turns
-//! of a round both read the same blocks, chosen at random, past the page cache, on one processor.
+//! They take turns in the order A B B A and so on, so that drift affects both. In the two turns of a round both read
+//! the same random blocks, past the page cache, on one processor.
 
 mod random;
 
@@ -25,7 +25,7 @@ const USAGE: &str = "usage: read-latency CPU ROUNDS READS-IN-A-TURN SEED DEVICE-
 const QUANTILES: [(&str, usize); 7] =
     [("p1", 10), ("p10", 100), ("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999), ("max", 1000)];
 
-/// What the kernel counts, by file, line and the row it becomes. Unlike times it is the same on a slow machine.
+/// The kernel's counters: file, line, and the row of the output. Unlike times, they are the same on a slow machine.
 const COUNTERS: [(&str, &str, &str); 3] = [
     ("/proc/self/status", "voluntary_ctxt_switches", "waits of the reader"),
     ("/proc/stat", "ctxt", "context switches"),
@@ -33,11 +33,11 @@ const COUNTERS: [(&str, &str, &str); 3] = [
     ("/proc/softirqs", "TASKLET", "tasklet softirqs"),
 ];
 
-/// A block in memory, aligned as direct I/O wants it.
+/// A block in memory, aligned for direct I/O.
 #[repr(align(4096))]
 struct Block([u8; 4096]);
 
-/// A device and what was measured on it.
+/// A device and its measurements.
 struct Device {
     name: String,
     file: File,
@@ -114,7 +114,7 @@ fn measure(arguments: &[String]) -> Result<()> {
     let mut buffer = Box::new(Block([0; 4096]));
     let mut devices = [Device::open(path_a)?, Device::open(path_b)?];
     for round in 0..rounds {
-        // The seed's own sequence gives each round the start of another one.
+        // Each round has its own sequence, which starts with the next number of the seed's sequence.
         let mut random = (seed + round) as u64;
         let random = next(&mut random);
         for turn in 0..2 {
@@ -159,12 +159,12 @@ fn row(name: &str, a: impl Display, b: impl Display, ratio: impl Display) {
     println!("{name:<24}{a:>12}{b:>12}{ratio:>9}");
 }
 
-/// The smallest of the sorted times that at least so many thousandths of them do not exceed.
+/// The smallest of the sorted times that at least this many thousandths of them do not exceed.
 fn quantile(sorted: &[Duration], thousandths: usize) -> Duration {
     sorted[(sorted.len() * thousandths).div_ceil(1000).max(1) - 1]
 }
 
-/// The counters' values, of all processors together.
+/// The counters' values, summed over all processors.
 fn counters() -> Result<[u64; COUNTERS.len()]> {
     let mut values = [0; COUNTERS.len()];
     for (value, (file, name, _)) in values.iter_mut().zip(COUNTERS) {

@@ -1,7 +1,7 @@
-//! `speed`: how fast this command is next to the reference, and how many instructions it takes.
+//! `speed`: how fast this command is compared with the reference, and how many instructions it takes.
 //!
-//! Whole commands are timed, from their start to their end; the table has medians, what they were taken from goes to
-//! standard error. It never fails on a time, but it does where the two tools make different bytes.
+//! Whole commands are timed, from start to end. The table has medians; the single times go to standard error. A time
+//! never makes it fail, but different bytes from the two tools do.
 
 #[path = "speed/chart.rs"]
 mod chart;
@@ -54,7 +54,7 @@ How fast this command is next to the reference, as a table: `make bench`.
 REFERENCE names another reference than /usr/sbin/veritysetup, DMVERITY_STATIC_BIN another binary of ours.
 ";
 
-/// Fewer pairs are not to be published.
+/// The fewest pairs for published figures.
 const PAIRS: usize = 5;
 const MIB: u64 = 1024;
 
@@ -71,7 +71,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    // Before anything else needs memory.
+    // This must come before anything else that needs memory.
     let result = match arguments.split_first() {
         Some((first, rest)) if first == run::MEASURED => run::measured(rest),
         _ => command(arguments),
@@ -162,7 +162,7 @@ fn bench(options: &Options) -> Result<()> {
     let count = options.instructions || options.rows.is_none();
     let measure = !options.instructions;
 
-    // All that is needed is looked for at once: before anything takes long, and before anyone edits the source.
+    // All requirements are checked first: before any long work, and before anyone edits the source.
     let programs = [("fincore", measure), ("valgrind", count)];
     process::require(&programs.iter().filter(|(_, needed)| *needed).map(|(program, _)| *program).collect::<Vec<_>>())?;
     let mut forced: Vec<Forced> = Vec::new();
@@ -171,7 +171,7 @@ fn bench(options: &Options) -> Result<()> {
             forced.push((backend, backend.binary()?));
         }
     }
-    // They are run in another directory.
+    // They run in another directory.
     let (reference, ours) = (path::absolute(find_reference()?)?, path::absolute(static_binary()?)?);
 
     let directory = directory(options)?;
@@ -215,7 +215,7 @@ fn directory(options: &Options) -> Result<tempfile::TempDir> {
         parent.clone()
     } else {
         let parent = workspace().join("target/bench");
-        // What a killed run left behind.
+        // Left by a killed run.
         paths::sweep(&parent)?;
         parent
     };
@@ -244,7 +244,7 @@ fn draw(chart: &Chart, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Measures the rows up to one that fails. The text has all that were measured.
+/// Measures the rows until one fails. The text has all rows that were measured.
 fn table(bench: &Bench, rows: &[rows::Row]) -> Result<(String, Result<()>)> {
     let about = machine::describe(&bench.reference)?;
     let before = machine::load()?;

@@ -19,7 +19,7 @@ vs format image tree --salt=aa >made
 root=$(root_hash made)
 tree=$(attach tree -r)
 
-# How many reads the device with the hash tree has seen.
+# The number of reads from the device with the hash tree.
 tree_reads() {
     read -r count _ <"/sys/block/${tree#/dev/}/stat"
     echo "$count"
@@ -53,9 +53,9 @@ opened() {
     esac
 }
 
-# compare TITLE: the two mappings that are open.
+# compare TITLE: compares the two open mappings.
 compare() {
-    # Everything once, so that all hashes are cached.
+    # Read everything once, so that all hashes are cached.
     for name in plain tasklets; do
         dd if="/dev/mapper/$name" of=/dev/null bs=4096 iflag=direct status=none
     done
@@ -73,8 +73,8 @@ compare() {
     vs close plain
 }
 
-# measure DEVICE TITLE: on this data device, which already holds the image. Then again with blocks that were verified
-# once being taken as good: that leaves out the hashing, and shows what the way to it costs.
+# measure DEVICE TITLE: on this data device, which already holds the image. Then again with --check-at-most-once: that
+# leaves out the hashing and shows the cost of everything around it.
 measure() {
     device=$1
     opened plain ""

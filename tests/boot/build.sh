@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes an initramfs with what a Debian tree holds, in a mount namespace of its own:
+# Makes an initramfs from a Debian tree, in a mount namespace of its own:
 #   build.sh TREE MODULES COMMAND...
 # MODULES is a folder that holds the kernel's modules; the command runs in the tree.
 set -eu
@@ -7,8 +7,8 @@ set -eu
 tree=$1
 modules=$2
 shift 2
-# What is mounted here is not to be seen outside. In a chroot the root is no mount that could be told so: then the tree
-# is made one, and goes again.
+# Mounts made here must not be seen outside. In a chroot the root is not a mount point that could be made private: then
+# the tree becomes one, until the end.
 if ! mount --make-rprivate / 2>/dev/null; then
     mount --bind "$tree" "$tree"
     trap 'umount --recursive --lazy "$tree"' EXIT
@@ -21,6 +21,6 @@ mkdir -p "$tree/usr/lib/modules"
 mount --bind "$modules" "$tree/usr/lib/modules"
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
-# What the packages' own scripts would have done: dracut asks the list of libraries where these are.
+# The packages' own scripts would have done this: dracut needs the linker's cache to find libraries.
 chroot "$tree" ldconfig
 chroot "$tree" "$@"

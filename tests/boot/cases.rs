@@ -1,4 +1,4 @@
-//! The cases: what the machine is told on its kernel's command line, and what its console has to show.
+//! The cases: the kernel command line of a machine, and the console output that is expected.
 
 use super::disks::{Disk, Disks, FILE_SYSTEM, PARITY};
 use super::tree::Framework::{self, Dracut, DracutPlain, InitramfsTools, Klibc};
@@ -6,7 +6,7 @@ use super::tree::Framework::{self, Dracut, DracutPlain, InitramfsTools, Klibc};
 /// How a machine ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// With the root file system's own first process, whatever becomes of it.
+    /// In the root file system's own first process, successful or not.
     Booted,
     /// In the initramfs.
     Refused,
@@ -15,34 +15,34 @@ pub(crate) enum End {
 /// One machine.
 #[derive(Debug)]
 pub(crate) struct Case {
-    /// What the test is called, after the framework.
+    /// The name of the test, after the framework's.
     pub(crate) name: &'static str,
-    /// What makes its initramfs.
+    /// The frameworks that make its initramfs.
     pub(crate) frameworks: &'static [Framework],
-    /// Those of them that only `make test-boot` tries.
+    /// The frameworks that only `make test-boot` tries.
     pub(crate) long: &'static [Framework],
-    /// What it boots from.
+    /// The disk that it boots from.
     pub(crate) disk: Disk,
-    /// Words on the kernel's command line. `{hash}` is the root hash, `{whole}` says where the hash tree of a whole
-    /// disk is, up to its options, which can go on after it, `{parity}` where its parity is.
+    /// Words on the kernel's command line. `{hash}` is the root hash; `{whole}` gives the position of the hash tree on
+    /// a whole disk, and more of its options can follow; `{parity}` gives the position of its parity.
     options: &'static str,
-    /// What has to come of it.
+    /// The expected outcome.
     pub(crate) end: End,
     /// Regular expressions for what the console shows, with `{hash}` and `{story}`.
     pub(crate) shows: &'static [&'static str],
-    /// What it must not show.
+    /// Regular expressions for what it must not show.
     pub(crate) hides: &'static [&'static str],
 }
 
-/// Both kinds, and dracut with systemd only: the other one differs in what runs first.
+/// Both kinds, dracut only with systemd: without it, dracut differs in its first process only.
 const BOTH: &[Framework] = &[InitramfsTools, Dracut];
 const ALL: &[Framework] = &[InitramfsTools, Klibc, Dracut, DracutPlain];
 
-/// What the console shows of a wrong byte in the first block.
+/// The console output for a wrong byte in the first block.
 const WRONG_BYTE: &[&str] =
     &["dmverity: cannot open the root device: its first or last blocks do not match the root hash {hash}"];
 
-/// Writes to the console where a shell runs it, what is on no command line.
+/// If a shell runs this, it writes to the console a text that no command line contains.
 const RUN: &str = "$(echo${IFS}$((40+2))x>/dev/console)";
 
 /// All of them.
@@ -142,7 +142,7 @@ pub(crate) const CASES: &[Case] = &[
         shows: &["dmverity: cannot open the root device: its first or last blocks do not match the root hash 0123"],
         hides: &[],
     },
-    // However `roothash=` is set off from what is around it, the device with the wrong byte is not booted.
+    // Whatever separates `roothash=` from its neighbours, the device with the wrong byte is not booted.
     Case {
         name: "tab",
         frameworks: BOTH,
@@ -173,7 +173,7 @@ pub(crate) const CASES: &[Case] = &[
         shows: WRONG_BYTE,
         hides: &[],
     },
-    // What is between quotation marks switches nothing off.
+    // Text between quotation marks disables nothing.
     Case {
         name: "off-in-quotes",
         frameworks: BOTH,
@@ -221,7 +221,7 @@ pub(crate) const CASES: &[Case] = &[
         ],
         hides: &[],
     },
-    // With systemd's own generator, dracut leaves it to that.
+    // If systemd's own generator is there, dracut leaves the device to it.
     Case {
         name: "usr",
         frameworks: &[InitramfsTools, DracutPlain],
@@ -232,7 +232,7 @@ pub(crate) const CASES: &[Case] = &[
         shows: &["dmverity: cannot open the root device: usrhash= asks for a verity device for /usr"],
         hides: &[],
     },
-    // No shell runs what is on the command line, nor what is kept for the emergency shell.
+    // No shell executes the command line, nor the text kept for the emergency shell.
     Case {
         name: "substitution",
         frameworks: ALL,
@@ -324,7 +324,7 @@ pub(crate) const CASES: &[Case] = &[
              panic-on-corruptoin$"],
         hides: &[],
     },
-    // Without a root hash everything is as if this was not installed.
+    // Without a root hash the boot is the same as if these scripts were not installed.
     Case {
         name: "not-asked",
         frameworks: BOTH,

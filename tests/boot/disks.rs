@@ -9,10 +9,10 @@ use dmverity_tests::vm::{kernels, process};
 use dmverity_tests::{static_binary, workspace};
 use sha2::{Digest as _, Sha256};
 
-/// The size of the file system, which is even if the hash tree starts on a disk that has both.
+/// The size of the file system, and the offset of the hash tree on a disk that has both.
 pub(crate) const FILE_SYSTEM: u64 = 12 << 20;
 
-/// Where on such a disk the parity starts.
+/// The offset of the parity on such a disk.
 pub(crate) const PARITY: u64 = FILE_SYSTEM + (1 << 20);
 
 /// How the machines find data and hash tree.
@@ -22,7 +22,7 @@ pub(crate) enum Disk {
     Partitions,
     /// The hash tree after the data, and parity after that.
     Whole,
-    /// The same with one wrong byte in the first block, where the file system itself keeps nothing.
+    /// The same with one wrong byte in the first block, in a part that the file system does not use.
     FirstBlockWrong,
     /// The same with one wrong byte in the last block, which nothing reads before the system runs.
     LastBlockWrong,
@@ -36,7 +36,7 @@ pub(crate) struct Disks {
     folder: PathBuf,
     /// In hexadecimal digits.
     pub(crate) root_hash: String,
-    /// Of the file `/story`, in the words of sha256sum.
+    /// Of the file `/story`, as sha256sum prints it.
     pub(crate) story: String,
 }
 
@@ -129,7 +129,7 @@ fn uuid(digits: &str) -> String {
     format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }
 
-/// The files of the root file system; returns what `/story` holds.
+/// Makes the files of the root file system; returns the content of `/story`.
 fn plant(tree: &Path) -> Result<Vec<u8>> {
     for folder in ["bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/sbin"] {
         fs::create_dir_all(tree.join(folder))?;
@@ -139,7 +139,7 @@ fn plant(tree: &Path) -> Result<Vec<u8>> {
     let init = workspace().join("tests/boot/init");
     fs::copy(&init, tree.join("sbin/init")).with_context(|| format!("cannot copy {}", init.display()))?;
     fs::set_permissions(tree.join("sbin/init"), fs::Permissions::from_mode(0o755))?;
-    // systemd goes on only to what looks like a system.
+    // systemd switches only to a root that looks like a system.
     fs::write(tree.join("etc/os-release"), "ID=dmverity-test\n")?;
     fs::write(tree.join("hello"), "hello from the root file system\n")?;
     let mut random = fastrand::Rng::with_seed(1);

@@ -24,11 +24,11 @@ use cases::{CASES, Case, End};
 use disks::Disks;
 use tree::{Built, Framework};
 
-/// After this long a machine is given up; usually it takes a tenth of it.
+/// The timeout of a machine; usually it needs a tenth of it.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// What is said last where the machine stays on: by the kernel when it was halted, and before dracut's emergency shell,
-/// with systemd and without.
+/// The last words of a machine that stays on: the kernel's when halted, and those before dracut's emergency shell, with
+/// systemd and without.
 const ENDS: &[&str] = &["System halted", "Entering emergency mode.", "Dropping to debug shell."];
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     code
 }
 
-/// What the cases share, made when the first one needs it.
+/// Shared by the cases, made when the first one needs it.
 struct Workshop {
     folder: PathBuf,
     disks: OnceLock<Result<Disks, String>>,
@@ -86,7 +86,7 @@ impl Workshop {
         fs::create_dir_all(log.parent().context("a log lies in a folder")?)?;
         fs::write(&log, "")?;
         let extras = Extras {
-            // What a case has may go on to the end of the line.
+            // Words of the case may continue to the end of the line.
             options: format!("{} {}", always(framework), case.options(framework, disks)),
             disks: vec![disks.path(case.disk)],
         };
@@ -106,18 +106,18 @@ impl Workshop {
     }
 }
 
-/// What all machines of a framework are told: to end, and not to ask, when there is nothing to boot.
+/// Words for all machines of a framework: power off instead of asking when there is nothing to boot.
 fn always(framework: Framework) -> &'static str {
     match framework {
-        // The machine's `panic=-1` is for Debian's scripts too.
+        // Debian's scripts follow the machine's `panic=-1` too.
         Framework::InitramfsTools | Framework::Klibc => "",
         Framework::Dracut | Framework::DracutPlain => "rd.shell=0",
     }
 }
 
-/// Whether the console shows what it has to.
+/// Checks the console output.
 fn judge(case: &Case, framework: Framework, text: &str, disks: &Disks) -> Result<()> {
-    // What systemd says to the terminal can stand before it.
+    // systemd's terminal output can precede it.
     let booted = text.lines().any(|line| line.trim_end().ends_with("BOOTED"));
     if booted != (case.end != End::Refused) {
         bail!("the machine {}", if booted { "booted" } else { "did not boot" });

@@ -1,5 +1,5 @@
-//! What the boot scripts make of the command's answers, in each shell that an initramfs may have, without a machine.
-//! How the command reads a kernel command line is tested where that is done, in the library.
+//! How the boot scripts handle the command's answers, in each shell that an initramfs may have, without a machine. How
+//! a kernel command line is read is tested in the library, which does it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,8 +12,8 @@ use libtest_mimic::Trial;
 
 const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
 
-/// Prints what the functions find: of the script `$1`, with the command `$2`, the command line `$3`, and something that
-/// opens `/usr` if `$4` is not empty. `set -u` finds what is read without having been set.
+/// Prints the results of the functions of script `$1`, with command `$2`, command line `$3`, and something that opens
+/// `/usr` if `$4` is not empty. `set -u` catches variables that are read but not set.
 const SCRIPT: &str = r#"
 set -u
 verity_line() {
@@ -42,10 +42,10 @@ else
 fi
 "#;
 
-/// What the scripts say of an answer that they do not know.
+/// The scripts' message about an answer that they do not know.
 const NO_ANSWER: &str = "dmverity: cannot open the root device: COMMAND gives no answer that is understood\n";
 
-/// A command: what it does with `--dry-run`, and what it does without.
+/// A command: its behaviour with `--dry-run` and without.
 struct Fake<'a>(&'a str, &'a str);
 
 /// One test for each shell.
@@ -66,7 +66,7 @@ fn all(shell: &'static str) -> Result<()> {
     fakes.root_and_usr()
 }
 
-/// A shell, and where the commands are that it calls.
+/// A shell, and the folder of the commands that it calls.
 struct Shell<'a> {
     shell: &'static str,
     folder: &'a Path,
@@ -107,7 +107,7 @@ impl Shell<'_> {
         real("roothash={} usrhash={} systemd.verity_root_data=/dev/null/x", "1", "waits for /dev/null/x\n")
     }
 
-    /// With something that is not the command, or is broken: only who asks for nothing boots.
+    /// With something that is not the command, or is broken: only a command line without a root hash boots.
     fn unknown_answers(&self) -> Result<()> {
         for (answer, said) in [
             ("exit 0", ""),
@@ -206,7 +206,7 @@ impl Shell<'_> {
         let library = workspace().join("cli/boot/dracut/verity-root.sh");
         command.arg("-c").arg(SCRIPT).arg("sh").arg(library).arg(verity).arg(line).arg(usr);
         let found = process::output(&mut command).with_context(|| format!("{} with {line:?}", self.shell))?;
-        // What the shell itself says of a command that was killed, or is missing, follows.
+        // The shell's own message about a command that was killed or is missing follows.
         let expected = expected.replace("COMMAND", &verity.display().to_string());
         if !found.starts_with(&expected) {
             bail!("{} makes of {line:?}:\n{found}instead of:\n{expected}", self.shell);

@@ -1,7 +1,7 @@
 //! Makes an initramfs as Debian does: its own `mkinitramfs` or `dracut`, run in a tree of its packages, with our files
 //! where `make install` puts them.
 //!
-//! The tree is fetched once and kept; what is built from it is made anew in every run.
+//! The tree is fetched once and kept; the initramfs is rebuilt in every run.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -15,22 +15,22 @@ use dmverity_tests::vm::{paths, process, sources};
 use dmverity_tests::{static_binary, workspace};
 use sha2::{Digest as _, Sha256};
 
-/// Whose `mkinitramfs` and `dracut` these are, unless `BOOT_SUITE` says otherwise.
+/// The suite that provides `mkinitramfs` and `dracut`, unless `BOOT_SUITE` names another.
 const SUITE: &str = "bookworm";
 
 /// The kernel that boots.
 const KERNEL: &str = "6.1";
 
-/// What is unpacked, with what it depends on. Another choice is fetched anew.
+/// The packages to unpack with their dependencies. A changed list is fetched again.
 const PACKAGES: &[&str] = &[
-    // What is tested.
+    // Under test.
     "initramfs-tools-core",
     "dracut-core",
     "busybox",
     "dmsetup",
     "systemd-sysv",
     "udev",
-    // What is there on every Debian.
+    // Present on every Debian.
     "base-files",
     "bash",
     "coreutils",
@@ -53,14 +53,14 @@ const PACKAGES: &[&str] = &[
 /// Modules of the machine's disks and of the file system on them, by name.
 const DRIVERS: &[&str] = &["virtio_pci", "virtio_blk", "ext4"];
 
-/// What makes and runs the initramfs.
+/// The framework that makes and runs the initramfs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Framework {
     /// Debian's own.
     InitramfsTools,
-    /// The same without busybox, so with nothing but klibc's few tools.
+    /// The same without busybox, so with klibc's few tools only.
     Klibc,
-    /// dracut with systemd as its first process, which is what it makes where systemd is installed.
+    /// dracut with systemd as its first process, its default where systemd is installed.
     Dracut,
     /// dracut with a shell script as its first process.
     DracutPlain,
@@ -70,7 +70,7 @@ impl Framework {
     /// How many there are.
     pub(crate) const COUNT: usize = 4;
 
-    /// What the tests call it.
+    /// Its name in the tests.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InitramfsTools => "initramfs-tools",
@@ -81,7 +81,7 @@ impl Framework {
     }
 }
 
-/// A kernel and an initramfs for it, which goes away with this.
+/// A kernel and an initramfs for it, removed on drop.
 #[derive(Debug)]
 pub(crate) struct Built {
     /// The kernel's image.
@@ -95,7 +95,7 @@ pub(crate) fn build(framework: Framework, folder: &Path) -> Result<Built> {
     process::require(&["unshare", "chroot", "cp", "tar", "mount"])?;
     let kernel = kernels::kernel(kernels::by_name(KERNEL)?, false)?;
     let tree = folder.join(format!("{}-tree", framework.name()));
-    // Links to the files of the cached tree: nothing that builds an initramfs writes into a file that is there.
+    // Hard links to the cached tree: the initramfs tools never write into an existing file.
     process::output(process::command("cp")?.arg("-al").arg(debian()?).arg(&tree))?;
     install(&tree)?;
     configure(&tree, &kernel, framework)?;
@@ -120,13 +120,13 @@ pub(crate) fn build(framework: Framework, folder: &Path) -> Result<Built> {
             "--kver",
             release,
         ]);
-        // What has nothing to do with this only makes the machine slower.
+        // Unrelated modules only make the machine slower.
         let mut omit =
             "crypt kernel-modules kernel-modules-extra lunmask nvdimm qemu resume terminfo virtiofs".to_owned();
         if framework == Framework::DracutPlain {
             omit += " systemd systemd-initrd dracut-systemd";
         } else if tree.join("usr/lib/systemd/system-generators/systemd-veritysetup-generator").exists() {
-            // It would open the same device, if it was let.
+            // It would open the same device.
             command.args(["--add", "systemd-veritysetup"]);
         }
         command.arg("--omit").arg(omit).arg("--add-drivers").arg(DRIVERS.join(" "));
@@ -160,7 +160,7 @@ fn debian() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Puts our files into the tree, which is what `make install` is for.
+/// Puts our files into the tree with `make install`.
 fn install(tree: &Path) -> Result<()> {
     let mut make = process::command("make")?;
     make.current_dir(workspace()).env_remove("MAKEFLAGS").env_remove("MAKEOVERRIDES");
@@ -169,11 +169,11 @@ fn install(tree: &Path) -> Result<()> {
     process::output(&mut make).map(drop)
 }
 
-/// What the packages' own scripts, or an installer, would have set up.
+/// The setup that the packages' own scripts, or an installer, would have made.
 fn configure(tree: &Path, kernel: &Installed, framework: Framework) -> Result<()> {
     put(&tree.join("etc/passwd"), b"root:x:0:0:root:/root:/bin/sh\n", 0o644)?;
     put(&tree.join("etc/group"), b"root:x:0:\ntty:x:5:\ndisk:x:6:\nkmem:x:15:\n", 0o644)?;
-    // How the kernel can unpack an initramfs.
+    // A compression that the kernel can unpack.
     let config = b"CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\nCONFIG_RD_ZSTD=y\n";
     put(&tree.join(format!("boot/config-{}", kernel.release)), config, 0o644)?;
     let busybox = if framework == Framework::Klibc { "n" } else { "y" };
@@ -182,7 +182,7 @@ fn configure(tree: &Path, kernel: &Installed, framework: Framework) -> Result<()
     put(&tree.join("etc/initramfs-tools/modules"), format!("{}\n", DRIVERS.join("\n")).as_bytes(), 0o644)
 }
 
-/// Writes a file of its own there: what is there may be a link to one of the cached tree.
+/// Replaces the file instead of writing into it: it may be a hard link to the cached tree.
 fn put(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let parent = path.parent().context("a file lies in a folder")?;
     fs::create_dir_all(parent)?;

@@ -1,5 +1,5 @@
-# A layer of an image builder: the tree is appended to the file system, and all that format prints becomes variables in
-# a file that a later step reads: keys in capitals, values without blanks around them and without units.
+# A layer of an image builder: it appends the tree to the file system, and stores the output of format as variables for
+# a later step: keys in capitals, values without units and surrounding blanks.
 set -eu
 size=$(stat -c %s rootfs.img)
 veritysetup format --no-superblock --salt=8a7b --data-block-size=4096 --hash-block-size=4096 \

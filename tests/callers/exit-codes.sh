@@ -1,4 +1,4 @@
-# A functional test: what succeeds, what fails, and with which code and word.
+# A functional test: what succeeds, what fails, and with which code and message.
 set -u
 veritysetup format rootfs.img hash.img --salt=aa --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >format.log || exit 9
 root=$(sed -n 's/^Root hash:[[:space:]]*//p' format.log)

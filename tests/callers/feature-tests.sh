@@ -1,4 +1,4 @@
-# What a configure script asks: is it new enough, and does it know an option?
+# A configure script's questions: is it new enough, and does it know an option?
 set -eu
 version=$(veritysetup --version | sed -n 's/^veritysetup \([0-9]*\.[0-9]*\.[0-9]*\).*/\1/p')
 oldest=$(printf '%s\n' 2.0.4 "$version" | sort -t. -k1,1n -k2,2n -k3,3n | head -n 1)

@@ -1,4 +1,4 @@
-# An image builder in Python: regular expressions over what is printed, and partition UUIDs from the root hash.
+# An image builder in Python: regular expressions over the output, and partition UUIDs from the root hash.
 import re
 import subprocess
 import uuid

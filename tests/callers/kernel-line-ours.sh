@@ -1,4 +1,4 @@
-# ours alone: what kernel-line.sh puts together by hand is what `table` prints.
+# ours alone: `table` prints the line that kernel-line.sh assembles by hand.
 set -eu
 eval "$(veritysetup format --env --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 --salt=00ff rootfs.img hash.img)"
 line="rootfs,,,ro,0 $((VERITY_DATA_BLOCKS * VERITY_DATA_BLOCK_SIZE / 512)) verity $VERITY_HASH_TYPE /dev/vda1 /dev/vda2"

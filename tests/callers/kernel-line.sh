@@ -1,4 +1,4 @@
-# A firmware's build: awk takes fields by their number, and a kernel line is put together from them.
+# A firmware build: awk takes fields by number, and a kernel line is assembled from them.
 set -eu
 out=$(veritysetup format --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 --salt=00ff rootfs.img hash.img)
 root=$(echo "$out" | awk '/^Root hash:/ { print $3 }')

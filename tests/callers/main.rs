@@ -1,6 +1,6 @@
-//! The parsing parts of the kinds of programs that call `veritysetup`, each written anew as they do it: with awk, sed,
-//! the shell's own means, Python, and by exit codes. Each runs with our command and, unless its first line says that it
-//! is for ours alone, with the reference, and has to print the same.
+//! The parsing code of typical programs that call `veritysetup`, rewritten: with awk, sed, plain shell, Python, and by
+//! exit codes. Each runs with our command and, unless its first line says that it is for ours alone, with the
+//! reference; the output must be the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use dmverity_tests::vectors::painted;
 use dmverity_tests::{reference, veritysetup, workspace};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// The first line of a caller that uses what only ours has.
+/// The first line of a caller that uses features of ours alone.
 const OURS_ALONE: &str = "ours alone";
 
 fn main() {
@@ -43,7 +43,7 @@ fn check(caller: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a caller prints, in a folder of its own with data in it.
+/// The output of a caller, run in a folder of its own with data in it.
 fn run(caller: &Path, veritysetup: &Path) -> Result<String, Failed> {
     let directory = tempfile::tempdir()?;
     fs::write(directory.path().join("rootfs.img"), painted(200 * 4096))?;

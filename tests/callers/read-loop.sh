@@ -3,7 +3,7 @@ set -eu
 veritysetup format rootfs.img hash.img --salt=aa --hash=sha512 --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 \
     --fec-device=fec.img --fec-roots=4 >log
 while IFS=':' read -r key value; do
-    # What is left of a value when the shell has split it.
+    # The value after the shell's word splitting.
     # shellcheck disable=SC2086
     set -- $value
     case $key in

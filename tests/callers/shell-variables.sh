@@ -1,4 +1,4 @@
-# ours alone: `--env` instead of all that the other callers do.
+# ours alone: `--env` instead of all the parsing in the other callers.
 set -eu
 eval "$(veritysetup format --env rootfs.img "hash's image" --salt=aa --fec-device='fec image' --fec-roots=4)"
 [ "$VERITY_DATA_BLOCKS" -eq 200 ] && [ "$VERITY_SALT" = aa ] && [ "$VERITY_FEC_ROOTS" -eq 4 ]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::reference::UUID;
 use crate::sandbox::Sandbox;
 
-/// Names, and what a table has for them. Debian's reference knows all of these.
+/// Names, and the kernel's names in a table. Debian's reference knows all of them.
 const NAMES: &[(&[&str], &str)] = &[
     (&["sha1", "sha-1", "SHA-1", "ssl3-sha1", "1.3.14.3.2.26"], "sha1"),
     (&["sha224", "sha-224", "sha2-224", "2.16.840.1.101.3.4.2.4"], "sha224"),
@@ -31,8 +31,7 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["shake256", "shake-256", "2.16.840.1.101.3.4.2.12"], "shake256"),
 ];
 
-/// Root hashes by names that newer references have, or those with OpenSSL's legacy algorithms: of 2.8.4 with OpenSSL
-/// 3.6.
+/// Root hashes of algorithms that only newer references or OpenSSL's legacy provider have: from 2.8.4 with OpenSSL 3.6.
 const NEWER: &[(&[&str], &str, &str)] = &[
     (&["md4", "1.2.840.113549.2.4"], "md4", "7507e807553c9b88be8574589dc68c67"),
     (&["keccak-224"], "keccak-224", "8d463b05f13612c312648d2f0937dd8649692d57bc9da5cef390fad9"),
@@ -56,14 +55,14 @@ const NEWER: &[(&[&str], &str, &str)] = &[
     ),
 ];
 
-/// Formats with this name, checks what every action makes of it, and returns the root hash.
+/// Formats with this name, checks every action with it, and returns the root hash.
 fn check(sandbox: &Sandbox, name: &str, in_table: &str) -> String {
     let hash = format!("--hash={name}");
     let uuid = format!("--uuid={UUID}");
     let made = sandbox.run(&["format", "d", "h", &hash, "--salt=aa", &uuid]);
     assert_eq!((made.code, made.field("Hash algorithm")), (Some(0), name));
     let root_hash = made.field("Root hash").to_owned();
-    // The superblock has it in lower case.
+    // The superblock stores it in lower case.
     let written = name.to_lowercase();
     let field = &sandbox.read("h")[32..64];
     assert_eq!(field[..written.len()], *written.as_bytes());
@@ -110,7 +109,7 @@ fn names_of_newer_references_are_known() {
     }
 }
 
-/// A superblock may have capitals: `dump` shows the name as it is there, as the reference does.
+/// A superblock may have capitals: `dump` shows the name unchanged, as the reference does.
 #[test]
 fn dump_shows_the_name_as_it_is_written() {
     let sandbox = Sandbox::new();

@@ -19,7 +19,7 @@ fn bytes(outcome: &Outcome, key: &str) -> String {
     outcome.field(key).strip_suffix(" [bytes]").expect("bytes").to_owned()
 }
 
-/// Whether both tools verify an image where ours says that its areas are, and find that one flipped byte is wrong.
+/// Checks that both tools verify an image at the offsets that ours reports, and that both find one flipped byte.
 fn is_verified_by_both(sandbox: &Sandbox, image: &str, made: &Outcome) {
     let hash_offset = format!("--hash-offset={}", bytes(made, "Hash offset"));
     let fec = made.stdout.contains("FEC offset").then(|| bytes(made, "FEC offset"));
@@ -98,7 +98,7 @@ fn appending_again_replaces_what_was_appended() {
     let fresh = sandbox.read("image");
     assert_eq!(ok(&sandbox, &["format", "--append", "image", SEED, "--fec-roots=2"]), first);
     assert!(sandbox.read("image") == fresh);
-    // Changed data, another tree.
+    // Changed data needs another tree.
     sandbox.flip("image", 5000);
     let second = ok(&sandbox, &["format", "--append", "image", SEED, "--hash=sha512"]);
     assert_ne!(first.field("Root hash"), second.field("Root hash"));
@@ -128,7 +128,7 @@ fn parity_may_have_a_file_of_its_own_or_be_said_to_be_in_the_image() {
     assert!(sandbox.read("other") == inside);
 }
 
-/// What a killed format leaves does not load, and the next one makes of it what it makes of the data.
+/// A killed format leaves nothing that loads, and the next format makes the same image as from the data alone.
 #[test]
 fn killed_at_every_call_that_writes() {
     let sandbox = Sandbox::new();
@@ -150,7 +150,7 @@ fn killed_at_every_call_that_writes() {
     }
 }
 
-/// What an owner adds to a file in which an unfinished tree is, after a killed format, is not taken for that tree.
+/// Data that the owner adds after an unfinished tree, left by a killed format, is not taken for that tree.
 #[test]
 fn what_was_added_to_an_unfinished_image_is_not_cut_off() {
     let sandbox = Sandbox::new();
@@ -253,7 +253,7 @@ fn a_signal_leaves_the_file_as_it_was() {
     let sandbox = Sandbox::new();
     let data = painted(4 << 20);
     sandbox.write("image", &data);
-    // The user who runs the tests may ignore it. By the third write the tree is being written.
+    // The test's own process may ignore the signal. At the third write the tree is being written.
     let mut command = sandbox.command("env", &["--default-signal=INT", "strace", "-f", "-qq", "-o", "trace"]);
     command.args(["-e", "trace=pwrite64", "-e", "inject=pwrite64:signal=INT:when=2"]);
     let output = command.arg(dmverity_tests::veritysetup()).args(["format", "--append", "image"]).output().unwrap();
@@ -270,7 +270,7 @@ fn no_superblock_or_more_than_one() {
     let hint = "hint: no superblock was found right after the data it describes: --hash-offset=auto is for data and \
          hash tree on one device; a separate hash device usually has its hash tree at offset 0.\n";
     let none = |device: &str| format!("Device {device} is not a valid VERITY device.\n{hint}");
-    // One that does not are there is none.
+    // `h` has no data before its superblock.
     refused(&sandbox, "dump h --hash-offset=auto", 1, &none("h"));
     for command in ["verify d h", "open d v0 h", "table d h"] {
         refused(&sandbox, &format!("{command} {root_hash} --hash-offset=auto"), 1, &none("h"));
@@ -278,7 +278,7 @@ fn no_superblock_or_more_than_one() {
     refused(&sandbox, &format!("repair d h {root_hash} --hash-offset=auto --fec-device=d"), 1, &none("h"));
     refused(&sandbox, "dump nosuch --hash-offset=auto", 4, "Device nosuch does not exist or access denied.\n");
 
-    // An image of an image: the inner one is still where its own data end.
+    // An image of an image: the inner tree is still right after its own data.
     ok(&sandbox, &["format", "--append", "d", SEED]);
     let size = sandbox.read("d").len();
     let blocks = format!("--data-blocks={}", size / 4096);
@@ -364,7 +364,7 @@ fn bad_input() {
         "veritysetup: invalid numeric value\nhint: --hash-offset takes a decimal number from 0 to \
          18446744073709551615, not Auto.\n",
     );
-    // A directory, a device that is no image.
+    // A directory, and a device without an image.
     let hint = "hint: a block device or a regular file is needed.\n";
     for device in [".", "/dev/null"] {
         refused(

@@ -1,4 +1,4 @@
-//! `format --append --no-superblock`: one file without superblock, which has to be known again all the same.
+//! `format --append --no-superblock`: one file without superblock, which must still be recognized.
 
 use std::process::Command;
 
@@ -22,7 +22,7 @@ fn number(outcome: &Outcome, key: &str) -> String {
     outcome.field(key).trim_end_matches(" [bytes]").to_owned()
 }
 
-/// The options with which an image is used, from what was printed.
+/// The options to use an image with, from the output of format.
 fn options(made: &Outcome) -> Vec<String> {
     let value = |option: &str, key: &str| format!("--{option}={}", number(made, key));
     let mut options = vec![
@@ -44,7 +44,7 @@ fn options(made: &Outcome) -> Vec<String> {
     options
 }
 
-/// What is printed is enough for both tools to verify the image, and the reference makes the same bytes with it.
+/// The output is enough for both tools to verify the image, and for the reference to make the same bytes.
 #[test]
 fn the_printed_options_are_those_of_the_reference() {
     let sandbox = Sandbox::new();
@@ -76,7 +76,7 @@ fn the_printed_options_are_those_of_the_reference() {
         for outcome in [sandbox.run(&verify), sandbox.reference(&verify)] {
             assert_eq!(outcome, Outcome { code: Some(0), stdout: String::new(), stderr: String::new() }, "{verify:?}");
         }
-        // By hand: padded to whole blocks, as many such scripts do.
+        // Padded to whole blocks by hand, as many scripts do.
         let mut padded = data.clone();
         padded.resize(data.len().next_multiple_of(size), 0);
         sandbox.write("image", &padded);
@@ -85,17 +85,17 @@ fn the_printed_options_are_those_of_the_reference() {
             assert!(sandbox.read("image") == image, "{options:?}");
             assert_eq!(theirs.field("Root hash"), made.field("Root hash"));
         } else {
-            // It reads parity of a gap that is not there yet.
+            // The reference reads the gap before the parity, which does not exist yet.
             assert!(theirs.stderr.contains("Failed to read RS block"), "{theirs:?} {options:?}");
         }
-        // Again, as if nothing had been there.
+        // Again, as on the bare data.
         sandbox.write("image", &image);
         assert_eq!(ok(&sandbox, &arguments), made);
         assert!(sandbox.read("image") == image);
     }
 }
 
-/// What a killed format leaves is known by the next one, which makes of it what it makes of the data.
+/// The next format recognizes what a killed one left, and makes the same image as from the data alone.
 #[test]
 fn killed_at_every_call_that_writes() {
     let sandbox = Sandbox::new();
@@ -118,7 +118,7 @@ fn killed_at_every_call_that_writes() {
     }
 }
 
-/// The mark is on stable storage before there is anything that it has to explain, and goes when the rest is.
+/// The mark is on stable storage before anything that it covers is written, and is removed once the rest is too.
 #[test]
 fn the_mark_is_synced_first_and_goes_last() {
     let sandbox = Sandbox::new();
@@ -166,14 +166,14 @@ fn what_was_added_to_an_unfinished_image_is_not_cut_off() {
     }
     left.truncate(end + 512);
     sandbox.write("image", &left);
-    // One with a superblock takes it away too, and the other way round.
+    // A format with a superblock replaces such a tree too, and the other way round.
     ok(&sandbox, &["format", "--append", "image"]);
     assert!(sandbox.read("image").starts_with(&data));
     ok(&sandbox, &FORMAT);
     assert_eq!(sandbox.read("image").len(), end);
 }
 
-/// By the salt a tree is known; by another one it is seen that there is something.
+/// A tree is recognized by its salt; with another salt, only that there is something.
 #[test]
 fn a_tree_of_another_salt_is_not_buried() {
     let sandbox = Sandbox::new();

@@ -1,5 +1,5 @@
-//! Each kind of bad input: message, stream and exit code together, and that a refused command leaves every file as it
-//! was and makes none. What needs device-mapper is tested on real kernels.
+//! Each kind of bad input: message, stream and exit code. A refused command changes and creates no file. Cases that
+//! need device-mapper are tested on real kernels.
 
 mod command_line;
 mod fec;
@@ -21,7 +21,7 @@ fn image() -> Sandbox {
     sandbox
 }
 
-/// Runs a command that has to be refused, with exactly these words on standard error, and nothing on standard output.
+/// Runs a command that must be refused with exactly this text on standard error and nothing on standard output.
 #[track_caller]
 pub(crate) fn refused(sandbox: &Sandbox, command: &str, code: i32, stderr: &str) {
     let arguments: Vec<&str> = command.split_whitespace().collect();
@@ -29,14 +29,14 @@ pub(crate) fn refused(sandbox: &Sandbox, command: &str, code: i32, stderr: &str)
     let outcome = sandbox.run(&arguments);
     let expected = Outcome { code: Some(code), stdout: String::new(), stderr: stderr.to_owned() };
     assert_eq!(outcome, expected, "{command}");
-    // It prints as it goes, and no object.
+    // It prints as it goes, not as one object.
     if !arguments.contains(&"benchmark") {
         refused_as_json(sandbox, &arguments, code, stderr);
     }
     assert!(sandbox.snapshot() == before, "{command} changed a file");
 }
 
-/// The same command with `--json` says the same in one object, and nothing on standard error.
+/// The same command with `--json` prints the same in one object, and nothing on standard error.
 #[track_caller]
 fn refused_as_json(sandbox: &Sandbox, arguments: &[&str], code: i32, stderr: &str) {
     let arguments: Vec<&str> = ["--json"].iter().chain(arguments).copied().collect();
@@ -61,8 +61,8 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
 
-/// Like [`refused`], for a command line that cannot be understood: before the message is one line of usage, for the
-/// action if there is one, and then the hints, so that the message is the last line.
+/// Like [`refused`], for a command line that cannot be parsed: a line of usage, for the action if there is one, and the
+/// hints precede the message, which is the last line.
 #[track_caller]
 pub(crate) fn misused(sandbox: &Sandbox, command: &str, message: &str) {
     const ARGUMENTS: &[(&[&str], &str)] = &[
@@ -287,7 +287,7 @@ fn images_that_are_shorter_than_they_say() {
     refused(&sandbox, &format!("open d v0 short {ROOT_HASH}"), 1, message);
 }
 
-/// Where no superblock says how large the data are, they can be the tree itself, whose root hash then proves it.
+/// Without a superblock that gives their size, the data can be the tree itself, which the root hash then proves.
 #[test]
 fn areas_that_overlap_without_a_superblock() {
     let sandbox = image();

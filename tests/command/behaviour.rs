@@ -1,4 +1,4 @@
-//! What callers rely on when all goes well, beyond the golden vectors.
+//! What callers rely on when a command succeeds, beyond the golden vectors.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -138,7 +138,7 @@ fn bytes_that_no_block_covers_are_warned_about() {
     assert_eq!(outcome.code, Some(0));
     assert_eq!(outcome.stderr, "WARNING: last 1000 bytes of data are not covered.\n");
     assert_eq!(outcome.field("Data blocks"), "10");
-    // The user who gives the number knows.
+    // No warning if the user gives the number.
     assert_eq!(sandbox.run(&["format", "d", "h", "--data-blocks=9"]).stderr, "");
 }
 
@@ -164,7 +164,7 @@ fn root_hash_files_hold_the_digits_alone_and_are_read_with_more() {
     assert_eq!(sandbox.read("root"), root_hash.as_bytes());
     for text in [root_hash.clone(), format!("{root_hash}\n"), format!("{}  image\n", root_hash.to_uppercase())] {
         sandbox.write("root", text.as_bytes());
-        // The file counts even if there is an argument.
+        // The file takes precedence over an argument.
         for arguments in [&["verify", "d", "h"][..], &["verify", "d", "h", "00"]] {
             let outcome = sandbox.run(&[arguments, &["--root-hash-file", "root"]].concat());
             assert_eq!(outcome, Outcome { code: Some(0), stdout: String::new(), stderr: String::new() }, "{text:?}");
@@ -222,7 +222,7 @@ fn a_failed_format_takes_its_new_file_away() {
     assert_eq!(sandbox.snapshot().len(), 1);
 }
 
-/// Though the file of an image without a tree ends with its superblock's block.
+/// Although the file of an image without a tree ends with the superblock's block.
 #[test]
 fn the_size_of_the_hash_device_is_told_in_whole_hash_blocks() {
     for hash_offset in ["0", "512"] {

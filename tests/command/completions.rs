@@ -1,7 +1,7 @@
 //! The completion files in the shells they are for. What is expected is the same in all three.
 //!
-//! bash and zsh complete what is typed on a terminal of `script`'s: the tab key inserts everything that is found, and a
-//! function in the command's place writes down what it is called with. fish says what it finds.
+//! bash and zsh run on a pseudo-terminal of `script`: the tab key inserts all candidates, and a function in place of
+//! the command records its arguments. fish prints its candidates.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use dmverity_tests::workspace;
 
 use crate::sandbox::Sandbox;
 
-/// What is typed before the tab key, and what is found. A word after `=` is shown with what comes before it.
+/// The text before the tab key, and the candidates. A word after `=` includes the part before it.
 const CASES: &[(&str, &[&str])] = &[
     ("veritysetup fo", &["format"]),
     (
@@ -43,7 +43,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("veritysetup --debug status r", &["root fs"]),
     ("veritysetup close image ", &[]),
     ("veritysetup open data.img ", &[]),
-    // Files, where one is wanted.
+    // Files, where the option takes one.
     ("veritysetup format d", &["data.img"]),
     ("veritysetup verify data.img h", &["hash.img"]),
     ("veritysetup verify images/", &["images/a.img"]),
@@ -94,7 +94,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("veritysetup --tr", &["--tree"]),
 ];
 
-/// Files and mappings to be found.
+/// Files and mappings for the candidates.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("images")).expect("a new directory");
@@ -119,7 +119,7 @@ fn completion(name: &str) -> PathBuf {
     workspace().join("completions").join(name)
 }
 
-/// A program with nothing from the environment of the user who runs the tests.
+/// A program with a clean environment.
 fn program(sandbox: &Sandbox, name: &str) -> Command {
     let mut command = process::command(name).unwrap_or_else(|error| panic!("{error:#}"));
     let home = sandbox.path("");
@@ -128,9 +128,9 @@ fn program(sandbox: &Sandbox, name: &str) -> Command {
     command
 }
 
-/// Types every case on a terminal with this shell, and compares what the command is called with.
+/// Types every case on a terminal with this shell, and compares the command's arguments.
 fn type_cases(sandbox: &Sandbox, shell: &str) {
-    // What a terminal keeps while nothing is read.
+    // A terminal's input buffer.
     const KEPT: usize = 4096;
     let mut typed: String = CASES.iter().flat_map(|(line, _)| [line, "\t\n"]).collect();
     typed.push_str("exit\n");
@@ -150,7 +150,7 @@ fn type_cases(sandbox: &Sandbox, shell: &str) {
     assert_eq!(calls.len(), CASES.len(), "{captured}\n{seen}");
     let mut wrong = String::new();
     for (call, (line, expected)) in calls.iter().zip(CASES) {
-        // The last word is what is completed; it stays where nothing is found.
+        // The last word is completed; without candidates it stays.
         let (before, last) = line.rsplit_once(' ').expect("there is a word");
         let start = before.split(' ').count() - 1;
         let option = last.split_once('=').map(|(option, _)| format!("{option}="));
@@ -164,7 +164,7 @@ fn type_cases(sandbox: &Sandbox, shell: &str) {
     assert!(wrong.is_empty(), "\n{wrong}{seen}");
 }
 
-/// What of the found words is not as expected; nothing if all is.
+/// The differences from the expected words; none if all match.
 fn differences(line: &str, found: impl Iterator<Item = String>, expected: &[&str]) -> String {
     // Options that take a value may end with an equals sign.
     let plain = |word: String| match word.strip_suffix('=') {
@@ -205,7 +205,7 @@ fn zsh_completes() {
         workspace().join("completions").display()
     );
     sandbox.write(".zshrc", settings.as_bytes());
-    // Nothing of the system's settings but its functions.
+    // No settings of the system, only its functions.
     type_cases(&sandbox, "zsh -d -i");
 }
 
@@ -225,7 +225,7 @@ fn fish_completes() {
     assert_eq!(answers.len(), CASES.len(), "{said}");
     let mut wrong = String::new();
     for (answer, (line, expected)) in answers.iter().zip(CASES) {
-        // Some versions also show what is only similar.
+        // Some versions show similar words too.
         let typed = line.rsplit(' ').next().unwrap_or_default();
         let words = answer.lines().filter(|word| word.starts_with(typed));
         let words = words.map(|word| word.split('\t').next().unwrap_or_default().to_owned());

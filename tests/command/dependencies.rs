@@ -1,5 +1,5 @@
-//! What the project's dependencies may be: `deny.toml`, held without a tool that would have to be built first. `make
-//! deny` has cargo-deny read the same file, and look for advisories.
+//! The rules of `deny.toml` for dependencies, checked without building cargo-deny first. `make deny` has cargo-deny
+//! read the same file and look for advisories.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,10 +9,10 @@ use dmverity_tests::workspace;
 use serde::Deserialize;
 use spdx::{Expression, LicenseReq, ParseMode};
 
-/// What a package comes from when nothing else is said.
+/// The default source of a package.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// `deny.toml`. A field that is not here is a rule that nothing would hold, so it is refused.
+/// `deny.toml`. A field that is missing here is a rule that would not be checked, so it is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rules {
@@ -53,7 +53,7 @@ struct Sources {
     unknown_git: String,
 }
 
-/// What `cargo metadata` prints.
+/// The output of `cargo metadata`.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -124,7 +124,7 @@ fn every_licence_is_one_that_deny_toml_allows() {
         let is_used = lock.contains(&format!("name = \"{}\"\n", exception.package));
         assert!(is_used, "deny.toml makes an exception for {}, which is no dependency", exception.package);
     }
-    // What the check is worth: these are refused.
+    // The check itself works: these are refused.
     for (license, package) in [("GPL-3.0-only", "a"), ("MIT AND MPL-2.0", "a"), ("MPL-2.0", "devicemapper-other")] {
         assert!(!is_allowed(license, package, &rules), "{license} of {package} is allowed");
     }

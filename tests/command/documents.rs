@@ -1,11 +1,11 @@
-//! The pages for readers: their links lead somewhere, wherever the pages end up.
+//! The pages for readers: their links work wherever the pages are installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use dmverity_tests::workspace;
 
-/// What a page links to.
+/// The links of a page.
 fn links(page: &Path) -> Vec<String> {
     let text = fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));

@@ -15,7 +15,7 @@ fn data() -> Sandbox {
     sandbox
 }
 
-/// Runs it with `--dry-run` and without; both have to say the same, and the first to change nothing.
+/// Runs it with `--dry-run` and without; both must print the same, and the first must change nothing.
 #[track_caller]
 fn is_the_same(sandbox: &Sandbox, command: &str) -> Outcome {
     let arguments: Vec<&str> = command.split(' ').collect();
@@ -86,7 +86,7 @@ fn no_hash_device_is_needed_and_streams_get_the_root_hash() {
     assert_eq!(streamed.stdout, expected + made.field("Root hash"));
     assert_eq!(sandbox.run(&[&dry[..], &["--root-hash-file=r"]].concat()).code, Some(0));
     assert!(sandbox.snapshot() == before);
-    // What a format would refuse.
+    // Refused like a real format.
     let overlap = "Data area overlaps with hash area.\n\
                    hint: the data area ends at byte 1228800, the hash area starts at byte 0.\n";
     refused(&sandbox, "format --dry-run d d", 1, overlap);
@@ -117,7 +117,7 @@ fn dump_shows_the_root_hash_and_says_that_it_is_not_verified() {
         let plain = schema::check(&sandbox.run(&["dump", "h", "--json"]).stdout).unwrap();
         assert!(plain["root_hash"].is_null());
     }
-    // Damage below the top does not show, and that is why it is said.
+    // Damage below the top block is not detected, which is why the output says so.
     sandbox.write("image", &painted(300 * 4096));
     let made = sandbox.run(&["format", "--append", "image"]);
     sandbox.flip("image", 5000);
@@ -154,7 +154,7 @@ fn a_new_image_is_like_another_one_but_for_what_options_say() {
     let before = sandbox.read("old");
     assert_eq!(sandbox.run(&["format", "d", "old", "--like=old"]).code, Some(0));
     assert!(sandbox.read("old") == before);
-    // What an option says counts.
+    // An option takes precedence.
     for (option, key, value) in [
         ("--salt=aa", "Salt", "aa"),
         ("--salt=-", "Salt", "-"),
@@ -175,7 +175,7 @@ fn a_new_image_is_like_another_one_but_for_what_options_say() {
     let seeded = like(&["--salt-seed=x"]);
     let seed = sandbox.run(&["format", "d", "h", "--salt-seed=x"]);
     assert_eq!((seeded.field("Salt"), seeded.field("UUID")), (seed.field("Salt"), seed.field("UUID")));
-    // Type 0, without superblock, and an image that is one file, as the model and as what is made.
+    // Type 0, without superblock, and an image in one file, as the model and as the result.
     sandbox.run(&["format", "d", "old", "--format=0", "--salt=-"]);
     assert_eq!((like(&[]).field("Hash type"), like(&[]).field("Salt")), ("0", "-"));
     assert_eq!(like(&["--no-superblock"]).field("UUID"), "");

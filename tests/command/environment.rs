@@ -14,7 +14,7 @@ use crate::sandbox::Sandbox;
 
 const SHELLS: [&str; 2] = ["dash", "bash"];
 
-/// Names that a shell would take for something else.
+/// Names with a meaning for a shell.
 const HOSTILE: &[&[u8]] = &[
     b"plain",
     b"it's",
@@ -72,13 +72,13 @@ fn shells_read_back_every_path() {
     assert!(!sandbox.path("evil").exists());
 }
 
-/// The texts and numbers in an object, each as a shell would have it.
+/// The texts and numbers in an object, as shell variables.
 fn scalars(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Bool(truth) => found.push(u8::from(*truth).to_string()),
         Value::Number(number) => found.push(number.to_string()),
         Value::String(text) => found.push(format!("'{text}'")),
-        // No list of these actions is of words, but for flags.
+        // These actions have no list of words except flags.
         Value::Null | Value::Array(_) => {}
         Value::Object(fields) => fields.values().for_each(|value| scalars(value, found)),
     }
@@ -122,7 +122,7 @@ fn nothing_that_json_has_is_missing() {
     }
 }
 
-/// Warnings and errors go where they always do, and standard output has lines for a shell alone.
+/// Warnings and errors go to standard error as always, and standard output has only lines for a shell.
 #[test]
 fn what_is_no_value_goes_to_standard_error() {
     let sandbox = sandbox();
@@ -137,7 +137,7 @@ fn what_is_no_value_goes_to_standard_error() {
     let inactive = sandbox.run(&["status", "../x", "--env"]);
     assert_eq!((inactive.code, inactive.stderr.as_str()), (Some(4), ""));
     assert!(inactive.stdout.starts_with("VERITY_NAME='../x'\nVERITY_ACTIVE=0\nVERITY_IN_USE=''\n"), "{inactive:?}");
-    // No value of an earlier command is left.
+    // No value of an earlier command remains.
     assert!(inactive.stdout.contains("\nVERITY_ROOT_HASH=''\n"));
     let together = "veritysetup: Option --env and --json cannot be used together.\n";
     let both = sandbox.run(&["dump", "h", "--env", "--json"]);

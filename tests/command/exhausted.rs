@@ -1,5 +1,5 @@
-//! Limits of the system: whichever memory a command is refused, and whichever file may not grow, it ends with its own
-//! exit code and leaves nothing unfinished.
+//! Limits of the system: whenever memory runs out or a file may not grow, the command ends with its own exit code and
+//! leaves nothing unfinished.
 
 use std::process::Output;
 
@@ -83,7 +83,7 @@ fn a_file_that_may_not_grow_is_an_error_and_goes() {
 #[test]
 fn a_benchmark_with_more_threads_than_can_be_started_says_so() {
     let sandbox = Sandbox::new();
-    // Where the room ends differs with the limit: between two threads, or in the middle of the start of one.
+    // Depending on the limit, the room ends between two threads, or during the start of one.
     for mib in (150..250).step_by(3) {
         let output = limited(&sandbox, &format!("--as={}", mib << 20), "benchmark --threads=1024 --hash=md5");
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -1,12 +1,12 @@
-//! `--expect` and `--expect-data-blocks`: an image whose superblock says something else than what was made is refused,
-//! even if the root hash does not show it.
+//! `--expect` and `--expect-data-blocks`: an image whose superblock differs from the one that was made is refused, even
+//! if the root hash does not show it.
 
 use dmverity_tests::vectors::painted;
 
 use crate::bad_input::{misused, refused};
 use crate::sandbox::{Outcome, Sandbox};
 
-/// 300 data blocks in `d`, their tree in `h`, and what `format` said of it in `made`; with the root hash.
+/// 300 data blocks in `d`, their tree in `h`, and the output of `format` in `made`; returns the root hash.
 fn image(options: &[&str]) -> (Sandbox, String) {
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(300 * 4096));
@@ -87,10 +87,10 @@ fn each_field_of_the_file_is_compared() {
         sandbox.write("part", serde_json::json!({ field: whole[field] }).to_string().as_bytes());
         assert_eq!(sandbox.run(&["verify", "d", "h", &root_hash, "--expect=part"]), silent(0, ""), "{field}");
     }
-    // A root hash is compared, and given elsewhere.
+    // The root hash is compared, not used.
     let message = "Command requires <root_hash> or --root-hash-file option as argument.\n";
     refused(&sandbox, "verify d h --expect=made", 1, message);
-    // Both options count.
+    // Both options are checked.
     let wrong = "Image is not the expected one: data_blocks is 300, expected 299.\n";
     refused(&sandbox, &format!("verify d h {root_hash} --expect=made --expect-data-blocks=299"), 2, wrong);
 }
@@ -145,7 +145,7 @@ fn blocks_that_the_tree_does_not_cover_are_warned_about() {
     sandbox.flip("d", 5000);
     let bad = "Verification failed at position 4096.\nVerification of data area failed.\n";
     assert_eq!(sandbox.run(&["verify", "d", "h", &root_hash]), silent(2, &format!("{uncovered}{bad}")));
-    // A rest that is no block, which format has warned about, and one image.
+    // A partial last block, which format warned about, and an image in one file.
     sandbox.write("d", &painted(300 * 4096 + 4095));
     let made = sandbox.run(&["format", "d", "h"]);
     assert_eq!(sandbox.run(&["verify", "d", "h", made.field("Root hash")]), silent(0, ""));

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use dmverity_tests::{veritysetup, workspace};
 
-/// Runs cargo on it, with no network and nothing of this workspace's settings.
+/// Runs cargo on it, without network and without this workspace's settings.
 fn cargo(words: &[&str]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(words).current_dir(workspace().join("tests/external"));
@@ -22,7 +22,7 @@ fn it_makes_an_image_and_verifies_it_without_device_mapper() {
     assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
     let root_hash = text.strip_suffix(" true\n").unwrap_or_else(|| panic!("it does not verify: {text}"));
 
-    // The command makes the same of the same data.
+    // The command makes the same image from the same data.
     let same = directory.path().join("same");
     std::fs::write(&same, (0..=250).cycle().take(1_000_000).collect::<Vec<u8>>()).unwrap();
     let made = Command::new(veritysetup())

@@ -1,5 +1,5 @@
-//! Random images with forward error correction (FEC), and where by the description of the format each byte of them
-//! is.
+//! Random images with forward error correction (FEC), and the position of each of their bytes according to the format's
+//! description.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -20,12 +20,12 @@ pub(crate) type Place = (&'static str, usize);
 /// A byte of a codeword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Symbol {
-    /// The number of the covered block that it is a byte of; `None` for parity.
+    /// The number of the covered block that it belongs to; `None` for parity.
     pub(crate) block: Option<usize>,
     pub(crate) place: Place,
 }
 
-/// What decides how large a hash tree is.
+/// The parameters that determine the size of a hash tree.
 #[derive(Clone, Debug)]
 pub(crate) struct Hashing {
     algorithm: &'static str,
@@ -70,9 +70,9 @@ pub(crate) struct Image {
     /// How many blocks FEC covers, and the blocks of each piece that codewords take their bytes from.
     pub(crate) covered: usize,
     pub(crate) rounds: usize,
-    /// How long the files are before they are formatted; one that is not here does not exist.
+    /// The lengths of the files before the format; a file that is missing here does not exist.
     older: BTreeMap<&'static str, usize>,
-    /// Whether the number of data blocks is said, or that of the whole device.
+    /// Whether the number of data blocks is given; otherwise it is the whole device's.
     says_data_blocks: bool,
 }
 
@@ -142,7 +142,7 @@ impl Image {
         }
     }
 
-    /// The files before they are formatted: data, and something to be kept around the other areas.
+    /// The files before the format: data, and bytes around the other areas that must be kept.
     pub(crate) fn older_files(&self, rng: &mut fastrand::Rng) -> Files {
         let mut random = |len: usize| {
             let mut bytes = vec![0; len];
@@ -234,12 +234,12 @@ impl Image {
         })
     }
 
-    /// All symbols of a codeword that are somewhere.
+    /// All symbols of a codeword that are stored.
     pub(crate) fn symbols(&self, codeword: usize) -> impl Iterator<Item = Symbol> {
         (0..SYMBOLS).filter_map(move |symbol| self.symbol(codeword, symbol))
     }
 
-    /// Where a covered block is.
+    /// The position of a covered block.
     pub(crate) fn block(&self, number: usize) -> (&'static str, Range<usize>) {
         let (name, block) = match number.checked_sub(self.data_blocks) {
             None => ("data", number),
@@ -248,7 +248,7 @@ impl Image {
         (name, block * self.hashing.block..(block + 1) * self.hashing.block)
     }
 
-    /// How many blocks the tree proves: all that are covered except those after it.
+    /// How many blocks the tree proves: all covered blocks except those after it.
     pub(crate) fn proven(&self) -> usize {
         self.data_blocks + self.hash_blocks
     }
@@ -268,7 +268,7 @@ impl Image {
         iter::once(0..self.data_blocks).chain(above).collect()
     }
 
-    /// The hash block with a block's digest; the top block has none, nor has what the tree does not prove.
+    /// The hash block with a block's digest; none for the top block and for blocks that the tree does not prove.
     fn parent(&self, number: usize) -> Option<usize> {
         let levels = self.levels();
         let level = levels.iter().position(|blocks| blocks.contains(&number))?;
@@ -281,7 +281,7 @@ impl Image {
         iter::successors(self.parent(number), |&number| self.parent(number))
     }
 
-    /// Whether neither of two blocks is in the tree below the other.
+    /// Whether neither of two blocks is below the other in the tree.
     pub(crate) fn are_apart(&self, one: usize, other: usize) -> bool {
         one != other
             && self.ancestors(one).all(|above| above != other)
@@ -316,7 +316,7 @@ pub(crate) fn damage(files: &mut Files, (name, offset): Place, rng: &mut fastran
     files.get_mut(name).expect("a file of the image")[offset] ^= rng.u8(1..);
 }
 
-/// Changes so many of these symbols.
+/// Changes this many of these symbols.
 pub(crate) fn damage_some(
     files: &mut Files,
     symbols: impl Iterator<Item = Symbol>,

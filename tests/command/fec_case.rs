@@ -1,4 +1,4 @@
-//! A good image with parity, damage to it, and what the commands have to make of that.
+//! A good image with parity, damage to it, and the results that the commands must have.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -9,7 +9,7 @@ use crate::fec::{self, Files, Hashing, Image};
 use crate::sandbox::{Outcome, Sandbox};
 use crate::ways::{THREADS, ways};
 
-/// Every number of roots that there is.
+/// Every possible number of roots.
 const ROOTS: u64 = 23;
 
 pub(crate) const CANNOT: &str = "Errors cannot be repaired with FEC device.\n";
@@ -65,12 +65,12 @@ impl Case {
         }
     }
 
-    /// What verify says of the files as they are, not knowing of any parity.
+    /// The output of verify for the current files, without FEC.
     pub(crate) fn verify_without_fec(&self) -> Outcome {
         self.run(self.image.check_without_fec("verify", &self.root_hash), &[])
     }
 
-    /// What repair has to say of the damage, and how many wrong bytes there are.
+    /// The output of repair that the damage must cause, and the number of wrong bytes.
     pub(crate) fn report(&self, bad: &Files) -> (String, usize) {
         let wrong = |name: &str, range: Range<usize>| {
             let pairs = self.good[name][range.clone()].iter().zip(&bad[name][range]);
@@ -97,7 +97,7 @@ impl Case {
         (lines.concat(), sum)
     }
 
-    /// The damage is found, named and repaired.
+    /// Checks that the damage is found, named and repaired.
     #[track_caller]
     pub(crate) fn assert_heals(&self, bad: &Files) {
         let context = &self.context;
@@ -107,7 +107,7 @@ impl Case {
         let without_fec = self.verify_without_fec();
         let found = format!("Found {sum} repairable errors with FEC device.\n");
         let failures = Outcome { code: Some(0), stdout: String::new(), stderr: without_fec.stderr.clone() + &found };
-        // Verify looks at FEC only where the tree is not in order; unless it is to be strict.
+        // Verify looks at FEC only if the tree is damaged, or with `--strict`.
         let expected = if without_fec == silent() { &without_fec } else { &failures };
         assert_eq!(&self.check("verify", &[]), expected, "{context}");
         assert_eq!(self.check("verify", &["--strict"]), Outcome { code: Some(2), ..failures }, "{context}");
@@ -124,7 +124,7 @@ impl Case {
         self.assert_files(&self.good, "a repair of nothing");
     }
 
-    /// Changes some bytes of a proven block, to whatever.
+    /// Changes some bytes of a proven block at random.
     pub(crate) fn spoil(&self, bad: &mut Files, number: usize, rng: &mut fastrand::Rng) {
         let (name, range) = self.image.block(number);
         let block = &mut bad.get_mut(name).expect("a file of the image")[range.clone()];
@@ -146,8 +146,8 @@ impl Case {
         blocks
     }
 
-    /// Damages up to `most` whole blocks of a round out of `candidates`. None is in the tree below another one, so
-    /// that each is known to be bad by a digest that is good. Returns them.
+    /// Damages up to `most` whole blocks of a round out of `candidates`. None is below another in the tree, so that
+    /// each is known to be bad from a good digest. Returns them.
     pub(crate) fn spoil_apart(
         &self,
         bad: &mut Files,
@@ -195,12 +195,12 @@ impl Case {
         bytes.into_iter().map(|byte| round * block + byte).collect()
     }
 
-    /// Nothing is repaired, and nothing changes.
+    /// Checks that nothing is repaired and nothing changes.
     #[track_caller]
     pub(crate) fn assert_stays(&self, bad: &Files) {
         fec::write(&self.sandbox, bad);
         let found = self.verify_without_fec().stderr;
-        // Where everything agrees but for the root hash, that is what is wrong, and no error of the data.
+        // If only the root hash disagrees, it is wrong, and the data has no error.
         let (code, verified, repaired) = if found == "Verification of root hash failed.\n" {
             (1, found.clone(), found + NOT_WITH_THE_ROOT_HASH)
         } else {
@@ -220,7 +220,7 @@ impl Case {
     }
 }
 
-/// Runs `check` on so many images for each number of roots.
+/// Runs `check` on this many images for each number of roots.
 pub(crate) fn each_of(
     first_seed: u64,
     images_for_each: u64,
@@ -237,8 +237,8 @@ pub(crate) fn each_of(
     }
 }
 
-/// Runs `check` on so many of the images that are `wanted` for each number of roots. They have many more blocks in each
-/// round than a code has roots.
+/// Runs `check` on this many `wanted` images for each number of roots. They have many more blocks in each round than a
+/// code has roots.
 pub(crate) fn each(
     first_seed: u64,
     images_for_each: u64,

@@ -1,5 +1,5 @@
-//! Both directions with Debian's `veritysetup` over seeded random images with forward error correction: what either
-//! formats is byte for byte what the other does, and each finds the same number of errors in what the other made.
+//! Both directions with Debian's `veritysetup` over seeded random images with forward error correction: both format the
+//! same bytes, and each finds the same number of errors in the other's image.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::ways::{THREADS, ways};
 /// How many images there are: more than eight for each number of roots.
 const IMAGES: u64 = 200;
 
-/// How many data blocks there are: around what fills whole rounds, with or without the tree, or anything.
+/// How many data blocks there are: around a number that fills whole rounds, with or without the tree, or any.
 fn data_blocks(rng: &mut fastrand::Rng, hashing: &Hashing, roots: usize) -> usize {
     if hashing.block > 4096 {
         return rng.usize(1..=20);
@@ -44,7 +44,7 @@ fn image(seed: u64, rng: &mut fastrand::Rng) -> Image {
     Image::random(rng, hashing, roots, data_blocks)
 }
 
-/// Both have written the same. Without a tree the reference's versions leave the hash device at different lengths.
+/// Both wrote the same. Without a tree the reference's versions leave the hash device at different lengths.
 #[track_caller]
 fn assert_same(image: &Image, ours: &Files, theirs: &Files, context: &str) {
     for (name, bytes) in ours {
@@ -73,7 +73,7 @@ fn check(seed: u64, ways: &[PathBuf]) {
     let files = image.read(&ours);
     assert_same(&image, &files, &image.read(&theirs), &context);
 
-    // In every way, and with more threads, over the same older files.
+    // With every backend, and with more threads, over the same older files.
     let in_every_way = ways[1..].iter().map(|way| (way, THREADS[0]));
     for (way, threads) in in_every_way.chain(THREADS.map(|threads| (&ways[0], threads))) {
         let context = format!("{context}: {} with {threads} threads", way.display());
@@ -94,7 +94,7 @@ fn check(seed: u64, ways: &[PathBuf]) {
     check_errors(&image, (&ours, &theirs), made.field("Root hash"), ways, &mut rng, &context);
 }
 
-/// Each tool verifies what the other made, as it is and with a few wrong bytes.
+/// Each tool verifies the other's image, intact and with a few wrong bytes.
 fn check_errors(
     image: &Image,
     (ours, theirs): (&Sandbox, &Sandbox),
@@ -149,7 +149,7 @@ fn check_errors(
     assert_eq!(expected.stderr.lines().last(), Some(&*last), "{context}: {expected:?}");
     assert_eq!(found.stderr.lines().last(), Some(&*last), "{context}: {found:?}");
     assert_eq!((found.code, &*found.stdout), (Some(0), ""), "{context}: {found:?}");
-    // If there is no tree, up to 2.8 the reference does not take back that the root hash is another.
+    // Without a tree, the reference up to 2.8 still reports the root hash as wrong after a correction.
     let code = if image.hash_blocks == 0 { 2 } else { 0 };
     assert_eq!(expected.code, Some(code), "{context}: {expected:?}");
 }

@@ -1,5 +1,5 @@
-//! `repair` over seeded random damage to random images: what can be healed is healed byte for byte and named before,
-//! what cannot is left as it is.
+//! `repair` over seeded random damage to random images: repairable damage is named and repaired byte for byte; other
+//! damage is left unchanged.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ fn has_rounds(image: &Image) -> bool {
     image.rounds > 1
 }
 
-/// Whether there is something after the tree that FEC covers.
+/// Whether FEC covers blocks after the tree.
 fn has_foreign_blocks(image: &Image) -> bool {
     image.covered > image.proven()
 }
@@ -70,7 +70,7 @@ fn whole_blocks_and_bytes_at_once() {
         let mut bad = case.good.clone();
         let mut spoilt: Vec<usize> = Vec::new();
         for round in 0..image.rounds {
-            // Each known place leaves room for half an unknown one. Data blocks prove nothing about others.
+            // A known position uses half the capacity of an unknown one. Data blocks prove nothing about others.
             let known = if rng.bool() { rng.usize(1..=image.roots) } else { 0 };
             let unknown = (image.roots - known) / 2;
             let wanted = |block: Option<usize>| block.is_none_or(|it| known == 0 && it < image.data_blocks);
@@ -94,7 +94,7 @@ fn hash_blocks_together_with_what_they_prove() {
         let mut bad = case.good.clone();
         let mut spoilt: BTreeSet<usize> = BTreeSet::new();
         if rng.u32(..3) == 0 {
-            // In one round, as many as can be found without any digest.
+            // In one round, as many as the code can locate without any digest.
             let blocks = case.blocks_of_round(rng.usize(..image.rounds), rng);
             let family: Vec<usize> = rng
                 .choice(&blocks)
@@ -102,12 +102,12 @@ fn hash_blocks_together_with_what_they_prove() {
                 .expect("a round has blocks");
             spoilt.extend(family.into_iter().chain(blocks).take(image.roots / 2));
         } else {
-            // Round after round, each is known once those before are repaired.
+            // Round by round: each is known to be bad once the earlier ones are repaired.
             let mut rounds: Vec<usize> = (0..image.rounds).collect();
             rng.shuffle(&mut rounds);
             for round in rounds {
                 let mut blocks = case.blocks_of_round(round, rng);
-                // Children of what is bad first, then hash blocks.
+                // Children of bad blocks first, then hash blocks.
                 let has_bad_parent = |number: usize| image.ancestors(number).any(|above| spoilt.contains(&above));
                 blocks.sort_by_key(|&number| (!has_bad_parent(number), number < image.data_blocks));
                 let not_above =
@@ -124,7 +124,7 @@ fn hash_blocks_together_with_what_they_prove() {
     });
 }
 
-/// Also without any tree, and with blocks so large that they are not dealt with in one go.
+/// Without any tree too, and with blocks too large for a single pass.
 #[test]
 fn few_blocks_of_any_size() {
     let image = |roots, rng: &mut fastrand::Rng| {
@@ -191,7 +191,7 @@ fn a_lost_fec_area_is_made_anew() {
 fn foreign_bytes_are_never_written() {
     each(700, 3, has_foreign_blocks, |case, rng| {
         let image = &case.image;
-        // Some foreign bytes, and as many others of the same codewords as leave them to be found.
+        // Some foreign bytes, and as few others of the same codewords as let the code locate them.
         let foreign = rng.usize(image.proven()..image.covered);
         let codewords = case.codewords(foreign % image.rounds, rng);
         let mut others = case.good.clone();
@@ -253,7 +253,7 @@ fn foreign_bytes_beyond_correction_are_never_written() {
         let outcome = case.check("repair", &[]);
         assert_eq!(outcome.code, Some(2), "{}: {outcome:?}", case.context);
         assert!(outcome.stderr.starts_with(CANNOT) || outcome.stderr.contains(&format!("\n{CANNOT}")), "{outcome:?}");
-        // The errors of such codewords cannot be located: the parity may be made to agree with what is there.
+        // Errors in such codewords cannot be located: the repair may make the parity agree with the wrong bytes.
         let after = case.image.read(&case.sandbox);
         let parity = case.image.parity();
         let made = after[case.image.fec][parity.clone()].to_vec();
@@ -282,14 +282,13 @@ fn a_root_hash_file_serves_as_well() {
     });
 }
 
-/// Killed at each call that writes or syncs: what was written is right, and repair can go on.
+/// Killed at each call that writes or syncs: everything written is correct, and repair can be run again.
 #[test]
 fn a_repair_that_was_killed_can_be_done_again() {
     each(900, 1, any, |case, rng| {
         let image = &case.image;
         let mut bad = case.good.clone();
-        // A known bad block of each level makes no other one unknown if they are apart; the parity has a round to
-        // itself.
+        // A known bad block in each level hides no other one if they are apart; the parity has a round of its own.
         let blocks = case.blocks_of_round(0, rng);
         case.spoil_apart(&mut bad, blocks, image.roots.min(4), rng);
         if image.rounds > 1 {
@@ -302,7 +301,7 @@ fn a_repair_that_was_killed_can_be_done_again() {
         case.assert_files(&case.good, "the repair");
         for (index, name) in calls.iter().enumerate() {
             fec::write(&case.sandbox, &bad);
-            // strace counts the calls of one name.
+            // strace counts the calls by name.
             let nth = calls[..=index].iter().filter(|other| *other == name).count();
             let kill = format!("inject={name}:signal=KILL:when={nth}");
             let until_then = traced(&case.sandbox, &repair, &["-e", &kill]);

@@ -5,7 +5,7 @@ use dmverity_tests::vectors::painted;
 use crate::bad_input::refused;
 use crate::sandbox::Sandbox;
 
-/// A hash device with so many foreign blocks after the tree of 300 data blocks, which has four blocks after the
+/// A hash device with this many foreign blocks after the tree of 300 data blocks, whose four blocks follow the
 /// superblock's.
 fn sandbox(foreign: usize) -> Sandbox {
     let sandbox = Sandbox::new();
@@ -42,12 +42,12 @@ fn parity_of_the_tree_alone_is_that_of_a_device_that_ends_with_it() {
     assert_eq!(device(&verify, &shared).code, Some(2));
     assert_eq!(tree(&["repair", "d", "h", &root_hash], &shared).code, Some(0));
     assert_eq!(shared.read("d"), painted(300 * 4096));
-    // The reference can use it where the hash device ends with the tree.
+    // The reference can use it if the hash device ends with the tree.
     shared.write("h", &shared.read("h")[..5 * 4096]);
     shared.flip("d", 5);
     let repairable = shared.reference(&[&verify[..], &["--fec-device=f"]].concat());
     assert_eq!(repairable.code, Some(0), "{repairable:?}");
-    // The table has as many blocks as are covered: data and tree.
+    // The number of FEC blocks in the table is that of the covered ones: data and tree.
     shared.write("h", &[shared.read("h"), painted(300 * 4096)].concat());
     for (scope, blocks) in [("tree", "304"), ("device", "604")] {
         shared.write("f", &vec![0; 8 * 4096]);
@@ -82,7 +82,7 @@ fn parity_on_the_hash_device_goes_after_the_tree() {
         let offset = if one_file { 300 * 4096 } else { 0 };
         let place = [format!("--hash-offset={offset}"), "--data-blocks=300".to_owned()];
         let place: Vec<&str> = place.iter().map(String::as_str).collect();
-        // It has to be there, since it goes by two names.
+        // The file must exist, because two options name it.
         if !one_file {
             sandbox.write("h", b"");
         }
@@ -93,7 +93,7 @@ fn parity_on_the_hash_device_goes_after_the_tree() {
         let ours = sandbox.read(hash);
         let root_hash = made.field("Root hash").to_owned();
 
-        // The same as with the offset, also by the reference.
+        // The same as with the offset; the reference's result is the same too.
         let given = format!("--fec-offset={chosen}");
         let other = self::sandbox(0);
         std::fs::remove_file(other.path("h")).unwrap();

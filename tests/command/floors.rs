@@ -1,4 +1,4 @@
-//! The library's rooms are above each other: each knows only those below it, and the files of a room know each other in
+//! The library's modules are layered: each uses only those below it, and the files of a module depend on each other in
 //! one direction.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dmverity_tests::workspace;
 
-/// From the ground upwards.
+/// From the lowest layer up.
 const ROOMS: [&str; 13] =
     ["error", "value", "cpu", "memory", "work", "io", "hash", "format", "tree", "fec", "image", "line", "dm"];
 
@@ -45,7 +45,7 @@ fn named(code: &str, prefix: &str) -> BTreeSet<String> {
     let first = |path: &str| path.trim_start().split(|each| !is_word(each)).next().unwrap_or_default().to_owned();
     let mut found = BTreeSet::new();
     for (position, _) in code.match_indices(prefix) {
-        // `super::super::` has the shorter one in it.
+        // `super::super::` contains the shorter one.
         if code[..position].ends_with("::") {
             continue;
         }
@@ -100,7 +100,7 @@ fn the_files_of_a_room_know_each_other_in_one_direction() {
     let files = files();
     let mut knows: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (file, code) in &files {
-        // A face only shows what is behind it.
+        // A `mod.rs` only re-exports.
         if file == "lib" || file.ends_with("/mod") {
             continue;
         }
@@ -112,7 +112,7 @@ fn the_files_of_a_room_know_each_other_in_one_direction() {
         let others = siblings.chain(named_whole).filter(|known| files.contains_key(known) && known != file);
         knows.insert(file, others.collect());
     }
-    // What knows nothing that is left goes, until nothing is left.
+    // Repeatedly removes files that depend on none of the remaining ones, until none is left.
     while let Some(leaf) = knows.iter().find(|(_, known)| known.iter().all(|known| !knows.contains_key(known.as_str())))
     {
         let leaf = *leaf.0;

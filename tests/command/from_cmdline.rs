@@ -1,5 +1,5 @@
-//! `open --from-cmdline`, as far as it goes without a kernel: one line of fixed words for scripts, and the reason on
-//! standard error. How a command line is read is tested in the library, what is opened in `tests/boot`.
+//! `open --from-cmdline` as far as it works without a kernel: one line of fixed words for scripts, and the reason on
+//! standard error. The library tests how a command line is read, `tests/boot` tests what is opened.
 
 use crate::sandbox::{Outcome, Sandbox};
 
@@ -169,7 +169,7 @@ fn the_kernels_own_command_line_is_the_default() {
         assert_eq!(answers(run(&format!("open --from-cmdline {rest}"))), named);
         assert_eq!(answers(run(&format!("open {rest} --from-cmdline"))), named);
     }
-    // What follows it is its value, as with other options.
+    // The next word is its value, as with other options.
     sandbox.write("cmdline", b"systemd.verity=maybe roothash=");
     let outcome = run("open --dry-run --from-cmdline cmdline");
     assert!(outcome.stderr.contains("systemd.verity=maybe"), "{outcome:?}");

@@ -31,7 +31,7 @@ fn verify_accepts_each_image_and_no_other_root_hash() {
     for vector in &vectors::load().vectors {
         let sandbox = Sandbox::new();
         let _ = vector.run(&dmverity_tests::veritysetup(), &sandbox.path(""));
-        // With a superblock its place has to be enough, without one everything has to be said again.
+        // With a superblock its offset must be enough; without one, all options must be repeated.
         let no_superblock = vector.args.iter().any(|argument| argument == "--no-superblock");
         let options = vector.args[3..].iter().map(String::as_str);
         let options = options.filter(|option| no_superblock || option.starts_with("--hash-offset"));

@@ -1,5 +1,4 @@
-//! Help for one action, and what is said of words that are mistyped: beside the reference's words, which scripts look
-//! for.
+//! Help for one action, and hints for mistyped words, in addition to the reference's words, which scripts look for.
 
 use crate::bad_input::misused;
 use crate::hostile::ACTIONS;
@@ -51,13 +50,13 @@ fn help_without_an_action_is_about_all() {
     let help = sandbox.run(&["--help"]);
     assert_eq!(sandbox.run(&["help"]), help);
     assert_eq!(sandbox.run(&["--help", "bogus"]), help);
-    // All that the reference's users look for: each of its lines that is about an action or the defaults.
+    // The reference's lines about actions and defaults, which its users look for.
     let theirs = sandbox.reference(&["--help"]);
     for line in theirs.stdout.lines().skip_while(|line| *line != "<action> is one of:") {
         assert!(help.stdout.lines().any(|ours| ours == line), "{line}");
     }
     misused(&sandbox, "help bogus", "veritysetup: Unknown action.\n");
-    // An option that asks for a text comes before the action.
+    // An option that prints a text takes precedence over the action.
     for words in [&["help", "--usage"][..], &["help", "format", "--usage"]] {
         assert_eq!(sandbox.run(words), sandbox.run(&["--usage"]), "{words:?}");
     }
@@ -89,7 +88,7 @@ fn the_nearest_action_or_option_is_suggested() {
     }
 }
 
-/// Whatever comes before it, the last line and the exit code are the reference's.
+/// The last line and the exit code are always the reference's.
 #[test]
 fn the_last_line_about_a_wrong_command_line_is_that_of_the_reference() {
     let sandbox = Sandbox::new();

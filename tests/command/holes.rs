@@ -1,4 +1,4 @@
-//! Holes: they give what zeros give, and are not read.
+//! Holes have the same result as zeros, and are not read.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -8,7 +8,7 @@ use dmverity_tests::veritysetup;
 use crate::sandbox::Sandbox;
 use crate::ways::THREADS;
 
-/// One set of parameters, and where the data are: everything else is a hole.
+/// One set of parameters, and the positions of data; everything else is a hole.
 #[derive(Debug)]
 struct Set {
     data_block_size: u64,
@@ -72,7 +72,7 @@ fn holes_are_hashed_like_zeros() {
             let theirs = sandbox.reference(&["verify", "sparse", "made", &root_hash]);
             assert_eq!(theirs.code, Some(0), "{set:?} {theirs:?}");
         }
-        // A hole where data were is seen.
+        // A hole in place of data is detected.
         if let Some((offset, _)) = set.data.first() {
             let hole = File::options().write(true).open(sandbox.path("sparse")).unwrap();
             let block = offset / set.data_block_size * set.data_block_size;

@@ -1,5 +1,5 @@
-//! What attackers and accidents put into arguments, names and superblocks: no panic, and no line of the output that
-//! they could have written.
+//! Hostile or accidental bytes in arguments, names and superblocks cause no panic and cannot forge a line of the
+//! output.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -25,10 +25,10 @@ pub(crate) const ACTIONS: [&str; 13] = [
     "benchmark",
 ];
 
-/// Bytes that are no text.
+/// Invalid UTF-8.
 const NO_TEXT: &[u8] = b"\xff\xfe\x80n";
 
-/// Without this, `benchmark` takes its time.
+/// Without this, `benchmark` takes long.
 const HASH: &[u8] = b"--hash=\xff";
 
 /// Runs a command, bytes as arguments.
@@ -38,7 +38,7 @@ fn run(sandbox: &Sandbox, arguments: &[&[u8]]) -> Output {
     command.output().expect("it runs")
 }
 
-/// The command ended in one of its ways.
+/// Checks that the command ended with one of its exit codes.
 #[track_caller]
 fn no_panic(sandbox: &Sandbox, arguments: &[&[u8]]) {
     let output = run(sandbox, arguments);
@@ -91,11 +91,11 @@ fn no_argument_makes_it_panic() {
     }
 }
 
-/// A name with what moves the cursor, ends a line, and is no text.
+/// A name that moves the cursor, ends a line, and is not UTF-8.
 const NAME: &[u8] = b"d\x1b[2J\nUUID:\xff\xe2\x80\xae\xc2\x9b\x9a";
-/// What is printed of it: the bytes that are no text are, but for those that some terminals obey.
+/// Its printed form: invalid UTF-8 is printed unchanged, except bytes that control some terminals.
 const SHOWN: &[u8] = b"d\\033[2J\\012UUID:\xff\\342\\200\\256\\302\\233\\232";
-/// What JSON has of it.
+/// Its form in JSON.
 const IN_JSON: &str = "d\u{1b}[2J\nUUID:\\377\u{202e}\u{9b}\\232";
 
 #[test]
@@ -145,7 +145,7 @@ fn names_of_files_cannot_forge_lines() {
             assert!(!stream.contains(&0x9a), "{call:?}");
             let text = String::from_utf8_lossy(&stream);
             let is_bad = |each: char| each != '\n' && each.is_control() || each == '\u{202e}';
-            // The columns of format and dump have a tab.
+            // The columns of format and dump contain a tab.
             assert!(!text.replace('\t', "").contains(is_bad), "{call:?}: {text:?}");
             assert!(!text.lines().any(|line| line.starts_with("UUID:\\")), "{call:?}: {text}");
         }
@@ -220,7 +220,7 @@ fn a_standard_output_that_is_closed_or_full_is_an_error() {
     let (closed, full) = (said("Bad file number"), said("No space left on device"));
     let before = sandbox.snapshot();
     for json in ["", " --json"] {
-        // Nothing is written when it is known that the root hash cannot be delivered.
+        // Nothing is written if the root hash is known to be undeliverable.
         for command in ["format d new", "dump h", "plan d", &format!("table d h {root_hash}"), "format d h"] {
             assert_eq!(shell(&sandbox, &format!("\"$V\" {command}{json} >&-")), (Some(1), closed.clone()), "{command}");
         }
@@ -236,10 +236,10 @@ fn a_standard_output_that_is_closed_or_full_is_an_error() {
     let verify = format!("\"$V\" verify d h {root_hash}");
     assert_eq!(shell(&sandbox, &format!("{verify} >&-")), (Some(0), String::new()));
     assert_eq!(shell(&sandbox, &format!("{verify} --json >&-")), (Some(1), closed));
-    // What went wrong before that is said too.
+    // An earlier fault is reported too.
     let (code, stderr) = shell(&sandbox, "\"$V\" dump nosuch --json >/dev/full");
     assert_eq!((code, stderr), (Some(1), format!("Device nosuch does not exist or access denied.\n{full}")));
-    // A reader that goes away is none; and there is no other stream to say it on.
+    // A closed pipe is not an error; and there is no other stream to report it on.
     assert_eq!(shell(&sandbox, "\"$V\" dump h | true").0, Some(0));
     assert_eq!(shell(&sandbox, "\"$V\" format d new >&- 2>&-"), (Some(1), String::new()));
     assert!(sandbox.snapshot() == before);

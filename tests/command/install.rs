@@ -1,5 +1,5 @@
-//! `make install` and `make uninstall`: which files are where, with which mode, and that none stays. They are given a
-//! cargo that fails, because the user who installs is often not the one who has built.
+//! `make install` and `make uninstall`: which files are where, with which mode, and that none is left. The tests set a
+//! cargo that fails, because the user who installs is often not the one who built.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,10 +16,10 @@ fn command() -> Command {
     make
 }
 
-/// A variable without a definition is empty, and what is given it does something else.
+/// An undefined variable is empty, so that the command with it does something else.
 #[test]
 fn the_makefile_defines_what_it_uses() {
-    // What its user may set.
+    // Variables for the user.
     const FROM_OUTSIDE: [&str; 5] = ["CARGO_TARGET_DIR", "CARGO_HOME", "DESTDIR", "MAINTAINER", "PACKAGE_OPTIONS"];
     let targets = ["test", "test-quick", "demo", "static", "forced", "deb", "install"];
     let output =
@@ -70,7 +70,7 @@ fn files(root: &Path) -> BTreeMap<String, u32> {
     found
 }
 
-/// What has to be installed, with modes and with the file of the project that it comes from.
+/// The files to be installed, with their modes and the project's files that they are copied from.
 fn expected(prefix: &str, zsh: &str) -> BTreeMap<String, (u32, PathBuf)> {
     let share = format!("{prefix}/share");
     let doc = format!("{share}/doc/dmverity-tools");
@@ -135,7 +135,7 @@ fn installs(prefix: &str, zsh: &str) {
     make("install", root, prefix);
     assert_eq!(files(root), modes, "installed twice");
 
-    // What others have put beside it stays, and so do the folders that are not ours alone.
+    // Other packages' files stay, and so do folders that are not ours alone.
     let other = root.join(&prefix[1..]).join("share/man/man8/other.8");
     fs::write(&other, "").expect("writable");
     make("uninstall", root, prefix);
@@ -170,7 +170,7 @@ fn a_missing_command_is_built_first_and_that_is_said() {
     assert!(text.contains("is not there, so it is built first"), "{text}");
 }
 
-/// What cargo builds is looked for where it builds, and nothing is left in the project's own folder.
+/// Built files are taken from cargo's target folder, and nothing is left in the project's own folder.
 #[test]
 fn another_folder_to_build_in_is_used() {
     for folder in ["/elsewhere", "below/this"] {
@@ -185,7 +185,7 @@ fn another_folder_to_build_in_is_used() {
     }
 }
 
-/// The newest entry of the package's changelog is of the version that is packaged: `make deb` takes both as they are.
+/// The newest entry of the package's changelog names the packaged version: `make deb` does not check that.
 #[test]
 fn the_packages_changelog_is_of_this_version() {
     let changelog = fs::read_to_string(workspace().join("cli/deb/changelog")).expect("readable");
@@ -193,7 +193,7 @@ fn the_packages_changelog_is_of_this_version() {
     assert!(first.starts_with(concat!("dmverity-tools (", env!("CARGO_PKG_VERSION"), "-1) ")), "{first}");
 }
 
-/// The package contains what `make install` does, but for the licences, which are in its copyright file.
+/// The package contains what `make install` installs, except the licences, which are in its copyright file.
 #[test]
 fn the_package_has_what_is_installed() {
     let manifest = fs::read_to_string(workspace().join("cli/Cargo.toml")).expect("readable");

@@ -1,5 +1,4 @@
-//! A format that is killed never leaves a superblock over a tree that is not whole, and the order of writes and syncs
-//! that makes it so.
+//! A killed format never leaves a superblock with an incomplete tree; the order of writes and syncs ensures that.
 
 use std::process::Stdio;
 use std::thread::sleep;
@@ -13,7 +12,7 @@ use crate::sandbox::Sandbox;
 /// Slow enough to be killed in the middle.
 const FORMAT: &[&str] = &["format", "d", "h", "--hash=streebog512", "--salt=aa"];
 
-/// The older image that it is written over.
+/// The older image that is overwritten.
 const FORMAT_OLDER: &[&str] = &["format", "other", "h", "--hash=streebog512", "--salt=bb"];
 
 /// The calls that change the hash device or make the changes last.
@@ -47,7 +46,7 @@ impl Images {
         }
     }
 
-    /// Either nothing loads, or an image that is whole: the new one, or the older one as it was.
+    /// Checks that either nothing loads or a complete image does: the new one, or the unchanged older one.
     fn assert_nothing_or_whole(&self, context: &str) {
         if self.sandbox.path("h").exists() && self.sandbox.run(&["dump", "h"]).code == Some(0) {
             let new = self.sandbox.run(&["verify", "d", "h", &self.root_hash]);
@@ -90,8 +89,8 @@ pub(crate) fn traced(sandbox: &Sandbox, arguments: &[&str], options: &[&str]) ->
     calls
 }
 
-/// Kills a command at each of its calls of [`CALLS`], each time after `prepare`, and has `check` look at what is left
-/// after the call of that index.
+/// Kills a command at each of its calls of [`CALLS`], each time after `prepare`, and runs `check` on the remains with
+/// the index of that call.
 pub(crate) fn killed_at_each_call(
     sandbox: &Sandbox,
     arguments: &[&str],
@@ -102,7 +101,7 @@ pub(crate) fn killed_at_each_call(
     let calls = traced(sandbox, arguments, &[]);
     for (index, name) in calls.iter().enumerate() {
         prepare();
-        // strace counts the calls of one name.
+        // strace counts the calls by name.
         let nth = calls[..=index].iter().filter(|other| *other == name).count();
         let kill = format!("inject={name}:signal=KILL:when={nth}");
         assert_eq!(traced(sandbox, arguments, &["-e", &kill]), calls[..=index], "killed at the call");
@@ -134,6 +133,6 @@ fn an_older_superblock_goes_first_and_the_new_one_comes_last_each_synced() {
     assert_eq!(sequence(false, &[]), "ftruncate pwrite64 fdatasync pwrite64 fdatasync");
     // Before that the older superblock is wiped.
     assert_eq!(sequence(true, &[]), "pwrite64 fdatasync pwrite64 fdatasync pwrite64 fdatasync");
-    // Also where no new one follows.
+    // Even if no new one follows.
     assert_eq!(sequence(true, &["--no-superblock"]), "pwrite64 fdatasync pwrite64 fdatasync");
 }

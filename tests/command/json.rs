@@ -1,5 +1,5 @@
-//! `--json`: every action that works without a kernel, each held against the published schema and against the text.
-//! What is refused is held against it in `bad_input.rs`, what needs a kernel in the virtual machines.
+//! `--json`: every action that works without a kernel, checked against the published schema and the text output.
+//! Refusals are checked in `bad_input.rs`, actions that need a kernel in the virtual machines.
 
 use dmverity_tests::schema;
 use dmverity_tests::vectors::painted;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
 
-/// Runs a command with `--json`; it has to end with this code and to print an object that the schema allows, alone.
+/// Runs a command with `--json`; it must end with this code and print only an object that the schema allows.
 #[track_caller]
 fn object(sandbox: &Sandbox, arguments: &[&str], code: i32) -> Value {
     let outcome = sandbox.run(&[arguments, &["--json"]].concat());
@@ -28,7 +28,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// The value as the text shows it.
+/// The value from the text output.
 fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -152,13 +152,13 @@ fn the_root_hash_file_comes_before_the_object_says_that_all_is_well() {
     let sandbox = sandbox();
     let made = object(&sandbox, &["format", "d", "h", "--root-hash-file=r"], 0);
     assert_eq!(String::from_utf8(sandbox.read("r")).unwrap(), shown(&made["root_hash"]));
-    // It cannot be written once the format is done: what was made is told all the same.
+    // The file cannot be written after the format: the object is printed all the same.
     let full = object(&sandbox, &["format", "d", "h", "--root-hash-file=/dev/full"], 1);
     assert!(full["root_hash"].is_string(), "{full}");
     assert_eq!(full["error"]["errno_name"], "ENOSPC");
 }
 
-/// What the kernels' cases compare with is what the schema allows.
+/// The expected objects of the kernel cases match the schema.
 #[test]
 fn features_of_every_kernel_are_as_published() {
     let folder = dmverity_tests::workspace().join("tests/vm/expected");
@@ -170,7 +170,7 @@ fn features_of_every_kernel_are_as_published() {
     }
 }
 
-/// What scripts that are in use take the text apart with.
+/// Ways in which existing scripts parse the text.
 #[test]
 fn existing_parsers_read_the_text() {
     let sandbox = sandbox();
@@ -199,7 +199,7 @@ fn existing_parsers_read_the_text() {
             assert!(!keys.contains(&key), "{line}");
             keys.push(key);
         }
-        // The title is what it always was.
+        // The title is unchanged.
         assert_eq!(lines[0], format!("VERITY header information for {}.", if append { "d" } else { "h" }));
     }
 }

@@ -1,4 +1,4 @@
-//! Positions that 32 bits do not hold: a sparse image of more than 4 GiB with data before, across and after that.
+//! Positions that do not fit in 32 bits: a sparse image of more than 4 GiB with data before, across and after that.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -14,7 +14,7 @@ const BYTES: u64 = FOUR_GIB + (1 << 30);
 /// Where 8 KiB of data are: before, across and after 4 GiB, and half of it in the last block. All else is a hole.
 const WRITTEN: [u64; 4] = [8192, FOUR_GIB - 4096 - 100, FOUR_GIB + (512 << 20), BYTES - 4096];
 
-/// What the reference tool computes for it.
+/// Computed by the reference tool.
 const ROOT_HASH: &str = "fee86be94ab85a4b1313ccb7ea181b698a560b95739558593840300f416e57f2";
 
 fn image() -> Sandbox {
@@ -37,7 +37,7 @@ fn flip(sandbox: &Sandbox, offset: u64) {
 
 const OPTIONS: [&str; 3] = ["--salt=aa", "--uuid=a60c98d2-ae9b-4865-bfcb-b4e3ace11033", "--threads=2"];
 
-/// Data and tree are in one file, so that what is written to it is after 4 GiB.
+/// Data and tree are in one file, so that the tree is written after 4 GiB.
 #[test]
 fn an_image_of_more_than_4_gib_is_made_verified_and_repaired() {
     let sandbox = image();

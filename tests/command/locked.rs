@@ -1,4 +1,4 @@
-//! Two processes on one image at once: the second one is refused, and nothing of the first one's is lost.
+//! Two processes on one image at once: the second one is refused, and the first one loses nothing.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -44,10 +44,10 @@ fn what_another_process_writes_to_is_left_alone_by_whatever_name() {
         lock.try_lock().unwrap();
         refused(&sandbox, &command, 5, &message(named));
         assert!(!sandbox.path("new").exists());
-        // Closing it would not do: a child that another test is just starting has it too.
+        // Closing it is not enough: a child that another test is just starting has inherited it.
         lock.unlock().unwrap();
     }
-    // What only reads does not ask.
+    // Commands that only read take no lock.
     let locks = ["d", "h", "f", "i"].map(|name| File::open(sandbox.path(name)).unwrap());
     for lock in &locks {
         lock.try_lock().unwrap();
@@ -67,7 +67,7 @@ fn what_another_process_writes_to_is_left_alone_by_whatever_name() {
     assert_eq!(sandbox.run(&["format", "d", "h", "--fec-device=f"]).code, Some(0));
 }
 
-/// Runs these commands at once and returns how they ended.
+/// Runs these commands at the same time and returns their outcomes.
 fn at_once(sandbox: &Sandbox, commands: &[Vec<String>]) -> Vec<Outcome> {
     let children: Vec<_> = commands
         .iter()
@@ -117,7 +117,7 @@ fn two_at_once_leave_one_whole_image() {
     }
 }
 
-/// Nothing that was created stays, at whichever of the calls right after that something goes wrong.
+/// Whichever of the calls after a file's creation fails, the file is removed.
 #[test]
 fn a_created_file_goes_when_a_call_on_it_fails() {
     let sandbox = Sandbox::new();

@@ -27,7 +27,7 @@ fn run(command: &mut Command) -> Outcome {
 #[test]
 fn mandoc_has_nothing_against_it() {
     let outcome = run(program("mandoc").args(["-T", "lint", PAGE]));
-    // Which other manuals are there is a matter of the machine.
+    // Which other manuals are installed depends on the machine.
     let complaints: Vec<&str> =
         outcome.stdout.lines().filter(|line| !line.contains("STYLE: referenced manual not found:")).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
@@ -53,7 +53,7 @@ fn it_fits_a_terminal() {
 
 /// A block of commands in EXAMPLES.
 struct Example {
-    /// Those of `# ` need root and a kernel.
+    /// Commands after `# ` need root and a kernel.
     needs_root: bool,
     script: String,
 }
@@ -94,7 +94,7 @@ fn the_examples_work() {
     assert!(for_root.len() >= 3 && for_all.len() >= 8, "{} and {}", for_root.len(), for_all.len());
     let mut failed = String::new();
     for example in for_all {
-        // One after the other in the same place, as a reader does it.
+        // One after the other in the same folder, as a reader would.
         let mut command = sandbox.command("bash", &["-eo", "pipefail", "-c", &example.script]);
         let outcome = run(command.env("PATH", &path));
         if outcome.code != Some(0) {

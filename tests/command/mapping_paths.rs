@@ -1,5 +1,5 @@
-//! Mappings that are named by a path, as far as that shows without a mapping: what does not exist is inactive, with and
-//! without device-mapper. What does exist is shown on real kernels, by the case `paths`.
+//! Mappings named by a path that does not exist: inactive, with and without device-mapper. Existing paths are tested on
+//! real kernels, by the case `paths`.
 
 use crate::sandbox::{Outcome, Sandbox};
 

@@ -1,5 +1,5 @@
-//! Hints where parameters do not fit: a superblock that is elsewhere or not expected, swapped devices, options that it
-//! contradicts.
+//! Hints for parameters that do not fit: a superblock elsewhere or unexpected, swapped devices, options that contradict
+//! the superblock.
 
 use dmverity_tests::vectors::painted;
 
@@ -58,7 +58,7 @@ fn a_superblock_that_is_not_read() {
     let outcome = sandbox.run(&[&["verify", "d", "h", &root_hash][..], &options].concat());
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.stderr.starts_with(warning), "{outcome:?}");
-    // Where the tree is, there is none.
+    // There is none at the start of the tree.
     let options = ["--no-superblock", "--salt=aa", "--hash-offset=45056"];
     let outcome = sandbox.run(&[&["verify", "d", "h", &root_hash][..], &options].concat());
     assert_eq!(outcome, Outcome { code: Some(0), stdout: String::new(), stderr: String::new() });

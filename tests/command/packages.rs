@@ -1,4 +1,4 @@
-//! What is published: `cargo package` has nothing to warn of, and each crate has what it is built from.
+//! The published crates: `cargo package` prints no warning, and each crate contains everything that it is built from.
 
 use std::env;
 use std::process::Command;
@@ -13,14 +13,14 @@ fn both_crates_are_packed_without_warnings() {
         let output = Command::new(cargo).args(arguments).current_dir(workspace()).output().expect("cargo is there");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         let (list, said) = (text(output.stdout), text(output.stderr));
-        // Another cargo may be at work.
+        // Another cargo may be running.
         let said: Vec<&str> = said.lines().filter(|line| !line.trim_start().starts_with("Blocking")).collect();
         assert!(output.status.success() && said.is_empty(), "{package}: {said:?}");
         let files: Vec<&str> = list.lines().collect();
         for file in ["Cargo.toml", "Cargo.lock", "README.md", "LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs", own] {
             assert!(files.contains(&file), "{package} lacks {file}: {list}");
         }
-        // What only this repository needs.
+        // Needed by this repository only.
         assert!(!files.iter().any(|file| file.starts_with("deb/")), "{package}: {list}");
     }
 }

@@ -1,5 +1,5 @@
-//! Where `format` puts an image: files that have to grow first, files that cannot be created, and device nodes that are
-//! missing.
+//! The files that `format` writes to: files that must grow first, files that cannot be created, and missing device
+//! nodes.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +12,7 @@ use crate::bad_input::refused;
 use crate::interrupted::traced;
 use crate::sandbox::{Outcome, Sandbox};
 
-/// Data and tree in one file that ends within the data: bytes as the reference makes them.
+/// Data and tree in one file that ends within the data: the bytes equal the reference's.
 #[test]
 fn data_that_end_before_their_last_block_are_filled_with_zeros() {
     let sandbox = Sandbox::new();
@@ -25,7 +25,7 @@ fn data_that_end_before_their_last_block_are_filled_with_zeros() {
         (130 * 4096 + 1, 131, 1 << 20, &[uuid]),
         (600_000, 187, 187 * 4096, &[uuid]),
         (300_000, 300, 307_200, &[uuid, "--data-block-size=1024", "--hash-block-size=1024", "--hash=sha512"]),
-        // The reference makes these of a file that is long enough.
+        // From the reference, with a file that is long enough.
         (100, 1, 4096, &["--no-superblock"]),
         (100, 1, 4096, &[uuid]),
         (4096, 2, 8192, &[uuid]),
@@ -58,7 +58,7 @@ fn data_that_end_before_their_last_block_are_filled_with_zeros() {
         if !has_padded && (blocks > 1 || !options.contains(&uuid)) {
             theirs = result(false, blocks * block);
         }
-        // One block of data, and the superblock after it, the reference cannot write.
+        // The reference cannot write one block of data with the superblock after it.
         assert!(ours == theirs || theirs.0 != Some(0), "{arguments:?}");
         let root_hash = ours.1.as_ref().and_then(|line| line.split_whitespace().last()).unwrap();
         let mut verify = vec!["verify", "image", "image", root_hash, &hash_offset];
@@ -87,7 +87,7 @@ fn zeros_in_place_of_whole_blocks_are_warned_of_and_seeds_are_as_ever() {
     assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""));
 }
 
-/// Nothing grows before all is checked, and what has grown for nothing is short again.
+/// No file grows before all checks, and after a failure it has its old length again.
 #[test]
 fn a_file_that_would_be_filled_up_for_nothing_stays_as_it_is() {
     let sandbox = Sandbox::new();
@@ -96,7 +96,7 @@ fn a_file_that_would_be_filled_up_for_nothing_stays_as_it_is() {
     let small = |name: &str, found: u64, needed: u64| {
         format!("Device {name} is too small.\nhint: it has {found} bytes, but {needed} are needed.\n")
     };
-    // Two files: the data are what they are.
+    // In two files, the data file does not grow.
     refused(&sandbox, "format d h --data-blocks=147", 1, &small("d", 600_000, 602_112));
     refused(&sandbox, "format empty empty --data-blocks=2 --hash-offset=8192", 1, &small("empty", 0, 8192));
     let overlap = "Data area overlaps with hash area.\n\
@@ -120,7 +120,7 @@ fn a_file_that_would_be_filled_up_for_nothing_stays_as_it_is() {
     let calls = traced(&sandbox, &format, &[]);
     for name in ["pwrite64", "fdatasync"] {
         let count = calls.iter().filter(|call| *call == name).count();
-        // The last one makes the superblock last: by then all is there.
+        // The superblock is written last, after everything else.
         for nth in 1..count + usize::from(name == "pwrite64") {
             sandbox.write("d", &before[&sandbox.path("d")]);
             let _ = fs::remove_file(sandbox.path("f"));
@@ -152,7 +152,7 @@ fn images_that_cannot_be_created() {
             (format!("format --append d --fec-device={path}"), "FEC"),
         ] {
             let line = format!("Cannot create {area} image {path} for writing.");
-            // Only trying shows that no file can be created there, and that comes last.
+            // Only an attempt shows that no file can be created there, and it comes last.
             if path.starts_with("/proc") && command.contains("nodata") {
                 continue;
             }
@@ -199,7 +199,7 @@ fn directories_and_files_that_others_may_not_write_to() {
     fs::set_permissions(sandbox.path("closed"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// A partition that is missing is not made a file.
+/// No file is created for a missing partition.
 #[test]
 fn nothing_is_created_among_device_nodes() {
     let sandbox = Sandbox::new();
@@ -228,7 +228,7 @@ fn nothing_is_created_among_device_nodes() {
     for path in paths {
         assert!(fs::symlink_metadata(path).is_err(), "{path}");
     }
-    // What is mounted below it is for files.
+    // File systems mounted below `/dev` are for files.
     let is_mounted = Command::new("mountpoint").args(["-q", "/dev/shm"]).status().is_ok_and(|status| status.success());
     if let (true, Ok(directory)) = (is_mounted, tempfile::tempdir_in("/dev/shm")) {
         let hash = directory.path().join("h");

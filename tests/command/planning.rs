@@ -114,12 +114,12 @@ fn a_seed_makes_the_same_bytes_everywhere() {
     assert_eq!(made.field("UUID"), "62fe3e11-4723-826f-832f-18b76ddc3157");
     sandbox.run(&["format", "e", "i", seed]);
     assert!(sandbox.read("h") == sandbox.read("i"));
-    // The same, where nothing is said: from the parameters.
+    // Without a seed, from the parameters.
     let by_itself = sandbox.run(&["format", "d", "h", "--deterministic"]);
     let by_hand = sandbox.run(&["format", "d", "h", "--salt-seed=sha256 1 4096 4096 300"]);
     assert_eq!(by_itself, by_hand);
     assert_ne!(by_itself.field("Salt"), made.field("Salt"));
-    // What is given counts.
+    // Given values take precedence.
     let given = sandbox.run(&["format", "d", "h", "--deterministic", "--salt=aa"]);
     assert_eq!((given.field("Root hash"), given.field("UUID")), (ROOT_HASH, by_itself.field("UUID")));
     let uuid = "a60c98d2-ae9b-4865-bfcb-b4e3ace11033";
@@ -184,7 +184,7 @@ fn lines_that_open_an_image_elsewhere() {
         &format!("{call} {devices} --cmdline"),
         &format!("roothash={ROOT_HASH} systemd.verity_root_data=/dev/sda2 systemd.verity_root_hash=/dev/sda3\n"),
     );
-    // Files have no name where it boots: their partitions do.
+    // At boot, files have no name; their partitions do.
     prints(&sandbox, &format!("{call} --cmdline"), &format!("roothash={ROOT_HASH}\n"));
     let partitions = "PARTUUID=4124f9e3-0fdb-0aea-1bdf-f64d02ce75c1 PARTUUID=9507062a-0ff8-3e1a-c081-0638b99ec188";
     prints(&sandbox, &format!("{call} --veritytab=usr"), &format!("usr {partitions} {ROOT_HASH}\n"));

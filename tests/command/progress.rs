@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::sandbox::Sandbox;
 
-/// Longer than a bar stays away.
+/// Longer than the delay of the bar.
 const LONG: Duration = Duration::from_millis(1100);
 
 /// A command that is running, and what it writes to the terminal that is its standard error.
@@ -41,7 +41,7 @@ impl Running {
         kill(process, signal).expect("it has not been waited for");
     }
 
-    /// Has the work take more than a second, however fast this machine is.
+    /// Makes the work take more than a second on any machine.
     fn take_long(&mut self, sandbox: &Sandbox) {
         // The file is made when the work begins.
         while !sandbox.path("h").exists() {
@@ -56,7 +56,7 @@ impl Running {
     /// All that it writes until it ends, or until it has written `wanted`.
     fn written(&mut self, wanted: &str) -> String {
         let (mut text, mut buffer) = (String::new(), [0; 4096]);
-        // The last byte is followed by an error: there is no other end of the terminal any more.
+        // After the last byte, the read fails: the terminal's other end is closed.
         while let Ok(read @ 1..) = self.terminal.read(&mut buffer) {
             text += &String::from_utf8_lossy(&buffer[..read]);
             if !wanted.is_empty() && text.contains(wanted) {

@@ -1,5 +1,5 @@
-//! Both directions with Debian's `veritysetup` over seeded random parameters: what either formats is byte for byte what
-//! the other does, and each verifies, dumps and refuses the other's images alike.
+//! Both directions with Debian's `veritysetup` over seeded random parameters: both format the same bytes, and each
+//! verifies, dumps and refuses the other's images alike.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ const ALGORITHMS: &[(&str, u64)] = &[
     ("md5", 16),
 ];
 
-/// At most this much data in one set, so that the whole takes seconds.
+/// At most this much data in one set, so that the test takes seconds.
 const MAX_DATA: u64 = 4 << 20;
 
 pub(crate) const UUID: &str = "a60c98d2-ae9b-4865-bfcb-b4e3ace11033";
@@ -45,7 +45,7 @@ struct Set {
     data_blocks: u64,
     salt: String,
     superblock: bool,
-    /// Where the hash area starts; on the data device if that is the one device there is.
+    /// Where the hash area starts; on the data device if that is the only device.
     hash_offset: u64,
     one_device: bool,
     /// Bytes at the end of the data device that no block covers.
@@ -78,7 +78,7 @@ impl Set {
         let data_bytes = data_blocks * data_block_size;
         let superblock = rng.u32(0..4) != 0;
         let hash_offset = match (one_device, superblock) {
-            // Without superblock only whole hash blocks are where one would look for them.
+            // Without superblock, the tree is at the offset only if that is a whole number of hash blocks.
             (true, false) => data_bytes.next_multiple_of(hash_block_size),
             (true, true) => data_bytes.next_multiple_of(512) + 512 * rng.u64(0..=9),
             (false, _) if data_blocks == 1 => 0,
@@ -140,7 +140,7 @@ pub(crate) fn without_padding(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
-/// One wrong byte, anywhere in what is protected: the same verdict and the same first position.
+/// One wrong byte anywhere in the protected area: both tools give the same verdict and the same first position.
 fn check_wrong_byte(
     set: &Set,
     tree_blocks: u64,
@@ -158,7 +158,7 @@ fn check_wrong_byte(
     }
     let (found, expected) = (ours.run(verify).without_uncovered(), ours.reference(verify));
     if expected.first_error() == "Verification of root hash failed." {
-        // All is one data block: what is wrong with it may be the root hash.
+        // There is only one data block: the root hash may be wrong instead.
         assert_eq!((found.code, expected.code), (Some(1), Some(1)), "{context}");
     } else {
         assert_eq!((found.code, expected.code), (Some(2), Some(2)), "{context}: {found:?} {expected:?}");
@@ -172,7 +172,7 @@ fn check(seed: u64, ways: &[PathBuf]) {
     let context = format!("seed {seed}: {set:?}");
     let (ours, theirs) = (Sandbox::new(), Sandbox::new());
     let data: Vec<u8> = (0..set.data_blocks * set.data_block_size + set.tail).map(|_| rng.u8(..)).collect();
-    // Something to be kept: an older, perhaps longer file around the hash area.
+    // Bytes to be kept: an older, perhaps longer file around the hash area.
     let older = (!set.one_device && rng.bool()).then(|| vec![0x5A; rng.usize(..100_000)]);
     for sandbox in [&ours, &theirs] {
         sandbox.write("data", &data);
@@ -199,7 +199,7 @@ fn check(seed: u64, ways: &[PathBuf]) {
         assert!(made_bytes == expected_bytes, "{context}: the hash devices differ");
     }
 
-    // In every way, over the same older file.
+    // With every backend, over the same older file.
     let again = Sandbox::new();
     again.write("data", &data);
     for way in ways {
@@ -257,7 +257,7 @@ fn more_images_are_the_same_in_both_directions() {
     check_every_second(1);
 }
 
-/// Over a single data block there is no tree, and a file is not longer than what is in it: as the reference has it.
+/// A single data block has no tree, and the file ends after its content, as with the reference.
 #[test]
 fn a_single_data_block_makes_the_same_files() {
     let sandbox = Sandbox::in_memory();
@@ -277,7 +277,7 @@ fn a_single_data_block_makes_the_same_files() {
     for (data_block, hash_block, options) in cases {
         let blocks = [format!("--data-block-size={data_block}"), format!("--hash-block-size={hash_block}")];
         sandbox.write("d", &painted(data_block as usize));
-        // A longer file that is there already keeps the rest of what is in it.
+        // A longer existing file keeps the rest of its content.
         for is_there in [false, true].into_iter().filter(|&is_there| !is_there || [512, 65_536].contains(&hash_block)) {
             let make = |ours: bool| {
                 let (hash, fec) = if ours { ("h", "f") } else { ("rh", "rf") };

@@ -1,4 +1,4 @@
-//! `format --root-hash-file`: what it does to files that are there, to streams, and to the image itself.
+//! `format --root-hash-file`: its effect on existing files, on streams, and on the image itself.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -112,7 +112,7 @@ fn what_cannot_be_written_is_refused_first() {
     let message = "Cannot create root hash file /dev/nosuch for writing.\n\
                    hint: veritysetup creates no files in a directory of device nodes.\n";
     refused(&sandbox, "format d h --root-hash-file=/dev/nosuch", 1, message);
-    // A format that is refused for another reason leaves it as it was.
+    // A format that is refused for another reason does not change it.
     refused(&sandbox, "format d h --root-hash-file=old --salt=x", 1, "Invalid salt string specified.\n");
     let small = "Device d is too small.\nhint: it has 1228800 bytes, but 40960000 are needed.\n";
     refused(&sandbox, "format d h --root-hash-file=old --data-blocks=10000", 1, small);
@@ -145,7 +145,7 @@ fn a_closed_directory_or_file_is_refused_first() {
     assert_eq!(sandbox.read("closed/open"), ROOT_HASH.as_bytes());
 }
 
-/// The same without root, where modes count as they are.
+/// The same without root, for whom file modes apply.
 fn return_to_owner(sandbox: &Sandbox) {
     for file in ["closed/new", "closed/shut"] {
         let message = format!("Cannot create root hash file {file} for writing.\nhint: Permission denied.\n");
@@ -179,7 +179,7 @@ fn streams_are_written_in_order_and_logs_grow() {
         );
         assert_eq!(String::from_utf8(sandbox.read("log")).unwrap(), format!("before\n{ROOT_HASH}.\n"), "{file}");
     }
-    // Another descriptor: where it is, and not from the start.
+    // Another descriptor: at its current position, not from the start.
     for (file, open) in [("/dev/fd/7", "7>log"), ("/proc/self/fd/7", "7>log"), ("/dev/fd/7", "7>>log")] {
         sandbox.write("log", b"");
         let script = format!("exec {open}; echo a >&7; $V format d h --salt=aa --root-hash-file={file} && echo b >&7");
@@ -248,7 +248,7 @@ fn the_image_itself_is_not_written_over() {
             let message = format!("Cannot create root hash file {name} for writing.\nhint: it is the {what} device.\n");
             refused(&sandbox, &format!("format d h --fec-device=f --root-hash-file={name}"), 1, &message);
         }
-        // By a stream that leads to it.
+        // Through a stream that leads to it.
         let before = sandbox.read(device);
         for (file, stream) in [("-", "1"), ("/dev/stderr", "2"), ("/dev/fd/8", "8")] {
             let script = format!("exec $V format d h --fec-device=f --root-hash-file={file} {stream}>>{device}");
@@ -261,7 +261,7 @@ fn the_image_itself_is_not_written_over() {
         fs::remove_file(sandbox.path("hard")).unwrap();
         fs::remove_file(sandbox.path("soft")).unwrap();
     }
-    // Files that are yet to be made.
+    // Files that do not exist yet.
     for (name, what) in
         [("new", "hash"), ("./new", "hash"), ("dir/../new", "hash"), ("newer", "FEC"), ("./newer", "FEC")]
     {
@@ -272,7 +272,7 @@ fn the_image_itself_is_not_written_over() {
     refused(&sandbox, "format --append d --root-hash-file=d", 1, message);
 }
 
-/// A pseudo-terminal is no file, and none that is closed after a write.
+/// A pseudo-terminal is not a regular file, and is not closed after a write.
 #[test]
 fn it_appears_after_the_rest_is_printed() {
     let sandbox = data();
@@ -283,7 +283,7 @@ fn it_appears_after_the_rest_is_printed() {
         .spawn()
         .unwrap();
     assert!(child.wait().unwrap().success());
-    // A file that cannot grow: what was written before says so, and the tree stays.
+    // A file that cannot grow: the output before reports it, and the tree stays.
     let mut log = OpenOptions::new().append(true).open(sandbox.path("r")).unwrap();
     log.write_all(b"\n").unwrap();
     assert_eq!(sandbox.read("r"), format!("{ROOT_HASH}\n").as_bytes());

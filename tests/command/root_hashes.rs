@@ -1,10 +1,10 @@
-//! Wrong root hashes, told from damage; files with root hashes and what else is in them.
+//! Wrong root hashes, distinguished from damage; files with a root hash and other content.
 
 use dmverity_tests::vectors::painted;
 
 use crate::sandbox::Sandbox;
 
-/// An image of so many data blocks with parity, and its root hash.
+/// An image with this many data blocks and parity, and its root hash.
 fn image(data_blocks: usize) -> (Sandbox, String) {
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(data_blocks * 4096));
@@ -33,7 +33,7 @@ fn a_wrong_root_hash_is_a_wrong_parameter() {
         let repair = sandbox.run(&["repair", "d", "h", &wrong, "--fec-device=f"]);
         let hint = "hint: nothing was written: data and hash tree agree with each other, but not with the root hash.\n";
         assert_eq!((repair.code, repair.stderr), (Some(1), format!("Verification of root hash failed.\n{hint}")));
-        // What the command says at the end goes with it.
+        // The final message changes with it.
         let verbose = sandbox.run(&["verify", "-v", "d", "h", &wrong]);
         assert_eq!(verbose.stdout, "Command failed with code -1 (wrong or missing parameters).\n");
     }
@@ -59,7 +59,7 @@ fn damage_stays_apart_from_a_wrong_root_hash() {
             sandbox.flip(device, at);
         }
     }
-    // A single data block is all there is: its digest is the root hash. FEC knows whether it is damaged.
+    // With a single data block, its digest is the root hash. FEC shows whether it is damaged.
     let (sandbox, root_hash) = image(1);
     sandbox.flip("d", 7);
     let arguments = ["verify", "d", "h", &root_hash];
@@ -106,7 +106,7 @@ fn a_root_hash_file_may_hold_more_after_the_digits() {
     check(&root_hash.as_bytes()[..62], false, &short(62));
     check(&[&root_hash.as_bytes()[..62], b"\n"].concat(), false, &short(63));
     check(&[&root_hash.as_bytes()[..62], b"zz"].concat(), false, text);
-    // How many digits there are depends on the algorithm.
+    // The number of digits depends on the algorithm.
     let made = sandbox.run(&["format", "d", "h", "--hash=sha1"]);
     check(format!("{}{root_hash}", made.field("Root hash")).as_bytes(), true, "");
 }

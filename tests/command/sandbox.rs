@@ -38,7 +38,7 @@ impl Outcome {
         line.split_once(':').expect("found by its colon").1.trim()
     }
 
-    /// Without the warning that the data device goes on where the tree ends, which images made at random have.
+    /// Without the warning that the data device continues after the last data block, which random images cause.
     pub(crate) fn without_uncovered(self) -> Self {
         let is_other = |line: &&str| !line.ends_with("at the end of the data are not covered by the hash tree.\n");
         Self { stderr: self.stderr.split_inclusive('\n').filter(is_other).collect(), ..self }
@@ -55,7 +55,7 @@ impl Sandbox {
         Self { directory: tempfile::tempdir().expect("a temporary directory") }
     }
 
-    /// In memory, if the system has a place for that: a sync takes no time there.
+    /// In memory if possible: a sync takes no time there.
     pub(crate) fn in_memory() -> Self {
         tempfile::tempdir_in("/dev/shm").map_or_else(|_| Self::new(), |directory| Self { directory })
     }
@@ -76,7 +76,7 @@ impl Sandbox {
         self.run_program(&veritysetup(), arguments)
     }
 
-    /// Runs Debian's `veritysetup`, whose absence is an error.
+    /// Runs Debian's `veritysetup`, which must be installed.
     pub(crate) fn reference(&self, arguments: &[&str]) -> Outcome {
         self.run_program(&dmverity_tests::reference(), arguments)
     }

@@ -19,13 +19,13 @@ fn images() -> (Sandbox, String) {
     (sandbox, root_hash)
 }
 
-/// The exit code and the line that names a fault; the reference goes on to say that the hash device is no good.
+/// The exit code and the line that names a fault; the reference adds that the hash device is invalid.
 fn named(outcome: &Outcome) -> (Option<i32>, &str) {
     let mut lines = outcome.stderr.lines().filter(|line| !line.starts_with("WARNING: "));
     (outcome.code, lines.next().unwrap_or_default())
 }
 
-/// Command lines with faults, for which the reference says the right one.
+/// Command lines with faults, of which the reference names the right one.
 const COMMANDS: &[&str] = &[
     "open /dev/does-not-exist foobar /etc/passwd foobar",
     "open /dev/does-not-exist foobar nosuch foobar",
@@ -105,20 +105,20 @@ fn the_same_fault_is_named_as_by_the_reference() {
         let ours = sandbox.run(&arguments);
         let theirs = sandbox.reference(&arguments);
         assert_eq!(named(&ours), named(&theirs), "{command}");
-        // The reference leaves the files that it began.
+        // The reference leaves unfinished files.
         for left in ["h2", "h3", "nof"] {
             let _ = std::fs::remove_file(sandbox.path(left));
         }
         let is_more = |line: &str| line.starts_with("hint: ") || line.starts_with("WARNING: ");
         let (faults, _): (Vec<_>, Vec<_>) = ours.stderr.lines().partition(|line| !is_more(line));
-        // What is wrong with an offset is said of the device too.
+        // A wrong offset is reported for the device too.
         let usual = ours.stdout.is_empty() && faults.iter().skip(1).all(|line| line.starts_with("Device h is"));
         assert!(usual, "{command}: {ours:?}");
         assert!(sandbox.snapshot() == before, "{command} changed a file");
     }
 }
 
-/// `repair` and `table`, which the reference does not have, look in the same order.
+/// `repair` and `table`, which the reference does not have, check in the same order.
 #[test]
 fn other_actions_name_the_same_fault() {
     let (sandbox, root_hash) = images();
@@ -136,13 +136,13 @@ fn other_actions_name_the_same_fault() {
             let outcome = sandbox.run(&command.split_whitespace().collect::<Vec<_>>());
             assert_eq!(named(&outcome), (*code, line.as_str()), "{command}");
         }
-        // What is not needed is looked at all the same.
+        // Values that are not needed are checked too.
         let outcome = sandbox.run(&[action, "d", "h", &root_hash, "--fec-device=dir"]);
         assert_eq!(named(&outcome), (Some(4), "Device dir is not compatible."), "{action}");
     }
 }
 
-/// Parity that is no use where something has to be repaired.
+/// Parity that cannot help a repair.
 #[test]
 fn parity_that_cannot_help_is_said_to_be_the_reason() {
     let (sandbox, root_hash) = images();
@@ -189,7 +189,7 @@ fn parity_that_cannot_help_is_said_to_be_the_reason() {
         assert_eq!(theirs.code, Some(2), "{arguments:?}");
         assert!(theirs.stderr.ends_with("Errors cannot be repaired with FEC device.\n"), "{theirs:?}");
     }
-    // Nothing is wrong with the data: then it is an option that is.
+    // The data is intact: then an option is wrong.
     sandbox.flip("d", 10);
     let strict = sandbox.run(&["verify", "d", "hf", &root_hash, "--fec-device=empty", "--strict"]);
     assert_eq!(named(&strict), (Some(1), "Device empty is too small."));

@@ -1,5 +1,5 @@
-//! How long lines, functions and files of the source may be. rustfmt gives up on a whole expression, without a word,
-//! where a string in it makes a line too long.
+//! How long lines, functions and files of the source may be. rustfmt silently leaves a whole expression unformatted if
+//! a string in it makes a line too long.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const FUNCTION: usize = 80;
 /// In lines.
 const FILE: usize = 520;
 
-/// Every Rust file below a folder, but for what cargo has built.
+/// Every Rust file below a folder, except cargo's output.
 fn find(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("the source is there") {
         let path = entry.expect("the source can be read").path();
@@ -27,7 +27,7 @@ fn find(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether a function begins in this line.
+/// Whether a function begins on this line.
 fn is_function(line: &str) -> bool {
     let before = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern", "\"C\""];
     line.split_whitespace().find(|word| !before.contains(word)) == Some("fn")

@@ -1,4 +1,4 @@
-//! What the source itself has to keep, and the files that tests compare with.
+//! Rules for the source itself, and for the files that tests compare with.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn sources() -> Vec<PathBuf> {
     found
 }
 
-/// Versions of kernels and targets decide nothing: none is read, so none can be compared.
+/// No decision depends on a version of a kernel or target: none is read, so none can be compared.
 #[test]
 fn no_version_of_a_kernel_or_target_is_read() {
     // The ways to learn one: uname, files that hold it, the replies of device-mapper.
@@ -37,13 +37,13 @@ fn no_version_of_a_kernel_or_target_is_read() {
         for way in ways {
             assert!(!text.contains(way), "{} has {way}", path.display());
         }
-        // The names of the targets come with their versions, which are passed over.
+        // The kernel lists target names with their versions, which are skipped.
         let listings = text.matches("list_versions()").count();
         assert_eq!(listings, text.matches("|(target, ..)|").count(), "{}", path.display());
     }
 }
 
-/// Bytes that are not UTF-8 become text in one place, where no two of them become the same.
+/// Invalid UTF-8 becomes text in one place only, where different bytes stay different.
 #[test]
 fn paths_become_text_in_one_place() {
     let is_command = |path: &&PathBuf| path.starts_with(workspace().join("cli/src")) && !path.ends_with("tests.rs");
@@ -64,7 +64,7 @@ fn device_mapper_is_named_in_one_folder() {
     }
 }
 
-/// What `features` is expected to print says the same as text and as JSON.
+/// The expected output of `features` has the same content as text and as JSON.
 #[test]
 fn expected_features_are_the_same_in_both_forms() {
     for kernel in ["5.10", "6.1", "6.12", "7"] {

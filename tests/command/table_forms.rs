@@ -1,4 +1,4 @@
-//! `table` for those who read no table of the kernel's: `/usr`, Chrome OS, IPE, FIT images.
+//! `table` in forms other than the kernel's table: `/usr`, Chrome OS, IPE, FIT images.
 
 use dmverity_tests::schema;
 use dmverity_tests::vectors::painted;
@@ -8,7 +8,7 @@ use crate::sandbox::Sandbox;
 
 const BYTES: usize = 40960;
 
-/// Data with the tree after them, by these options; with the root hash.
+/// Data with the tree after it, made with these options; returns the root hash.
 fn appended(options: &[&str]) -> (Sandbox, String) {
     let sandbox = Sandbox::new();
     sandbox.write("i", &painted(BYTES));
@@ -43,7 +43,7 @@ fn the_line_for_usr_is_systemds() {
              systemd.verity_usr_options={options},panic-on-corruption\n"
         ),
     );
-    // What is printed is what a boot reads.
+    // A boot can read the printed line.
     let line = sandbox.run(&call.split(' ').collect::<Vec<_>>()).stdout;
     sandbox.write("cmdline", line.as_bytes());
     let asked = sandbox.run(&["open", "--from-cmdline=cmdline", "--usr", "--dry-run"]);

@@ -1,4 +1,4 @@
-//! What threads and backends must not change, and how work is stopped.
+//! The output does not depend on threads and backends; and how work is stopped.
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -21,7 +21,7 @@ fn verify_names_the_same_bad_blocks_in_the_same_order() {
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(BYTES));
     let root_hash = sandbox.run(&["format", "d", "h", "--salt=aa"]).field("Root hash").to_owned();
-    // Far apart and side by side, in the data and in each level; fewer than are named, then more.
+    // Far apart and side by side, in the data and in each level; first fewer than the limit of named blocks, then more.
     let mut rng = fastrand::Rng::with_seed(7);
     for bad in [3, 15, 60] {
         for _ in 0..bad {
@@ -66,7 +66,7 @@ fn numbers_of_threads_are_checked() {
     let outcome = sandbox.run(&["dump", "h", "--threads=2"]);
     assert_eq!(outcome.code, Some(1));
     assert!(outcome.stderr.ends_with("Option --threads is not allowed with dump action.\n"), "{outcome:?}");
-    // More than there is work for.
+    // More threads than work.
     assert_eq!(sandbox.run(&["format", "d", "h", "--threads=1024"]).code, Some(0));
 }
 
@@ -74,8 +74,8 @@ fn numbers_of_threads_are_checked() {
 fn format_interrupted_by(signal: Signal, ignored: bool) -> (Option<i32>, Option<i32>, bool) {
     let sandbox = Sandbox::new();
     sandbox.write("d", &painted(BYTES));
-    // Reads take a while, so that the signal comes before the end; a word from strace says that they have begun.
-    // Who runs the tests may have been told to outlive the terminal too.
+    // Reads are slowed down, so that the signal comes before the end; a line from strace shows that they have begun.
+    // The test process itself may ignore SIGHUP.
     let how: &[&str] = if ignored { &["nohup"] } else { &["env", "--default-signal=HUP,INT,TERM"] };
     let mut command = sandbox.command(how[0], &how[1..]);
     command.args(["strace", "-f", "-qq", "-e", "trace=pread64", "-e", "inject=pread64:delay_enter=50000"]);
@@ -99,10 +99,10 @@ fn format_interrupted_by(signal: Signal, ignored: bool) -> (Option<i32>, Option<
 #[test]
 fn a_signal_ends_a_format_and_takes_its_new_file_away() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        // strace ends as what it traces did.
+        // strace ends as its child did.
         assert_eq!(format_interrupted_by(signal, false), (Some(signal as i32), None, false), "{signal}");
     }
-    // It can be made to outlive the terminal.
+    // With SIGHUP ignored, it outlives the terminal.
     assert_eq!(format_interrupted_by(Signal::SIGHUP, true), (None, Some(0), true));
 }
 
@@ -141,7 +141,7 @@ fn benchmark_shows_every_backend_of_this_processor() {
         assert_eq!(line[0], "sha256");
         assert!(line[2].parse::<f64>().unwrap() > 0.0, "{line:?}");
     }
-    // An algorithm that is hashed one block after the other only.
+    // An algorithm that is computed one block at a time only.
     let outcome = sandbox.run(&["benchmark", "--hash=ripemd160"]);
     assert_eq!(outcome.stdout.lines().count(), 3, "{outcome:?}");
     assert!(outcome.stdout.lines().last().unwrap().starts_with("ripemd160       portable"), "{outcome:?}");

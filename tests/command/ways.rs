@@ -1,4 +1,4 @@
-//! The ways in which the same has to come out: every backend, by a binary that is held to it, and numbers of threads.
+//! Variations that must not change the output: every backend, with a binary forced to it, and numbers of threads.
 
 use std::env;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use dmverity_tests::veritysetup;
 /// One, two, and numbers that divide nothing evenly.
 pub(crate) const THREADS: [u32; 4] = [1, 2, 3, 7];
 
-/// The binary that is shipped, and those for each backend that this processor has. One that `DMVERITY_STATIC_BIN` names
-/// was built in another way than those: it is the only one then.
+/// The shipped binary, and one for each backend that this processor supports. If `DMVERITY_STATIC_BIN` is set, only
+/// that binary: it was built differently from the others.
 ///
 /// # Panics
 /// If one of them has not been built.
@@ -21,7 +21,7 @@ pub(crate) fn ways() -> Vec<PathBuf> {
         return ways;
     }
     for backend in &BACKENDS {
-        // Also where the processor lacks something: it must have been built.
+        // Even if the processor does not support it, it must have been built.
         let binary = backend.binary().unwrap_or_else(|error| panic!("{error:#}"));
         let lacks = backend.lacks(&cpuinfo);
         if lacks.is_empty() {

@@ -1,4 +1,4 @@
-//! Images that were written without their holes, over what was there before: blocks that have to be zeros.
+//! Images written without their holes over older data: blocks that should be zeros.
 
 use dmverity_tests::schema;
 use dmverity_tests::vectors::painted;
@@ -39,7 +39,7 @@ fn verify_counts_the_blocks_that_must_be_zeros() {
     assert_eq!((outcome.code, outcome.stderr), (Some(2), format!("{found}{hint}{REPAIR}")));
     let json = object(&sandbox.run(&[&verify[..], &["--json"]].concat()));
     assert_eq!((&json["zero_blocks"], &json["failures_total"]), (&Value::from(3), &Value::from(3)));
-    // With FEC too, whether it can help or not.
+    // The same with FEC, whether it can help or not.
     for (options, code) in [(&["--fec-device=f"][..], 0), (&["--fec-device=f", "--strict"], 2)] {
         let outcome = sandbox.run(&[&verify[..], options].concat());
         assert_eq!(outcome.code, Some(code));
@@ -49,7 +49,7 @@ fn verify_counts_the_blocks_that_must_be_zeros() {
     let outcome = sandbox.run(&[&verify[..], &["--fec-device=empty"]].concat());
     assert!(outcome.code == Some(2) && outcome.stderr.ends_with(&format!("{hint}{REPAIR}")), "{outcome:?}");
 
-    // Other damage is no zeros; and one is no plural.
+    // Other damage is not about zeros; and one block is singular.
     sandbox.flip("d", 0);
     let mut data = sandbox.read("d");
     data[12 * 4096..14 * 4096].fill(0);
@@ -95,7 +95,7 @@ fn other_damage_is_left_as_it_is() {
     assert!(sandbox.read("d") == good);
 }
 
-/// What the tree says counts only where all of it is proven.
+/// The tree's digests count only if the whole tree is proven.
 #[test]
 fn nothing_is_written_unless_the_root_hash_proves_it() {
     let (sandbox, root_hash, _) = flashed(&[]);
@@ -115,7 +115,7 @@ fn nothing_is_written_unless_the_root_hash_proves_it() {
         assert!(sandbox.snapshot() == before, "{flip:?}");
         flip.inspect(|&at| sandbox.flip("h", at));
     }
-    // Nothing is wrong but the root hash.
+    // Only the root hash is wrong.
     assert_eq!(sandbox.run(&["repair", "d", "h", &root_hash]).code, Some(0));
     let before = sandbox.snapshot();
     assert_eq!(sandbox.run(&["repair", "d", "h", &wrong]).code, Some(1));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a small Debian system, as a tar file, with the package cryptsetup-bin beside it, not installed.
 #   tests/deb/chroot.sh SUITE OUTPUT.tar
-# It is fetched from the archive that the machine's own package sources name, or from DEBIAN_MIRROR.
+# The packages come from the archive in the machine's own package sources, or from DEBIAN_MIRROR.
 set -eu
 
 suite=$1
@@ -16,8 +16,8 @@ if [ -z "$mirror" ]; then
     exit 1
 fi
 
-# All that cryptsetup-bin depends on stays, so that it can be installed without a network; what looks at the packages'
-# manual pages and at their hooks is there. An archive may be a copy as old as one likes, its signature is checked.
+# All dependencies of cryptsetup-bin stay, so that it can be installed offline; the programs that read manual pages and
+# hooks are included. The archive may be a copy of any age; its signature is checked.
 # shellcheck disable=SC2016 # mmdebstrap expands them
 mmdebstrap --mode=root --format=tar --variant=minbase --include=cryptsetup-bin,initramfs-tools,man-db \
     --aptopt='Acquire::Check-Valid-Until "false"' \

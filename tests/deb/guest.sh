@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs in a fresh Debian system: ours and the distribution's package come, change and go in every order.
+# Runs in a fresh Debian system: ours and the distribution's package are installed, upgraded and removed in every order.
 set -eu
 
 cd /packages
@@ -19,7 +19,7 @@ say() {
     echo "--- $*"
 }
 
-# Runs dpkg. A warning is a failure: nothing here is to be warned about, but for what is said to.
+# Runs dpkg. A warning is a failure, unless it is expected.
 package() { # ARGUMENT...
     echo "    dpkg $*"
     dpkg "$@" >work/dpkg.out 2>&1 || fail "dpkg $*"
@@ -28,8 +28,8 @@ package() { # ARGUMENT...
     fi
 }
 
-# Every file with its type, mode, owner, target and content, and what dpkg knows; without what dpkg and man write down
-# for themselves, whose meaning is asked for instead.
+# Every file with its type, mode, owner, target and content, and dpkg's records. The databases of dpkg and man are left
+# out; their tools are asked instead.
 snapshot() { # NAME
     {
         find / -xdev \( -path /packages -o -path /var/cache/man -o -path /var/lib/dpkg/triggers -o -path /tmp -o -path /run \) -prune -o \
@@ -45,7 +45,7 @@ snapshot() { # NAME
     } | LC_ALL=C sort >"work/$1.snapshot"
 }
 
-# Holds the system against a snapshot. What matches the pattern may differ.
+# Compares the system with a snapshot. Lines that match the pattern may differ.
 same_as() { # NAME [PATTERN]
     snapshot now
     if diff "work/$1.snapshot" work/now.snapshot | grep '^[<>]' | grep -v -E "${2:-^$}" >work/difference.out; then
@@ -53,10 +53,10 @@ same_as() { # NAME [PATTERN]
     fi
 }
 
-# What dpkg keeps of a package until it is purged.
+# The files that dpkg keeps of a package until it is purged.
 kept='/var/lib/dpkg/info/dmverity-tools\.(list|postrm)( |$)|package: dmverity-tools .* rc '
 
-# Removes ours, looks at what is left, and purges it.
+# Removes ours, checks the remains, and purges it.
 gone_leaves() { # SNAPSHOT
     package --remove $ours
     same_as "$1" "$kept"

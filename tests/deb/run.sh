@@ -24,7 +24,7 @@ if [ -z "${IN_NAMESPACE:-}" ]; then
     IN_NAMESPACE=yes exec unshare $namespaces "$0" "$package" "$@"
 fi
 
-# Leaves nothing of a system but what is cached.
+# Removes the system, except for the cache.
 root=
 clean() {
     [ -n "$root" ] || return 0
@@ -49,7 +49,7 @@ for suite in "$@"; do
     chmod 755 "$root"
     tar -x -f "$system" -C "$root" --numeric-owner --exclude='./dev/*'
     mount -t proc proc "$root/proc"
-    # Device nodes cannot be made in a user namespace, but lent.
+    # Device nodes cannot be created in a user namespace, but bind-mounted.
     mount -t tmpfs -o mode=755 tmpfs "$root/dev"
     for node in null zero full random urandom tty; do
         : >"$root/dev/$node"

@@ -9,7 +9,7 @@ veritysetup=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Shows a command as a person types it, and runs it.
+# Shows a command as a user types it, and runs it.
 show() {
     echo
     echo "\$ $*"

@@ -1,4 +1,4 @@
-//! A case: an image, what is wrong with it, and a few commands. All of it follows from a seed and a number.
+//! A case: an image, its faults, and a few commands, all determined by a seed and a number.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use fastrand::Rng;
 use crate::image::{FecPlace, Image, UUID};
 use crate::words::{self, FLAGS, ROOT, VALUED, Word};
 
-/// What a command is meant to be, before anything is done to it.
+/// The intended command, before mutations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Format,
@@ -39,7 +39,7 @@ pub(crate) enum Damage {
 pub(crate) struct Step {
     pub(crate) kind: Kind,
     pub(crate) arguments: Vec<OsString>,
-    /// How many things were done to it that may make it fail.
+    /// How many mutations may make it fail.
     pub(crate) changes: u32,
 }
 
@@ -52,12 +52,12 @@ pub(crate) struct Case {
     pub(crate) is_made: bool,
     pub(crate) damage: Vec<Damage>,
     pub(crate) root_hash_file: RootHashFile,
-    /// Run as a user who may not do much.
+    /// Run as an unprivileged user.
     pub(crate) as_nobody: bool,
     pub(crate) steps: Vec<Step>,
 }
 
-/// What is in the root hash file.
+/// The content of the root hash file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RootHashFile {
     Digits,
@@ -68,7 +68,7 @@ pub(crate) enum RootHashFile {
 }
 
 impl Case {
-    /// All that is not in the command lines.
+    /// Everything that is not in the command lines.
     pub(crate) fn described(&self) -> String {
         let Self { seed, number, image, is_made, damage, root_hash_file, as_nobody, .. } = self;
         format!(
@@ -77,19 +77,19 @@ impl Case {
         )
     }
 
-    /// How to see it again.
+    /// How to reproduce it.
     pub(crate) fn again(&self) -> String {
         format!("again: make diff SEED={} CASE={}\n", self.seed, self.number)
     }
 
     /// How many reasons there may be to refuse a command.
     pub(crate) fn faults(&self, step: &Step) -> usize {
-        // There may be no device-mapper, and the name may be no good; the user nobody may neither read nor write.
+        // Device-mapper may be missing, and the name invalid; an unprivileged user can neither read nor write.
         let kernel = if matches!(step.kind, Kind::Open | Kind::Close | Kind::Status) { 2 } else { 0 };
         let nobody = if self.as_nobody { 2 } else { 0 };
         // Without an image, it has the digits of another one's.
         let file = usize::from(self.root_hash_file != RootHashFile::Digits || !self.is_made);
-        // The reference fails where there is nothing yet before the FEC area.
+        // The reference fails if nothing has been written before the FEC area.
         let fec = usize::from(matches!(self.image.fec, Some((FecPlace::OnHash | FecPlace::OnData, ..))));
         kernel + nobody + file + fec + self.damage.len() + step.changes as usize
     }
@@ -150,7 +150,7 @@ fn step(kind: Kind, image: &Image, rng: &mut Rng) -> Step {
     Step { kind, arguments, changes }
 }
 
-/// A command that has nothing wrong with it.
+/// A command without a fault.
 fn plain(kind: Kind, image: &Image, rng: &mut Rng) -> Vec<Word> {
     let root_hash = |rng: &mut Rng, words: &mut Vec<Word>| {
         if rng.u32(..4) == 0 {
@@ -213,7 +213,7 @@ fn plain(kind: Kind, image: &Image, rng: &mut Rng) -> Vec<Word> {
     words
 }
 
-/// Does one thing to a command that people, scripts and attackers do. Returns how many faults it may be.
+/// Mutates a command as users, scripts and attackers do. Returns how many faults that may cause.
 fn change(words: &mut Vec<Word>, rng: &mut Rng) -> u32 {
     let place = rng.usize(..=words.len().saturating_sub(1));
     let change = rng.u32(..16);
@@ -239,12 +239,12 @@ fn change(words: &mut Vec<Word>, rng: &mut Rng) -> u32 {
         10 | 11 => {
             let flag = FLAGS[rng.usize(..FLAGS.len())];
             words.push(Word::flag(flag));
-            // All that the superblock says is missing then.
+            // The superblock's values are missing then.
             if flag == "no-superblock" {
                 return 2;
             }
         }
-        // Something is missing, comes twice, or is too much.
+        // A word is missing, repeated, or added.
         12 if !words.is_empty() => drop(words.remove(place)),
         13 if !words.is_empty() => words.insert(place, words[place].clone()),
         14 => words.push(Word::Argument(if rng.bool() { words::path(rng) } else { words::root_hash(rng) })),
@@ -254,11 +254,11 @@ fn change(words: &mut Vec<Word>, rng: &mut Rng) -> u32 {
         }
         _ => (),
     }
-    // What is missing or too much moves other arguments to where they do not belong.
+    // A missing or added argument shifts the others.
     if change < 12 { 1 } else { 2 }
 }
 
-/// What `format` would choose at random is given.
+/// Sets the values that `format` would choose at random.
 fn make_repeatable(words: &mut Vec<Word>) {
     let formats = words.iter().any(|word| matches!(word, Word::Argument(text) if text == "format"));
     for (name, value) in [("salt", "5a"), ("uuid", UUID)] {

@@ -1,4 +1,4 @@
-//! Sets up a case twice, runs its commands with both tools, and says what differs that is not meant.
+//! Sets up a case twice, runs its commands with both tools, and reports the unintended differences.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -21,7 +21,7 @@ pub(crate) struct Tools {
     pub(crate) theirs: PathBuf,
 }
 
-/// What one command did with both.
+/// The outcome of one command with both tools.
 pub(crate) struct Comparison<'a> {
     pub(crate) kind: Kind,
     pub(crate) arguments: &'a [OsString],
@@ -32,14 +32,14 @@ pub(crate) struct Comparison<'a> {
     pub(crate) theirs: Outcome,
 }
 
-/// What a case has shown.
+/// The result of a case.
 #[derive(Default)]
 pub(crate) struct Report {
-    /// For each command: what it is, and whether the reference took it.
+    /// For each command: its text, and whether the reference accepted it.
     pub(crate) commands: Vec<(Kind, bool)>,
-    /// The differences that are meant, by their place in the table.
+    /// The intended differences, by their index in the table.
     pub(crate) met: Vec<usize>,
-    /// The others, and how to see them again.
+    /// The other differences, and how to reproduce them.
     pub(crate) unexplained: Option<String>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn compare(case: &Case, tools: &Tools, directory: &Path) -> Report {
     let mut report = Report::default();
     let mut before = ours.snapshot();
     let mut said = String::new();
-    // What earlier commands did not make is not there for the others.
+    // Files that earlier commands did not make are missing for later ones.
     let mut earlier = 0;
     for step in &case.steps {
         let arguments = words::filled(&step.arguments, &root, "HERE");
@@ -78,7 +78,7 @@ pub(crate) fn compare(case: &Case, tools: &Tools, directory: &Path) -> Report {
         if !left.is_empty() {
             report.unexplained = Some(format!("{}{said}{show}differs:\n{left}{}", case.described(), case.again()));
         }
-        // What follows would be run on different images.
+        // Further commands would run on different images.
         if !is_together || report.unexplained.is_some() {
             break;
         }
@@ -109,7 +109,7 @@ fn set_up(case: &Case, tools: &Tools, ours: &Sandbox, theirs: &Sandbox) -> Optio
         let mut words = vec!["format".into(), "d".into(), image.hash_device().into()];
         let mut rng = fastrand::Rng::with_seed(case.number);
         words.extend(words::spell(&image.format_options(), &mut rng));
-        // Ours also makes what some versions of the reference cannot, and cases of `format` compare what is made.
+        // Ours makes some images that some versions of the reference cannot; cases of `format` compare the results.
         let made = theirs.run(&tools.ours, &words, false);
         assert_eq!(made.end, End::Code(0), "{}: {}", words::quoted(&words), shown(&made));
         let line = made.stdout.iter().find_map(|line| line.strip_prefix("Root hash:"));
@@ -185,7 +185,7 @@ fn apply(damage: &Damage, image: &Image, number: u64, files: &mut BTreeMap<&str,
 }
 
 impl Comparison<'_> {
-    /// Takes away all that the table explains, and returns which of its rows did.
+    /// Removes the differences that the table explains, and returns the rows that did.
     fn take_what_is_meant(&mut self) -> Vec<usize> {
         let mut met = Vec::new();
         for (index, difference) in DIFFERENCES.iter().enumerate() {
@@ -196,7 +196,7 @@ impl Comparison<'_> {
         met
     }
 
-    /// Whether an option was given, as far as its spelling shows it.
+    /// Whether an option was given, judged by its spelling.
     pub(crate) fn has(&self, option: &str) -> bool {
         self.arguments.iter().any(|argument| value_of(argument, option).is_some())
     }
@@ -216,7 +216,7 @@ impl Comparison<'_> {
         texts.map(|text| text.rsplit('=').next().unwrap_or_default())
     }
 
-    /// What differs, unless it has been taken away.
+    /// The remaining differences.
     fn left(&self) -> String {
         let (ours, theirs) = (&self.ours, &self.theirs);
         let mut text = String::new();
@@ -242,7 +242,7 @@ impl Comparison<'_> {
     }
 }
 
-/// What follows an option's name.
+/// The text after an option's name.
 fn value_of<'a>(argument: &'a OsStr, option: &str) -> Option<&'a [u8]> {
     let rest = argument.as_bytes().strip_prefix(option.as_bytes())?;
     (rest.is_empty() || rest.starts_with(b"=")).then_some(rest)

@@ -1,4 +1,4 @@
-//! The one table of what differs from the reference on purpose. The manual's section on differences is made from it.
+//! The one table of intended differences from the reference. The manual's section on differences is generated from it.
 
 mod files;
 mod refusals;
@@ -8,12 +8,12 @@ use Why::{Meant, Said, Version};
 
 use crate::compare::Comparison;
 
-/// Something that differs.
+/// A difference.
 pub(crate) struct Difference {
     pub(crate) name: &'static str,
     pub(crate) why: Why,
-    /// Takes away from what both did the difference that this explains, and says whether it was there. What remains has
-    /// to be equal. `None` for what needs a kernel, and is shown on one.
+    /// Removes the difference that this explains from both outcomes, and returns whether it was there. The rest must be
+    /// equal. `None` if it needs a kernel, where other tests show it.
     pub(crate) take: Option<Take>,
 }
 
@@ -23,7 +23,7 @@ type Take = fn(&mut Comparison<'_>) -> bool;
 pub(crate) enum Why {
     /// On purpose. The manual says it in these words.
     Meant(&'static str),
-    /// On purpose, and the manual says it with the difference before, or it says nothing to those who use the command.
+    /// On purpose, and the manual covers it with the previous difference, or it does not matter to users.
     Said,
     /// Among the reference's own versions.
     Version,
@@ -33,12 +33,12 @@ const fn row(name: &'static str, why: Why, take: Take) -> Difference {
     Difference { name, why, take: Some(take) }
 }
 
-/// What shows on a kernel alone.
+/// A difference that only a kernel shows.
 const fn on_kernels(name: &'static str, manual: &'static str) -> Difference {
     Difference { name, why: Meant(manual), take: None }
 }
 
-/// In the order in which they are taken away: first what is printed beside the rest.
+/// In the order of their removal: first additional output.
 pub(crate) const DIFFERENCES: &[Difference] = &[
     row(
         "usage before a message",
@@ -237,7 +237,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     ),
 ];
 
-/// What the manual says of them: the items of a list.
+/// Their text in the manual: the items of a list.
 pub(crate) fn manual() -> String {
     let texts = DIFFERENCES.iter().filter_map(|difference| match difference.why {
         Meant(text) => Some(format!(".It\n{text}\n")),

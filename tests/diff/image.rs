@@ -12,7 +12,7 @@ pub(crate) const UUID: &str = "a60c98d2-ae9b-4865-bfcb-b4e3ace11033";
 /// At most this much data, so that a case takes milliseconds.
 const MOST_DATA: u64 = 1 << 20;
 
-/// What the OpenSSL of every reference tool has.
+/// The algorithms that every reference tool's OpenSSL has.
 const ALGORITHMS: &[&str] = &[
     "sha1",
     "sha224",
@@ -138,7 +138,7 @@ impl Image {
         words
     }
 
-    /// The options with which an action finds it, and what describes it where no superblock does.
+    /// The options with which an action finds it, and that describe it if no superblock does.
     pub(crate) fn use_options(&self) -> Vec<Word> {
         if !self.superblock {
             return self.described();

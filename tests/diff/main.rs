@@ -1,5 +1,5 @@
 //! Random command lines and images, good and bad, with ours and with the reference: exit code, messages, standard
-//! output, root hash and every byte of every file have to be the same, but for what [`differences`] says.
+//! output, root hash and every byte of every file must be the same, except for [`differences`].
 
 mod case;
 mod compare;
@@ -22,16 +22,16 @@ use case::{Case, Kind};
 use compare::{Report, Tools, compare};
 use differences::DIFFERENCES;
 
-/// How many cases there are unless `CASES` says so.
+/// The number of cases, unless `CASES` is set.
 const CASES: u64 = 500;
 
-/// Among so many cases every difference is met.
+/// With this many cases every difference occurs.
 const MANY: u64 = 5000;
 
-/// After so many the rest is not run.
+/// After this many failures the rest is not run.
 const ENOUGH: usize = 100;
 
-/// What all cases have shown.
+/// The results of all cases.
 #[derive(Default)]
 struct Summary {
     cases: u64,
@@ -82,7 +82,7 @@ fn commands_do_what_those_of_the_reference_do() {
     };
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory");
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("it is ours");
-    // Where everyone may run it; what is in memory may not be run on some systems.
+    // In a folder where every user can run it; some systems mount tmpfs with noexec.
     let programs = tempfile::tempdir().expect("a temporary directory");
     fs::set_permissions(programs.path(), Permissions::from_mode(0o755)).expect("it is ours");
     let ours = programs.path().join("veritysetup");
@@ -114,7 +114,7 @@ fn commands_do_what_those_of_the_reference_do() {
 
 const MANUAL: &str = "man/veritysetup.8";
 
-/// The items of the list in the manual's section on differences: what is before, they, and what is after them.
+/// The manual, split into the text before the list of differences, the list's items, and the text after it.
 fn section(manual: &str) -> (&str, &str, &str) {
     const LIST: &str = ".Bl -bullet\n";
     let start = manual.find("\n.Sh DIFFERENCES\n").expect("there is such a section");
@@ -123,7 +123,7 @@ fn section(manual: &str) -> (&str, &str, &str) {
     (&manual[..start], &manual[start..end], &manual[end..])
 }
 
-/// Or, with `WRITE_MANUAL`, makes it so.
+/// With `WRITE_MANUAL`, updates the manual instead.
 #[test]
 fn the_manual_says_what_differs() {
     let path = dmverity_tests::workspace().join(MANUAL);

@@ -20,10 +20,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, Whence, lseek, mkfifo};
 
-/// No command takes this long. One that does hangs, and is ended.
+/// A command that takes this long hangs, and is killed.
 const HANGS_AFTER: Duration = Duration::from_secs(30);
 
-/// The user and group for commands that may not do much.
+/// The user and group for unprivileged commands.
 const NOBODY: u32 = 65534;
 
 const SPARSE_BYTES: u64 = 1 << 40;
@@ -36,7 +36,7 @@ pub(crate) enum End {
     Hung,
 }
 
-/// What a command did.
+/// The effects of a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) end: End,
@@ -47,14 +47,14 @@ pub(crate) struct Outcome {
 
 pub(crate) type Snapshot = BTreeMap<OsString, Entry>;
 
-/// What a name in the sandbox leads to.
+/// The file of a name in the sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Type and permissions.
     pub(crate) mode: u32,
     pub(crate) links: u64,
     pub(crate) bytes: u64,
-    /// Where a symbolic link leads to, what is in a FIFO, or, of a file, where there is something and what.
+    /// The target of a symbolic link, the content of a FIFO, or a file's data with its offsets.
     pub(crate) content: Arc<Vec<(u64, Vec<u8>)>>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// A directory that may exist, with all that is odd in it.
+    /// A directory with all kinds of odd files.
     pub(crate) fn new(directory: &Path) -> Self {
         fs::create_dir(directory).expect("a new directory");
         fs::set_permissions(directory, Permissions::from_mode(0o755)).expect("it is ours");
@@ -119,7 +119,7 @@ impl Sandbox {
         (&self.fifo).write_all(bytes).expect("a FIFO holds a root hash");
     }
 
-    /// Runs a program and looks at what has become of the files.
+    /// Runs a program and records the files afterwards.
     pub(crate) fn run(&self, program: &Path, arguments: &[OsString], as_nobody: bool) -> Outcome {
         let mut command = Command::new(program);
         command.args(arguments).arg0("veritysetup").current_dir(&self.directory).env("LC_ALL", "C");
@@ -182,8 +182,7 @@ impl Drop for Sandbox {
     }
 }
 
-/// What is in a file, without its holes and without whole pages of zeros: how these are kept is the file system's
-/// affair.
+/// The data of a file without holes and whole pages of zeros, which a file system may store as either.
 fn stretches(path: &Path, length: u64) -> Vec<(u64, Vec<u8>)> {
     const PAGE: usize = 4096;
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -218,9 +217,9 @@ pub(crate) fn loop_devices(directory: &Path) -> Vec<PathBuf> {
     files.map(|file| PathBuf::from(file.trim_end())).filter(|file| file.starts_with(directory)).collect()
 }
 
-/// Whether a command can open anything here. Nothing is to be opened by accident.
+/// Whether a command could activate a mapping here. None may be activated by accident.
 pub(crate) fn has_device_mapper() -> bool {
-    // The node may be there all the same.
+    // The node may exist all the same.
     fs::read_to_string("/proc/misc").is_ok_and(|devices| devices.contains("device-mapper"))
 }
 
@@ -235,7 +234,7 @@ fn finish(command: &mut Command) -> (End, Vec<u8>, Vec<u8>) {
     let pid = Pid::from_raw(child.id().cast_signed());
     let (done, is_done) = mpsc::channel::<()>();
     let guard = thread::spawn(move || {
-        // An error is the sender's end too.
+        // An error means that the sender is gone too.
         let hangs = is_done.recv_timeout(HANGS_AFTER) == Err(mpsc::RecvTimeoutError::Timeout);
         hangs && kill(pid, Signal::SIGKILL).is_ok()
     });

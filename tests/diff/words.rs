@@ -1,4 +1,4 @@
-//! A command line as words that do not know yet how they are spelled, and values as people and programs mistype them.
+//! A command line as words without a spelling yet, and values with the typical mistakes of people and programs.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -70,7 +70,7 @@ impl Word {
     }
 }
 
-/// The words as a program gets them: arguments keep their order, options come anywhere between them.
+/// The arguments for a program: positional ones keep their order, options come anywhere between them.
 pub(crate) fn spell(words: &[Word], rng: &mut Rng) -> Vec<OsString> {
     let mut order: Vec<&Word> = words.iter().filter(|word| matches!(word, Word::Argument(_))).collect();
     let options: Vec<&Word> = words.iter().filter(|word| matches!(word, Word::Option(..))).collect();
@@ -107,7 +107,7 @@ pub(crate) fn filled(arguments: &[OsString], root: &str, here: &str) -> Vec<OsSt
     arguments.iter().map(replaced).collect()
 }
 
-/// A command line that a shell understands.
+/// A command line for a shell.
 pub(crate) fn quoted(arguments: &[OsString]) -> String {
     let mut line = String::from("veritysetup");
     for argument in arguments {
@@ -129,7 +129,7 @@ fn pick<'a>(values: &[&'a str], rng: &mut Rng) -> &'a str {
     values[rng.usize(..values.len())]
 }
 
-/// A number, or what is none.
+/// A number, valid or not.
 fn number(rng: &mut Rng) -> OsString {
     const ODD: &[&str] = &[
         "",
@@ -166,7 +166,7 @@ fn number(rng: &mut Rng) -> OsString {
     }
 }
 
-/// Not so many that a version of the reference fills the memory with what it thinks that the tree needs.
+/// Small enough that no version of the reference fills the memory with a tree of that size.
 fn blocks(rng: &mut Rng) -> OsString {
     let text = number(rng);
     let is_dangerous = text
@@ -283,7 +283,7 @@ fn uuid(rng: &mut Rng) -> OsString {
     pick(UUIDS, rng).into()
 }
 
-/// A root hash, or what is none.
+/// A root hash, valid or not.
 pub(crate) fn root_hash(rng: &mut Rng) -> OsString {
     let zeros = |digits: usize| "0".repeat(digits).into();
     match rng.u32(..10) {
@@ -299,7 +299,7 @@ pub(crate) fn root_hash(rng: &mut Rng) -> OsString {
     }
 }
 
-/// A path: something that is there, in many shapes, or is not.
+/// A path in many spellings, of a file that exists or not.
 pub(crate) fn path(rng: &mut Rng) -> OsString {
     const NAMES: &[&str] = &[
         "d",
@@ -418,7 +418,7 @@ fn format(rng: &mut Rng) -> OsString {
     if rng.u32(..4) == 0 { number(rng) } else { pick(&["0", "1", "2", "3", "257"], rng).into() }
 }
 
-/// An option as it is mistyped, or one that there is, without its value.
+/// A mistyped option, or an existing one without its value.
 pub(crate) fn unknown_option(rng: &mut Rng) -> OsString {
     const ODD: &[&str] = &[
         "--bogus",

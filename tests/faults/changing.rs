@@ -1,5 +1,5 @@
-//! Files that become shorter or longer, or other ones, while a command is at work on them. What comes of it need not be
-//! of use; but nothing wrong is reported as right, and files that another process has put there stay.
+//! Files that are truncated, extended or replaced while a command works on them. The result need not be useful, but
+//! nothing wrong is reported as correct, and files of another process stay.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::tracer::{Ended, Fault, Stops};
 /// Of so many calls in a row one is looked at, unless it is the whole.
 const EVERY: usize = 6;
 
-/// What another process does with a file.
+/// A change that another process makes to a file.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Cut,
@@ -47,7 +47,7 @@ impl Change {
             }
             Self::Remove => fs::remove_file(&path),
         };
-        // It may not be there yet, or not any more.
+        // It may not exist yet, or no longer.
         let _ = made;
     }
 }
@@ -80,7 +80,7 @@ fn check(scenario: &Scenario, name: &str) {
     assert!(all.is_empty(), "{}: {} problems:\n{}", scenario.name, all.len(), all.join("\n"));
 }
 
-/// What is wrong with how a command has ended on files whose result cannot be predicted.
+/// Checks a command's end on files whose result cannot be predicted; returns the fault.
 fn said(ended: &Ended) -> Vec<&'static str> {
     let mut found = Vec::new();
     match ended.status {
@@ -115,7 +115,7 @@ fn while_they_are_repaired() {
     }
 }
 
-/// What an owner adds before anything was written stays, and so do the data.
+/// Data that the owner appends before anything was written stays, and so does the original data.
 #[test]
 fn what_is_added_to_an_image_before_it_gets_a_tree_stays() {
     let scenario = appended("format --append", &[], "format --append i");
@@ -138,7 +138,7 @@ fn what_is_added_to_an_image_before_it_gets_a_tree_stays() {
     }
 }
 
-/// A file that another process has put where the command had created one is not removed when the command fails.
+/// If another process has replaced a file that the command created, a failing command does not remove it.
 #[test]
 fn what_somebody_else_has_put_there_stays() {
     let scenario = Scenario::new("format", &[("d", data())], &[], &fixed("format d h --fec-device=f"));

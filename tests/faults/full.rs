@@ -12,7 +12,7 @@ use crate::scenario::{Scenario, Wanted, memory};
 use crate::scenarios::{appended, data, formats, repaired, short};
 use crate::tracer::{Fault, Stops, trace};
 
-/// What is mounted somewhere is seen by the script alone. It prints a line for each size, until all fits.
+/// Mounts are visible to the script only. It prints a line for each size, until everything fits.
 const SCRIPT: &str = r#"
 set -u
 mkdir small && mount -t tmpfs -o size=4k tmpfs small || exit 99
@@ -36,8 +36,8 @@ while [ $pages -le 300 ]; do
 done
 "#;
 
-/// Runs `command` on a file system of one page, two pages and so on until it succeeds. `inside` says that the image is
-/// one file there; if not, `d` is elsewhere and everything that is made is there.
+/// Runs `command` on a file system of one page, two pages and so on until it succeeds. With `inside` the image is one
+/// file there; otherwise `d` is elsewhere and only the output is there.
 fn fill(name: &str, command: &str, loads: &str, inside: bool) {
     let directory = memory();
     fs::write(directory.path().join("d"), data()).expect("writable");
@@ -84,7 +84,7 @@ fn append_on_a_full_file_system() {
     }
 }
 
-/// The largest that any file may be, in steps. The signal that comes with it ends who does not expect it.
+/// The largest that any file may be, in steps. By default the accompanying signal (SIGXFSZ) kills the process.
 fn limited(scenario: &Scenario, name: &str) {
     let after = scenario.after()[name].len();
     let (mut runs, mut all) = (0, Vec::new());

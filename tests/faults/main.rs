@@ -1,7 +1,7 @@
-//! What becomes of images and of their owners' data when something goes wrong at any moment: system calls that fail,
-//! file systems that are full, files that change meanwhile, signals, and two commands at once.
+//! Images and their owners' data survive faults at any moment: failing system calls, full file systems, files that
+//! change meanwhile, signals, and two commands at once.
 //!
-//! `FAULTS=all` tries every fault of every call; without it, a sample that is the same every time.
+//! `FAULTS=all` tries every fault of every call; without it, a fixed sample.
 
 #[cfg(target_arch = "x86_64")]
 mod changing;

@@ -1,4 +1,4 @@
-//! Every call that a command makes, failing in every way that there is.
+//! Every system call of a command, failing in every possible way.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use crate::scenario::{Scenario, Wanted};
 use crate::tracer::{Call, Fault, Stops};
 
-/// The calls whose faults count: all that can fail for a reason outside of the command.
+/// The calls under test: all that can fail for an external reason.
 const CALLS: &[c_long] = &[
     libc::SYS_access,
     libc::SYS_brk,
@@ -61,12 +61,12 @@ const CALLS: &[c_long] = &[
     libc::SYS_sigaltstack,
 ];
 
-/// Whether every fault is tried, or of each call one, and of many calls in a row some.
+/// Whether every fault is tried, or only one of each call and a sample of many calls in a row.
 pub(crate) fn is_whole() -> bool {
     std::env::var_os("FAULTS").is_some_and(|value| value == "all")
 }
 
-/// A second stack has a guard page and what the kernel writes about a signal: less than any stack that code runs on.
+/// A signal stack holds a guard page and the signal frame: it is smaller than any thread's stack.
 const SECOND_STACK: u64 = 64 << 10;
 
 /// Each of these errors.
@@ -74,16 +74,16 @@ fn fails(errors: &[Errno], wanted: Wanted) -> Vec<(Fault, Wanted)> {
     errors.iter().map(|&error| (Fault::Fails(error), wanted)).collect()
 }
 
-/// How the calls of a command can fail, and what has to come of it.
+/// How a call can fail, and the expected outcome.
 fn faults(call: &Call, whole_write: u64) -> Vec<(Fault, Wanted)> {
     use Wanted::{Failure, Right, RightOrFailure};
-    // Interrupted by a signal, it is called again.
+    // After an interruption by a signal, the call is repeated.
     let fails_or_again = |errors: &[Errno], wanted| {
         let mut faults = fails(errors, wanted);
         faults.push((Fault::Fails(Errno::EINTR), Right));
         faults
     };
-    // Asked for less, a call gives less.
+    // A short read or write.
     let shorter = |most: u64| (Fault::Argument(2, most), Right);
     let half = (whole_write / 2).max(1);
     match call.number {
@@ -140,14 +140,14 @@ fn faults_of_others(call: &Call) -> Vec<(Fault, Wanted)> {
             fails(&[Errno::ENOMEM], if is_of_a_file { Right } else { RightOrFailure })
         }
         libc::SYS_mremap => fails(&[Errno::ENOMEM], RightOrFailure),
-        // Asked where the heap ends it does not move it, and that is how it fails.
+        // The end of the heap does not move, which is how brk fails.
         libc::SYS_brk => vec![(Fault::Argument(0, 0), RightOrFailure)],
         libc::SYS_statx | libc::SYS_fstat | libc::SYS_stat | libc::SYS_lstat | libc::SYS_newfstatat => {
             fails(&[Errno::EIO, Errno::ENOMEM, Errno::EACCES], RightOrFailure)
         }
         libc::SYS_ioctl => fails(&[Errno::EIO, Errno::EINTR], RightOrFailure),
         libc::SYS_getrandom => fails(&[Errno::ENOSYS, Errno::EINTR, Errno::EAGAIN], RightOrFailure),
-        // What is closed is unlocked.
+        // Closing unlocks.
         libc::SYS_flock if call.arguments[1] == libc::LOCK_UN as u64 => fails(&[Errno::EIO, Errno::EINTR], Right),
         libc::SYS_flock => {
             let mut faults = fails(&[Errno::EIO, Errno::ENOLCK], RightOrFailure);
@@ -157,7 +157,7 @@ fn faults_of_others(call: &Call) -> Vec<(Fault, Wanted)> {
             faults
         }
         libc::SYS_unlink | libc::SYS_unlinkat => fails(&[Errno::EIO], Wanted::FailureThatLeavesFiles),
-        // Hints, and questions that it can do without.
+        // Hints, and queries that are optional.
         libc::SYS_sync_file_range | libc::SYS_fadvise64 | libc::SYS_madvise | libc::SYS_mincore => {
             fails(&[Errno::EIO, Errno::ENOSYS], Right)
         }
@@ -170,20 +170,20 @@ fn faults_of_others(call: &Call) -> Vec<(Fault, Wanted)> {
     }
 }
 
-/// Whether a call moves the end of the heap up: down it always goes.
+/// Whether a call moves the end of the heap up; moving it down never fails.
 fn grows(earlier: &[Call], call: &Call) -> bool {
     let mut ends = earlier.iter().filter(|call| call.number == libc::SYS_brk).map(|call| call.arguments[0]);
     ends.rfind(|&end| end > 0).is_some_and(|end| end < call.arguments[0])
 }
 
-/// What happens after a first fault, while a command cleans up.
+/// A second fault, while a command cleans up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    /// No file gets another length any more, nor can it be removed.
+    /// No file can be resized or removed any more.
     NothingCanBeTakenBack,
     /// Nothing can be written any more.
     NothingCanBeWritten,
-    /// It is killed before it has taken back anything.
+    /// It is killed before it has cleaned up anything.
     Kill,
 }
 
@@ -208,11 +208,11 @@ fn second_faults(calls: &[Call], begun: usize) -> Vec<(usize, Then)> {
     (0..calls.len()).filter(first).flat_map(|index| then.map(|then| (index, then))).collect()
 }
 
-/// How many calls of a kind in a row are looked at unless it is the whole: so many of the first, and every so manyth.
+/// The sample of calls of one kind in a row, without `FAULTS=all`: this many of the first, and every n-th of the rest.
 const FIRST: usize = 4;
 const EVERY: usize = 9;
 
-/// Has every call of the scenario's command fail in every way.
+/// Makes every call of the scenario's command fail in every way.
 pub(crate) fn check(scenario: &Scenario) {
     let stops = Stops::At(CALLS.iter().copied().collect());
     let calls = scenario.record(&stops);
@@ -243,13 +243,13 @@ pub(crate) fn check(scenario: &Scenario) {
         positions += usize::from(!all.is_empty());
         for (fault, wanted) in all {
             runs += 1;
-            // Threads may have made another call the one with this number.
+            // With threads, this number may belong to another call.
             let is_it = |at, call: &Call| {
                 at == index && (at < begun || faults(call, call.arguments[2]).contains(&(fault, wanted)))
             };
             let ended = scenario.run_with(&stops, |at, call| if is_it(at, call) { fault } else { Fault::None });
             let mut found = scenario.problems(&ended, wanted);
-            // What can be tried again must not have made it worse.
+            // A failed attempt must not prevent a retry.
             if found.is_empty() && ended.status != Ok(0) && wanted != Wanted::NotBegun {
                 found = scenario.problems_of_the_next_run();
             }

@@ -1,4 +1,4 @@
-//! What commands are run on, and what has to be true of their files, streams and exit codes however they end.
+//! The files that commands run on, and what must hold for their files, streams and exit codes however they end.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,10 +13,10 @@ use crate::tracer::{Call, Ended, Fault, Stops, trace};
 /// Files by name.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// Salt and UUID, so that what is made is known.
+/// Fixed salt and UUID, so that the result is known.
 pub(crate) const FIXED: [&str; 2] = ["--salt=724ad0", "--uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71"];
 
-/// A directory, a command that is run in it again and again, and what it makes of it when nothing goes wrong.
+/// A directory, a command that is run in it again and again, and its result without faults.
 pub(crate) struct Scenario {
     pub(crate) name: String,
     directory: tempfile::TempDir,
@@ -26,18 +26,17 @@ pub(crate) struct Scenario {
     code: i32,
     stdout: String,
     stderr: String,
-    /// Files that the command may leave as something else than they were: its hash and FEC devices, and what it
-    /// repairs.
+    /// Files that the command may leave changed: its hash and FEC devices, and the files that it repairs.
     outputs: Vec<String>,
-    /// What else files may be after a failure, such as an image without its older tree.
+    /// Other valid contents after a failure, such as an image without its older tree.
     tolerated: Vec<(String, Vec<u8>)>,
-    /// Files, and how many of their first bytes stay as they are whatever happens.
+    /// Files, and how many of their first bytes must never change.
     kept: Vec<(String, usize)>,
-    /// A command that succeeds if what is there loads.
+    /// A command that succeeds if the image loads.
     loads: Option<Vec<String>>,
-    /// Whether any part of what is written is correct on its own.
+    /// Whether a partial write is correct too.
     is_piecemeal: bool,
-    /// Whether what is read is to come from the disk, not from the page cache.
+    /// Whether reads bypass the page cache.
     is_cold: bool,
 }
 
@@ -56,7 +55,7 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// A directory in memory, where a sync takes no time, if there is a place for that.
+/// A directory in memory if possible, where a sync takes no time.
 pub(crate) fn memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory")
 }
@@ -112,13 +111,13 @@ impl Scenario {
         self
     }
 
-    /// What a file may be after a failure too.
+    /// Adds a valid content of a file after a failure.
     pub(crate) fn tolerates(mut self, name: &str, bytes: Vec<u8>) -> Self {
         self.tolerated.push((name.to_owned(), bytes));
         self
     }
 
-    /// How much of an output is the owner's.
+    /// Sets how much of an output is the owner's.
     pub(crate) fn keeps(mut self, name: &str, bytes: usize) -> Self {
         self.kept.push((name.to_owned(), bytes));
         self
@@ -164,7 +163,7 @@ impl Scenario {
         self.code
     }
 
-    /// What the command makes of the files when nothing goes wrong.
+    /// The files after the command without faults.
     pub(crate) fn after(&self) -> &Files {
         &self.after
     }
@@ -173,7 +172,7 @@ impl Scenario {
         read_all(self.directory.path())
     }
 
-    /// Puts the files back.
+    /// Restores the files.
     pub(crate) fn restore(&self) {
         let there = self.files();
         for name in there.keys().filter(|name| !self.before.contains_key(*name)) {
@@ -192,7 +191,7 @@ impl Scenario {
         }
     }
 
-    /// The calls that a run without faults makes.
+    /// The calls of a run without faults.
     pub(crate) fn record(&self, stops: &Stops) -> Vec<Call> {
         let ended = self.run_with(stops, |_, _| Fault::None);
         let problems = self.problems(&ended, Wanted::Right);
@@ -200,13 +199,13 @@ impl Scenario {
         ended.calls
     }
 
-    /// Runs the command on the files as they were at first.
+    /// Runs the command on the original files.
     pub(crate) fn run_with(&self, stops: &Stops, fault: impl FnMut(usize, &Call) -> Fault) -> Ended {
         self.restore();
         trace(&mut self.command(), stops, fault)
     }
 
-    /// Runs the command once more on what is there, and says what is wrong with what that makes.
+    /// Runs the command again on the current files; returns what is wrong with the result.
     pub(crate) fn problems_of_the_next_run(&self) -> Vec<String> {
         let output = self.run();
         let mut problems = Vec::new();
@@ -225,7 +224,7 @@ impl Scenario {
     }
 }
 
-/// What has to come of a run.
+/// The expected outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// As if there was no fault.
@@ -234,20 +233,20 @@ pub(crate) enum Wanted {
     RightOrFailure,
     /// A failure.
     Failure,
-    /// The same, and files that were created may be left: what removes them does not work.
+    /// The same, but created files may be left, because removing them fails.
     FailureThatLeavesFiles,
-    /// The same as right or a failure, but nothing need be said: standard error is what fails.
+    /// Success or failure, possibly without a message: standard error itself fails.
     Speechless,
-    /// It is ended by this signal, upon which it cleans up, or was done before.
+    /// This signal ends it after a cleanup, unless it was done before.
     Stopped(Signal),
-    /// It is killed, or was done before.
+    /// It is killed, unless it was done before.
     Killed,
-    /// It fails, however it pleases, with nothing changed: it has not begun yet.
+    /// It fails in any way, with nothing changed: it has not begun yet.
     NotBegun,
 }
 
 impl Scenario {
-    /// What is wrong with how a run has ended.
+    /// Checks the end of a run; returns the fault.
     pub(crate) fn problems(&self, ended: &Ended, wanted: Wanted) -> Vec<String> {
         let files = self.files();
         let mut problems = Vec::new();
@@ -287,7 +286,7 @@ impl Scenario {
         problems
     }
 
-    /// Whether the image is whole. Where its root hash goes is another matter.
+    /// Whether the image is complete, without the root hash file.
     fn is_done(&self, files: &Files) -> bool {
         let image = |files: &Files| {
             let image = files.iter().filter(|(name, _)| *name != ROOT_HASH && !is_temporary(name));
@@ -298,7 +297,7 @@ impl Scenario {
         is_whole && image(files) == image(&self.after)
     }
 
-    /// Whether a file is what it was. What has got its new length just before it cannot be taken back stays longer.
+    /// Whether a file is unchanged. It may be longer if its extension could not be undone.
     fn is_as_before(&self, name: &str, bytes: &[u8], wanted: Wanted) -> bool {
         let Some(before) = self.before.get(name) else { return false };
         let may_be_longer = matches!(wanted, Wanted::Killed | Wanted::FailureThatLeavesFiles);
@@ -306,7 +305,7 @@ impl Scenario {
         bytes == before || may_be_longer && rest.is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
     }
 
-    /// What is wrong with files that are not those of a success.
+    /// Checks the files after a failure; returns the fault.
     fn problems_of_files(&self, files: &Files, wanted: Wanted) -> Vec<String> {
         let mut problems = Vec::new();
         let is_output = |name: &String| self.outputs.contains(name);

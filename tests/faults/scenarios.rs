@@ -10,7 +10,7 @@ pub(crate) fn data() -> Vec<u8> {
     random(1, 140 * BLOCK + 1000)
 }
 
-/// Data for which parity does not take long.
+/// Little data, so that parity is quick.
 pub(crate) fn short() -> Vec<u8> {
     random(2, 21 * BLOCK)
 }
@@ -97,7 +97,7 @@ fn verify() {
     check(&with_fec("verify", &[], "verify d h"));
 }
 
-/// What is not in the page cache is read around it, and through it where that fails.
+/// Uncached data is read with direct I/O, or through the page cache if that fails.
 #[test]
 fn verify_of_what_is_on_disk() {
     let directory = tempfile::tempdir().expect("a temporary directory");

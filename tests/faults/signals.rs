@@ -20,7 +20,7 @@ fn wanted(signal: Signal) -> Wanted {
     if signal == Signal::SIGKILL { Wanted::Killed } else { Wanted::Stopped(signal) }
 }
 
-/// What is wrong after a run that a signal has met, and after the next run.
+/// Checks a run that received a signal, and the next run; returns the fault.
 fn problems(scenario: &Scenario, ended: &Ended, signal: Signal) -> Vec<String> {
     let mut found = scenario.problems(ended, wanted(signal));
     if found.is_empty() {
@@ -74,10 +74,10 @@ fn at_every_call_of_repair() {
     at_every_call(&repaired());
 }
 
-/// How many there are without `SIGNALS=n`.
+/// The number of signals without `SIGNALS=n`.
 const ROUNDS: usize = 80;
 
-/// As many threads as there may be make and repair an image; a signal comes at a call that is drawn, or after a time.
+/// The maximum number of threads makes and repairs an image; a signal comes at a random call or time.
 #[test]
 fn at_random_moments() {
     let rounds = std::env::var("SIGNALS").map_or(ROUNDS, |rounds| rounds.parse().expect("SIGNALS is a number"));
@@ -121,7 +121,7 @@ fn at_random_moments() {
     assert!(all.is_empty(), "{} problems:\n{}", all.len(), all.join("\n"));
 }
 
-/// Runs the command, and sends it a signal after a time, whether it is still there or not.
+/// Runs the command, and sends it a signal after a time, even if it has ended.
 fn signalled(scenario: &Scenario, signal: Signal, after: Duration) -> Ended {
     use std::os::unix::process::ExitStatusExt;
     use std::process::Stdio;
@@ -130,7 +130,7 @@ fn signalled(scenario: &Scenario, signal: Signal, after: Duration) -> Ended {
     let mut command = scenario.command();
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     sleep(after);
-    // No process has waited for it, so the number is still its own.
+    // Its exit status was not collected yet, so its process ID is still valid.
     let _ = kill(Pid::from_raw(child.id().cast_signed()), signal);
     let output = child.wait_with_output().expect("it ends");
     let by_signal = output.status.signal().and_then(|number| Signal::try_from(number).ok());

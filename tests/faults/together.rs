@@ -1,5 +1,5 @@
-//! Two commands on the same files: at every call of the one, all of the other is run. Either both are right or the one
-//! that comes second is told that the files are in use; what is there at the end is whole.
+//! Two commands on the same files: at every call of one, the other runs from start to end. Either both succeed or the
+//! second is told that the files are in use; the final image is complete.
 
 use crate::matrix::is_whole;
 use crate::scenario::{FIXED, Scenario, Wanted, run_in, words};
@@ -12,8 +12,8 @@ const EVERY: usize = 5;
 /// Already exists, or in use.
 const BUSY: i32 = 5;
 
-/// Runs all of `other` at each call of the scenario's command. What is there afterwards has to be what the command
-/// makes unless it was refused, and then what `other` makes.
+/// Runs all of `other` at each call of the scenario's command. The files must then be the command's result, or that of
+/// `other` if the command was refused.
 fn check(scenario: &Scenario, other: &str) {
     let other = words(other);
     scenario.restore();
@@ -49,7 +49,7 @@ fn check(scenario: &Scenario, other: &str) {
         want(codes.1 == Some(0) || !second.stderr.is_empty(), "the second says nothing");
         let ones = [scenario.after(), &other_files];
         if codes.0 == Some(0) {
-            // Whichever was the last to write.
+            // The last writer's.
             let ones = &ones[..=usize::from(codes.1 == Some(0))];
             want(ones.contains(&&files), "the first succeeds, and the files are wrong");
         } else if codes.1 == Some(0) {

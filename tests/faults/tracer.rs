@@ -1,5 +1,5 @@
-//! Runs a command and stops it at its system calls, each of which can then fail, be made with other arguments, or come
-//! together with a signal.
+//! Runs a command and stops it at its system calls, each of which can then fail, run with other arguments, or be
+//! preceded by a signal.
 //!
 //! A seccomp filter picks the calls, so that the command runs at full speed between them: a run with a fault takes a
 //! few milliseconds.
@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-/// What the tracer waits for: its own children and their threads, and nothing that another test's thread has started.
+/// The tracer waits for its own children and their threads only, not for those of another test's thread.
 const OURS: WaitPidFlag = WaitPidFlag::__WALL.union(WaitPidFlag::__WNOTHREAD);
 
 /// A system call that is about to be made.
@@ -29,16 +29,16 @@ pub(crate) struct Call {
     pub(crate) arguments: [u64; 6],
 }
 
-/// What becomes of a call.
+/// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It is made as it is.
+    /// It is made unchanged.
     None,
     /// It is not made, and fails.
     Fails(Errno),
     /// It is not made, and returns this.
     Returns(u64),
-    /// It is made with another argument: which one, and what it is.
+    /// It is made with another argument: its index and value.
     Argument(usize, u64),
     /// A signal comes first. One that is caught is handled when the call is done.
     Signal(Signal),
@@ -62,11 +62,11 @@ pub(crate) enum Stops {
     At(BTreeSet<c_long>),
 }
 
-/// Runs a command and asks `fault` what becomes of each call that it is stopped at: by how many there have been before
-/// it, and what it is. Meanwhile the command does nothing.
+/// Runs a command and has `fault` decide about each call at which it is stopped, from the number of earlier calls and
+/// the call itself. The command is stopped meanwhile.
 pub(crate) fn trace(command: &mut Command, stops: &Stops, mut fault: impl FnMut(usize, &Call) -> Fault) -> Ended {
     let filter = filter(stops);
-    // SAFETY: between fork and exec only system calls are made, and no memory is asked for.
+    // SAFETY: between fork and exec only system calls are made, and no memory is allocated.
     unsafe {
         command.pre_exec(move || {
             ptrace::traceme()?;
@@ -74,7 +74,7 @@ pub(crate) fn trace(command: &mut Command, stops: &Stops, mut fault: impl FnMut(
             install(&filter)
         });
     }
-    // It is waited for below, as everything that is traced.
+    // The loop below waits for it, as for all traced threads.
     #[allow(clippy::zombie_processes)]
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
@@ -104,7 +104,7 @@ pub(crate) fn trace(command: &mut Command, stops: &Stops, mut fault: impl FnMut(
                 }
                 let _ = then(thread, None);
             }
-            // The call has been made: no register but the result's is another one for it.
+            // The call has been made: only the result's register has changed for it.
             WaitStatus::PtraceSyscall(thread) => {
                 if let Some((index, value)) = changed.remove(&thread) {
                     let _ = set_argument(thread, index, value);
@@ -137,7 +137,7 @@ fn call_of(thread: Pid) -> Option<Call> {
     Some(Call { number: registers.orig_rax.cast_signed(), arguments })
 }
 
-/// At the stop before the call. One that has no number is not made, and what is to be its result stays.
+/// At the stop before the call. Without a number it is skipped, and the result set here stays.
 fn apply(fault: Fault, process: Pid, thread: Pid) -> nix::Result<()> {
     let returned = match fault {
         Fault::None => return Ok(()),
@@ -159,7 +159,7 @@ fn set_argument(thread: Pid, index: usize, value: u64) -> nix::Result<()> {
     ptrace::setregs(thread, registers)
 }
 
-/// A filter that stops at these calls; never at the one that starts the program, when nothing answers yet.
+/// A filter that stops at these calls, except at the exec that starts the program, before the tracer is ready.
 fn filter(stops: &Stops) -> Vec<sock_filter> {
     let operation = |code: u32, k: u32, jt: u8| sock_filter {
         code: u16::try_from(code).expect("operations have 16 bits"),
@@ -172,7 +172,7 @@ fn filter(stops: &Stops) -> Vec<sock_filter> {
         Stops::All => (&execve, [libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_TRACE]),
         Stops::At(numbers) => (numbers, [libc::SECCOMP_RET_TRACE, libc::SECCOMP_RET_ALLOW]),
     };
-    // The number comes first in what a filter sees.
+    // The number is the first field of a filter's data.
     let mut filter = vec![operation(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
     for (index, &number) in numbers.iter().enumerate() {
         let number = u32::try_from(number).expect("numbers of calls are small");
@@ -186,7 +186,7 @@ fn filter(stops: &Stops) -> Vec<sock_filter> {
 fn install(filter: &[sock_filter]) -> std::io::Result<()> {
     let len = u16::try_from(filter.len()).map_err(|_| Errno::EINVAL)?;
     let program = sock_fprog { len, filter: filter.as_ptr().cast_mut() };
-    // SAFETY: the kernel copies a program of that many operations, and writes nothing.
+    // SAFETY: the kernel copies a program of that many instructions, and writes nothing.
     let answer = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
     Errno::result(answer).map(drop).map_err(Into::into)
 }

@@ -1,5 +1,5 @@
-//! A program that adds the library and sets no profile hashes and encodes as fast as the command, which is built with
-//! link-time optimization. These tests read the compiled code and measure no time.
+//! A program that uses the library with the default release profile hashes and encodes as fast as the command, which is
+//! built with link-time optimization. These tests inspect the compiled code and measure no time.
 //!
 //! A leaf is slow if one of its helpers or closures is not inlined: vectors then go through memory.
 
@@ -12,8 +12,8 @@ use std::process::Command;
 use dmverity_tests::{built, workspace};
 use regex_lite::Regex;
 
-/// The functions that need the processor's features, how many there are of each (one for each number of outputs), and
-/// how many instructions that do the work they have together, at least, if everything is unrolled.
+/// The functions that need processor features, how many of each there are (one for each number of outputs), and the
+/// least number of working instructions that they have together if everything is unrolled.
 const LEAVES: [(&str, usize, &str, usize); 10] = [
     // Two times 16 rounds of six rotations, and 16 times four of the schedule.
     ("hash::lanes::avx512::sha256", 1, "vpro[lr]d", 256),
@@ -31,7 +31,7 @@ const LEAVES: [(&str, usize, &str, usize); 10] = [
     ("fec::lanes::ssse3::group", 4, "pshufb", 40),
 ];
 
-/// The functions of the leaves with their instructions, each of them with what it refers to.
+/// The functions of the leaves with their instructions, and the symbols that each refers to.
 fn functions() -> Vec<(String, Vec<String>)> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments =
@@ -77,7 +77,7 @@ fn leaves_are_whole_without_optimizations_at_link_time() {
     let functions = functions();
     let mut seen = BTreeMap::new();
     for (name, instructions) in &functions {
-        // What calls a leaf, once for many chunks, needs no feature.
+        // The caller of a leaf, which is called once for many chunks, needs no feature.
         if name.contains("<impl ") {
             continue;
         }

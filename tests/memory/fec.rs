@@ -1,5 +1,5 @@
-//! With FEC, memory does not grow with the image either. A test program of its own, because what is measured is the
-//! largest of all programs it has run, and without FEC many threads may need more.
+//! With FEC, memory does not grow with the image either. A separate test program, because the measured figure is the
+//! maximum over all its children, and without FEC many threads may need more.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,13 +11,13 @@ use anyhow::{Context as _, Result, ensure};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// What is allowed, with any number of threads.
+/// The limit, with any number of threads.
 const LIMIT_KIB: i64 = 64 * 1024;
 
 const MIB: u64 = 1 << 20;
 const DATA_MIB: u64 = 256;
 
-/// From few threads to many: the largest that has run is what counts.
+/// From few threads to many: the maximum so far counts.
 #[test]
 fn memory_with_fec_does_not_grow_with_the_image() {
     let directory = tempfile::tempdir().unwrap();
@@ -35,11 +35,11 @@ fn memory_with_fec_does_not_grow_with_the_image() {
     }
     for threads in [1, 2, 8, 40] {
         for roots in [2, 24] {
-            // Parity of one block in few rounds; of many blocks, and a tree of many levels; and what is usual.
+            // Parity of one block in few rounds; of many blocks, with a tree of many levels; and the defaults.
             for block in [524_288, 512, 4096] {
                 for file in ["data", "holes"] {
                     let image = if file == "data" { &data } else { &holes };
-                    // Once around the page cache, as far as the file system does without it, and once from it.
+                    // Once with direct I/O, if the file system supports it, and once from the page cache.
                     if roots == 2 {
                         image.sync_all().unwrap();
                         posix_fadvise(image, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
@@ -64,7 +64,7 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn run(&self, image: &File) -> Result<()> {
-        // Files of an earlier one may be larger, and what FEC covers with them.
+        // Files of an earlier case may be larger, and FEC would cover more.
         for name in ["hash", "fec"] {
             File::create(self.directory.join(name))?;
         }
@@ -79,7 +79,7 @@ impl Case<'_> {
         let blocks = DATA_MIB * MIB / self.block;
         let mut damages = vec![vec![0, 1, 2, blocks - 1]];
         if self.roots == 24 {
-            // As many next to each other as can be repaired: as many in each round as there are roots.
+            // The longest run of blocks that can be repaired: as many in each round as there are roots.
             damages.push((0..blocks / 255 * 24).collect());
         }
         for bad in &damages {
@@ -105,7 +105,7 @@ impl Case<'_> {
     }
 }
 
-/// Turns over one bit of the first byte of each of these blocks; once more, and they are good again.
+/// Flips one bit of the first byte of each of these blocks; a second call restores them.
 fn invert(image: &File, blocks: &[u64], block: u64) -> Result<()> {
     for number in blocks {
         let mut byte = [0];

@@ -1,5 +1,5 @@
-//! Memory does not grow with the image. A test program of its own, because what is measured is the largest of all
-//! programs it has run.
+//! Memory does not grow with the image. A separate test program, because the measured figure is the maximum over all
+//! its children.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,13 +9,13 @@ use std::process::Command;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// What is allowed, in KiB: so much, and so much for each thread.
+/// The limits in KiB: a base, and an amount for each thread.
 const LIMIT_KIB: i64 = 32 * 1024;
 const LIMIT_KIB_PER_THREAD: i64 = 2 * 1024;
 
 const MIB: u64 = 1 << 20;
 
-/// From few threads to many: the largest that has run is what counts.
+/// From few threads to many: the maximum so far counts.
 #[test]
 fn memory_does_not_grow_with_the_image() {
     let directory = tempfile::tempdir().unwrap();
@@ -33,18 +33,18 @@ fn memory_does_not_grow_with_the_image() {
     }
     for threads in [1, 2, 7, 8, 9, 40] {
         for file in ["data", "hole", "holes"] {
-            // A tree as large as an eighth of the data; few large blocks; and what is usual.
+            // A tree as large as an eighth of the data; few large blocks; and the defaults.
             for sizes in [
                 &["--data-block-size=512", "--hash-block-size=512", "--hash=sha512"][..],
                 &["--data-block-size=524288", "--hash-block-size=524288"],
                 &[],
             ] {
-                // Eight gibibytes of small blocks would take a while to write, and show nothing else.
+                // Eight gibibytes of small blocks would take long to write, and show nothing more.
                 if file == "hole" && sizes.len() == 3 {
                     continue;
                 }
                 let run = |action: &[&str]| {
-                    // Once from the page cache and once, as far as the file system does without it, around it.
+                    // Once from the page cache and once with direct I/O, if the file system supports it.
                     if threads % 2 == 0 {
                         data.sync_all().unwrap();
                         posix_fadvise(&data, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();

@@ -1,5 +1,5 @@
-//! Runs targets without libFuzzer: `mutate TARGET... [--runs N] [--minutes N] [--seed N] [--file INPUT]`; without a
-//! name all of them, one after the other.
+//! Runs targets without libFuzzer: `mutate TARGET... [--runs N] [--minutes N] [--seed N] [--file INPUT]`. Without a
+//! name it runs all of them in turn.
 
 use std::env;
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ fn run() -> Result<(), String> {
         }
         return Ok(());
     }
-    // One minute for each unless something is said.
+    // One minute for each by default.
     let minutes = if runs.is_none() { minutes.or(Some(1)) } else { minutes };
     let time = minutes.map(|minutes| Duration::from_secs(minutes * 60));
     for target in targets {

@@ -1,7 +1,6 @@
-//! The tables as a picture: a bar for each row that has the reference in it, as long as ours is fast.
+//! The tables as a picture: a bar for each row with the reference in it, whose length shows our speed.
 //!
-//! It is made of the Markdown that the tables are printed in, whether just now or long ago, so that picture and text
-//! cannot differ.
+//! It is drawn from the printed Markdown tables, new or old, so that picture and text cannot differ.
 
 use std::fmt::Write as _;
 
@@ -11,15 +10,15 @@ use crate::rows::NOT_THE_REFERENCE;
 use crate::table::HEADING;
 
 const WIDTH: f64 = 960.0;
-/// Where the bars start and where the longest could end: left of it is what was done, right of it the last figure.
+/// Where the bars start and where the longest could end. To the left is the name of the row, to the right its figure.
 const PLOT: [f64; 2] = [430.0, 890.0];
 const ROW: f64 = 18.0;
 /// Between two tables.
 const GAP: f64 = 14.0;
 const TOP: f64 = 92.0;
 
-/// Each colour twice, by light and by dark. The background is part of the picture: a page may be dark where its reader
-/// has asked for light.
+/// Each colour twice, for light and for dark mode. The background is part of the picture: a page may be dark although
+/// its reader prefers light.
 const STYLE: &str = "\
 text { font: 12px sans-serif; fill: #1f2328 } .title { font-size: 16px; font-weight: bold }
 .muted { fill: #59636e } .back { fill: #ffffff } .grid { stroke: #d1d9e0 } .one { stroke: #59636e }
@@ -29,7 +28,7 @@ text { fill: #f0f6fc } .muted { fill: #9198a1 } .back { fill: #0d1117 } .grid { 
 .one { stroke: #9198a1 } .faster { fill: #4493f8 } .slower { fill: #db6d28 }
 }";
 
-/// What is drawn.
+/// The content of the picture.
 #[derive(Debug)]
 pub(crate) struct Chart {
     /// The machine and the day.
@@ -41,7 +40,7 @@ pub(crate) struct Chart {
 #[derive(Debug)]
 struct Bar {
     what: String,
-    /// As the table has it.
+    /// The text from the table.
     text: String,
     times: f64,
 }
@@ -126,7 +125,7 @@ impl Chart {
 }
 
 impl Bar {
-    /// Of a row, unless there is no reference in it.
+    /// The bar of a row; none if the reference is not in it.
     fn parse(row: &str) -> Result<Option<Self>> {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [what, _, _, text, _] = cells[..] else { bail!("this row has not five columns: {row}") };
@@ -136,14 +135,14 @@ impl Bar {
         let times = text.strip_suffix('×').and_then(|number| number.parse::<f64>().ok());
         let times =
             times.filter(|times| *times > 0.0).with_context(|| format!("{text:?} is not how many times: {row}"))?;
-        // What a remark in parentheses says is left to the table.
+        // A remark in parentheses appears in the table only.
         let what = what.split_once(" (").map_or(what, |(what, _)| what).to_owned();
         Ok(Some(Self { what, text: text.to_owned(), times }))
     }
 }
 
-/// 1, 2, 5, 10 and so on, and their parts, from the last that is not more than the least to the first that is not less
-/// than the most.
+/// 1, 2, 5, 10 and so on, and their fractions: from the last one that is at most `least` to the first that is at least
+/// `most`.
 fn ticks([least, most]: [f64; 2]) -> Vec<f64> {
     let all = (-3..=5).flat_map(|power: i32| {
         ["1", "2", "5"].map(|digit| format!("{digit}e{power}").parse::<f64>().expect("a number"))

@@ -13,11 +13,11 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use crate::random;
 
 pub(crate) const MIB: u64 = 1 << 20;
-/// What is written and read at once.
+/// The size of one write or read.
 const CHUNK: usize = 1 << 20;
 
-/// Writes a file of random bytes anew and reads it once, so that all of it is in the page cache, and in pages that are
-/// as new as they would be for the next file: copying older ones can take half as long again.
+/// Writes a new file of random bytes and reads it once, so that all of it is in the page cache, in new pages as for
+/// every other file: copying older pages can take half as long again.
 pub(crate) fn write_random(path: &Path, mib: u64) -> Result<()> {
     remove(path)?;
     let mut file = create(path)?;
@@ -25,19 +25,19 @@ pub(crate) fn write_random(path: &Path, mib: u64) -> Result<()> {
     for _ in 0..mib {
         file.write_all(writer.chunk())?;
     }
-    // Nothing is to be written back while it is measured.
+    // No writeback may happen during the measurement.
     file.sync_all()?;
     read(path)
 }
 
-/// A file that is one hole.
+/// Makes a file that is one hole.
 pub(crate) fn write_hole(path: &Path, mib: u64) -> Result<()> {
     remove(path)?;
     create(path)?.set_len(mib * MIB)?;
     Ok(())
 }
 
-/// A file of holes, with this many pieces of random bytes at equal distances; the pieces are read once.
+/// Makes a file of holes with this many pieces of random bytes at equal distances, and reads the pieces once.
 pub(crate) fn write_scattered(path: &Path, mib: u64, pieces: u64, piece_mib: u64) -> Result<()> {
     write_hole(path, mib)?;
     let file = File::options().read(true).write(true).open(path)?;
@@ -57,7 +57,7 @@ pub(crate) fn write_scattered(path: &Path, mib: u64, pieces: u64, piece_mib: u64
     Ok(())
 }
 
-/// How long it takes to write a new file of this size and to have it on the disk.
+/// How long it takes to write a new file of this size and to sync it.
 pub(crate) fn time_to_write(path: &Path, bytes: u64) -> Result<Duration> {
     remove(path)?;
     let mut writer = Random::new();
@@ -76,14 +76,13 @@ pub(crate) fn time_to_write(path: &Path, bytes: u64) -> Result<Duration> {
     Ok(elapsed)
 }
 
-/// Drops a file from the page cache; false if the kernel kept more than a hundredth of it, as it does where the page
-/// cache is all there is.
+/// Drops a file from the page cache. Returns false if the kernel kept more than a hundredth of it, as it does on tmpfs.
 ///
-/// `/proc/sys/vm/drop_caches` would drop everyone's files. How much is left is asked of `fincore`: reading with
-/// `RWF_NOWAIT` to find out starts to read ahead.
+/// `/proc/sys/vm/drop_caches` would drop everyone's files. `fincore` tells how much is left: reads with `RWF_NOWAIT`
+/// would start read-ahead.
 pub(crate) fn drop_cached(path: &Path) -> Result<bool> {
     let file = File::open(path)?;
-    // Only what is on the disk can be dropped.
+    // Only clean pages can be dropped.
     file.sync_all()?;
     posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
     let mut command = process::command("fincore")?;

@@ -1,8 +1,8 @@
-//! How many instructions one fixed job takes: the same number on a busy machine as on an idle one, so that a change of
-//! the code shows that no clock would tell.
+//! How many instructions one fixed job takes. The number is the same on a busy machine and on an idle one, so it shows
+//! changes of the code that are too small for a clock.
 //!
-//! callgrind counts what the program itself runs, in the backends whose instructions valgrind knows. perf counts in
-//! all, where the processor's counters can be read; few virtual machines have them.
+//! callgrind counts the program's own instructions, in the backends that valgrind supports. perf counts in all backends
+//! if the processor's counters can be read; few virtual machines have them.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -24,16 +24,16 @@ const DATA: &str = "data";
 const TREE: &str = "hash";
 const COUNTS: &str = "counts";
 
-/// What was counted once.
+/// The recorded counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recorded {
-    /// The compiler of then.
+    /// The compiler at that time.
     rustc: String,
     /// Instructions by the backend's name.
     counts: Vec<(String, u64)>,
 }
 
-/// Counts, prints what was recorded next to it, and records it if told to.
+/// Counts, prints the counts beside the recorded ones, and records them if requested.
 pub(crate) fn count(directory: &Path, programs: &[Forced], record: bool) -> Result<()> {
     let recorded = match fs::read_to_string(file()) {
         Ok(text) => Recorded::parse(&text).with_context(|| format!("{}", file().display()))?,
@@ -107,13 +107,13 @@ fn callgrind(directory: &Path, program: &Path) -> Result<u64> {
     parse_callgrind(&fs::read_to_string(directory.join(COUNTS))?)
 }
 
-/// What perf counts, or why it cannot.
+/// The count of perf, or the reason why it has none.
 fn perf(directory: &Path, program: &Path) -> Result<Result<u64, String>> {
     if process::find("perf").is_err() {
         return Ok(Err("it is not installed (Debian's package is linux-perf)".to_owned()));
     }
     let program = program.to_str().context("a path that is not UTF-8")?;
-    // Fails where it may not count.
+    // Fails if perf is not permitted to count.
     let words = job(&["perf", "stat", "-x,", "-o", COUNTS, "-e", "instructions:u", "--"], program);
     if run_job(directory, &words).is_err() {
         return Ok(Err("it fails here".to_owned()));
@@ -189,7 +189,7 @@ impl Recorded {
     }
 }
 
-/// By how much the second is more than the first.
+/// The increase from the first to the second.
 fn percent(then: u64, now: u64) -> String {
     let hundredths = (i128::from(now) - i128::from(then)) * 10_000 / i128::from(then.max(1));
     let sign = if hundredths < 0 { '-' } else { '+' };

@@ -1,5 +1,4 @@
-//! Measures one row: the two tools take turns, in the order A B B A and so on, so that whatever drifts meanwhile falls
-//! on both.
+//! Measures one row: the two tools take turns in the order A B B A and so on, so that drift affects both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use crate::rows::{Action, BASE, Input, Job, PIECES, Row, SCATTERED, Task, size};
 use crate::run::{Run, run};
 use crate::table::{Line, median, mib, seconds};
 
-/// How often each tool does the `dump`.
+/// How often each tool runs `dump`.
 const START_UPS: usize = 200;
 pub(crate) const UUID: &str = "--uuid=00000000-0000-4000-8000-000000000001";
 const DATA: &str = "data";
@@ -26,25 +25,25 @@ const TREES: [&str; 2] = ["hash-of-left", "hash-of-right"];
 const FECS: [&str; 2] = ["fec-of-left", "fec-of-right"];
 const REFERENCE_AND_OURS: [&str; 2] = ["reference", "ours"];
 
-/// What measuring needs.
+/// The environment of a measurement.
 #[derive(Debug)]
 pub(crate) struct Bench {
     /// Where the data is.
     pub(crate) directory: PathBuf,
     pub(crate) reference: PathBuf,
-    /// The binary that is released.
+    /// The released binary.
     pub(crate) ours: PathBuf,
-    /// Those that are held to one way to hash.
+    /// The binaries that are forced to one backend.
     pub(crate) forced: Vec<Forced>,
     pub(crate) pairs: usize,
     /// The size of most files.
     pub(crate) mib: u64,
 }
 
-/// A way to hash, and the binary that is held to it.
+/// A hash backend, and the binary that is forced to use it.
 pub(crate) type Forced = (&'static Backend, PathBuf);
 
-/// What is measured next to something else.
+/// One side of a comparison.
 #[derive(Debug)]
 struct Side<'a> {
     name: &'static str,
@@ -52,12 +51,12 @@ struct Side<'a> {
     task: &'a Task,
 }
 
-/// What came of a row.
+/// The result of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// None if it cannot be measured here.
     pub(crate) line: Option<Line>,
-    /// What else there is to know.
+    /// Remarks.
     pub(crate) notes: Vec<String>,
 }
 
@@ -91,13 +90,13 @@ impl Bench {
         self.side_by_side(what, [reference, Side { name, program: ours, task }])
     }
 
-    /// Both sides format, or both verify, and both the same data.
+    /// Both sides format, or both verify, the same data.
     fn side_by_side(&self, what: &str, sides: [Side<'_>; 2]) -> Result<Outcome> {
         let Task { input, action, .. } = *sides[1].task;
         let formats = action == Action::Format;
         let data = self.path(DATA);
         match input {
-            // A hole is not read beforehand: what has no data need not be in the page cache.
+            // A hole is not read beforehand: it has no data to be cached.
             Input::Hole => data::write_hole(&data, input.mib(self.mib))?,
             Input::Cached | Input::Small | Input::Cold => data::write_random(&data, input.mib(self.mib))?,
         }
@@ -135,7 +134,7 @@ impl Bench {
             }
         }
         if formats {
-            // Each takes what the other made; parity that is the same needs no other look.
+            // Each verifies the other's image; parity that is equal needs no further check.
             let [left, right] = sides.each_ref().map(|side| (side.program, Task { fec: None, ..*side.task }));
             self.verify(0, right.0, &root, &right.1)?;
             if input != Input::Hole {
@@ -146,8 +145,8 @@ impl Bench {
         Ok(Outcome { line: Some(line(what, sides.map(|side| side.name), &runs)), notes: Vec::new() })
     }
 
-    /// Both by ours: the same amount of data alone, and with holes around it. That what ours makes of holes is what the
-    /// reference makes of them, another row shows.
+    /// Both sides are ours: the same amount of data alone, and with holes around it. Another row shows that our output
+    /// for holes equals the reference's.
     fn scattered(&self, what: &str) -> Result<Outcome> {
         let total = self.mib * SCATTERED;
         data::write_random(&self.path(DATA), self.mib)?;
@@ -186,14 +185,14 @@ impl Bench {
         data::write_random(&self.path(DATA), 1)?;
         data::remove(&self.path(TREES[0]))?;
         run(&self.directory, &self.reference, &["format", DATA, TREES[0], "--salt=-", UUID])?;
-        // On one processor: waking another takes about as long as what is measured, and is no part of it.
+        // On one processor: waking another would take about as long as the work to be measured.
         let all = sched_getaffinity(Pid::from_raw(0))?;
         let mut one = CpuSet::new();
         let last = (0..CpuSet::count()).rev().find(|cpu| all.is_set(*cpu) == Ok(true)).context("no processor")?;
         one.set(last)?;
         sched_setaffinity(Pid::from_raw(0), &one)?;
         let mut runs = [Vec::new(), Vec::new()];
-        // What any program takes to start and end, and what ours takes beyond that.
+        // The time that any program takes to start and exit, and the time that ours takes beyond that.
         let mut starts = [Vec::new(), Vec::new()];
         for pair in 0..START_UPS {
             starts[0].push(run(&self.directory, Path::new("true"), &[])?.wall);
@@ -218,7 +217,7 @@ impl Bench {
         Ok(Outcome { line: Some(line(what, REFERENCE_AND_OURS, &runs)), notes: vec![note] })
     }
 
-    /// Formats into the files of a side, which are new; with the root hash that it printed.
+    /// Formats into new files of a side; returns the root hash that was printed.
     fn format(&self, side: usize, program: &Path, data: &str, task: &Task) -> Result<(Run, String)> {
         self.remove(&[TREES[side], FECS[side]])?;
         let (hash, salt) = (format!("--hash={}", task.hash), format!("--salt={}", task.salt));
@@ -241,7 +240,7 @@ impl Bench {
         run(&self.directory, program, &arguments)
     }
 
-    /// What `format` and `verify` are both told.
+    /// The options of both `format` and `verify`.
     fn options(&self, side: usize, program: &Path, task: &Task) -> Vec<String> {
         let mut options = Vec::new();
         if let Some(roots) = task.fec {
@@ -288,7 +287,7 @@ fn fields(dump: &str) -> Vec<(&str, &str)> {
     dump.lines().filter_map(field).map(|(key, value)| (key, value.unwrap_or_default())).collect()
 }
 
-/// The medians; what they were taken from goes to standard error.
+/// The medians; the single times go to standard error.
 fn line(what: &str, names: [&str; 2], runs: &[Vec<Run>; 2]) -> Line {
     let of = |side: usize, part: fn(&Run) -> Duration| -> Vec<Duration> { runs[side].iter().map(part).collect() };
     let wall = |side| median(&of(side, |run| run.wall));

@@ -1,4 +1,4 @@
-//! What is measured, row by row, in the order of the table.
+//! The rows of the table, in order.
 
 use dmverity_tests::backends::Backend;
 use regex_lite::Regex;
@@ -6,7 +6,7 @@ use regex_lite::Regex;
 /// A row of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What is done, as the table has it.
+    /// Its name in the table.
     pub(crate) what: String,
     pub(crate) job: Job,
 }
@@ -14,7 +14,7 @@ pub(crate) struct Row {
 /// How a row is measured.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Both tools do the same.
+    /// Both tools do the same task.
     Both(Task),
     /// Ours does two things with the same data.
     Ours(Task, Task),
@@ -24,7 +24,7 @@ pub(crate) enum Job {
     StartUp,
 }
 
-/// What a tool does.
+/// The task of a tool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Task {
     pub(crate) action: Action,
@@ -34,9 +34,9 @@ pub(crate) struct Task {
     pub(crate) salt: &'static str,
     /// With FEC, and this many roots.
     pub(crate) fec: Option<u8>,
-    /// For ours; the reference has one.
+    /// Number of threads of ours; the reference has one.
     pub(crate) threads: u8,
-    /// Ours is the build that is held to it, instead of the one that is released.
+    /// Ours is the build that is forced to this backend, instead of the released one.
     pub(crate) backend: Option<&'static Backend>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Task {
 pub(crate) enum Action {
     Format,
     Verify,
-    /// Verifies FEC as well, whatever comes of the rest. Only ours can.
+    /// Verifies FEC even if the tree is in order. Only ours can.
     Strict,
 }
 
@@ -54,28 +54,28 @@ pub(crate) enum Input {
     Cached,
     /// The same, in a file that is smaller by [`SMALL`].
     Small,
-    /// Random bytes, none in the page cache. Below a virtual machine its host may still have them.
+    /// Random bytes, none in the page cache. The host of a virtual machine may still cache them.
     Cold,
     /// A hole, [`HOLE`] times as large.
     Hole,
 }
 
-/// How much smaller than the other files those are with which the reference, with FEC, takes about as long.
+/// How much smaller the files for FEC are, so that the reference takes about as long as with the others.
 pub(crate) const SMALL: u64 = 8;
-/// How much larger than the other files the hole is, and the file that is mostly holes.
+/// How much larger than the other files the hole and the mostly sparse file are.
 pub(crate) const HOLE: u64 = 8;
 pub(crate) const SCATTERED: u64 = 64;
-/// In how many pieces its data is.
+/// The number of pieces of its data.
 pub(crate) const PIECES: u64 = 16;
 
-/// What the names of rows have that ours alone is measured in.
+/// In the names of rows that measure ours alone.
 pub(crate) const NOT_THE_REFERENCE: &str = "(left: not the reference, but ours";
 
 /// No salt, and one of 32 bytes.
 const NONE: &str = "-";
 pub(crate) const SALT: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// What most rows have in common.
+/// The values that most rows have in common.
 pub(crate) const BASE: Task = Task {
     action: Action::Format,
     input: Input::Cached,
@@ -88,7 +88,7 @@ pub(crate) const BASE: Task = Task {
 
 /// All rows, for files of this size and these backends.
 pub(crate) fn rows(mib: u64, backends: &[&'static Backend]) -> Vec<Row> {
-    // First, before large files that come and go keep the system busy.
+    // First, before writeback of large files keeps the system busy.
     let mut rows = vec![Row { what: "dump of a small image, on one processor".to_owned(), job: Job::StartUp }];
     let tasks = hash_tree(backends).into_iter().chain(with_fec(backends));
     rows.extend(tasks.map(|task| Row { what: task.what(mib), job: Job::Both(task) }));
@@ -136,7 +136,7 @@ fn by_ours_alone() -> Vec<(Task, Task, &'static str)> {
     let mut tasks = vec![(Task { threads: 1, ..format }, format, "1 thread")];
     for threads in [1, 2] {
         let plain = Task { action: Action::Verify, threads, ..BASE };
-        // Large, because that the two take equally long has to show.
+        // Large enough to show that the two take equally long.
         tasks.push((plain, Task { fec: Some(2), ..plain }, "without --fec-device"));
     }
     for roots in [2, 24] {
@@ -148,13 +148,13 @@ fn by_ours_alone() -> Vec<(Task, Task, &'static str)> {
     tasks
 }
 
-/// Leaves the rows that the pattern is found in.
+/// Keeps the rows that match the pattern.
 pub(crate) fn select(rows: Vec<Row>, pattern: &Regex) -> Vec<Row> {
     rows.into_iter().filter(|row| pattern.is_match(&row.what)).collect()
 }
 
 impl Row {
-    /// The way to hash that it is held to.
+    /// The backend that it is forced to use.
     pub(crate) fn backend(&self) -> Option<&'static Backend> {
         match &self.job {
             Job::Both(task) => task.backend,
@@ -186,7 +186,7 @@ impl Task {
 }
 
 impl Input {
-    /// How large the file is, where most are this large.
+    /// The size of the file, from the size of most files.
     pub(crate) fn mib(self, mib: u64) -> u64 {
         match self {
             Self::Cached | Self::Cold => mib,

@@ -1,9 +1,9 @@
-//! Runs one program and tells what it took; and removes the data when a signal ends the benchmark.
+//! Runs one program and measures it; removes the data when a signal ends the benchmark.
 //!
-//! The kernel tells what one child needed to the process that waits for it with `wait4`, for which there is no safe
-//! wrapper; what `getrusage` tells is of all children together. So every program is started by a process of its own
-//! (this program again, [`measured`]), which has no other child. That it is small matters too: until a new process runs
-//! its program it has its parent's memory, which the kernel counts as its own.
+//! Only `wait4`, which has no safe wrapper, reports the resources of a single child; `getrusage` reports those of all
+//! children together. So every program is started by a process of its own (this program again, [`measured`]), which has
+//! no other child. That process is small for a reason: until exec, the kernel counts the parent's memory as the
+//! child's.
 
 use std::ffi::OsString;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 
 /// The first argument of this program when it is to start another.
 pub(crate) const MEASURED: &str = "measured";
-/// Before the figures, which follow the program's own standard output.
+/// The text before the figures, which follow the program's own standard output.
 const MARK: &str = "\nspeed measured: ";
 
 /// The process group of the program that runs now.
@@ -31,9 +31,9 @@ static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
 /// How a program ran.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// From before it was started until its end was known.
+    /// From before its start until its exit was reported.
     pub(crate) wall: Duration,
-    /// Of all its threads, its own and the kernel's.
+    /// User and system time of all its threads.
     pub(crate) cpu: Duration,
     /// The largest resident memory.
     pub(crate) peak_kib: u64,
@@ -41,11 +41,11 @@ pub(crate) struct Run {
     pub(crate) stdout: String,
 }
 
-/// Runs a program in a directory; that it fails is an error, with what it said.
+/// Runs a program in a directory; its failure is an error with its messages.
 pub(crate) fn run(directory: &Path, program: &Path, arguments: &[&str]) -> Result<Run> {
     let mut command = Command::new(env::current_exe().context("where is this program?")?);
     command.arg(MEASURED).arg(program).args(arguments).current_dir(directory);
-    // The same for everyone: what is in the environment takes instructions to go through.
+    // The same environment everywhere: going through it takes instructions.
     command.env_clear().envs([("LC_ALL", "C"), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")]);
     // A group, so that a signal can end the program with the process that started it.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -68,9 +68,9 @@ pub(crate) fn run(directory: &Path, program: &Path, arguments: &[&str]) -> Resul
     Ok(run)
 }
 
-/// Starts the program that the arguments name, and prints what it took after what it printed.
+/// Runs the program that the arguments name, and prints its figures after its output.
 pub(crate) fn measured(arguments: &[OsString]) -> Result<()> {
-    // Blocked in the process that waits for signals, and handed on from one process to the next.
+    // The process that waits for signals has blocked them, and children inherit that.
     SigSet::all().thread_unblock()?;
     let (program, arguments) = arguments.split_first().context("no program")?;
     let mut command = Command::new(program);
@@ -93,20 +93,21 @@ fn parse(stdout: &str, figures: &str) -> Result<(Run, u64)> {
     Ok((Run { wall, cpu, peak_kib, stdout: stdout.to_owned() }, code))
 }
 
-/// From now on a signal that asks this process to end also ends what it runs, and removes the directory.
+/// From now on a signal that terminates this process also terminates the program that it runs, and removes the
+/// directory.
 pub(crate) fn clean_up_on_signals(directory: PathBuf) -> Result<()> {
     let signals: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM].into_iter().collect();
-    // Threads and processes that are started later have them blocked as well, so that only the one below gets them.
+    // Threads and processes that are started later inherit the blocked signals, so only the thread below receives them.
     signals.thread_block()?;
     thread::spawn(move || {
         let signal = signals.wait().unwrap_or(Signal::SIGTERM);
-        // Held to the end, so that nothing is started any more.
+        // Held to the end, so that no more programs are started.
         let running = running();
         if let Some(group) = *running {
             // It may have ended already.
             let _ = killpg(group, Signal::SIGKILL);
         }
-        // What was killed may still be about to create a file.
+        // The killed program may still be creating a file.
         for _ in 0..10 {
             if fs::remove_dir_all(&directory).is_ok() || !directory.exists() {
                 break;

@@ -10,9 +10,9 @@ pub(crate) const HEADING: &str = "\
 /// A line of the table.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// What was done.
+    /// The name of the row.
     pub(crate) what: String,
-    /// The median time of the reference, or of what is measured instead.
+    /// The median time of the reference, or of the program measured instead.
     pub(crate) reference: Duration,
     /// The median time of ours.
     pub(crate) ours: Duration,
@@ -29,7 +29,7 @@ impl Line {
     }
 }
 
-/// The median; of an even number of times the middle of the two in the middle.
+/// The median; of an even number of times, the mean of the two in the middle.
 ///
 /// # Panics
 /// If there are none.
@@ -40,7 +40,7 @@ pub(crate) fn median(times: &[Duration]) -> Duration {
     if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2 }
 }
 
-/// With the digits that mean something.
+/// With its significant digits.
 pub(crate) fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 0.1 {

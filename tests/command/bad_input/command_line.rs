@@ -1,4 +1,4 @@
-//! Command lines that mean nothing, and options that do not go together.
+//! Meaningless command lines, and options that contradict each other.
 
 use super::{ROOT_HASH, image, misused};
 
@@ -31,7 +31,7 @@ fn command_lines_that_mean_nothing() {
     misused(&sandbox, "-x format d new", "-x: unknown option\n");
     misused(&sandbox, "format d new --salt", "--salt: missing argument\n");
     misused(&sandbox, "format d new --debug=1", "--debug=1: option does not take an argument\n");
-    // The word as it was given.
+    // The word as given.
     misused(&sandbox, "format d new --Salt=aa", "hint: did you mean --salt?\n--Salt=aa: unknown option\n");
     misused(&sandbox, "format d new -vx", "-vx: unknown option\n");
     misused(&sandbox, "format d new -saa -=", "-=: unknown option\n");
@@ -48,7 +48,7 @@ fn command_lines_that_mean_nothing() {
         misused(&sandbox, &format!("format d new --{option}={text}"), &message);
         misused(&sandbox, &format!("format d new --{option} {text}"), &message);
     }
-    // These have 32 bits, even if they do not count.
+    // These have 32 bits, even if they are unused.
     for option in ["format", "data-block-size", "hash-block-size", "fec-roots"] {
         let hint = format!("hint: --{option} takes a decimal number from 0 to 4294967295, not 4294967296.\n");
         let message = format!("veritysetup: invalid numeric value\n{hint}");
@@ -118,7 +118,7 @@ fn options_with_actions_that_do_not_take_them() {
     for (option, actions) in allowed {
         for command in commands {
             let action = command.split(' ').next().unwrap();
-            // Who asks for an object gets one, whatever it has to say.
+            // With `--json`, every outcome is an object.
             if !actions.contains(&action) && (*option, action) != ("json", "benchmark") {
                 let name = option.split('=').next().unwrap();
                 let message = format!("veritysetup: Option --{name} is not allowed with {action} action.\n");

@@ -41,7 +41,7 @@ fn forward_error_correction_options() {
     }
 }
 
-/// Open leaves the correcting to the kernel, but not the checking: some kernels take FEC areas that are too small.
+/// Open leaves correction to the kernel, but checks the FEC area: some kernels accept one that is too small.
 #[test]
 fn forward_error_correction_devices_of_open() {
     let sandbox = image();

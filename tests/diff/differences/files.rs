@@ -1,4 +1,4 @@
-//! What is written that differs.
+//! Differences in files.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ impl Comparison<'_> {
     }
 }
 
-/// A refused command changes nothing and prints nothing; the reference leaves what it had begun.
+/// A refused command changes and prints nothing; the reference leaves unfinished files.
 pub(super) fn refused(comparison: &mut Comparison<'_>) -> bool {
     let (ours, theirs) = (&comparison.ours, &mut comparison.theirs);
     if !is_refused(ours) || !is_refused(theirs) || ours.files != *comparison.before {
@@ -37,7 +37,7 @@ pub(super) fn refused(comparison: &mut Comparison<'_>) -> bool {
     has_changed || has_printed
 }
 
-/// All names of the file that an option names.
+/// All names of an option's file.
 fn names(comparison: &Comparison<'_>, option: &str) -> Vec<OsString> {
     let Some(name) = comparison.value(option) else { return Vec::new() };
     let name = match name.to_str() {
@@ -65,7 +65,7 @@ pub(super) fn root_hash_over_image(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// A file of the name of a hyphen is written by the reference.
+/// The reference writes a file named `-`.
 pub(super) fn root_hash_stream(comparison: &mut Comparison<'_>) -> bool {
     let differ = comparison.different_files();
     let is_explained = comparison.kind == Kind::Format
@@ -87,8 +87,8 @@ fn differs_in_zeros(comparison: &Comparison<'_>, file: &OsString) -> bool {
         })
 }
 
-/// An image of one data block has no tree. The reference then cannot put the superblock anywhere but to the start of a
-/// file, and writes no parity. What it writes after a superblock may come from its memory.
+/// An image of one data block has no tree. The reference can then put the superblock only at the start of a file, and
+/// writes no parity. The bytes that it writes after a superblock may be uninitialized memory.
 pub(super) fn one_data_block(comparison: &mut Comparison<'_>) -> bool {
     let has_one = comparison.ours.stdout.iter().any(|line| line.starts_with("Hash blocks:") && line.ends_with("\t0"));
     let is_explained = if comparison.both_took_it() {
@@ -103,7 +103,7 @@ pub(super) fn one_data_block(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// Ours knows a device by what it is, whatever leads to it.
+/// Ours identifies a device itself, not its path.
 pub(super) fn links(comparison: &mut Comparison<'_>) -> bool {
     let is_overlap = |line: &String| line.contains(" area overlaps with ");
     let is_link = |name: &OsString| name.to_str().is_some_and(|name| name.contains('-') || name.contains('/'));
@@ -125,7 +125,7 @@ pub(super) fn fec_after_the_end(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// Data and tree in one file that ends within the data: the reference fills it up if it has read enough of them by
+/// Data and tree in one file that ends within the data: the reference fills the file if it has read enough data by
 /// then.
 pub(super) fn filled_up(comparison: &mut Comparison<'_>) -> bool {
     const FAILS: &[&str] =

@@ -9,13 +9,13 @@ pub(super) fn is_refused(outcome: &Outcome) -> bool {
     matches!(outcome.end, End::Code(1..))
 }
 
-/// Whether a line on standard error starts so.
+/// Whether a line on standard error starts with this.
 pub(super) fn says(outcome: &Outcome, start: &str) -> bool {
     outcome.stderr.iter().any(|line| line.starts_with(start))
 }
 
 impl Comparison<'_> {
-    /// Whether ours was refused and has left everything as it was.
+    /// Whether ours was refused and changed nothing.
     fn is_refused(&self) -> bool {
         is_refused(&self.ours) && self.ours.files == *self.before
     }
@@ -25,7 +25,7 @@ impl Comparison<'_> {
         ours.end != theirs.end || ours.stderr != theirs.stderr || ours.stdout != theirs.stdout
     }
 
-    /// Takes what the reference did for what ours did.
+    /// Replaces our outcome by the reference's.
     pub(super) fn take_if(&mut self, is_explained: bool) -> bool {
         if is_explained {
             self.ours = self.theirs.clone();
@@ -34,7 +34,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Where device-mapper cannot be used, the reference goes on to say that the name is no good.
+/// Without device-mapper, the reference adds that the name is invalid.
 pub(super) fn no_device_mapper(comparison: &mut Comparison<'_>) -> bool {
     both(comparison, |outcome| {
         says(outcome, "Cannot initialize device-mapper")
@@ -53,7 +53,7 @@ pub(super) fn no_permission(comparison: &mut Comparison<'_>) -> bool {
     differs
 }
 
-/// What has no length is no device. The reference finds that out when it reads or writes there, if it does.
+/// A file without a length is not a device. The reference notices only when it reads or writes there.
 pub(super) fn without_length(comparison: &mut Comparison<'_>) -> bool {
     let is_explained = says(&comparison.ours, "Device /proc/version does not exist or access denied.")
         && comparison.is_refused()
@@ -71,7 +71,7 @@ pub(super) fn fec_device(comparison: &mut Comparison<'_>) -> bool {
     differs
 }
 
-/// FEC that cannot be used, where nothing is wrong or something else is.
+/// Unusable FEC, in a command that is otherwise correct or has another fault.
 pub(super) fn fec_unused(comparison: &mut Comparison<'_>) -> bool {
     const FAULTS: &[&str] = &["Block sizes must match for FEC.", "Hash area overlaps ", "Data area overlaps "];
     let (ours, theirs) = (&comparison.ours, &comparison.theirs);
@@ -102,7 +102,7 @@ pub(super) fn fec_after_tree(comparison: &mut Comparison<'_>) -> bool {
 
 const BEYOND_REPAIR: &str = "Errors cannot be repaired with FEC device.";
 
-/// What FEC says counts only as far as the root hash proves it, and the tree tells where the errors are.
+/// FEC's result counts only if the root hash proves it; the tree locates the errors.
 pub(super) fn fec_verdict(comparison: &mut Comparison<'_>) -> bool {
     let (ours, theirs) = (&comparison.ours, &comparison.theirs);
     let is_repairable = ours.stderr.iter().any(|line| line.ends_with(" repairable errors with FEC device."));
@@ -117,7 +117,7 @@ pub(super) fn fec_verdict(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// Negative numbers, and wrong ones that do not count.
+/// Negative numbers, and wrong ones that are unused.
 pub(super) fn numbers(comparison: &mut Comparison<'_>) -> bool {
     const INVALID: &str = "veritysetup: invalid numeric value";
     let is_negative = |text: &str| text.strip_prefix(['-', ' ']).is_some_and(|rest| rest.parse::<u64>().is_ok());
@@ -131,11 +131,11 @@ pub(super) fn numbers(comparison: &mut Comparison<'_>) -> bool {
 
 type Shows = fn(&Comparison<'_>) -> bool;
 
-/// What ours refuses because no image can have it, and what of the command shows that.
+/// Values that ours refuses because no image can have them, and how to recognize them in the command.
 const BOUNDS: &[(&str, Shows)] = &[
     ("VERITY header corrupted.", |_| true),
     ("Unsupported VERITY FEC offset.", |comparison| {
-        // Only format looks at it whether it needs it or not.
+        // Only format checks it even if unused.
         !comparison.has("--fec-device") || comparison.kind != Kind::Format || has_huge_number(comparison)
     }),
     ("Unsupported VERITY hash offset.", has_huge_number),
@@ -144,7 +144,7 @@ const BOUNDS: &[(&str, Shows)] = &[
     ("Block sizes must match for FEC.", |comparison| comparison.has("--fec-device")),
 ];
 
-/// Not even the largest file has so many bytes.
+/// More bytes than the largest file.
 fn has_huge_number(comparison: &Comparison<'_>) -> bool {
     comparison.numbers().any(|text| text.parse().is_ok_and(|number: u64| number >= 1 << 63))
 }
@@ -160,7 +160,7 @@ pub(super) fn bounds(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// Where neither a superblock nor an option says what the salt is, the reference draws one.
+/// If neither a superblock nor an option gives the salt, the reference uses a random one.
 pub(super) fn salt(comparison: &mut Comparison<'_>) -> bool {
     let is_given = comparison.arguments.iter().any(|argument| {
         argument.to_str().is_some_and(|argument| argument.starts_with("--salt") || argument.starts_with("-s"))
@@ -173,7 +173,7 @@ pub(super) fn salt(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// The reference goes on to say that the hash device is no good.
+/// The reference adds that the hash device is invalid.
 pub(super) fn only_fec_device(comparison: &mut Comparison<'_>) -> bool {
     let (ours, theirs) = (&comparison.ours.stderr, &comparison.theirs.stderr);
     let is_more = |line: &String| line.starts_with("Device ") && line.ends_with(" is not a valid VERITY device.");
@@ -184,7 +184,7 @@ pub(super) fn only_fec_device(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// The path of a mapping, before which the reference prints the folder that the path begins with.
+/// The path of a mapping, which the reference prefixes with the folder that it already begins with.
 pub(super) fn mapping_path(comparison: &mut Comparison<'_>) -> bool {
     both(comparison, |outcome| {
         let twice = outcome.stdout.iter_mut().find(|line| line.starts_with("/dev/mapper//dev/mapper/"));
@@ -192,7 +192,7 @@ pub(super) fn mapping_path(comparison: &mut Comparison<'_>) -> bool {
     })
 }
 
-/// How a message about a fault starts.
+/// The start of a message about a fault.
 const FAULTS: &[&str] = &[
     "Cannot initialize device-mapper",
     "Cannot create root hash file ",
@@ -231,10 +231,10 @@ const FAULTS: &[&str] = &[
     "Command requires <root_hash> ",
 ];
 
-/// Where more than one thing is wrong, another one is named, since other things are looked at first.
+/// With several faults, another one is named, because the order of the checks differs.
 pub(super) fn order(comparison: &mut Comparison<'_>) -> bool {
     let [one, other] = [&comparison.ours, &comparison.theirs].map(fault);
-    // Of these the reference has one that does not make it fail.
+    // One of these messages does not make the reference fail.
     let theirs_failed = is_refused(&comparison.theirs) || says(&comparison.theirs, "Cannot read root hash file ");
     let is_explained = comparison.faults > 1
         && comparison.is_refused()
@@ -245,24 +245,24 @@ pub(super) fn order(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// The fault that is named: its place in the table, and the message if it starts as others do.
+/// The fault that is named: its index in the table, and the message if others start the same.
 fn fault(outcome: &Outcome) -> Option<(usize, &str)> {
     let line = outcome.stderr.iter().find(|line| *line != "usage" && !line.starts_with("WARNING: "))?;
     let kind = FAULTS.iter().position(|start| line.starts_with(start))?;
-    // Which device it is, and what is wrong with it.
+    // The device, and its fault.
     let is_named = ["Device ", "veritysetup: ", "-"].contains(&FAULTS[kind]);
     Some((kind, if is_named { line } else { "" }))
 }
 
-/// Other words, or another exit code, for one fault: how ours says it, and how the reference. An asterisk is a
-/// placeholder for a name.
+/// Other words, or another exit code, for one fault: ours, and the reference's. An asterisk is a placeholder for a
+/// name.
 const WORDS: &[(&str, &str)] = &[
     // A root hash file.
     ("Invalid root hash string specified.", "Invalid root hash file *"),
     ("Invalid root hash file *", "Invalid root hash string specified."),
     ("Cannot read root hash file *", "Cannot read root hash file *"),
     ("Cannot read root hash file *", "Invalid root hash file *"),
-    // A file that is too short: how long it is comes before what is in it.
+    // A file that is too short: its length is checked before its content.
     ("Device * is too small.", "Input/output error while creating hash area."),
     ("Device * is too small.", "Verification of data area failed."),
     ("Device * is too small.", "Hash area overflow."),
@@ -284,7 +284,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Verification of data area failed.", "Verification failed at position *"),
     // A number of data blocks that no device can hold.
     ("Device offset overflow.", "Data area overlaps with hash area."),
-    // An offset at the end of what a device can hold.
+    // An offset at the maximum size of a device.
     ("Unsupported VERITY hash offset.", "Input/output error while creating hash area."),
     ("Unsupported VERITY hash offset.", "Error during update of verity header *"),
     ("Unsupported VERITY hash offset.", "Verification of data area failed."),
@@ -295,7 +295,7 @@ const WORDS: &[(&str, &str)] = &[
     ("Device /proc/version does not exist or access denied.", "Device /proc/version is not a valid VERITY device."),
     // A signature that is too long for a key.
     ("Failed to load key in kernel keyring.", "Cannot read signature file *"),
-    // What is no device.
+    // Not a device.
     ("Device * is not compatible.", "Device sock does not exist or access denied."),
     // Numbers have no sign.
     ("Unsupported VERITY version *", "Unsupported VERITY version *"),

@@ -1,4 +1,4 @@
-//! What is printed that differs.
+//! Differences in the output.
 
 use std::ffi::OsString;
 
@@ -18,7 +18,7 @@ pub(super) fn remove(lines: &mut Vec<String>, mut wanted: impl FnMut(&str) -> bo
     lines.len() < before
 }
 
-/// The usage before a message has to be there with both, whatever it names.
+/// Both must print the usage before a message, for any action.
 pub(super) fn usage(comparison: &mut Comparison<'_>) -> bool {
     both(comparison, |outcome| {
         let mut is_inside = false;
@@ -46,7 +46,7 @@ pub(super) fn hints(comparison: &mut Comparison<'_>) -> bool {
 
 pub(super) fn warnings(comparison: &mut Comparison<'_>) -> bool {
     if comparison.ours.end != End::Code(0) {
-        // Of what is refused there is nothing else to be said.
+        // A refusal has no other output.
         remove(&mut comparison.theirs.stderr, |line| line.starts_with("WARNING: Kernel cannot activate device "));
         remove(&mut comparison.ours.stderr, |line| line.starts_with("WARNING: Kernel cannot activate device "));
     }
@@ -117,7 +117,7 @@ pub(super) fn wrong_root_hash(comparison: &mut Comparison<'_>) -> bool {
     let differs = says(ours) && says(theirs) && ours.end == End::Code(1) && theirs.end == End::Code(2);
     if differs {
         ours.end = End::Code(2);
-        // What a repair would do is not asked.
+        // Whether a repair would help is not considered.
         let about_fec = ["Failed to repair parity for block ", "Errors cannot be repaired with FEC device.", "Found "];
         theirs.stderr.retain(|line| ours.stderr.contains(line) || !about_fec.iter().any(|fec| line.starts_with(fec)));
         for line in &mut ours.stdout {
@@ -143,7 +143,7 @@ pub(super) fn drawn_salt(comparison: &mut Comparison<'_>) -> bool {
     comparison.take_if(is_explained)
 }
 
-/// Some offsets on the hash device make the reference leave out what it has been told of FEC.
+/// With some offsets on the hash device, the reference ignores the FEC options.
 pub(super) fn dump_of_fec(comparison: &mut Comparison<'_>) -> bool {
     let is_about_fec = |line: &String| line.starts_with("FEC ");
     comparison.kind == Kind::Dump
@@ -152,7 +152,7 @@ pub(super) fn dump_of_fec(comparison: &mut Comparison<'_>) -> bool {
         && remove(&mut comparison.ours.stdout, |line| line.starts_with("FEC "))
 }
 
-/// `--usage` is what was asked for, and goes where what is asked for goes.
+/// `--usage` is requested output, and goes to standard output.
 pub(super) fn usage_is_output(comparison: &mut Comparison<'_>) -> bool {
     let (ours, theirs) = (&mut comparison.ours, &mut comparison.theirs);
     let differs = ours.end == End::Code(0)
@@ -167,7 +167,7 @@ pub(super) fn usage_is_output(comparison: &mut Comparison<'_>) -> bool {
     differs
 }
 
-/// The reference prints a help text, usage or version before it has read the rest of the line.
+/// The reference prints a help text, usage or version before it reads the rest of the line.
 pub(super) fn help_comes_last(comparison: &mut Comparison<'_>) -> bool {
     let asks = ["--help", "--usage", "--version", "-V", "-?", "-Vx"].iter().any(|option| comparison.has(option));
     let differs = asks
@@ -181,7 +181,7 @@ pub(super) fn help_comes_last(comparison: &mut Comparison<'_>) -> bool {
     differs
 }
 
-/// Options that came after the version of the reference.
+/// Options that are newer than the reference.
 pub(super) fn newer_options(comparison: &mut Comparison<'_>) -> bool {
     const NEWER: &[&str] = &["--shared", "--error-as-corruption", "--batch-mode", "-q"];
     let says = |option: &&str| comparison.theirs.stderr.iter().any(|line| *line == format!("{option}: unknown option"));
@@ -192,7 +192,7 @@ pub(super) fn newer_options(comparison: &mut Comparison<'_>) -> bool {
     differs
 }
 
-/// Characters that a terminal would obey, and bytes that it might obey.
+/// Control characters, and bytes that a terminal might take for them.
 pub(super) fn escaped(comparison: &mut Comparison<'_>) -> bool {
     let plain = |text: &str| -> String {
         let text = unescaped(text);
@@ -223,7 +223,7 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// What a damaged superblock makes of the sizes of areas that overlap.
+/// Sizes of overlapping areas from a damaged superblock.
 pub(super) fn sizes_of_overlapping_areas(comparison: &mut Comparison<'_>) -> bool {
     let is_size = |line: &str| line.starts_with("FEC blocks:") || line.contains(" device size:");
     let is_explained = comparison.kind == Kind::Dump

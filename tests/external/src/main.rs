@@ -1,4 +1,4 @@
-//! What a program does with the library: makes an image in memory, verifies it in a file, and opens it.
+//! A program that uses the library: it makes an image in memory, verifies one in a file, and opens one.
 
 use std::error::Error;
 use std::fs::File;
@@ -16,7 +16,7 @@ fn build(data: Vec<u8>) -> Result<(Vec<u8>, RootHash)> {
     Ok((storage.into(), made.formatted.root_hash))
 }
 
-/// Whether an image in a file is what the root hash says.
+/// Verifies an image in a file against the root hash.
 fn verify(file: &File, root_hash: &RootHash) -> Result<bool> {
     let image = Image::in_one(Storage::Read(file))?;
     let params = image.load(image.locate()?, None)?;
