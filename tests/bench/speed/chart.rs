@@ -46,7 +46,8 @@ struct Bar {
 }
 
 impl Chart {
-    /// Reads the tables in a Markdown text. The text before the first one, up to a semicolon, says what they were measured on.
+    /// Reads the tables in a Markdown text. The text before the first one, up to a semicolon, says what they were
+    /// measured on.
     pub(crate) fn parse(markdown: &str) -> Result<Self> {
         let heading = HEADING.lines().next();
         let mut chart = Self { about: String::new(), tables: Vec::new() };
