@@ -179,6 +179,14 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_has_few_zeros_and_many_values() {
+        let digest = |zeros: u8, values: u8| (0..32).map(|at| if at < zeros { 0 } else { at % values + 1 }).collect();
+        let looks = |bytes: Vec<u8>| looks_random(&bytes);
+        assert_eq!([5, 6].map(|zeros| looks(digest(zeros, 32))), [true, false]);
+        assert_eq!([16, 15].map(|values| looks(digest(0, values))), [true, false]);
+    }
+
+    #[test]
     fn data_are_not_taken_for_a_tree() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut rng = fastrand::Rng::with_seed(5);
