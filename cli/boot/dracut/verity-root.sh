@@ -63,6 +63,14 @@ verity_explain() {
 $verity_said"
 }
 
+# Moves the first of several lines to verity_answer.
+verity_split() {
+    verity_answer="${verity_said%%
+*}"
+    verity_said="${verity_said#*
+}"
+}
+
 verity_open() {
     modprobe -a -q dm-mod dm-verity 2>/dev/null
     verity_run
@@ -73,10 +81,7 @@ verity_open() {
 opened') verity_said="${verity_said%
 *}" ;;
     4:missing\ /*)
-        verity_answer="${verity_said%%
-*}"
-        verity_said="${verity_said#*
-}"
+        verity_split
         verity_missing="${verity_answer#missing }"
         return 1
         ;;
@@ -89,11 +94,9 @@ opened') verity_said="${verity_said%
 
 # Adds how long a missing device was waited for, to the line that names it.
 verity_waited() {
-    verity_answer="${verity_said%%
-*}"
+    verity_split
     verity_said="$verity_answer (waited for $1 seconds)
-${verity_said#*
-}"
+$verity_said"
 }
 
 verity_report() {
