@@ -56,7 +56,9 @@ pub(crate) fn run(arguments: &FromCmdline) -> Result<Report> {
             let failure = Failure::new(Exit::Parameters, "usrhash= asks for a verity device for /usr");
             return Err(about(wanted, failure.hint("with this option the root device has to be one, too")));
         }
-        first.report.warnings.extend(answer(&USR)?.report.warnings);
+        let usr = answer(&USR)?.report;
+        first.report.warnings.extend(usr.warnings);
+        first.report.notes.extend(usr.notes);
         first.usr = false;
     }
     let usr = if first.usr && first.word != OPENED { " usr" } else { "" };
