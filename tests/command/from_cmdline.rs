@@ -6,16 +6,26 @@ use crate::sandbox::{Outcome, Sandbox};
 const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
 const BECAUSE: &str = "dmverity: cannot open the root device:";
 
-/// Exit code, standard output and standard error; `{}` in the line is a root hash.
-#[track_caller]
-fn check(line: &str, dry_run: bool, code: i32, stdout: &str, stderr: &str) {
+/// Exit code, standard output and standard error.
+type Answer = (Option<i32>, String, String);
+
+/// What the command answers to a line in which `{}` is a root hash.
+fn answer(line: &str, options: &[&str]) -> Answer {
     let sandbox = Sandbox::new();
     sandbox.write("cmdline", line.replace("{}", HASH).as_bytes());
-    let mut arguments = vec!["open", "--from-cmdline=cmdline"];
-    arguments.extend(dry_run.then_some("--dry-run"));
-    let outcome = sandbox.run(&arguments);
-    let found = (outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str());
-    assert_eq!(found, (Some(code), stdout, stderr), "{line:?}");
+    let outcome = sandbox.run(&[&["open", "--from-cmdline=cmdline"], options].concat());
+    (outcome.code, outcome.stdout, outcome.stderr)
+}
+
+/// Success, with this on standard output.
+fn said(text: &str) -> Answer {
+    (Some(0), text.to_owned(), String::new())
+}
+
+#[track_caller]
+fn check(line: &str, dry_run: bool, code: i32, stdout: &str, stderr: &str) {
+    let options: &[&str] = if dry_run { &["--dry-run"] } else { &[] };
+    assert_eq!(answer(line, options), (Some(code), stdout.to_owned(), stderr.to_owned()), "{line:?}");
 }
 
 #[test]
@@ -33,13 +43,7 @@ fn it_says_whether_the_root_device_is_asked_for() {
 
 #[test]
 fn the_device_for_usr_is_opened_in_the_same_words() {
-    let answers = |line: &str, arguments: &[&str]| {
-        let sandbox = Sandbox::new();
-        sandbox.write("cmdline", line.replace("{}", HASH).as_bytes());
-        let outcome = sandbox.run(&[&["open", "--from-cmdline=cmdline", "--usr"], arguments].concat());
-        (outcome.code, outcome.stdout, outcome.stderr)
-    };
-    let said = |text: &str| (Some(0), text.to_owned(), String::new());
+    let answers = |line, options: &[&str]| answer(line, &[&["--usr"], options].concat());
     assert_eq!(answers("roothash={}", &[]), said("not-asked\n"));
     assert_eq!(answers("usrhash={} systemd.verity=0", &[]), said("switched-off\n"));
     assert_eq!(answers("roothash={} usrhash={}", &["--dry-run"]), said("asked\n"));
@@ -60,23 +64,17 @@ fn the_device_for_usr_is_opened_in_the_same_words() {
 
 #[test]
 fn both_devices_are_asked_for_at_once() {
-    let answers = |line: &str, arguments: &[&str]| {
-        let sandbox = Sandbox::new();
-        sandbox.write("cmdline", line.replace("{}", HASH).as_bytes());
-        let outcome = sandbox.run(&[&["open", "--from-cmdline=cmdline", "--with-usr"], arguments].concat());
-        (outcome.code, outcome.stdout, outcome.stderr)
-    };
-    let said = |text: &str| (Some(0), text.to_owned(), String::new());
+    let answers = |line, options: &[&str]| answer(line, &[&["--with-usr"], options].concat());
     for dry_run in [&[][..], &["--dry-run"]] {
         assert_eq!(answers("quiet", dry_run), said("not-asked\n"));
         assert_eq!(answers("usrhash={} systemd.verity=0", dry_run), said("switched-off\n"));
         let reason = format!("{BECAUSE} usrhash= asks for a verity device for /usr\n");
         let (code, stdout, stderr) = answers("usrhash={}", dry_run);
         assert!(code == Some(1) && stdout.is_empty() && stderr.starts_with(&reason), "{stderr}");
-        let (code, _, stderr) = answers("roothash={} usrhash={} systemd.verity_usr_options=what", &["--dry-run"]);
-        let reason = "dmverity: cannot open the device for /usr: systemd.verity_usr_options= has the unknown option ";
-        assert!(code == Some(1) && stderr.starts_with(reason), "{stderr}");
     }
+    let (code, _, stderr) = answers("roothash={} usrhash={} systemd.verity_usr_options=what", &["--dry-run"]);
+    let reason = "dmverity: cannot open the device for /usr: systemd.verity_usr_options= has the unknown option ";
+    assert!(code == Some(1) && stderr.starts_with(reason), "{stderr}");
     assert_eq!(answers("roothash={} usrhash={}", &["--dry-run"]), said("asked\n"));
     assert_eq!(answers("roothash={}", &["--dry-run"]), said("asked\n"));
     let (code, stdout, stderr) = answers("roothash={} usrhash={} systemd.verity_root_data=/dev/null/x", &[]);

@@ -145,11 +145,11 @@ pub(super) fn drawn_salt(comparison: &mut Comparison<'_>) -> bool {
 
 /// With some offsets on the hash device, the reference ignores the FEC options.
 pub(super) fn dump_of_fec(comparison: &mut Comparison<'_>) -> bool {
-    let is_about_fec = |line: &String| line.starts_with("FEC ");
+    let is_about_fec = |line: &str| line.starts_with("FEC ");
     comparison.kind == Kind::Dump
         && comparison.has("--fec-device")
-        && !comparison.theirs.stdout.iter().any(is_about_fec)
-        && remove(&mut comparison.ours.stdout, |line| line.starts_with("FEC "))
+        && !comparison.theirs.stdout.iter().any(|line| is_about_fec(line))
+        && remove(&mut comparison.ours.stdout, is_about_fec)
 }
 
 /// `--usage` is requested output, and goes to standard output.
