@@ -30,8 +30,7 @@ const ROOM_FOR_ONE: usize = 40 << 20;
 
 pub(crate) fn run(benchmark: &Benchmark) -> Result<Report> {
     let threads = benchmark.threads.number()?.map_or(1, NonZero::get);
-    let asked_for =
-        benchmark.image.params()?.build(BYTES as u64).map_err(|error| error.on_device(Path::new("memory")))?;
+    let asked_for = super::on(Path::new("memory"), benchmark.image.params()?, BYTES as u64)?;
     let size = asked_for.data_block_size();
     let algorithms: Vec<_> =
         if benchmark.image.hash.is_some() { vec![asked_for.algorithm()] } else { HashAlgorithm::all().collect() };

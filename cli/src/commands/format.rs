@@ -71,18 +71,15 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
         Some(one_file) => seed(format, || Ok(one_file.plan_append(hashing.clone(), None)?.layout.params().clone()))?,
         None => seed(format, || of_data(format, builder.clone()))?,
     };
-    if image.salt.is_none() {
-        match (&seed, &like) {
-            (Some(seed), _) => hashing.salt = seed.salt(),
-            (None, Some(_)) => {}
-            (None, None) => hashing.salt = Salt::random()?,
-        }
+    if let Some(salt) = salt(format, seed.as_ref())? {
+        hashing.salt = salt;
     }
     let uuid = uuid(format, seed.as_ref(), like.as_ref())?;
     hashing.uuid = uuid.as_ref().map(|uuid| uuid.value);
     let root_hash_file = root_hash_file(format)?;
     let (formatted, fec_device, appended) = if format.append {
-        append(format, hashing, one_file)?
+        let (formatted, fec_device, appended) = append(format, hashing, one_file)?;
+        (formatted, fec_device, Some(appended))
     } else {
         let (formatted, fec_device) = make(format, builder.hashing(hashing))?;
         (formatted, fec_device, None)
@@ -171,7 +168,7 @@ fn append(
     format: &Format,
     hashing: Hashing,
     one_file: Option<Image<'_>>,
-) -> Result<(Formatted, Option<PathBuf>, Option<AppendedFields>)> {
+) -> Result<(Formatted, Option<PathBuf>, AppendedFields)> {
     let data = &format.data;
     let mut image = one_file.map_or_else(|| self::one_file(format), Ok)?;
     let fec = format.image.fec.appended(data);
@@ -183,7 +180,7 @@ fn append(
         padding_bytes: made.plan.padding_bytes,
         replaced: made.replaced,
     };
-    Ok((made.formatted, fec.map(|fec| fec.device.unwrap_or_else(|| data.clone())), Some(fields)))
+    Ok((made.formatted, fec.map(|fec| fec.device.unwrap_or_else(|| data.clone())), fields))
 }
 
 /// The file that is data and hash tree.
@@ -221,6 +218,16 @@ fn of_data(format: &Format, builder: ParamsBuilder) -> Result<Params> {
     let is_one_file = format.hash.as_ref().is_some_and(|hash| dmverity::is_same_device(data, hash));
     let given = format.image.bytes_of(format.image.data_blocks().filter(|_| is_one_file).unwrap_or(0))?;
     Ok(on(data, builder, dmverity::device_size(data)?.max(given))?)
+}
+
+/// The new image's salt, derived or random; none if an option or the other image gives it.
+fn salt(format: &Format, seed: Option<&Seed>) -> Result<Option<Salt>> {
+    match seed {
+        _ if format.image.salt.is_some() => Ok(None),
+        Some(seed) => Ok(Some(seed.salt())),
+        None if format.like.is_some() => Ok(None),
+        None => Ok(Some(Salt::random()?)),
+    }
 }
 
 /// A UUID and its text as given, which is repeated unchanged.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::hash::{BlockHasher, HashAlgorithm, HashType};
+use crate::hash::{HashAlgorithm, HashType};
 use crate::value::{BlockSize, Salt};
 
 /// How the blocks of an image are hashed, and whether a superblock says so: everything but sizes and places. Any
@@ -44,12 +44,5 @@ impl Default for Hashing {
             salt: Salt::default(),
             uuid: Some(Uuid::nil()),
         }
-    }
-}
-
-impl Hashing {
-    /// The hasher for blocks of `block_size`: the data blocks' or the hash blocks'.
-    pub(super) fn hasher(&self, block_size: BlockSize) -> BlockHasher {
-        BlockHasher::new(self.algorithm, self.hash_type, self.salt.clone(), block_size)
     }
 }

@@ -151,7 +151,7 @@ impl Params {
 
     /// The hasher for blocks of `block_size`: the data blocks' or the hash blocks'.
     pub fn hasher(&self, block_size: BlockSize) -> BlockHasher {
-        self.hashing.hasher(block_size)
+        BlockHasher::new(self.algorithm(), self.hash_type(), self.salt().clone(), block_size)
     }
 }
 
