@@ -4,11 +4,9 @@
 mod mapping;
 
 use std::io::ErrorKind;
-use std::iter;
-use std::path::Path;
 
 use dmverity::cmdline::{Fault, OptionFault};
-use dmverity::{Area, Error, Salt};
+use dmverity::{Error, Salt, messages};
 use nix::errno::Errno;
 
 use crate::escape::{escaped, text_of};
@@ -144,64 +142,103 @@ impl From<Fault> for Failure {
     }
 }
 
-/// Faults of parameters and images.
+/// The lines are the library's, which says the same in C; the exit code and the advice are the command's.
 fn in_words(error: &Error) -> Failure {
-    let parameters = |line: &str| Failure::new(Exit::Parameters, line);
+    if let Error::DeviceBusy { path } = error {
+        return mapping::busy(error, &dmverity::dm::holders(path));
+    }
+    let lines = messages::of_image(error).iter().map(text_of).collect();
+    let failure = Failure::of_lines(exit_of(error), lines);
     match error {
-        Error::BlockSize { found } => parameters("Unsupported VERITY block size.")
-            .hint(format!("block sizes are powers of two from 512 to 524288 bytes; {found} is not one.")),
-        Error::HashAlgorithm { name } => parameters(&format!("Hash algorithm {name} not supported.")),
-        Error::HashType { found } => parameters(&format!("Unsupported VERITY hash type {found}.")),
-        Error::SaltText => parameters("Invalid salt string specified."),
-        Error::SaltLength { found } => parameters("Invalid salt string specified.")
-            .hint(format!("the salt has {found} bytes; the maximum is {}.", Salt::MAX_LEN)),
-        Error::RootHashText => parameters("Invalid root hash string specified."),
-        Error::RootHashLength { found, needed, algorithm } => parameters("Invalid root hash string specified.")
-            .hint(format!("a {algorithm} root hash has {} hexadecimal digits, not {}.", 2 * needed, 2 * found)),
-        Error::Offset { area, .. } => parameters(&format!("Unsupported VERITY {area} offset.")),
-        Error::FecRoots { found } => parameters("Invalid number of parity bytes.")
-            .hint(format!("--fec-roots is a number from 2 to 24, not {found}.")),
-        Error::FecBlockSizes { data, hash } => parameters("Block sizes must match for FEC.")
-            .hint(format!("the data block size is {data} bytes, the hash block size {hash}.")),
-        Error::Overlap { first, first_end, second, second_start } => {
-            parameters(&format!("{} area overlaps with {second} area.", capitalised(*first))).hint(format!(
-                "the {first} area ends at byte {first_end}, the {second} area starts at byte {second_start}."
-            ))
+        Error::Superblock { source, .. } if !matches!(**source, Error::NotVerity) => {
+            let Failure { exit, hints, .. } = Failure::from(&**source);
+            Failure { exit, ..failure }.hints(hints)
         }
-        Error::NoDataBlocks { path, found, block_size } => {
-            let device = path.as_ref().map_or_else(|| "data".into(), text_of);
-            parameters(&format!("Device {device} is too small."))
-                .hint(format!("it has {found} bytes, but one data block has {block_size}."))
+        _ => about_parameters(error, about_places(error, failure)),
+    }
+}
+
+fn exit_of(error: &Error) -> Exit {
+    match error {
+        Error::Unexpected { .. } => Exit::Permission,
+        Error::OutOfMemory { .. } => Exit::Memory,
+        Error::Io { source, .. } if source.kind() == ErrorKind::OutOfMemory => Exit::Memory,
+        Error::AmongDeviceNodes { .. } | Error::Open { .. } | Error::NotDevice { .. } | Error::NotFile { .. } => {
+            Exit::Device
         }
-        Error::TooManyBlocks { blocks, block_size } => parameters("Device offset overflow.")
-            .hint(format!("{blocks} data blocks of {block_size} bytes are more than a device can hold.")),
-        Error::TooFewBytes { found, needed } => parameters("Device data is too small.").hint(sizes(*found, *needed)),
-        Error::DeviceTooSmall { path, found, needed } => {
-            parameters(&format!("Device {} is too small.", text_of(path))).hint(sizes(*found, *needed))
+        Error::Changed { .. } | Error::DeviceLocked { .. } => Exit::Busy,
+        _ => Exit::Parameters,
+    }
+}
+
+/// Advice about parameters and images.
+fn about_parameters(error: &Error, failure: Failure) -> Failure {
+    match error {
+        Error::BlockSize { found } => {
+            failure.hint(format!("block sizes are powers of two from 512 to 524288 bytes; {found} is not one."))
         }
-        Error::NotVerity => parameters("There is no VERITY superblock."),
-        Error::SuperblockVersion { found } => parameters(&format!("Unsupported VERITY version {found}.")),
-        Error::SuperblockCorrupted { what } => parameters("VERITY header corrupted.").hint(format!("{what}.")),
-        Error::Superblock { path, source } => unusable_superblock(path, source),
-        Error::NoHashArea { path } => parameters(&format!("Device {} is not a valid VERITY device.", text_of(path)))
-            .hint(
-                "no superblock was found right after the data it describes: --hash-offset=auto is for data and hash \
-                 tree on one device; a separate hash device usually has its hash tree at offset 0.",
-            ),
-        Error::SeveralHashAreas { path, offsets } => {
+        Error::SaltLength { found } => {
+            failure.hint(format!("the salt has {found} bytes; the maximum is {}.", Salt::MAX_LEN))
+        }
+        Error::RootHashLength { found, needed, algorithm } => {
+            failure.hint(format!("a {algorithm} root hash has {} hexadecimal digits, not {}.", 2 * needed, 2 * found))
+        }
+        Error::FecRoots { found } => failure.hint(format!("--fec-roots is a number from 2 to 24, not {found}.")),
+        Error::FecBlockSizes { data, hash } => {
+            failure.hint(format!("the data block size is {data} bytes, the hash block size {hash}."))
+        }
+        Error::FecDevice => {
+            failure.hint("the kernel needs a FEC device, and an offset on it that is a multiple of the block size.")
+        }
+        Error::FecGap { found, hash_bytes, most } => failure.hint(format!(
+            "parity at byte {found} would cover the zeros after the end of the hash device at byte {hash_bytes}: byte \
+             {most} is the last possible place for it."
+        )),
+        Error::Overlap { first, first_end, second, second_start } => failure.hint(format!(
+            "the {first} area ends at byte {first_end}, the {second} area starts at byte {second_start}."
+        )),
+        Error::NoDataBlocks { found, block_size, .. } => {
+            failure.hint(format!("it has {found} bytes, but one data block has {block_size}."))
+        }
+        Error::TooManyBlocks { blocks, block_size } => {
+            failure.hint(format!("{blocks} data blocks of {block_size} bytes are more than a device can hold."))
+        }
+        Error::TooFewBytes { found, needed } | Error::DeviceTooSmall { found, needed, .. } => {
+            failure.hint(sizes(*found, *needed))
+        }
+        Error::SuperblockCorrupted { what } => failure.hint(format!("{what}.")),
+        Error::Seed { .. } => {
+            failure.hint("a seed is text that is not empty and has no control characters, such as newlines.")
+        }
+        Error::Unwritable { .. } => {
+            failure.hint("this form cannot express it, or the characters have another meaning there.")
+        }
+        Error::NoPartitionUuids => failure.hint("they are its first and its last 128 bits: use a longer hash."),
+        Error::OutOfMemory { bytes } => {
+            failure.hint(format!("{bytes} more bytes are needed, and the system cannot provide them."))
+        }
+        _ => failure,
+    }
+}
+
+/// Advice about the places where an image is, or will be.
+fn about_places(error: &Error, failure: Failure) -> Failure {
+    match error {
+        Error::NoHashArea { .. } => failure.hint(
+            "no superblock was found right after the data it describes: --hash-offset=auto is for data and hash \
+             tree on one device; a separate hash device usually has its hash tree at offset 0.",
+        ),
+        Error::SeveralHashAreas { offsets, .. } => {
             let offsets: Vec<String> = offsets.iter().map(u64::to_string).collect();
-            parameters(&format!("Device {} has more than one VERITY superblock.", text_of(path)))
-                .hint(format!("they are at bytes {}: choose one with --hash-offset.", offsets.join(", ")))
+            failure.hint(format!("they are at bytes {}: choose one with --hash-offset.", offsets.join(", ")))
         }
-        Error::BehindHashArea { path, offset, end, found } => {
-            parameters(&format!("Device {} has data after its hash area.", text_of(path))).hint(format!(
-                "the hash area from byte {offset} ends at byte {end}, the file at byte {found}: the bytes in between \
-                 are not its parity; --append would discard them."
-            ))
-        }
+        Error::BehindHashArea { offset, end, found, .. } => failure.hint(format!(
+            "the hash area from byte {offset} ends at byte {end}, the file at byte {found}: the bytes in between \
+             are not its parity; --append would discard them."
+        )),
         Error::UnfinishedHashArea { path, data_end, offset, planned_end, found } => {
             let planned = planned_end.map_or(String::new(), |end| format!(" that was to end at byte {end}"));
-            parameters(&format!("Device {} has an unfinished hash area and was changed afterwards.", text_of(path)))
+            failure
                 .hint(format!(
                     "the data ended at byte {data_end}, an unfinished hash area{planned} follows at byte {offset}, and \
                      the file now ends at byte {found}."
@@ -211,65 +248,39 @@ fn in_words(error: &Error) -> Failure {
                     text_of(path)
                 ))
         }
-        Error::Unexpected { field, expected, found } => Failure::new(
-            Exit::Permission,
-            format!("Image is not the expected one: {field} is {found}, expected {expected}."),
-        ),
-        Error::Seed { .. } => parameters("Invalid salt seed specified.")
-            .hint("a seed is text that is not empty and has no control characters, such as newlines."),
-        Error::Unwritable { line, value } => parameters(&format!("Cannot write {value:?} in {line}."))
-            .hint("this form cannot express it, or the characters have another meaning there."),
-        Error::NoPartitionUuids => parameters("Root hash is too short for partition UUIDs.")
-            .hint("they are its first and its last 128 bits: use a longer hash."),
-        other => of_places(other),
-    }
-}
-
-/// Faults of the places where an image is, or will be.
-fn of_places(error: &Error) -> Failure {
-    let parameters = |line: &str| Failure::new(Exit::Parameters, line);
-    match error {
-        Error::NotWritable { area, path, source } => {
-            let area = if *area == Area::Fec { "FEC" } else { "hash" };
-            parameters(&format!("Cannot create {area} image {} for writing.", text_of(path))).because(source)
+        Error::AmongDeviceNodes { .. } => failure.hint("veritysetup creates no files in a directory of device nodes."),
+        Error::NoTree { .. } => {
+            failure.hint("the root hash of an image of one data block is the digest of that block.")
         }
-        Error::AmongDeviceNodes { path } => {
-            Failure::new(Exit::Device, format!("Device {} does not exist or access denied.", text_of(path)))
-                .hint("veritysetup creates no files in a directory of device nodes.")
+        Error::PlainTree { path, data_end, offset } => failure
+            .hint(format!(
+                "the data would end at byte {data_end} and the tree begin at byte {offset}; it was made with another \
+                 salt: name that with --salt to replace the tree."
+            ))
+            .hint(format!("if it is such a tree, remove it: truncate --size={data_end} {}", text_of(path))),
+        Error::Changed { expected, found, .. } => {
+            failure.hint(format!("it had {expected} bytes when it was opened, and has {found} now."))
         }
-        Error::FecGap { found, hash_bytes, most } => parameters("Unsupported VERITY FEC offset.").hint(format!(
-            "parity at byte {found} would cover the zeros after the end of the hash device at byte {hash_bytes}: byte \
-             {most} is the last possible place for it."
-        )),
-        Error::NoTree { path } => parameters(&format!("Device {} has no hash tree.", text_of(path)))
-            .hint("the root hash of an image of one data block is the digest of that block."),
-        Error::PlainTree { path, data_end, offset } => parameters(&format!(
-            "Device {} seems to end with a hash tree already.",
-            text_of(path)
-        ))
-        .hint(format!(
-            "the data would end at byte {data_end} and the tree begin at byte {offset}; it was made with another salt: \
-             name that with --salt to replace the tree."
-        ))
-        .hint(format!("if it is such a tree, remove it: truncate --size={data_end} {}", text_of(path))),
-        Error::Changed { path, expected, found } => {
-            Failure::new(Exit::Busy, format!("Device {} is being changed by another process.", text_of(path)))
-                .hint(format!("it had {expected} bytes when it was opened, and has {found} now."))
+        Error::FileSystemTooLarge { path, found, data_end, offset } => failure
+            .hint(format!(
+                "the file system has {found} bytes, the data end at byte {data_end}, and --append would replace \
+                 what follows them: shrink the file system."
+            ))
+            .hint(format!(
+                "if the hash area is not needed, make it a part of the data: dd if=/dev/zero of={} bs=512 seek={} \
+                 count=1 conv=notrunc",
+                text_of(path),
+                offset / 512
+            )),
+        Error::NotDevice { .. } => failure.hint("a block device or a regular file is needed."),
+        Error::NotFile { .. } => {
+            failure.hint("--append needs a regular file; for a block device use --data-blocks and --hash-offset.")
         }
-        Error::FileSystemTooLarge { path, found, data_end, offset } => {
-            parameters(&format!("Device {} has a file system that reaches into its hash area.", text_of(path)))
-                .hint(format!(
-                    "the file system has {found} bytes, the data end at byte {data_end}, and --append would replace \
-                     what follows them: shrink the file system."
-                ))
-                .hint(format!(
-                    "if the hash area is not needed, make it a part of the data: dd if=/dev/zero of={} bs=512 seek={} \
-                     count=1 conv=notrunc",
-                    text_of(path),
-                    offset / 512
-                ))
+        Error::Open { source, .. } if source.kind() == ErrorKind::NotFound => failure,
+        Error::Open { source, .. } | Error::NotWritable { source, .. } | Error::Io { source, .. } => {
+            failure.because(source)
         }
-        other => system(other),
+        _ => failure,
     }
 }
 
@@ -285,64 +296,9 @@ fn about_cmdline(fault: &Fault) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// Faults of the system and its devices.
-fn system(error: &Error) -> Failure {
-    let parameters = |line: &str| Failure::new(Exit::Parameters, line);
-    match error {
-        Error::Open { path, source } => {
-            let failure =
-                Failure::new(Exit::Device, format!("Device {} does not exist or access denied.", text_of(path)));
-            if source.kind() == ErrorKind::NotFound { failure } else { failure.because(source) }
-        }
-        Error::NotDevice { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", text_of(path)))
-            .hint("a block device or a regular file is needed."),
-        Error::NotFile { path } => Failure::new(Exit::Device, format!("Device {} is not compatible.", text_of(path)))
-            .hint("--append needs a regular file; for a block device use --data-blocks and --hash-offset."),
-        Error::DeviceBusy { path } => mapping::busy(path, &dmverity::dm::holders(path)),
-        Error::DeviceLocked { path } => {
-            Failure::new(Exit::Busy, format!("Device {} is in use by another process.", text_of(path)))
-        }
-        Error::Io { action, path, source } => {
-            let exit = if source.kind() == ErrorKind::OutOfMemory { Exit::Memory } else { Exit::Parameters };
-            Failure::new(exit, format!("Cannot {action} device {}.", text_of(path))).because(source)
-        }
-        Error::OutOfMemory { bytes } => Failure::new(Exit::Memory, "Not enough memory.")
-            .hint(format!("{bytes} more bytes are needed, and the system cannot provide them.")),
-        Error::FecDevice => parameters("Unsupported VERITY FEC offset.")
-            .hint("the kernel needs a FEC device, and an offset on it that is a multiple of the block size."),
-        // Errors without words of their own, now or in a later library.
-        other => parameters(&with_causes(other)),
-    }
-}
-
-/// What an error says, and then what its causes say.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")) + "."
-}
-
 /// A size that is there and one that is needed, for a hint.
 pub(crate) fn sizes(found: u64, needed: u64) -> String {
     format!("it has {found} bytes, but {needed} are needed.")
-}
-
-/// Why the superblock cannot be used; if it is not a superblock at all, what that means for the device.
-fn unusable_superblock(path: &Path, reason: &Error) -> Failure {
-    let line = format!("Device {} is not a valid VERITY device.", text_of(path));
-    if matches!(reason, Error::NotVerity) {
-        return Failure::new(Exit::Parameters, line);
-    }
-    let mut failure = Failure::from(reason);
-    failure.lines.insert(1, line);
-    failure
-}
-
-fn capitalised(area: Area) -> &'static str {
-    match area {
-        Area::Data => "Data",
-        Area::Hash => "Hash",
-        Area::Fec => "FEC",
-    }
 }
 
 /// The system's own words, without the number that `io::Error` appends.

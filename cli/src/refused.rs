@@ -1,8 +1,8 @@
 //! A table that the kernel refused, in words: one line that says what was refused, then what to do about it.
 
-use dmverity::HashAlgorithm;
 use dmverity::dm::{Cause, KernelAnswer, RefusedOption, RefusedTable, SignatureFault};
 use dmverity::table::TableOption;
+use dmverity::{HashAlgorithm, messages};
 
 use crate::failure::{Exit, Failure};
 use crate::kernel_options::KernelOption;
@@ -97,26 +97,29 @@ fn refused_options(options: &[RefusedOption]) -> Failure {
 }
 
 fn signature_fault(fault: SignatureFault) -> Failure {
+    let failure = line(messages::of_signature(fault));
     match fault {
-        SignatureFault::KeyMissing => line("Kernel did not find the key with the root hash signature.")
-            .hint("the key is in the thread keyring, which may be out of reach in a sandbox."),
-        SignatureFault::NotTrusted => line("Root hash signature is not trusted by the kernel.")
+        SignatureFault::KeyMissing => {
+            failure.hint("the key is in the thread keyring, which may be out of reach in a sandbox.")
+        }
+        SignatureFault::NotTrusted => failure
             .hint(
                 "its certificate has to be in a keyring that this kernel trusts for dm-verity: .builtin_trusted_keys \
                  or, depending on the configuration, .secondary_trusted_keys, .platform or (since Linux 7.0) \
                  .dm-verity.",
             )
             .hint("some kernels give the same answer to a signature of another root hash."),
-        SignatureFault::Malformed => line("Root hash signature is malformed.").hint(
+        SignatureFault::Malformed => failure.hint(
             "it has to be a detached PKCS#7 signature in DER form: openssl smime -sign -nocerts -noattr -binary \
              -in ROOT_HASH_FILE -signer CERTIFICATE -inkey KEY -outform der -out FILE.",
         ),
-        SignatureFault::Mismatch => line("Root hash signature does not match the root hash.").hint(
+        SignatureFault::Mismatch => failure.hint(
             "the signed data must be the root hash in lower-case hexadecimal digits without a newline, as format \
              --root-hash-file writes it, and nothing else: no S/MIME capabilities (openssl's -noattr).",
         ),
-        SignatureFault::Algorithm => line("Kernel lacks an algorithm of the root hash signature.")
-            .hint("sign with a key and a digest that this kernel has, such as RSA and sha256."),
+        SignatureFault::Algorithm => {
+            failure.hint("sign with a key and a digest that this kernel has, such as RSA and sha256.")
+        }
     }
 }
 

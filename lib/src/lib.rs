@@ -91,9 +91,10 @@
 //! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |
 //! | [`cmdline`] | the kernel's command line, read; bytes only |
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
+//! | [`messages`] | what the reference tool says of each error |
 //!
 //! In the source each folder is a room, and knows only those below it: `error`, `value`, `cpu`, `memory`, `work`, `io`,
-//! `hash`, `format`, `tree`, `fec`, `image`, `line`, `dm`, from the ground upwards.
+//! `hash`, `format`, `tree`, `fec`, `image`, `line`, `dm`, `messages`, from the ground upwards.
 
 mod cpu;
 #[cfg(feature = "dm")]
@@ -106,6 +107,7 @@ mod image;
 mod io;
 mod line;
 mod memory;
+pub mod messages;
 mod tree;
 mod value;
 mod work;

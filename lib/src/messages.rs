@@ -1,0 +1,157 @@
+//! The words of the reference tool for what can go wrong: the lines that scripts look for, and that the command and the
+//! C library both say. The text of an [`Error`] itself is for programs in Rust.
+//!
+//! Paths are in them byte for byte, which is why they are no `String`s: what prints them decides what becomes of
+//! characters that a terminal would obey.
+
+#[cfg(feature = "dm")]
+mod mapping;
+
+use std::ffi::{OsStr, OsString};
+use std::iter;
+use std::path::Path;
+
+#[cfg(feature = "dm")]
+pub use mapping::{of_mapping, of_signature};
+
+use crate::error::{Area, Error};
+
+/// The lines for an error of an image, without newlines. There is one at least, and the last is the last that the
+/// reference tool prints.
+///
+/// # Examples
+/// ```
+/// use dmverity::{BlockSize, messages};
+///
+/// let error = BlockSize::new(1000).expect_err("it is no power of two");
+/// assert_eq!(messages::of_image(&error), ["Unsupported VERITY block size."]);
+/// ```
+pub fn of_image(error: &Error) -> Vec<OsString> {
+    match error {
+        Error::Superblock { path, source } => {
+            let invalid = with_path("Device ", path, " is not a valid VERITY device.");
+            match &**source {
+                Error::NotVerity => vec![invalid],
+                reason => of_image(reason).into_iter().take(1).chain([invalid]).collect(),
+            }
+        }
+        other => vec![of_parameters(other).or_else(|| of_device(other)).unwrap_or_else(|| with_causes(other).into())],
+    }
+}
+
+/// Errors that name no device.
+fn of_parameters(error: &Error) -> Option<OsString> {
+    let text = match error {
+        Error::BlockSize { .. } => "Unsupported VERITY block size.".into(),
+        Error::HashAlgorithm { name } => format!("Hash algorithm {name} not supported."),
+        Error::HashType { found } => format!("Unsupported VERITY hash type {found}."),
+        Error::SaltText | Error::SaltLength { .. } => "Invalid salt string specified.".into(),
+        Error::RootHashText | Error::RootHashLength { .. } => "Invalid root hash string specified.".into(),
+        Error::Offset { area, .. } => format!("Unsupported VERITY {area} offset."),
+        Error::FecRoots { .. } => "Invalid number of parity bytes.".into(),
+        Error::FecBlockSizes { .. } => "Block sizes must match for FEC.".into(),
+        Error::FecDevice | Error::FecGap { .. } => "Unsupported VERITY FEC offset.".into(),
+        Error::Overlap { first, second, .. } => {
+            let first = match first {
+                Area::Data => "Data",
+                Area::Hash => "Hash",
+                Area::Fec => "FEC",
+            };
+            format!("{first} area overlaps with {second} area.")
+        }
+        Error::TooManyBlocks { .. } => "Device offset overflow.".into(),
+        Error::TooFewBytes { .. } => "Device data is too small.".into(),
+        Error::NotVerity => "There is no VERITY superblock.".into(),
+        Error::SuperblockVersion { found } => format!("Unsupported VERITY version {found}."),
+        Error::SuperblockCorrupted { .. } => "VERITY header corrupted.".into(),
+        Error::Unexpected { field, expected, found } => {
+            format!("Image is not the expected one: {field} is {found}, expected {expected}.")
+        }
+        Error::Seed { .. } => "Invalid salt seed specified.".into(),
+        Error::Unwritable { line, value } => format!("Cannot write {value:?} in {line}."),
+        Error::NoPartitionUuids => "Root hash is too short for partition UUIDs.".into(),
+        Error::OutOfMemory { .. } => "Not enough memory.".into(),
+        _ => return None,
+    };
+    Some(text.into())
+}
+
+/// Errors that name a device or file.
+fn of_device(error: &Error) -> Option<OsString> {
+    let device = |path: &Path, rest| with_path("Device ", path, rest);
+    Some(match error {
+        Error::NoDataBlocks { path, .. } => device(path.as_deref().unwrap_or(Path::new("data")), " is too small."),
+        Error::DeviceTooSmall { path, .. } => device(path, " is too small."),
+        Error::NoHashArea { path } => device(path, " is not a valid VERITY device."),
+        Error::SeveralHashAreas { path, .. } => device(path, " has more than one VERITY superblock."),
+        Error::BehindHashArea { path, .. } => device(path, " has data after its hash area."),
+        Error::UnfinishedHashArea { path, .. } => {
+            device(path, " has an unfinished hash area and was changed afterwards.")
+        }
+        Error::NotWritable { area, path, .. } => {
+            let area = if *area == Area::Fec { "FEC" } else { "hash" };
+            with_path(&format!("Cannot create {area} image "), path, " for writing.")
+        }
+        Error::AmongDeviceNodes { path } | Error::Open { path, .. } => {
+            device(path, " does not exist or access denied.")
+        }
+        Error::NoTree { path } => device(path, " has no hash tree."),
+        Error::PlainTree { path, .. } => device(path, " seems to end with a hash tree already."),
+        Error::Changed { path, .. } => device(path, " is being changed by another process."),
+        Error::FileSystemTooLarge { path, .. } => device(path, " has a file system that reaches into its hash area."),
+        Error::NotDevice { path } | Error::NotFile { path } => device(path, " is not compatible."),
+        Error::DeviceBusy { path } => busy(path),
+        Error::DeviceLocked { path } => device(path, " is in use by another process."),
+        Error::Io { action, path, .. } => with_path(&format!("Cannot {action} device "), path, "."),
+        _ => return None,
+    })
+}
+
+/// A block device that something else uses.
+fn busy(path: &Path) -> OsString {
+    with_path("Cannot use device ", path, " which is in use (already mapped or mounted).")
+}
+
+/// Words around a path, whose bytes stay as they are.
+fn with_path(before: &str, path: impl AsRef<OsStr>, after: &str) -> OsString {
+    let mut line = OsString::from(before);
+    line.push(path);
+    line.push(after);
+    line
+}
+
+/// What an error says that has no words of its own, and then what its causes say.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")) + "."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_superblock_that_cannot_be_used_has_its_reason_before_the_device() {
+        let of = |source| of_image(&Error::Superblock { path: "/h".into(), source: Box::new(source) });
+        assert_eq!(of(Error::NotVerity), ["Device /h is not a valid VERITY device."]);
+        assert_eq!(
+            of(Error::HashType { found: 7 }),
+            ["Unsupported VERITY hash type 7.", "Device /h is not a valid VERITY device."]
+        );
+    }
+
+    #[test]
+    fn an_error_without_words_of_its_own_says_its_causes() {
+        let source = std::io::Error::other("the cause");
+        assert_eq!(of_image(&Error::Random { source }), ["no random numbers: the cause."]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_bytes_of_a_path_are_kept() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = Path::new(OsStr::from_bytes(b"/d\xff")).to_owned();
+        let lines = of_image(&Error::NotDevice { path });
+        assert_eq!(lines, [OsStr::from_bytes(b"Device /d\xff is not compatible.")]);
+    }
+}
