@@ -31,8 +31,9 @@
 //! |---|---|---|
 //! | make a hash tree and, optionally, parity | [`format()`] | |
 //! | read the parameters of an image | [`load`] | |
+//! | write them, and no hash tree | [`write_superblock`] | |
 //! | compute the root hash without writing anything | [`dry_run`], [`unverified_root_hash`] | |
-//! | check a whole image | [`verify`] | |
+//! | check a whole image | [`verify`], with its parity [`diagnose`] | |
 //! | refuse an image whose superblock was changed | [`Expected`] | |
 //! | repair a damaged image with its parity | [`repair()`] | |
 //! | show progress, cancel work, choose the number of threads | [`Work`] | |
@@ -121,8 +122,8 @@ pub use format::{
 pub use hash::{HashAlgorithm, HashType};
 pub use image::{
     Appended, Devices, Diagnosis, Expected, Formatted, Image, ZerosWritten, append, append_dry_run, check_new_files,
-    device_size, dry_run, fec_area, find_hash_offset, find_superblocks, format, is_same_device, load, must_be_zeros,
-    plan_append, repair, uncovered_blocks, unverified_root_hash, verify, write_zeros,
+    device_size, diagnose, dry_run, fec_area, find_hash_offset, find_superblocks, format, is_same_device, load,
+    must_be_zeros, plan_append, repair, uncovered_blocks, unverified_root_hash, verify, write_superblock, write_zeros,
 };
 pub use io::{Memory, ReadAt, Storage, WriteAt, is_among_device_nodes, page_size};
 pub use line::{boot, cmdline, table};

@@ -15,6 +15,9 @@ use std::path::Path;
 pub use mapping::{of_mapping, of_signature};
 
 use crate::error::{Area, Error};
+use crate::fec::Repair;
+use crate::image::Diagnosis;
+use crate::tree::{Failure, Verification};
 
 /// The lines for an error of an image, without newlines. There is one at least, and the last is the last that the
 /// reference tool prints.
@@ -105,6 +108,49 @@ fn of_device(error: &Error) -> Option<OsString> {
         Error::Io { action, path, .. } => with_path(&format!("Cannot {action} device "), path, "."),
         _ => return None,
     })
+}
+
+/// What is said last of an image whose blocks are wrong.
+pub const DATA_AREA_FAILED: &str = "Verification of data area failed.";
+
+/// What is said of damage that is more than FEC can correct.
+pub const BEYOND_REPAIR: &str = "Errors cannot be repaired with FEC device.";
+
+/// What a verification has found, a line each; none for an intact image.
+pub fn of_verification(found: &Verification) -> Vec<String> {
+    if found.is_good() {
+        return Vec::new();
+    }
+    let describe = |failure: &Failure| match failure {
+        Failure::DataBlock { position } | Failure::HashBlock { position } => {
+            format!("Verification failed at position {position}.")
+        }
+        Failure::SpareArea { position } => format!("Spare area is not zeroed at position {position}."),
+    };
+    let mut lines: Vec<String> = found.first_failures().iter().map(describe).collect();
+    let unnamed = found.failures() - found.first_failures().len() as u64;
+    if unnamed > 0 {
+        lines.push(format!("Verification failed at {unnamed} more positions."));
+    }
+    let last = if found.failures() > 0 { DATA_AREA_FAILED } else { "Verification of root hash failed." };
+    lines.push(last.to_owned());
+    lines
+}
+
+/// How many errors FEC can correct.
+pub fn of_repair(repair: &Repair) -> String {
+    format!("Found {} repairable errors with FEC device.", repair.wrong_bytes())
+}
+
+/// What a verification has found, and what FEC says of it; none for an intact image.
+pub fn of_diagnosis(found: &Diagnosis) -> Vec<String> {
+    let mut lines = of_verification(&found.verification);
+    match &found.repair {
+        Some(Ok(repair)) if repair.is_complete() => lines.push(of_repair(repair)),
+        Some(_) => lines.push(BEYOND_REPAIR.to_owned()),
+        None => (),
+    }
+    lines
 }
 
 /// A block device that something else uses.

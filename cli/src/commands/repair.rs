@@ -1,18 +1,16 @@
 //! `repair`: correct a damaged image with its FEC device or, without one, the blocks that must be
 //! zeros.
 
+use dmverity::messages::{BEYOND_REPAIR, of_repair, of_verification};
 use dmverity::{Area, Devices, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
 use serde::Serialize;
 
-use super::verify::{FoundFields, counted, describe, is_wrong_root_hash, must_be_zeros};
+use super::verify::{FoundFields, counted, is_wrong_root_hash, must_be_zeros};
 use super::{Image, image_to_check, shown};
 use crate::arguments;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
 use crate::report::Report;
-
-/// `verify` uses these words too if FEC cannot repair an image.
-pub(super) const BEYOND_REPAIR: &str = "Errors cannot be repaired with FEC device.";
 
 #[derive(Serialize)]
 struct RepairFields {
@@ -73,18 +71,18 @@ pub(crate) fn run(arguments: &arguments::Repair) -> Result<Report> {
         repaired_bytes: repaired,
     };
     if is_wrong_root_hash(&repair) {
-        let failure = wrong_root_hash(describe(repair.verification()));
+        let failure = wrong_root_hash(of_verification(repair.verification()));
         return Err(Report { warnings, ..Report::new("", fields) }.failed(failure));
     }
     if !repair.proves_all_blocks() {
-        let mut lines = describe(repair.verification());
+        let mut lines = of_verification(repair.verification());
         lines.push(BEYOND_REPAIR.to_owned());
         let failure = Failure::of_lines(Exit::Permission, lines)
             .hint("nothing was written: there is more damage than FEC can correct, or the root hash is wrong.");
         return Err(Report { warnings, ..Report::new("", fields) }.failed(failure));
     }
     let is_found_only = mode == RepairMode::DryRun && repair.wrong_bytes() > 0;
-    let notes = Vec::from_iter(is_found_only.then(|| found_errors(&repair)));
+    let notes = Vec::from_iter(is_found_only.then(|| of_repair(&repair)));
     let done = if repaired > 0 { format!("Repaired {repaired} errors.\n") } else { String::new() };
     let report = Report { notes, warnings, ..Report::new(list(&repair) + &done, fields) };
     if repair.is_clean_afterwards() {
@@ -132,7 +130,7 @@ fn zeros_only(
     if is_all {
         return Ok(report);
     }
-    let mut lines = describe(found);
+    let mut lines = of_verification(found);
     if found.failures() == 0 {
         return Err(report.failed(wrong_root_hash(lines)));
     }
@@ -157,10 +155,6 @@ impl BlockFields {
 }
 
 /// The line that says how many errors could be repaired.
-pub(super) fn found_errors(repair: &Repair) -> String {
-    format!("Found {} repairable errors with FEC device.", repair.wrong_bytes())
-}
-
 fn list(repair: &Repair) -> String {
     let line = |block: &WrongBlock| {
         let area = if block.area == Area::Data { "Data" } else { "Hash" };

@@ -1,11 +1,11 @@
 //! `verify`: check an image in userspace.
 
+use dmverity::messages::{BEYOND_REPAIR, DATA_AREA_FAILED, of_repair, of_verification};
 use dmverity::{
     Area, Devices, Diagnosis, Error, Failure as Fault, Image as Opened, Params, Repair, RepairMode, Verification, Work,
 };
 use serde::Serialize;
 
-use super::repair::{BEYOND_REPAIR, found_errors};
 use super::{Image, image_to_check, shown};
 use crate::arguments::{self, ImageToCheck};
 use crate::escape::text_of;
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     let refused = |error| match error {
         Error::DeviceTooSmall { path, found, needed } if devices.fec.as_ref() != Some(&path) => Failure::new(
             Exit::Parameters,
-            "Verification of data area failed.",
+            DATA_AREA_FAILED,
         )
         .hint(format!("{}: {}", text_of(path), sizes(found, needed))),
         error => error.into(),
@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
             Some(Err(error)) => {
                 // What is wrong with the data is known all the same.
                 let mut failure: Failure = refused(error);
-                failure.lines.splice(0..0, describe(&found));
+                failure.lines.splice(0..0, of_verification(&found));
                 return Err(report(&found, None).failed(failure));
             }
         }
@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
             return Ok(report(&found, None));
         }
         // With --strict nothing else has been checked yet.
-        let failure = Failure::of_lines(exit_of(&found), describe(&found)).hints(about_zeros(&found));
+        let failure = Failure::of_lines(exit_of(&found), of_verification(&found)).hints(about_zeros(&found));
         return Err(report(&found, None).failed(failure));
     };
     judged(report(repair.verification(), Some(&repair)), &repair, *strict)
@@ -125,14 +125,14 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
 /// What a verification has come to that knows what the parity can correct.
 fn judged(mut report: Report, repair: &Repair, strict: bool) -> Result<Report> {
     let found = repair.verification();
-    let mut failures = describe(found);
+    let mut failures = of_verification(found);
     if is_wrong_root_hash(repair) {
         return Err(report.failed(Failure::of_lines(Exit::Parameters, failures)));
     }
     if !repair.is_complete() {
         failures.push(BEYOND_REPAIR.to_owned());
     } else if repair.wrong_bytes() > 0 {
-        failures.push(found_errors(repair));
+        failures.push(of_repair(repair));
         if !strict {
             failures.extend(about_zeros(found).into_iter().map(|hint| format!("hint: {hint}")));
             report.notes = failures;
@@ -169,7 +169,7 @@ fn is_about_parity(error: &Error, devices: &Devices) -> bool {
 /// Damage that the FEC device cannot repair, and why.
 fn unusable_parity(found: &Verification, error: Error) -> Failure {
     let reason = Failure::from(error);
-    let mut lines = describe(found);
+    let mut lines = of_verification(found);
     lines.push(BEYOND_REPAIR.to_owned());
     Failure::of_lines(Exit::Permission, lines)
         .hint(reason.lines.join(" "))
@@ -216,25 +216,4 @@ impl FoundFields {
             zero_blocks: found.zero_blocks(),
         }
     }
-}
-
-/// What a verification has found, unless the image is intact.
-pub(super) fn describe(found: &Verification) -> Vec<String> {
-    if found.is_good() {
-        return Vec::new();
-    }
-    let describe = |fault: &Fault| match fault {
-        Fault::DataBlock { position } | Fault::HashBlock { position } => {
-            format!("Verification failed at position {position}.")
-        }
-        Fault::SpareArea { position } => format!("Spare area is not zeroed at position {position}."),
-    };
-    let mut lines: Vec<String> = found.first_failures().iter().map(describe).collect();
-    let unnamed = found.failures() - found.first_failures().len() as u64;
-    if unnamed > 0 {
-        lines.push(format!("Verification failed at {unnamed} more positions."));
-    }
-    let what = if found.failures() > 0 { "data area" } else { "root hash" };
-    lines.push(format!("Verification of {what} failed."));
-    lines
 }

@@ -76,8 +76,49 @@ pub fn repair(
 pub struct Diagnosis {
     /// What the hash tree says.
     pub verification: Verification,
-    /// What FEC says, unless nothing is wrong: what could be repaired, or why the parity is of no use.
+    /// What FEC says, unless nothing is wrong or there is no FEC: what could be repaired, or why the parity is of no
+    /// use.
     pub repair: Option<Result<Repair>>,
+}
+
+impl Diagnosis {
+    /// Whether nothing is wrong.
+    pub fn is_good(&self) -> bool {
+        self.verification.is_good()
+    }
+
+    /// Whether something is wrong, and FEC can correct all of it: the kernel reads such an image without an error.
+    pub fn is_repairable(&self) -> bool {
+        self.repair.as_ref().is_some_and(|repair| repair.as_ref().is_ok_and(Repair::is_complete))
+    }
+}
+
+/// Verifies an image, and only if it is damaged finds out what FEC can repair, if there is FEC. Nothing is written.
+///
+/// # Errors
+/// Those of [`verify()`](crate::verify()). That the parity is of no use is in the [`Diagnosis`].
+///
+/// # Examples
+/// ```
+/// use dmverity::{Devices, Fec, Params, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = |name| directory.path().join(name);
+/// # std::fs::write(path("data.img"), [7; 40960])?;
+/// let devices = Devices { fec: Some(path("fec.img")), ..Devices::new(path("data.img"), path("hash.img")) };
+/// let formatted = dmverity::format(&devices, Params::builder().fec(Fec::new(2, 0)?), &Work::default())?;
+/// # let mut data = std::fs::read(&devices.data)?;
+/// # data[5000..5003].fill(8);
+/// # std::fs::write(&devices.data, data)?;
+/// let found = dmverity::diagnose(&devices, formatted.layout.params(), &formatted.root_hash, &Work::default())?;
+/// assert!(!found.is_good() && found.is_repairable());
+/// # Ok(())
+/// # }
+/// ```
+pub fn diagnose(devices: &Devices, params: &Params, root_hash: &RootHash, work: &Work<'_>) -> Result<Diagnosis> {
+    let image = if params.fec().is_some() { Image::at(devices)? } else { Image::at(&devices.without_fec())? };
+    image.diagnose(params, root_hash, work)
 }
 
 /// An image with FEC.
@@ -114,6 +155,9 @@ impl Image<'_> {
         let verification = self.verify_keeping_all(&layout, root_hash, &mut progress, &work.progress(&but_the_end))?;
         if verification.is_good() {
             work.report(progress);
+            return Ok(Diagnosis { verification, repair: None });
+        }
+        if params.fec().is_none() {
             return Ok(Diagnosis { verification, repair: None });
         }
         let repair = self.fec_areas(&layout).and_then(|areas| {

@@ -15,10 +15,10 @@ pub(in crate::line) use options::Reader;
 use options::number;
 pub use options::{TableFec, TableFlag, TableFlags, TableOption, TableOptions};
 
-use crate::error::{Error, Result};
-use crate::format::Layout;
-use crate::hash::HashType;
-use crate::value::{BlockSize, RootHash};
+use crate::error::{Area, Error, Result};
+use crate::format::{Fec, Layout, Params};
+use crate::hash::{HashAlgorithm, HashType};
+use crate::value::{BlockSize, MAX_DEVICE_BYTES, RootHash, Salt};
 
 /// A verity target's table.
 ///
@@ -103,6 +103,33 @@ impl VerityTable {
     /// The length of the target in 512-byte sectors; `None` when it is beyond what a device can hold.
     pub fn sectors(&self) -> Option<u64> {
         self.data_block_size.checked_bytes_of(self.data_blocks).map(|bytes| bytes / crate::value::SECTOR_SIZE)
+    }
+
+    /// The parameters of the image, as those of one without superblock: a table has no UUID, and does not tell whether
+    /// there is a superblock before the first hash block. The hash offset is where that block begins.
+    ///
+    /// # Errors
+    /// [`Error::HashAlgorithm`] and [`Error::SaltLength`] for what a kernel has and no image can;
+    /// [`Error::TooManyBlocks`], [`Error::Offset`], [`Error::FecRoots`] and [`Error::FecBlockSizes`] for numbers that
+    /// no image has.
+    pub fn params(&self) -> Result<Params> {
+        let offset = |area, blocks: u64, size: BlockSize| {
+            size.checked_bytes_of(blocks).ok_or(Error::Offset { area, found: blocks })
+        };
+        let builder = Params::builder()
+            .no_superblock()
+            .hash_type(self.hash_type)
+            .algorithm(HashAlgorithm::from_name(&self.algorithm)?)
+            .data_block_size(self.data_block_size)
+            .hash_block_size(self.hash_block_size)
+            .data_blocks(self.data_blocks)
+            .salt(Salt::from_hex(&self.salt)?)
+            .hash_offset(offset(Area::Hash, self.hash_start, self.hash_block_size)?);
+        let builder = match &self.options.fec {
+            None => builder,
+            Some(fec) => builder.fec(Fec::new(fec.roots.into(), offset(Area::Fec, fec.start, self.data_block_size)?)?),
+        };
+        builder.build(MAX_DEVICE_BYTES)
     }
 
     /// Reads a table as a kernel reports it.

@@ -157,3 +157,28 @@ fn status_is_the_first_word_and_the_counter_the_second() {
         assert!(VerityStatus::parse(line).is_err());
     }
 }
+
+#[test]
+fn a_table_has_the_parameters_of_its_image() {
+    let params = VerityTable::parse(PLAIN).unwrap().params().unwrap();
+    assert_eq!((params.data_blocks(), params.hash_offset(), params.uuid()), (256, 512, None));
+    assert_eq!((params.salt().to_string().as_str(), params.algorithm().name()), ("724aff", "sha256"));
+    let fec = TableFec { device: "7:2".into(), blocks: 259, start: 3, roots: 24 };
+    let table = VerityTable {
+        hash_block_size: BlockSize::DEFAULT,
+        options: TableOptions { fec: Some(fec), ..TableOptions::default() },
+        ..VerityTable::parse(PLAIN).unwrap()
+    };
+    assert_eq!(table.params().unwrap().fec(), Some(Fec::new(24, 3 * 4096).unwrap()));
+    assert_eq!(table.params().unwrap().hash_offset(), 4096);
+}
+
+#[test]
+fn a_table_that_no_image_can_have_has_no_parameters() {
+    let error = |table: VerityTable| table.params().unwrap_err().to_string();
+    let plain = || VerityTable::parse(PLAIN).unwrap();
+    let other = VerityTable { algorithm: "sm9".into(), ..plain() };
+    assert_eq!(error(other), "unknown hash algorithm \"sm9\"");
+    let far = VerityTable { hash_start: u64::MAX, ..plain() };
+    assert!(error(far).starts_with("hash offset 18446744073709551615 is not"));
+}
