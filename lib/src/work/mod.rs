@@ -3,6 +3,7 @@
 
 mod ordered;
 mod semaphore;
+mod signals;
 #[expect(clippy::module_inception, reason = "it holds the type of that name")]
 mod work;
 

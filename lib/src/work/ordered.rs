@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
-use std::thread;
+use std::{panic, thread};
 
 use crate::error::{Error, Result, WithCauses};
 use crate::memory;
+use crate::work::signals;
 
 /// How many pieces each worker may be ahead of the one that is handed over next.
 const AHEAD: u64 = 4;
@@ -65,6 +66,8 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
     };
     let another = &another;
     thread::scope(|scope| {
+        let mut threads = Vec::new();
+        let signals = signals::Blocked::all();
         for _ in 1..workers {
             // A thread that finds no room for what it begins with would abort the process: one after the other they
             // have it.
@@ -73,14 +76,24 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
                 break;
             }
             let (ready, is_ready) = mpsc::channel();
-            if let Err(error) = thread::Builder::new().spawn_scoped(scope, move || another(ready)) {
-                log::debug!("no more threads: {error}");
-                break;
+            match thread::Builder::new().spawn_scoped(scope, move || another(ready)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    log::debug!("no more threads: {error}");
+                    break;
+                }
             }
             // It never sends, but drops its end.
             let _ = is_ready.recv();
         }
+        drop(signals);
         worker(own);
+        // The scope waits for what they do, not for their end; a process with a thread cannot enter a user namespace.
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                panic::resume_unwind(panic);
+            }
+        }
     });
     queue.state.into_inner().expect("a panic would have come through the scope").error.map_or(Ok(()), Err)
 }
@@ -309,6 +322,31 @@ mod tests {
         };
         in_order(3, next, || Ok(()), |(), _| Ok(()), deliver).unwrap();
         assert_eq!(delivered.into_inner(), 500);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn signals_go_to_the_callers_thread() {
+        use nix::sys::signal::{SigSet, Signal};
+
+        let own = thread::current().id();
+        let before = SigSet::thread_get_mask().unwrap();
+        let work = |(): &mut (), _| {
+            thread::sleep(std::time::Duration::from_micros(100));
+            let mask = SigSet::thread_get_mask().unwrap();
+            let is_blocked = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD].map(|signal| mask.contains(signal));
+            Ok((thread::current().id(), is_blocked))
+        };
+        let mut others = 0;
+        let deliver = |(thread, is_blocked)| {
+            let expected = if thread == own { [false; 3] } else { [true; 3] };
+            assert_eq!(is_blocked, expected);
+            others += u32::from(thread != own);
+            Ok(())
+        };
+        in_order(4, numbers(200), || Ok(()), work, deliver).unwrap();
+        assert!(others > 0);
+        assert_eq!(SigSet::thread_get_mask().unwrap(), before);
     }
 
     #[test]
