@@ -10,6 +10,9 @@ STATIC := $(BUILT)/static/veritysetup
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
 STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="-C target-feature=+crt-static"
 
+# The library for programs that use libcryptsetup, which is linked from a static one: see lib/c/Cargo.toml.
+CLIB := $(BUILT)/lib/libcryptsetup.so.12
+
 # The hashing backends: see lib/src/cpu.rs.
 BACKENDS := avx512 sha_ni avx2 portable
 
@@ -93,7 +96,7 @@ FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_
 FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +nightly fuzz
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-.PHONY: help demo test test-boot check build static forced install uninstall deb test-deb vm-shell compat diff \
+.PHONY: help demo test test-boot check build static lib install-lib c-lists forced install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
 	deny coverage mutants miri sanitize soak test-arches test-quick check-targets dist fmt clean
 
@@ -107,7 +110,7 @@ demo: ## Format, verify, open and read a real image, on a real kernel
 
 test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	tests/setup.sh build test $(SOME_ARCHES)
-	$(MAKE) check static forced
+	$(MAKE) check static lib forced
 	$(CARGO) test --workspace --locked
 	CARGO="$(CARGO)" tests/arches.sh --if-possible $(SOME_ARCHES)
 
@@ -156,6 +159,16 @@ static: ## Build a statically linked release binary, for an initramfs
 	mkdir -p $(dir $(STATIC))
 	cp $(BUILT)/$(TARGET)/release/veritysetup $(STATIC)
 
+# `--whole-archive`: nothing in it is called from here. All that no version names stays local.
+lib: ## Build libcryptsetup.so.12, its verity part, into target/lib
+	$(CARGO) build --release --locked -p dmverity-c
+	mkdir -p $(dir $(CLIB))
+	$(CC) -shared -fPIC -O2 -Wall -Wextra -Werror -o $(CLIB) lib/c/src/versions.c \
+		-Wl,--version-script=lib/c/libcryptsetup.map -Wl,-soname,libcryptsetup.so.12 \
+		-Wl,--whole-archive $(BUILT)/release/libdmverity_c.a -Wl,--no-whole-archive \
+		-Wl,--gc-sections -Wl,--no-undefined -Wl,-z,relro,-z,now -s -lgcc_s -lc -lm
+	@ls -l $(CLIB)
+
 # The flag is for the crates of this workspace alone: cargo keeps what is built with a wrapper apart by the wrapper's
 # path, and builds everything else only once.
 forced: ## Build a binary for each way to hash that is held to it, for tests and benchmarks
@@ -184,6 +197,24 @@ install: $(STATIC) ## Install below PREFIX what has been built: make install PRE
 		esac; \
 	done
 	@[ -n "$(DESTDIR)" ] || echo "An initramfs has it when it is made again: update-initramfs -u, or dracut --force"
+
+# Beside the system's library, never over it: programs choose it, see libcryptsetup-verity(7).
+CLIB_DIR = $(PREFIX)/lib/dmverity
+CLIB_FILES = \
+	$(CLIB):$(CLIB_DIR)/libcryptsetup.so.12:644 \
+	lib/c/include/dmverity/cryptsetup-verity.h:$(PREFIX)/include/dmverity/cryptsetup-verity.h:644 \
+	man/libcryptsetup-verity.7:$(PREFIX)/share/man/man7/libcryptsetup-verity.7:644 \
+	lib/c/dmverity-cryptsetup.pc:$(PREFIX)/lib/pkgconfig/dmverity-cryptsetup.pc:644
+
+install-lib: ## Install the C library into a directory of its own: make install-lib PREFIX=/usr DESTDIR=/tmp/root
+	@[ -e $(CLIB) ] || { echo "$(CLIB) is missing: make lib" >&2; exit 1; }
+	@set -e; for file in $(CLIB_FILES); do \
+		mode=$${file##*:}; file=$${file%:*}; from=$${file%%:*}; to="$(DESTDIR)$${file#*:}"; \
+		echo "$$from -> $$to"; \
+		install -D -m $$mode "$$from" "$$to"; \
+	done
+	@ln -sf libcryptsetup.so.12 "$(DESTDIR)$(CLIB_DIR)/libcryptsetup.so"
+	@sed -i 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' "$(DESTDIR)$(PREFIX)/lib/pkgconfig/dmverity-cryptsetup.pc"
 
 uninstall: ## Take away what make install installed, with the same PREFIX and DESTDIR
 	@set -e; for file in $(INSTALLED) $(BOOT); do \
@@ -255,6 +286,9 @@ completions: ## Write the options into the shells' completion files
 
 man: ## Write the lists of options, actions and hash algorithms into the manual
 	WRITE_MANUAL=1 $(OPTIONS_TESTS)::manual::the_manual_has_what_the_tables_say
+
+c-lists: ## Write the names of the C interface into the linker's version script and the manual
+	WRITE_LISTS=1 $(CARGO) test --quiet --locked -p dmverity-c --lib -- tests::lists
 
 diff-manual: ## Write what differs from the reference, and why, into the manual
 	WRITE_MANUAL=1 $(CARGO) test --quiet --locked -p dmverity-tests --test diff -- manual
