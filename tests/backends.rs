@@ -29,7 +29,7 @@ pub const BACKENDS: [Backend; 4] = [
 impl Backend {
     /// The static `veritysetup` that uses only this backend, on any processor.
     pub fn binary(&self) -> Result<PathBuf> {
-        up_to_date(built().join(format!("forced/veritysetup-{}", self.name)), "make forced")
+        up_to_date(built().join(format!("forced/veritysetup-{}", self.name)), &["lib", "cli"], "make forced")
     }
 
     /// The flags that are missing from this text of `/proc/cpuinfo`.

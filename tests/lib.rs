@@ -71,16 +71,22 @@ fn find_static_binary() -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    up_to_date(built().join("static/veritysetup"), "make static")
+    up_to_date(built().join("static/veritysetup"), &["lib", "cli"], "make static")
 }
 
-/// The binary; if it is missing or older than its source, an error with the command that builds it.
-fn up_to_date(path: PathBuf, made_by: &str) -> Result<PathBuf> {
+/// The C library that `make lib` built. One that is older than its source is refused.
+pub fn c_library() -> Result<PathBuf> {
+    up_to_date(built().join("lib/libcryptsetup.so.12"), &["lib", "lib/c"], "make lib")
+}
+
+/// The file made from these packages; if it is missing or older than its source, an error with the command that builds
+/// it.
+fn up_to_date(path: PathBuf, packages: &[&str], made_by: &str) -> Result<PathBuf> {
     if !path.is_file() {
         bail!("{} is missing: run `{made_by}` first", path.display());
     }
     let built = fs::metadata(&path)?.modified()?;
-    for package in ["lib", "cli"] {
+    for package in packages {
         let package = workspace().join(package);
         // Examples and tests are no part of it.
         if let Some(newer) =

@@ -92,7 +92,7 @@ impl Workshop {
         };
         let file = qemu::Console::File(log.clone());
         // One processor: two machines at a time are as many as most hosts can emulate.
-        let mut machine = Machine::start_with(&built.kernel, &built.initramfs, &file, 1, qemu::Clock::Host, &extras)?;
+        let mut machine = Machine::start(&built.kernel, &built.initramfs, &file, 1, qemu::Clock::Host, &extras)?;
         let console = Console::new(&log);
         let deadline = Instant::now() + LIMIT;
         let is_at_its_end = || ENDS.iter().any(|end| console.text().contains(end));

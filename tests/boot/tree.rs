@@ -3,17 +3,14 @@
 //!
 //! The tree is fetched once and kept; the initramfs is rebuilt in every run.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use anyhow::{Context as _, Result, bail};
-use dmverity_tests::vm::apt::{Apt, Lists};
-use dmverity_tests::vm::cache::cached;
+use anyhow::{Context as _, Result};
 use dmverity_tests::vm::kernels::{self, Installed};
-use dmverity_tests::vm::{paths, process, sources};
+use dmverity_tests::vm::{debian, process};
 use dmverity_tests::{static_binary, workspace};
-use sha2::{Digest as _, Sha256};
 
 /// The suite that provides `mkinitramfs` and `dracut`, unless `BOOT_SUITE` names another.
 const SUITE: &str = "bookworm";
@@ -142,22 +139,7 @@ pub(crate) fn build(framework: Framework, folder: &Path) -> Result<Built> {
 /// Debian's tree, from the cache.
 fn debian() -> Result<PathBuf> {
     let suite = env::var("BOOT_SUITE").ok().filter(|suite| !suite.is_empty()).unwrap_or_else(|| SUITE.to_owned());
-    if !sources::SUITES.contains(&suite.as_str()) {
-        bail!("BOOT_SUITE is {suite:?}, which is none of Debian's suites: {}", sources::SUITES.join(", "));
-    }
-    let choice = Sha256::digest(PACKAGES.join(" "));
-    let folder = paths::cache().join(format!("boot-{suite}-{}", hex::encode(&choice[..4])));
-    cached(&folder, false, |work, out| {
-        // As on every current Debian; the packages themselves have both.
-        for name in ["bin", "lib", "lib64", "sbin"] {
-            fs::create_dir_all(out.join("usr").join(name))?;
-            symlink(format!("usr/{name}"), out.join(name))?;
-        }
-        Apt::update(&work.join("apt"), &suite, Lists::Packages)?.unpack_with_dependencies(PACKAGES, out)?;
-        Ok(())
-    })
-    .context("cannot fetch a Debian to make initramfs files with")?;
-    Ok(folder)
+    debian::tree("boot", &suite, PACKAGES)
 }
 
 /// Puts our files into the tree with `make install`.

@@ -33,12 +33,14 @@ fn main() -> ExitCode {
 fn trials(arguments: &Arguments) -> Result<(Vec<Trial>, Vec<Boot>)> {
     let cases = cases::discover("cases")?;
     let (mut trials, mut boots) = (Vec::new(), Vec::new());
-    let selected = |trial: &Trial| !arguments.is_filtered_out(trial);
+    let long = arguments.include_ignored || arguments.ignored;
+    let selected = |trial: &Trial| !arguments.is_filtered_out(trial) && (long || !trial.has_ignored_flag());
     for kernel in KERNELS {
         for nodes in Nodes::ALL {
             let mut shared = boot(kernel, nodes, format!("{}-{}", kernel.name, nodes.name()));
             for case in cases.iter().filter(|case| case.boots.contains(&nodes) && case.kernels.contains(&kernel)) {
                 let (trial, sender) = trial(format!("{}/{}/{}", kernel.name, nodes.name(), case.name));
+                let trial = trial.with_ignored_flag(case.long);
                 if selected(&trial) {
                     let entry = (case.clone(), sender);
                     if case.shares_machine() {
@@ -86,6 +88,7 @@ fn compat() -> Result<Vec<(Trial, Boot)>> {
                 let configuration = format!("{}-{}", kernel.name, nodes.name());
                 let (trial, sender) = trial(format!("compat/{}/{configuration}", case.name));
                 let label = format!("compat-{}-{configuration}", case.name);
+                let trial = trial.with_ignored_flag(case.long);
                 all.push((trial, Boot { cases: vec![(case.clone(), sender)], ..boot(kernel, nodes, label) }));
             }
         }

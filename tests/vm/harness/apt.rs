@@ -119,8 +119,8 @@ impl Apt {
     }
 
     /// Downloads what a package was made from, as its authors have published it, without what Debian adds, checks it
-    /// against the signed lists, and unpacks one of its files into the folder `into`. Returns the version.
-    pub fn unpack_source(&self, package: &str, file: &str, into: &Path) -> Result<String> {
+    /// against the signed lists, and unpacks these of its files into the folder `into`. Returns the version.
+    pub fn unpack_source(&self, package: &str, files: &[&str], into: &Path) -> Result<String> {
         let downloads = self.folder.join("downloads");
         fs::create_dir_all(&downloads)?;
         fs::create_dir_all(into)?;
@@ -136,8 +136,9 @@ impl Apt {
                 continue;
             };
             let mut tar = process::command("tar")?;
-            tar.arg("-xf").arg(entry.path()).arg("-C").arg(into).args(["--no-same-owner", "--transform=s|.*/||"]);
-            tar.args(["--wildcards", "--no-wildcards-match-slash"]).arg(format!("*/{file}"));
+            tar.arg("-xf").arg(entry.path()).arg("-C").arg(into).args(["--no-same-owner", "--strip-components=1"]);
+            tar.args(["--wildcards", "--no-wildcards-match-slash"]);
+            tar.args(files.iter().map(|file| format!("*/{file}")));
             process::output(&mut tar)?;
             fs::remove_dir_all(&downloads)?;
             return Ok(version.to_owned());

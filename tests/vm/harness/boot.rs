@@ -16,13 +16,16 @@ use super::initramfs::Initramfs;
 use super::kernels::{self, Kernel};
 use super::protocol::{self, Event, Parser};
 use super::qemu::{self, Machine};
-use super::{builtin, compat, hosttools, images, modules, paths, process, signatures};
+use super::{builtin, compat, debian, hosttools, images, modules, paths, process, signatures};
 
 /// From the machine's start to its first report; usually it takes a twentieth of this.
 const BOOT_LIMIT: Duration = Duration::from_secs(180);
 
 /// What the guest may take on top of a case's own limit: to end it, look for leftovers and clean up.
 pub const SPARE: Duration = Duration::from_secs(60);
+
+/// What the cases' scripts use, below `/vm`.
+const SCRIPTS: [&str; 4] = ["clients.sh", "debian.sh", "leftovers.sh", "lib.sh"];
 
 /// What the guest does once it is up.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub struct Guest {
     pub processors: u8,
     /// What its time goes by: the host's clock, unless the caller wants it otherwise.
     pub clock: qemu::Clock,
+    /// Its disks: `/dev/vda` and so on.
+    disks: Vec<PathBuf>,
     kernel: PathBuf,
     initramfs: PathBuf,
     /// Whether the kernel was made for this machine.
@@ -81,23 +86,25 @@ impl Guest {
         let installed = kernels::kernel(kernel, false)?;
         let folder = paths::cache().join("initramfs");
         paths::sweep(&folder)?;
-        let debians = installed.folder.join("vmlinuz");
+        let published = installed.folder.join("vmlinuz");
         let kernel_file =
-            if own_kernel { folder.join(paths::temporary(&format!("{label}-kernel"))) } else { debians.clone() };
+            if own_kernel { folder.join(paths::temporary(&format!("{label}-kernel"))) } else { published.clone() };
         let processors = match job {
             Job::Cases(cases) => cases.iter().map(|case| case.processors).max().unwrap_or(PROCESSORS),
             Job::Script(..) | Job::Shell(_) => PROCESSORS,
         };
+        let suites = cases.iter().filter_map(|case| case.debian.as_deref());
         let guest = Self {
             processors,
             clock: qemu::Clock::Host,
+            disks: suites.map(debian::clients_disk).collect::<Result<_>>()?,
             kernel: kernel_file,
             own_kernel,
             initramfs: folder.join(paths::temporary(label)),
             word: protocol::word(),
         };
         if own_kernel {
-            builtin::replace_certificate(&debians, &signatures::folder()?.join("certificate"), &guest.kernel)?;
+            builtin::replace_certificate(&published, &signatures::folder()?.join("certificate"), &guest.kernel)?;
         }
 
         let mut archive = Initramfs::create(&guest.initramfs)?;
@@ -115,9 +122,8 @@ impl Guest {
         archive.put("/etc/passwd", users, false)?;
         // Groups that udev's rules and the programs hand device nodes to.
         archive.put("/etc/group", b"root:x:0:\ntty:x:5:\ndisk:x:6:\nkmem:x:15:\ncdrom:x:24:\n", false)?;
-        let init = fs::read(paths::vm("guest").join("init"))?;
-        archive.put("/init", &init, true)?;
-        for script in ["lib.sh", "leftovers.sh"] {
+        archive.put("/init", &fs::read(paths::vm("guest").join("init"))?, true)?;
+        for script in SCRIPTS {
             archive.copy(&format!("/vm/{script}"), &paths::vm("guest").join(script))?;
         }
         let (mode, files) = match job {
@@ -169,7 +175,8 @@ impl Guest {
     }
 
     fn machine(&self, console: &qemu::Console) -> Result<Machine> {
-        Machine::start(&self.kernel, &self.initramfs, console, self.processors, self.clock)
+        let extras = qemu::Extras { disks: self.disks.clone(), ..qemu::Extras::default() };
+        Machine::start(&self.kernel, &self.initramfs, console, self.processors, self.clock, &extras)
     }
 
     /// Starts the machine with its console going to `log`.
@@ -220,8 +227,17 @@ fn pack_cases(archive: &mut Initramfs, cases: &[Case]) -> Result<Vec<(PathBuf, S
         for program in &case.programs {
             files.extend(hosttools::own(program)?.into_iter().map(|(guest, host)| (host, guest)));
         }
+        for name in &case.compiled {
+            files.push((hosttools::compiled(name)?, format!("/files/{name}")));
+        }
         if case.compat {
             files.extend(compat::files()?);
+        }
+        if case.api_test {
+            files.extend(compat::api_test()?);
+        }
+        if case.debian.is_some() {
+            files.push((crate::c_library()?, "/files/libcryptsetup.so.12".to_owned()));
         }
     }
     archive.put("/vm/list", list.as_bytes(), false)?;

@@ -73,16 +73,48 @@ pub struct Case {
     pub files: Vec<PathBuf>,
     /// This package's own programs that it finds on its `PATH`.
     pub programs: Vec<String>,
+    /// Programs of `tests/c/` that it finds as `/files/NAME`.
+    pub compiled: Vec<String>,
     /// It finds the files of [`super::compat`].
     pub compat: bool,
+    /// It finds the files of [`super::compat::api_test`].
+    pub api_test: bool,
+    /// The Debian suite whose [`super::debian::clients`] it finds on the disk `/dev/vda`, beside the C library as
+    /// `/files/libcryptsetup.so.12`; this gives the case a machine of its own.
+    pub debian: Option<String>,
+    /// It runs only if the tests that take long are asked for.
+    pub long: bool,
     /// For the harness's own test: what its report has to match, or `ok`.
     pub reports: Option<String>,
 }
 
 impl Case {
+    fn new(name: &str, script: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            script: script.to_owned(),
+            boots: vec![Nodes::Bare],
+            kernels: KERNELS.iter().collect(),
+            finish: Finish::Runs,
+            timeout: TIMEOUT,
+            processors: PROCESSORS,
+            images: Vec::new(),
+            signatures: Vec::new(),
+            built_in: false,
+            files: Vec::new(),
+            programs: Vec::new(),
+            compiled: Vec::new(),
+            compat: false,
+            api_test: false,
+            debian: None,
+            long: false,
+            reports: None,
+        }
+    }
+
     /// Whether it can run in one machine with others.
     pub fn shares_machine(&self) -> bool {
-        matches!(self.finish, Finish::Runs) && !self.built_in
+        matches!(self.finish, Finish::Runs) && !self.built_in && self.debian.is_none()
     }
 }
 
@@ -113,22 +145,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
     if name.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) {
         bail!("a script's name may only contain letters, digits and -_.");
     }
-    let mut case = Case {
-        name: name.to_owned(),
-        script: script.to_owned(),
-        boots: vec![Nodes::Bare],
-        kernels: KERNELS.iter().collect(),
-        finish: Finish::Runs,
-        timeout: TIMEOUT,
-        processors: PROCESSORS,
-        images: Vec::new(),
-        signatures: Vec::new(),
-        built_in: false,
-        files: Vec::new(),
-        programs: Vec::new(),
-        compat: false,
-        reports: None,
-    };
+    let mut case = Case::new(name, script);
     let (mut end, mut expect) = (None, None);
     for (key, value) in header(text) {
         let words = || value.split_whitespace().map(str::to_owned);
@@ -147,8 +164,13 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
             "certificate" => bail!("`certificate` can only be `built-in`, not {value:?}"),
             "files" => case.files = words().map(|word| crate::workspace().join(word)).collect(),
             "programs" => case.programs = words().collect(),
+            "compiled" => case.compiled = words().collect(),
             "needs" if value == "compat" => case.compat = true,
-            "needs" => bail!("`needs` takes compat, not {value:?}"),
+            "needs" if value == "api-test" => case.api_test = true,
+            "needs" => bail!("`needs` takes compat and api-test, not {value:?}"),
+            "debian" => case.debian = Some(value.to_owned()),
+            "long" if value == "yes" => case.long = true,
+            "long" => bail!("`long` can only be `yes`, not {value:?}"),
             "reports" => case.reports = Some(value.to_owned()),
             "end" => end = Some(value),
             "expect" => {
@@ -250,6 +272,7 @@ mod tests {
             "# certificate: built-in\n",
             "# certificate: own\n# signatures: good\n",
             "# needs: more\n",
+            "# long: no\n",
             "# processors: one\n",
         ] {
             assert!(case(text).is_err(), "{text}");

@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::process;
+use super::{paths, process};
 
 /// Where udev's rules are, before and after the distribution merged /usr.
 const RULES: [&str; 2] = ["/usr/lib/udev/rules.d", "/lib/udev/rules.d"];
@@ -81,6 +81,21 @@ pub fn own(name: &str) -> Result<Copies> {
     let mut copies = Copies::new();
     program(&found, &format!("/usr/bin/{name}"), &mut copies)?;
     Ok(copies)
+}
+
+/// A program of `tests/c/`, compiled here against the C library.
+pub fn compiled(name: &str) -> Result<PathBuf> {
+    process::require(&["cc"])?;
+    let (folder, sources) = (paths::cache().join("c"), crate::workspace().join("tests/c"));
+    paths::sweep(&folder)?;
+    // Two boots may want it at the same time.
+    let (made, program) = (folder.join(paths::temporary(name)), folder.join(name));
+    let mut cc = process::command("cc")?;
+    cc.args(["-O1", "-pthread", "-Wl,--as-needed", "-I"]).arg(crate::workspace().join("lib/c/include"));
+    cc.arg(sources.join(format!("{name}.c"))).arg(crate::c_library()?).args(["-ldl", "-o"]).arg(&made);
+    process::output(&mut cc)?;
+    fs::rename(&made, &program)?;
+    Ok(program)
 }
 
 /// The programs of [`USERLAND`], in a folder of their own: everything else in the guest goes on using busybox's.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{paths, process};
 
 /// The kinds of image a case can ask for with `# images:`; it finds them as `/images/KIND.img`.
-pub const KINDS: &[&str] = &["ext4", "squashfs"];
+pub const KINDS: &[&str] = &["ext4", "squashfs", "extension"];
 
 /// One at a time, because they share a working folder.
 static MAKING: Mutex<()> = Mutex::new(());
@@ -27,7 +27,11 @@ pub fn image(kind: &str) -> Result<PathBuf> {
     paths::sweep(&folder)?;
     let work = folder.join(paths::temporary(kind));
     let (tree, made) = (work.join("tree"), work.join("image"));
-    plant(&tree)?;
+    if kind == "extension" {
+        plant_extension(&tree)?;
+    } else {
+        plant(&tree)?;
+    }
     match kind {
         "ext4" => process::output(
             process::command("mke2fs")?
@@ -40,7 +44,7 @@ pub fn image(kind: &str) -> Result<PathBuf> {
                 .arg(&made)
                 .arg("8M"),
         ),
-        "squashfs" => process::output(process::command("mksquashfs")?.arg(&tree).arg(&made).args([
+        "squashfs" | "extension" => process::output(process::command("mksquashfs")?.arg(&tree).arg(&made).args([
             "-quiet",
             "-no-progress",
             "-all-root",
@@ -57,6 +61,16 @@ pub fn image(kind: &str) -> Result<PathBuf> {
     fs::rename(&made, &image)?;
     fs::remove_dir_all(&work)?;
     Ok(image)
+}
+
+/// The files of a system extension for every system: a greeting below `/usr`.
+fn plant_extension(tree: &Path) -> Result<()> {
+    let release = tree.join("usr/lib/extension-release.d");
+    fs::create_dir_all(&release)?;
+    fs::write(release.join("extension-release.extension"), "ID=_any\n")?;
+    fs::create_dir_all(tree.join("usr/share"))?;
+    fs::write(tree.join("usr/share/greeting"), "hello\n")?;
+    Ok(())
 }
 
 /// The files in the images: a greeting, and one of 1 MiB that does not compress to nothing.

@@ -5,8 +5,8 @@
 //! guest loads, [`initramfs`] packs it with [`hosttools`], our binary and the scripts, [`qemu`] starts the machine,
 //! [`protocol`] reads what the guest reports, and [`boot`] turns that into one outcome per case. [`cases`] reads the
 //! scripts' headers, [`schedule`] keeps two machines busy. For cases that ask for them, [`images`] makes file systems,
-//! [`signatures`] signs root hashes, [`builtin`] makes a kernel trust these, and [`compat`] fetches the
-//! tests that cryptsetup brings.
+//! [`signatures`] signs root hashes, [`builtin`] makes a kernel trust these, [`debian`] unpacks Debian's own programs,
+//! and [`compat`] fetches the tests that cryptsetup brings.
 
 pub mod apt;
 pub mod boot;
@@ -15,6 +15,7 @@ pub mod cache;
 pub mod cases;
 pub mod compat;
 pub mod console;
+pub mod debian;
 pub mod hosttools;
 pub mod images;
 pub mod initramfs;

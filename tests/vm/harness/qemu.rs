@@ -46,12 +46,7 @@ pub struct Machine {
 
 impl Machine {
     /// Starts a machine with this kernel, initramfs and number of processors.
-    pub fn start(kernel: &Path, initramfs: &Path, console: &Console, processors: u8, clock: Clock) -> Result<Self> {
-        Self::start_with(kernel, initramfs, console, processors, clock, &Extras::default())
-    }
-
-    /// The same, with disks and more words on the kernel's command line.
-    pub fn start_with(
+    pub fn start(
         kernel: &Path,
         initramfs: &Path,
         console: &Console,

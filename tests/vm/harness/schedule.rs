@@ -44,7 +44,10 @@ pub fn start(boots: Vec<Boot>) {
         let queue = Arc::clone(&queue);
         thread::spawn(move || {
             while let Some(boot) = pop(&queue) {
+                let (begin, label, cases) = (Instant::now(), boot.label.clone(), boot.cases.len());
                 run(boot);
+                // For people who look for what takes long.
+                eprintln!("vm: {label}: {cases} in {} s", begin.elapsed().as_secs());
             }
         });
     }
