@@ -96,7 +96,7 @@ FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_
 FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +nightly fuzz
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-.PHONY: help demo test test-boot check build static lib install-lib c-lists forced install uninstall deb test-deb vm-shell compat diff \
+.PHONY: help demo test test-boot test-lib check build static lib install-lib c-lists forced install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
 	deny coverage mutants miri sanitize soak test-arches test-quick check-targets dist fmt clean
 
@@ -114,7 +114,10 @@ test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	$(CARGO) test --workspace --locked
 	CARGO="$(CARGO)" tests/arches.sh --if-possible $(SOME_ARCHES)
 
-# The binary is the shipped one in everything but the last optimizations, and no kernel is booted.
+# The binary is the shipped one in everything but the last optimizations, and no kernel is booted. What is left out
+# judges that binary, or builds crates of its own.
+QUICK_WITHOUT := external:: the_shipped_binary_fits a_held_binary_has
+
 test-quick: ## Run what takes two minutes at most: format, lints, unit tests and the command's
 	tests/setup.sh build test
 	$(CARGO) fmt --all --check
@@ -122,7 +125,7 @@ test-quick: ## Run what takes two minutes at most: format, lints, unit tests and
 	$(STATIC_ENV) $(CARGO) build --profile quick --locked -p veritysetup --target $(TARGET)
 	$(CARGO) test --quiet --locked --workspace --lib
 	DMVERITY_STATIC_BIN=$(abspath $(BUILT))/$(TARGET)/quick/veritysetup \
-		$(CARGO) test --quiet --locked -p dmverity-tests --test command
+		$(CARGO) test --quiet --locked -p dmverity-tests --test command -- $(addprefix --skip ,$(QUICK_WITHOUT))
 
 check-targets: ## Check that the library without device-mapper compiles elsewhere, and hash in WebAssembly: STD=nightly
 	CARGO="$(CARGO)" STD="$(STD)" tests/targets.sh
@@ -130,6 +133,17 @@ check-targets: ## Check that the library without device-mapper compiles elsewher
 test-arches: ## Test the command on other processors, emulated: make test-arches ARCHES="armv7 s390x" STD=nightly
 	tests/setup.sh build test $(ARCHES)
 	CARGO="$(CARGO)" STD="$(STD)" tests/arches.sh $(ARCHES)
+
+# A nightly compiler builds the library that AddressSanitizer watches.
+test-lib: ## Test the C library in full: Debian's programs on two kernels, cryptsetup's own tests, valgrind, a sanitizer
+	tests/setup.sh build test bench
+	@$(CARGO) +nightly --version || { echo "AddressSanitizer needs: rustup toolchain install nightly" >&2; exit 1; }
+	$(MAKE) static lib
+	RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly build --locked -p dmverity-c --target $(TARGET) --target-dir target/sanitize
+	SANITIZED_ARCHIVE=$(CURDIR)/target/sanitize/$(TARGET)/debug/libdmverity_c.a \
+		SANITIZER_RUNTIME=$$(rustc +nightly --print target-libdir)/librustc-nightly_rt.asan.a \
+		$(CARGO) test --locked -p dmverity-tests --test c -- --include-ignored --nocapture
+	$(CARGO) test --locked -p dmverity-tests --test vm -- --include-ignored clients
 
 test-boot: ## Boot from dm-verity with initramfs-tools and dracut, every case: make test-boot BOOT_SUITE=trixie
 	tests/setup.sh build test
