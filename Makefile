@@ -96,7 +96,7 @@ FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_
 FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +nightly fuzz
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-.PHONY: help demo test test-boot test-lib check build static lib install-lib c-lists forced install uninstall deb test-deb vm-shell compat diff \
+.PHONY: help demo test test-boot test-lib test-vm check build static lib install-lib c-lists forced install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
 	deny coverage mutants miri sanitize soak test-arches test-quick check-targets dist fmt clean
 
@@ -145,6 +145,11 @@ test-lib: ## Test the C library in full: Debian's programs on two kernels, crypt
 		$(CARGO) test --locked -p dmverity-tests --test c -- --include-ignored --nocapture
 	$(CARGO) test --locked -p dmverity-tests --test vm -- --include-ignored clients
 
+test-vm: ## Run every case in the machines, on all kernels, with and without udevd
+	tests/setup.sh build test
+	$(MAKE) static lib
+	$(CARGO) test --workspace --locked --test vm -- --include-ignored
+
 test-boot: ## Boot from dm-verity with initramfs-tools and dracut, every case: make test-boot BOOT_SUITE=trixie
 	tests/setup.sh build test
 	$(MAKE) static
@@ -173,13 +178,14 @@ static: ## Build a statically linked release binary, for an initramfs
 	mkdir -p $(dir $(STATIC))
 	cp $(BUILT)/$(TARGET)/release/veritysetup $(STATIC)
 
-# `--whole-archive`: nothing in it is called from here. All that no version names stays local.
+# `--whole-archive`: nothing in it is called from here. All that no version names stays local. The crates that it depends
+# on are built once, for the static binary and for it: their code is the same, and the link below chooses the C library.
 lib: ## Build libcryptsetup.so.12, its verity part, into target/lib
-	$(CARGO) build --release --locked -p dmverity-c
+	$(STATIC_ENV) $(CARGO) build --release --locked -p dmverity-c --target $(TARGET)
 	mkdir -p $(dir $(CLIB))
 	$(CC) -shared -fPIC -O2 -Wall -Wextra -Werror -o $(CLIB) lib/c/src/versions.c \
 		-Wl,--version-script=lib/c/libcryptsetup.map -Wl,-soname,libcryptsetup.so.12 \
-		-Wl,--whole-archive $(BUILT)/release/libdmverity_c.a -Wl,--no-whole-archive \
+		-Wl,--whole-archive $(BUILT)/$(TARGET)/release/libdmverity_c.a -Wl,--no-whole-archive \
 		-Wl,--gc-sections -Wl,--no-undefined -Wl,-z,relro,-z,now -s -lgcc_s -lc -lm
 	@ls -l $(CLIB)
 

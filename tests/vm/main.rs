@@ -40,7 +40,7 @@ fn trials(arguments: &Arguments) -> Result<(Vec<Trial>, Vec<Boot>)> {
             let mut shared = boot(kernel, nodes, format!("{}-{}", kernel.name, nodes.name()));
             for case in cases.iter().filter(|case| case.boots.contains(&nodes) && case.kernels.contains(&kernel)) {
                 let (trial, sender) = trial(format!("{}/{}/{}", kernel.name, nodes.name(), case.name));
-                let trial = trial.with_ignored_flag(case.long);
+                let trial = trial.with_ignored_flag(case.is_long(kernel, nodes));
                 if selected(&trial) {
                     let entry = (case.clone(), sender);
                     if case.shares_machine() {
@@ -88,7 +88,7 @@ fn compat() -> Result<Vec<(Trial, Boot)>> {
                 let configuration = format!("{}-{}", kernel.name, nodes.name());
                 let (trial, sender) = trial(format!("compat/{}/{configuration}", case.name));
                 let label = format!("compat-{}-{configuration}", case.name);
-                let trial = trial.with_ignored_flag(case.long);
+                let trial = trial.with_ignored_flag(case.is_long(kernel, nodes));
                 all.push((trial, Boot { cases: vec![(case.clone(), sender)], ..boot(kernel, nodes, label) }));
             }
         }

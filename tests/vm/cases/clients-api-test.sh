@@ -2,7 +2,7 @@
 # kernels: 7
 # debian: sid
 # needs: api-test
-# long: yes
+# long: everywhere
 # processors: 1
 
 . /vm/debian.sh

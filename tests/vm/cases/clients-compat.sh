@@ -2,7 +2,7 @@
 # kernels: 7
 # debian: sid
 # needs: compat
-# long: yes
+# long: everywhere
 # processors: 1
 # timeout: 2400
 

@@ -2,7 +2,7 @@
 # and on ours.
 # kernels: 7
 # debian: sid
-# long: yes
+# long: everywhere
 # images: squashfs extension
 # certificate: built-in
 # signatures: good untrusted

@@ -1,5 +1,6 @@
 # Ten processes open and close ten names, a hundred times each in another order. Opening a name that is taken and closing
 # one that is not there fail with just these messages; as many are closed as were opened, and nothing is left.
+# long: between
 # boots: bare udev
 # timeout: 600
 

@@ -1,4 +1,5 @@
 # A signal ends an open at some moment: either the image is open or it is not, and no loop device is left over.
+# long: between
 # timeout: 300
 
 make_image d 64

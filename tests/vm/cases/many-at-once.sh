@@ -1,5 +1,6 @@
 # Ten images opened and closed at once, again and again: loop devices are not snatched from each other, and nothing is
 # left.
+# long: between
 # boots: bare udev
 # timeout: 300
 

@@ -1,5 +1,6 @@
 # Mappings that are named by a path: resolved by the device's number, as with the reference; by a kernel command line:
 # /usr.
+# long: between
 # boots: bare udev
 
 make_image d 64

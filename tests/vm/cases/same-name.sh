@@ -1,4 +1,5 @@
 # Two processes open the same name at once: one wins, the other is told that the name is taken.
+# long: between
 # boots: bare udev
 
 make_image d 64

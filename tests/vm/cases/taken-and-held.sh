@@ -1,4 +1,5 @@
 # Names that are taken, devices that are held, mappings that are in use: the words and exit codes callers know.
+# long: between
 # boots: bare udev
 # images: ext4
 

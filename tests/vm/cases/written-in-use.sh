@@ -1,4 +1,5 @@
 # A block device that a mapping or a mount uses is neither formatted nor repaired.
+# long: between
 # images: ext4
 
 make_image d 64

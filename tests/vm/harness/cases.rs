@@ -35,6 +35,17 @@ impl Nodes {
     }
 }
 
+/// Where a case runs only if the tests that take long are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Long {
+    /// It always runs.
+    Nowhere,
+    /// On the kernels between the oldest and the newest: what it shows depends little on the kernel.
+    Between,
+    /// On all its kernels.
+    Everywhere,
+}
+
 /// How the machine is expected to be after the case.
 #[derive(Debug, Clone)]
 pub enum Finish {
@@ -82,13 +93,25 @@ pub struct Case {
     /// The Debian suite whose [`super::debian::clients`] it finds on the disk `/dev/vda`, beside the C library as
     /// `/files/libcryptsetup.so.12`; this gives the case a machine of its own.
     pub debian: Option<String>,
-    /// It runs only if the tests that take long are asked for.
-    pub long: bool,
+    /// Where it runs only if the tests that take long are asked for.
+    pub long: Long,
     /// For the harness's own test: what its report has to match, or `ok`.
     pub reports: Option<String>,
 }
 
 impl Case {
+    /// Whether it runs on this kernel, with device nodes made like this, only if the tests that take long are asked
+    /// for. On the kernels between, those with udevd add little to those without.
+    pub fn is_long(&self, kernel: &Kernel, nodes: Nodes) -> bool {
+        let ends = [KERNELS.first(), KERNELS.last()];
+        let is_between = ends.iter().flatten().all(|end| end.name != kernel.name);
+        match self.long {
+            Long::Nowhere => is_between && nodes == Nodes::Udev && self.boots.len() > 1,
+            Long::Between => is_between,
+            Long::Everywhere => true,
+        }
+    }
+
     fn new(name: &str, script: &Path) -> Self {
         Self {
             name: name.to_owned(),
@@ -107,7 +130,7 @@ impl Case {
             compat: false,
             api_test: false,
             debian: None,
-            long: false,
+            long: Long::Nowhere,
             reports: None,
         }
     }
@@ -169,8 +192,9 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
             "needs" if value == "api-test" => case.api_test = true,
             "needs" => bail!("`needs` takes compat and api-test, not {value:?}"),
             "debian" => case.debian = Some(value.to_owned()),
-            "long" if value == "yes" => case.long = true,
-            "long" => bail!("`long` can only be `yes`, not {value:?}"),
+            "long" if value == "everywhere" => case.long = Long::Everywhere,
+            "long" if value == "between" => case.long = Long::Between,
+            "long" => bail!("`long` takes everywhere and between, not {value:?}"),
             "reports" => case.reports = Some(value.to_owned()),
             "end" => end = Some(value),
             "expect" => {
