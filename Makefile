@@ -96,7 +96,7 @@ FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_
 FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +nightly fuzz
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-.PHONY: help demo test test-boot test-lib test-vm check build static lib install-lib c-lists forced install uninstall deb test-deb vm-shell compat diff \
+.PHONY: help demo test test-boot test-lib test-vm check build static lib install-lib uninstall-lib c-lists forced install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
 	deny coverage mutants miri sanitize soak test-arches test-quick check-targets dist fmt clean
 
@@ -207,6 +207,10 @@ $(STATIC):
 	@echo "$(STATIC) is not there, so it is built first"
 	$(MAKE) static
 
+$(CLIB):
+	@echo "$(CLIB) is not there, so it is built first"
+	$(MAKE) lib
+
 install: $(STATIC) ## Install below PREFIX what has been built: make install PREFIX=/usr DESTDIR=/tmp/root
 	@set -e; for file in $(INSTALLED) $(BOOT); do \
 		mode=$${file##*:}; file=$${file%:*}; from=$${file%%:*}; to="$(DESTDIR)$${file#*:}"; \
@@ -226,8 +230,7 @@ CLIB_FILES = \
 	man/libcryptsetup-verity.7:$(PREFIX)/share/man/man7/libcryptsetup-verity.7:644 \
 	lib/c/dmverity-cryptsetup.pc:$(PREFIX)/lib/pkgconfig/dmverity-cryptsetup.pc:644
 
-install-lib: ## Install the C library into a directory of its own: make install-lib PREFIX=/usr DESTDIR=/tmp/root
-	@[ -e $(CLIB) ] || { echo "$(CLIB) is missing: make lib" >&2; exit 1; }
+install-lib: $(CLIB) ## Install the C library into a directory of its own: make install-lib PREFIX=/usr DESTDIR=/tmp/root
 	@set -e; for file in $(CLIB_FILES); do \
 		mode=$${file##*:}; file=$${file%:*}; from=$${file%%:*}; to="$(DESTDIR)$${file#*:}"; \
 		echo "$$from -> $$to"; \
@@ -235,6 +238,14 @@ install-lib: ## Install the C library into a directory of its own: make install-
 	done
 	@ln -sf libcryptsetup.so.12 "$(DESTDIR)$(CLIB_DIR)/libcryptsetup.so"
 	@sed -i 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' "$(DESTDIR)$(PREFIX)/lib/pkgconfig/dmverity-cryptsetup.pc"
+
+uninstall-lib: ## Take away what make install-lib installed, with the same PREFIX and DESTDIR
+	@set -e; for file in $(CLIB_FILES) :$(CLIB_DIR)/libcryptsetup.so:; do \
+		file=$${file%:*}; file="$(DESTDIR)$${file#*:}"; \
+		echo "$$file is removed"; \
+		rm -f "$$file"; \
+	done
+	@for folder in $(CLIB_DIR) $(PREFIX)/include/dmverity; do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done
 
 uninstall: ## Take away what make install installed, with the same PREFIX and DESTDIR
 	@set -e; for file in $(INSTALLED) $(BOOT); do \
@@ -248,20 +259,24 @@ $(CARGO_DEB):
 	@echo "cargo-deb is not in target/tools, so it is built first; this happens once and needs the network"
 	$(CARGO) install --root target/tools --locked cargo-deb
 
-# The package contains what `make install` installs, except under names that the distribution's own package has.
-deb: ## Build a Debian package that lives beside the distribution's veritysetup
+# The packages contain what `make install` and `make install-lib` install, except under names that the distribution's
+# own packages have.
+deb: ## Build Debian packages that live beside the distribution's veritysetup and libcryptsetup
 	tests/setup.sh build
-	$(MAKE) $(CARGO_DEB) static
+	$(MAKE) $(CARGO_DEB) static lib
 	rm -rf $(DEB_ROOT) target/deb/*.deb
 	$(MAKE) install DESTDIR=$(DEB_ROOT) PREFIX=/usr SBINDIR=/usr/lib/dmverity-tools MANPAGE=veritysetup.dmverity.8
-	$(CARGO_DEB) --locked --offline --no-build --no-strip --quiet -p veritysetup --output target/deb/ \
-		$(if $(MAINTAINER),--maintainer "$(MAINTAINER)")
+	$(MAKE) install-lib DESTDIR=$(DEB_ROOT) PREFIX=/usr
+	set -e; for package in "veritysetup" "dmverity-c" "dmverity-c --variant=dev"; do \
+		$(CARGO_DEB) --locked --offline --no-build --no-strip --quiet --output target/deb/ \
+			$(if $(MAINTAINER),--maintainer "$(MAINTAINER)") -p $$package; \
+	done
 	@ls target/deb/*.deb
 
 test-deb: ## Test the Debian package in fresh systems: make test-deb SUITES="trixie bookworm"
 	tests/setup.sh deb
 	$(MAKE) deb
-	tests/deb/run.sh target/deb/*.deb $(SUITES)
+	tests/deb/run.sh target/deb $(SUITES)
 
 # Both crates are built from their packages. What writes the bill of materials puts it beside the sources, so it is given
 # others; the places of the workspace's crates are remapped in it as in the command.

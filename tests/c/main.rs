@@ -4,6 +4,7 @@
 
 mod clients;
 mod header;
+mod install;
 mod probe;
 mod repart;
 mod sanitized;

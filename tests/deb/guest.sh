@@ -235,6 +235,39 @@ for order in "dmverity-tools.deb $their_deb" "$their_deb dmverity-tools.deb"; do
     package --purge $theirs $ours
     same_as before
 done
+# What the distribution's command loads.
+loads() { # LIBRARY
+    found=$(ldd "$(readlink -f $link)" | sed -n 's/.*libcryptsetup\.so\.12 => \([^ ]*\) .*/\1/p')
+    [ "$found" = "$1" ] || fail "$link loads $found, not $1"
+}
+
+say "the C library alone and beside theirs: in a directory of its own, used by who names it, gone without a trace"
+library=/usr/lib/dmverity/libcryptsetup.so.12
+for order in "library.deb $their_deb" "$their_deb library.deb"; do
+    for state in $order; do package --install "$state"; done
+    snapshot with-library
+    is_theirs "$their_deb"
+    loads "$(ldconfig -p | sed -n 's/.*libcryptsetup\.so\.12.* => //p')"
+    if ldconfig -p | grep -q dmverity; then fail "the linker's cache has our library"; fi
+    LD_LIBRARY_PATH=/usr/lib/dmverity loads $library
+    LD_LIBRARY_PATH=/usr/lib/dmverity works
+    man -w libcryptsetup-verity >/dev/null || fail "there is no manual"
+    package --install library-dev.deb
+    [ "$(readlink -f /usr/lib/dmverity/libcryptsetup.so)" = $library ] || fail "the link for linking is wrong"
+    package --purge libcryptsetup12-dmverity-dev
+    same_as with-library
+    package --install library.deb
+    same_as with-library
+    package --purge libcryptsetup12-dmverity
+    is_theirs "$their_deb"
+    package --purge $theirs
+    same_as before
+done
+package --install dmverity-tools.deb library.deb
+is_ours
+package --remove libcryptsetup12-dmverity
+gone_leaves before
+
 say "apt agrees, without a network"
 apt-get -q install -y --no-install-recommends ./dmverity-tools.deb "./$their_deb" >work/apt.out 2>&1 || fail "apt-get install"
 is_ours

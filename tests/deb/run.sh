@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs, upgrades and removes the Debian package beside the distribution's own veritysetup, in every order, in fresh
+# Installs, upgrades and removes the Debian packages beside the distribution's own veritysetup, in every order, in fresh
 # Debian systems, and looks at each file that is left.
-#   tests/deb/run.sh PACKAGE.deb [SUITE...]
+#   tests/deb/run.sh FOLDER_OF_PACKAGES [SUITE...]
 # Needs root, or a user namespace with more than one user in it; and the network for the first time.
 set -eu
 
 cd "$(dirname "$0")/../.."
-package=$(realpath "$1")
+packages=$(realpath "$1")
 shift
 [ $# -gt 0 ] || set -- trixie bookworm
 
@@ -21,7 +21,7 @@ if [ -z "${IN_NAMESPACE:-}" ]; then
         exit 1
     fi
     # shellcheck disable=SC2086
-    IN_NAMESPACE=yes exec unshare $namespaces "$0" "$package" "$@"
+    IN_NAMESPACE=yes exec unshare $namespaces "$0" "$packages" "$@"
 fi
 
 # Removes the system, except for the cache.
@@ -43,7 +43,7 @@ for suite in "$@"; do
         tests/deb/chroot.sh "$suite" "$system"
     fi
 
-    echo "=== $suite: testing $(basename "$package") in a fresh copy of $system"
+    echo "=== $suite: testing $(cd "$packages" && echo *.deb) in a fresh copy of $system"
     root=$(mktemp -d target/deb/systems/"$suite".XXXXXX)
     root=$(realpath "$root")
     chmod 755 "$root"
@@ -57,7 +57,9 @@ for suite in "$@"; do
     done
     ln -s /proc/self/fd "$root/dev/fd"
 
-    cp "$package" "$root/packages/dmverity-tools.deb"
+    cp "$packages"/dmverity-tools_*.deb "$root/packages/dmverity-tools.deb"
+    cp "$packages"/libcryptsetup12-dmverity_*.deb "$root/packages/library.deb"
+    cp "$packages"/libcryptsetup12-dmverity-dev_*.deb "$root/packages/library-dev.deb"
     cp tests/deb/guest.sh "$root/packages"
     env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
         chroot "$root" sh /packages/guest.sh
