@@ -115,8 +115,9 @@ test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	CARGO="$(CARGO)" tests/arches.sh --if-possible $(SOME_ARCHES)
 
 # The binary is the shipped one in everything but the last optimizations, and no kernel is booted. What is left out
-# judges that binary, or builds crates of its own.
-QUICK_WITHOUT := external:: the_shipped_binary_fits a_held_binary_has
+# judges that binary, builds crates of its own, or takes seconds: lack of memory, killed processes, large files.
+QUICK_WITHOUT := external:: the_shipped_binary_fits a_held_binary_has exhausted:: interrupted:: killed_ holes:: \
+	a_terminal_that_cannot_draw a_single_data_block no_argument_makes_it_panic
 
 test-quick: ## Run what takes two minutes at most: format, lints, unit tests and the command's
 	tests/setup.sh build test
