@@ -1,6 +1,7 @@
 #!/bin/sh
-# Type-checks the library without device-mapper for systems that have none, says with which standard library, and has node
-# compute a root hash in WebAssembly: `make check-targets`. STD=nightly has a nightly compiler build each standard library.
+# `make check-targets`: type-checks the library without device-mapper for systems that have none, says with which
+# standard library, and computes a root hash in WebAssembly with node. STD=nightly builds each standard library from
+# source.
 set -eu
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}

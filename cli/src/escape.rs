@@ -83,8 +83,8 @@ fn push_octal(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Control characters, line and paragraph separators, and those that change the direction of writing. Terminals that
-/// know no UTF-8 obey the bytes from 0x80 to 0x9f too.
+/// Control characters, line and paragraph separators, and those that change the direction of writing. A terminal that
+/// does not use UTF-8 interprets the bytes from 0x80 to 0x9f as control characters too.
 fn is_unprintable(each: char) -> bool {
     each.is_control()
         || matches!(each, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -24,7 +24,7 @@ pub(crate) enum Form {
     Json,
 }
 
-/// Tells what came of a command, and returns its exit code.
+/// Prints the outcome of a command and returns its exit code.
 pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -> ExitCode {
     let (mut report, mut failure) = match result {
         Ok(report) => (report, None),

@@ -57,7 +57,7 @@ impl Display {
     pub(crate) fn show(&self, progress: Progress) {
         match self {
             Self::Nothing => {}
-            // Who comes while it is being drawn has nothing newer to show.
+            // A thread that finds the bar being drawn skips it: it has nothing newer to show.
             Self::Bar(bar) => {
                 if let Ok(mut bar) = bar.try_lock() {
                     bar.show(progress, Instant::now());

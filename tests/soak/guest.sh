@@ -1,8 +1,8 @@
 # Opens, reads, damages, repairs and closes 8 mappings again and again, and kills some of the commands: `make soak` runs
-# this in the test machines. Then nothing may be missing: no loop device, mapping, node, key, semaphore, descriptor,
-# memory.
+# this in the test machines. Afterwards no loop device, mapping, node, key, semaphore, descriptor or memory may have
+# leaked.
 #
-# A round is one mapping's life; 8 workers live them side by side. $rounds of all, or $minutes if those end first.
+# A round is the life of one mapping; 8 workers run rounds at the same time, $rounds in total, or for $minutes.
 set -eu
 . /vm/lib.sh
 . /vm/leftovers.sh
@@ -15,8 +15,7 @@ baseline
 exec 3>&2
 cd "$(mktemp -d)"
 end=$(($(cut -d . -f 1 /proc/uptime) + minutes * 60))
-# Where udev makes the nodes, a killed command leaves the semaphore that it would have removed: no signal could be
-# caught.
+# With udev, a killed command leaves the semaphore that it would have removed.
 kill_with=KILL
 [ "$nodes" != udev ] || kill_with=TERM
 head -c 300 /dev/urandom >junk
@@ -32,7 +31,7 @@ killed() {
     wait $victim 2>/dev/null || :
 }
 
-# forget NAME: closes it, whatever a killed command left of it.
+# forget NAME: closes the mapping or what a killed command left of it.
 forget() {
     vs close "$1" >/dev/null 2>&1 || [ ! -e "/dev/mapper/$1" ] || vs close "$1"
 }
@@ -43,14 +42,14 @@ life() {
     vs open d$1 v$1 h$1 "$root" --fec-device=f$1
     cmp d /dev/mapper/v$1
     vs close v$1
-    # A whole block and some bytes of another one, which only FEC can give back, and only in the mapping.
+    # A whole block and some bytes of another one, which only FEC can correct, and only in the mapping.
     damage d$1 $((7 * 4096)) 4096
     damage d$1 $((40 * 4096 + 99)) 5
     vs open d$1 v$1 h$1 "$root" --fec-device=f$1
     cmp d /dev/mapper/v$1
     vs status v$1 >/dev/null
     vs close v$1
-    # Without FEC the same cannot be read.
+    # Without FEC the same blocks cannot be read.
     vs open d$1 v$1 h$1 "$root"
     not cmp -s d /dev/mapper/v$1
     vs close v$1
@@ -58,7 +57,7 @@ life() {
     damage d$1 $((40 * 4096 + 99)) 5
 }
 
-# killings NUMBER ROUND: commands that do not come to their end, at other moments each time.
+# killings NUMBER ROUND: kills commands, at different moments in each round.
 killings() {
     moment=0.$(printf %02d $(($2 * 37 % 90)))
     case $(($2 % 4)) in
@@ -74,7 +73,7 @@ killings() {
     forget v$1
 }
 
-# worker NUMBER ROUNDS: so many rounds.
+# worker NUMBER ROUNDS: runs this many rounds.
 worker() {
     round=0 killed=0
     while [ $round -lt "$2" ] && [ "$(cut -d . -f 1 /proc/uptime)" -lt $end ]; do
@@ -101,7 +100,7 @@ work() {
     cat done* | awk '{ rounds += $1; killed += $2 } END { print rounds " rounds, " killed " killed" }'
 }
 
-# counts: what could be missing, one number in a line.
+# counts: what could leak, one number in a line.
 counts() {
     sync
     # Newer kernels free some objects seconds later, and what is available varies by some MiB: the best of five counts.
@@ -134,7 +133,7 @@ grown_slabs() {
         sort -rn | head -n 8
 }
 
-# grown NAME MOST: fails if the number has grown by more than that; less, if it is what is free.
+# grown NAME MOST: fails if the number has grown by more than this, or for free memory has shrunk by more.
 grown() {
     was=$(sed -n "s/^$1://p" before)
     is=$(sed -n "s/^$1://p" after)
@@ -159,7 +158,7 @@ for loop in $(seq 96); do
 done
 losetup -a | cut -d : -f 1 | xargs -n 1 losetup -d
 
-# What the first rounds need stays: caches, processes' pages, loop devices that are there and free.
+# The first rounds fill caches and make loop devices, which stay.
 echo "warming up: $(work 4)"
 vs features >/dev/null
 nothing_left
@@ -168,7 +167,7 @@ slabs >slabs-before
 start=$(cut -d . -f 1 /proc/uptime)
 did=$(work $(((rounds + workers - 1) / workers)))
 took=$(($(cut -d . -f 1 /proc/uptime) - start))
-# A trial that was killed goes with the next one.
+# The next trial removes the scratch mapping of a killed one.
 vs features >/dev/null
 left=$(left_behind)
 [ -z "$left" ] || fail "left behind: $left"
@@ -179,8 +178,8 @@ echo "=== Linux $(uname -r), $nodes: $did, $took s"
 paste before after | awk '{ split($1, was, ":"); split($2, is, ":"); printf "%-16s%10d%10d\n", was[1], was[2], is[2] }'
 echo "Objects of the kernel, bytes more, kind, number more:"
 grown_slabs
-# Kibibytes. Two measurements of free memory with nothing in between differ by some thousands, and the kernel keeps some
-# of what it had once; a leak of three pages in each round would be 12,000 in 1,000 rounds.
+# Kibibytes. Two measurements of free memory in succession differ by some thousands, and the kernel keeps some memory
+# for later; a leak of three pages in each round would be 12,000 in 1,000 rounds.
 links=$(($(sed -n 's/^slab-links://p' after) - $(sed -n 's/^slab-links://p' before)))
 # Half a kibibyte for each link that the kernel keeps.
 grown MemAvailable $((8000 + links / 2))

@@ -1,4 +1,4 @@
-//! `vm`: the test machines for people. A shell in one, a script in one, or everything fetched for later.
+//! `vm`: the test machines for people. It opens a shell or runs a script in one, or fetches everything for later.
 
 use std::env;
 use std::path::PathBuf;
@@ -125,7 +125,7 @@ fn run(options: &Options) -> Result<u8> {
     paths::sweep(&paths::logs())?;
     let log = paths::logs().join(paths::temporary("run"));
     let code = guest.script(&log, options.timeout.unwrap_or(Duration::from_secs(600)))?;
-    // Kept only where it can explain something.
+    // The log is kept only after a failure.
     paths::remove(&log);
     Ok(code)
 }

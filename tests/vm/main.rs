@@ -100,7 +100,7 @@ fn outcome(receiver: &Receiver<Outcome>) -> Outcome {
     receiver.recv().unwrap_or_else(|_| Err("the harness itself has failed and reports nothing; see above".to_owned()))
 }
 
-/// The harness's own test: scripts that fail in every way there is, and what has to be reported of each.
+/// The harness's own test: scripts that fail in every possible way, and the expected report of each.
 fn selftest() -> Result<(Trial, Boot)> {
     let mut waiting = Vec::new();
     // With udev, whose semaphores are among what can be left behind.

@@ -33,7 +33,7 @@ fn command() -> Command {
     let command = Command::new("veritysetup")
         .disable_help_flag(true)
         .disable_version_flag(true)
-        // The last one counts, as callers that append options rely on.
+        // A later value overrides an earlier one: callers that append options rely on it.
         .args_override_self(true)
         .arg(Arg::new(REST).num_args(0..).action(ArgAction::Append).value_parser(clap::value_parser!(OsString)));
     OPTIONS.iter().fold(command, |command, option| {

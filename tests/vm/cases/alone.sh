@@ -1,4 +1,4 @@
-# The static binary needs nothing but the kernel: it does everything in a folder that holds only itself and the devices.
+# The static binary needs nothing but the kernel: it works in a root directory that holds only itself and the devices.
 
 mkdir -p root/dev
 cp /bin/veritysetup root/

@@ -1,5 +1,5 @@
-# The measurement of `make bench-tasklet` works: on a few reads, whose times mean nothing and are not looked at, but for
-# their order.
+# The measurement of `make bench-tasklet` works. It reads too little here for meaningful times, so only their order is
+# checked.
 # kernels: 6.1 6.12 7
 # files: tests/bench/tasklet.sh
 # programs: read-latency
@@ -8,7 +8,7 @@
 rounds=3 reads=5 blocks=64 sh /files/tasklet.sh >out
 cat out
 
-# rows COUNT PATTERN: so many lines are like this.
+# rows COUNT PATTERN: fails unless this many lines match.
 rows() {
     [ "$(grep -cxE "$2" out)" = "$1" ] || fail "not $1 lines like $2"
 }
@@ -21,20 +21,21 @@ for name in "mean, us" "p1, us" "p10, us" "p50, us" "p90, us" "p99, us" "p99.9, 
     rows 6 "$name$figures"
 done
 rows 6 "tasklets had the lower median in [0-3] of 3 rounds"
-# From each quantile to the next no time falls, and none is nothing.
+# The quantiles never decrease, and none is zero.
 awk '/^p1,/ { a = b = 0 } /^(p[0-9.]+|max), us/ { if ($3 <= 0 || $3 < a || $4 < b) exit 1; a = $3; b = $4 }' out
 
-# Without the option it is kverityd for every read; with it somebody else for some at least, where it does something.
+# Without the option kverityd verifies every read; with it, on kernels where it has an effect, another thread verifies
+# at least some.
 rows 6 "verified in kverityd +64 +[0-9]+"
 rows 6 "verified in a softirq +0 +[0-9]+"
 rows 6 "verified where it ended +0 +[0-9]+"
 case $kernel in
-# Tasklets are switched off in it: the option is taken and does nothing.
+# This kernel has tasklets switched off: it accepts the option and ignores it.
 6.1) rows 6 "verified in kverityd +64 +64" ;;
 *) rows 0 "verified in kverityd +64 +64" ;;
 esac
 
-# refused WORDS ARGUMENTS...: the reader says why it does not even begin.
+# refused WORDS ARGUMENTS...: fails unless the reader refuses to start and gives this reason.
 refused() {
     words=$1
     shift

@@ -1,7 +1,7 @@
 # Ours and the reference: each opens, shows and closes what the other formatted and opened.
 # boots: bare udev
 
-# What the version of the reference decides: units, and a blank at the end.
+# Units and a trailing blank depend on the version of the reference.
 plain() {
     sed 's/ \[512-byte units\] ([0-9]* \[bytes\])$//; s/ \[bytes\]$//; s/ sectors$//; s/ $//'
 }

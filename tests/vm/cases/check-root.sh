@@ -14,7 +14,7 @@ vs open --check-root d v0 h "$root"
 same d /dev/mapper/v0
 vs close v0
 
-# refused ARGUMENT...: the open fails, and nothing is left of it.
+# refused ARGUMENT...: the open fails and leaves nothing behind.
 refused() {
     run vs open --check-root d v0 h "$@"
     expect_code 2
@@ -47,7 +47,7 @@ damage d 5 1
 refused "$root" --ignore-corruption
 damage d 5 1
 
-# Old bytes in a hole of the image.
+# Stale bytes where the image has a hole.
 damage d $((299 * 4096 + 7)) 1
 run vs open --check-root d v0 h "$root"
 expect_code 2

@@ -1,5 +1,5 @@
-# Ten processes open and close ten names, a hundred times each in another order. Opening a name that is taken and closing
-# one that is not there fail with just these messages; as many are closed as were opened, and nothing is left.
+# Ten processes open and close ten names a hundred times, each in a different order. Opening a name that is taken and
+# closing one that does not exist fail with exactly these messages; every mapping that was opened is closed.
 # long: between
 # boots: bare udev
 # timeout: 600
@@ -14,7 +14,7 @@ worker() {
         /bin/veritysetup open d $name h "$root" 2>>errors$1 || code=$?
         echo "open $name $code" >>log$1
         code=0
-        # One name further: most were opened by another process.
+        # A different name, which in most cases another process has opened.
         name=v$(((round * $1 + $1) % 11))
         /bin/veritysetup close $name 2>>errors$1 || code=$?
         echo "close $name $code" >>log$1
@@ -26,7 +26,7 @@ done
 wait
 cat log* >log
 [ "$(wc -l <log)" = 200 ]
-# Taken; not there.
+# The name is taken, or there is no such mapping.
 not grep -v -e '^open v[0-9]* [05]$' -e '^close v[0-9]* [04]$' log
 not grep -v -e '^Device v[0-9]* already exists\.$' -e '^Device v[0-9]* is not active\.$' errors*
 for number in $(seq 1 10); do

@@ -1,4 +1,4 @@
-# Removal that waits for the last user, and taking that back.
+# Deferred removal, which waits for the last user, and its cancellation.
 # boots: bare udev
 
 make_image d 64
@@ -33,7 +33,7 @@ expect_code 4
 expect_out "/dev/mapper/v0 is inactive."
 [ ! -e /dev/mapper/v0 ]
 
-# It is not in use: it is removed at once.
+# A mapping that is not in use is removed at once.
 vs open d v0 h "$(root_hash made)"
 run vs close v0 --deferred
 expect_code 0

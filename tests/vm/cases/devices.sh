@@ -1,4 +1,5 @@
-# Block devices instead of files, data and hash area on one device or two, with and without superblock: the same.
+# Block devices give the same results as files, with data and hash area on one device or two, with and without a
+# superblock.
 # boots: bare udev
 
 make_image d 300
@@ -16,11 +17,11 @@ echo "$out" | grep "^  data device: $one\$"
 echo "$out" | grep "^  hash device: $one\$"
 echo "$out" | grep '^  hash offset: 2408 \[512-byte units\] (1232896 \[bytes\])$'
 vs close v0
-# Devices that were given stay as they were.
+# open leaves the devices it was given as they were.
 losetup -a | grep "^$one: "
 losetup -d "$one"
 
-# The same image as a file: it is attached once.
+# The same image as one file: open attaches it once.
 vs open d v0 d --hash-offset=1228800 "$root"
 same image /dev/mapper/v0
 [ "$(losetup -a | grep -c "$PWD/d")" = 1 ]
@@ -52,7 +53,7 @@ losetup -d "$small"
 losetup -d "$data"
 losetup -d "$hash"
 
-# A loop device and its file are one: no root hash goes there.
+# A loop device and its backing file are the same device, so the root hash must not be written to the file.
 truncate -s 64K file closed
 loop=$(attach file)
 closed=$(attach closed -r)
@@ -71,7 +72,7 @@ expect_err "Cannot create root hash file file for writing.
 hint: it is the FEC device."
 same before file
 
-# A device that cannot be written to, and one that is missing: no file takes its place.
+# A read-only device, and a missing one, which must not be replaced by a new file.
 run vs format d "$closed"
 expect_code 1
 expect_err "Cannot create hash image $closed for writing.

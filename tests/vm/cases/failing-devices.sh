@@ -1,5 +1,5 @@
-# Devices that fail below data, hash tree and parity: by an error target, and by a flaky one whose writes fail. Each
-# command says what it could not do, nothing that it leaves loads, and nothing of its own stays.
+# Data, hash and FEC devices that fail, by an error target and by a flaky target whose writes fail. Each command says
+# what it could not do, removes its own devices and leaves no image that loads.
 # kernels: 6.1 7
 # timeout: 300
 
@@ -13,10 +13,10 @@ cp f good.f
 data=$(attach d)
 hash=$(attach h)
 fec=$(attach f)
-# It would keep device-mapper from being unloaded.
+# A loaded module would keep device-mapper from being unloaded.
 trap 'rmmod dm_flakey 2>/dev/null || :' EXIT
 
-# break_at NAME DEVICE SECTOR: makes /dev/mapper/NAME of the device, in which eight sectors from that one on fail.
+# break_at NAME DEVICE SECTOR: maps the device as /dev/mapper/NAME, where the eight sectors starting at SECTOR fail.
 break_at() {
     sectors=$(blockdev --getsz "$2")
     {
@@ -27,7 +27,7 @@ break_at() {
     dmsetup mknodes "$1"
 }
 
-# refuse_writes NAME DEVICE: makes /dev/mapper/NAME of the device, to which nothing can be written.
+# refuse_writes NAME DEVICE: maps the device as /dev/mapper/NAME, where every write fails.
 refuse_writes() {
     dmsetup create "$1" --table "0 $(blockdev --getsz "$2") flakey $2 0 0 1800 1 error_writes"
     dmsetup mknodes "$1"
@@ -38,7 +38,7 @@ gone() {
     rm -f "/dev/mapper/$1"
 }
 
-# fails CODE TEXT COMMAND...: the command ends with this code and says this first.
+# fails CODE TEXT COMMAND...: the command exits with this code, and its message begins with this text.
 fails() {
     wanted=$1
     text=$2
@@ -64,10 +64,10 @@ fails 1 "Cannot read device /dev/mapper/bad." vs repair /dev/mapper/bad "$hash" 
 fails 1 "Cannot read device /dev/mapper/bad." vs format /dev/mapper/bad new --fec-device=new.fec
 [ ! -e new ]
 [ ! -e new.fec ]
-# All that the kernel can read is right.
+# Everything that the kernel can read is correct.
 vs open /dev/mapper/bad v0 "$hash" "$root"
 not dd if=/dev/mapper/v0 of=/dev/null bs=4096
-# What is far from it, that is: a kernel may read much at a time.
+# Only blocks far from the bad one are checked: a kernel may read many at a time.
 cmp -n 65536 good.d /dev/mapper/v0
 vs close v0
 gone bad
@@ -94,7 +94,7 @@ fails 1 "Cannot read device /dev/mapper/bad." vs repair "$data" "$hash" --fec-de
 gone bad
 still_good
 
-# A tree that cannot be written, and its superblock, that can: nothing loads.
+# The superblock can be written, but the tree cannot: the result does not load.
 break_at bad "$hash" 16
 fails 1 "Cannot sync device /dev/mapper/bad." vs format "$data" /dev/mapper/bad --salt=bb
 gone bad
@@ -103,7 +103,7 @@ expect_code 1
 expect_err "Device $hash is not a valid VERITY device."
 cat good.h >"$hash"
 
-# A superblock that cannot be wiped: the image that is there is still whole.
+# A superblock that cannot be wiped: the existing image stays intact.
 refuse_writes bad "$hash"
 run vs format "$data" /dev/mapper/bad --salt=bb
 expect_code 1
@@ -112,7 +112,7 @@ gone bad
 still_good
 vs verify "$data" "$hash" "$root"
 
-# Parity that cannot be written: no image.
+# Parity that cannot be written: no image is left.
 refuse_writes bad "$fec"
 run vs format "$data" "$hash" --fec-device=/dev/mapper/bad --salt=bb
 expect_code 1
@@ -123,7 +123,7 @@ expect_code 1
 cat good.h >"$hash"
 still_good
 
-# What cannot be written cannot be repaired: it is said, and each block is what it was or what it has to be.
+# repair says what it cannot write; each block is then as it was or as it should be.
 damage d 8192 4096
 damage f 12000 1
 sync

@@ -1,5 +1,5 @@
-# As many blocks as FEC can bear are read and repaired; where one more is damaged, reading is an I/O error there and
-# only there, the status says so, and `repair` writes nothing.
+# As many bad blocks as FEC can correct are read and repaired. Where one more is bad, reading fails there and only
+# there, the status says so, and `repair` writes nothing.
 # kernels: 6.1 6.12 7
 # timeout: 600
 
@@ -22,14 +22,14 @@ for roots in 2 24; do
     cp h good.h
     cp f good.f
 
-    # Rounds are of every third block, so this is one stretch of as many blocks of each round as there are parity bytes.
+    # Each round covers every third block, so this damages as many blocks of each round as there are parity bytes.
     count=$((3 * roots))
     damage d $((300 * 4096)) $((count * 4096))
     vs open d v0 h "$root" --fec-device=f --fec-roots=$roots
     readable 300 $((300 + count / 2)) $((299 + count))
     vs close v0
 
-    # Now there is a round that has one more.
+    # Now one round has one bad block more.
     last=$((300 + count))
     damage d $((last * 4096)) 4096
     cp d damaged
@@ -59,7 +59,7 @@ for roots in 2 24; do
         same good.f f
     done
 
-    # One block fewer: all of them.
+    # With one bad block fewer, repair corrects all of them.
     damage d $((last * 4096)) 4096
     vs repair d h --fec-device=f --fec-roots=$roots "$root" >repaired
     expect_text "the end" "Repaired $((count * 4096)) errors." "$(tail -n 1 repaired)"

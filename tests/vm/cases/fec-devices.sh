@@ -1,5 +1,5 @@
-# `format` with FEC and `repair` on block devices: the same bytes as on files, all that is there is covered, and what is
-# too small is refused before anything is written. No kernel has to know FEC for it.
+# `format` with FEC and `repair` on block devices: they write the same bytes as on files, the parity covers the whole
+# hash device, and a device that is too small is refused before anything is written. The kernel needs no FEC for that.
 
 make_image d 300
 cp d image
@@ -7,17 +7,17 @@ salt="--salt=aa --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71"
 vs format d plain --fec-device=plain.fec $salt >made
 root=$(root_hash made)
 
-# keep DEVICE...: remembers what they hold.
+# keep DEVICE...: saves the contents of these devices.
 keep() {
     for device in "$@"; do cat "$device" >"kept.${device##*/}"; done
 }
 
-# still DEVICE...: fails unless they hold that.
+# still DEVICE...: fails unless the contents are as saved.
 still() {
     for device in "$@"; do same "kept.${device##*/}" "$device"; done
 }
 
-# Of just the size that is needed.
+# Exactly as large as needed.
 truncate -s 20K h
 truncate -s 16K f
 data=$(attach d -r)
@@ -31,7 +31,7 @@ same plain "$hash"
 same plain.fec "$fec"
 vs verify --strict "$data" "$hash" --fec-device="$fec" "$root"
 
-# Parity that does not fit: what was there, an image, is still there.
+# Parity that does not fit: the older image stays intact.
 keep "$hash" "$fec"
 run vs format "$data" "$hash" --fec-device="$fec" --fec-roots=3 --salt=bb
 expect_code 1
@@ -59,7 +59,7 @@ expect_err "Hash area overlaps with FEC area.
 hint: the hash area ends at byte 20480, the FEC area starts at byte 0."
 still "$hash" "$fec"
 
-# Neither is anything repaired with a FEC device that is cut off.
+# repair writes nothing either if the FEC device is truncated.
 losetup -d "$data"
 losetup -d "$hash"
 damage d 4096 4096
@@ -78,7 +78,7 @@ hint: it has 12288 bytes, but 16384 are needed."
 still "$data" "$hash" "$fec"
 losetup -d "$small"
 
-# What is wrong below a mapping is put right once that is closed; meanwhile it can be looked at.
+# Damage below a mapping can be examined while the mapping is open, and repaired once it is closed.
 vs open "$data" v0 "$hash" "$root"
 run vs repair "$data" "$hash" --fec-device="$fec" "$root"
 expect_code 5
@@ -102,7 +102,7 @@ vs verify --strict "$data" "$hash" --fec-device="$fec" "$root"
 losetup -d "$hash"
 losetup -d "$fec"
 
-# A hash device that is longer than the tree is covered to its end, as the kernel and the reference have it.
+# The parity covers a hash device to its end, even after the tree, as with the kernel and the reference.
 truncate -s 1200K h
 head -c 40000 d | dd of=h bs=4096 seek=10 conv=notrunc
 cp h as-file

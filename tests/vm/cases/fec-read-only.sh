@@ -1,5 +1,4 @@
-# A device that cannot be written to, which kernels let root open for writing all the same, is found out before anything
-# is written to the other devices.
+# Kernels let root open a read-only device for writing: the command notices it before it writes to the other devices.
 
 make_image d 300
 vs format d h --fec-device=f --salt=aa >made
@@ -11,14 +10,14 @@ for name in d h f; do
     cp $name $name.damaged
 done
 
-# attached LOCKED: attaches all three, one of them read-only.
+# attached LOCKED: attaches all three devices, LOCKED read-only.
 attached() {
     data=$(attach d $([ "$1" != d ] || echo -r))
     hash=$(attach h $([ "$1" != h ] || echo -r))
     fec=$(attach f $([ "$1" != f ] || echo -r))
 }
 
-# unchanged: whatever was refused has changed nothing; the devices are detached.
+# unchanged: fails if a refused command has changed anything; detaches the devices.
 unchanged() {
     [ "$code" = 1 ] || [ "$code" = 4 ] || fail "exit code $code: $out $err"
     expect_out ""

@@ -1,4 +1,4 @@
-# A kernel that was built without FEC: open says so and leaves nothing; everything else about FEC needs no kernel.
+# A kernel built without FEC: open says so and leaves nothing behind; all other uses of FEC need no kernel.
 # kernels: 5.10
 
 make_image d 64
@@ -12,7 +12,7 @@ hint: use_fec_from_device came with Linux 4.5 and is a build option: use a kerne
 --fec-device." "$(echo "$err" | head -n 2)"
 nothing_left
 
-# Without it, it opens.
+# Without FEC, the image opens.
 vs open d v0 h "$root"
 same d /dev/mapper/v0
 vs close v0

@@ -1,5 +1,5 @@
-# What is damaged is read as it was made, wherever the FEC area is and whichever tool made it, while the devices stay
-# damaged; then `repair` heals the devices themselves.
+# Damaged blocks read back correctly, wherever the FEC area is and whichever tool made it, while the devices stay
+# damaged; then `repair` corrects the devices.
 # kernels: 6.1 6.12 7
 # timeout: 600
 
@@ -8,14 +8,14 @@ maker=vs
 opener=vs
 hint=--use-tasklets
 
-# keep NAME: remembers what the devices hold.
+# keep NAME: saves the contents of the devices.
 keep() {
     cat "$data" >"$1.data"
     cat "$hash" >"$1.hash"
     cat "$fec" >"$1.fec"
 }
 
-# still NAME: fails unless the devices hold that.
+# still NAME: fails unless the contents of the devices are as saved.
 still() {
     same "$1.data" "$data"
     same "$1.hash" "$hash"
@@ -43,8 +43,8 @@ heals() {
     root=$(root_hash made)
     keep good
 
-    # The data and the tree's 1 + 3 blocks make two rounds: the even ones and the odd ones. In the round of block 200
-    # nothing else is wrong; in the other one no two bytes are at the same place in their blocks.
+    # The data and the tree's 1 + 3 blocks form two rounds, the even blocks and the odd ones. Block 200 is the only
+    # damage in its round; in the other round no two bad bytes are at the same offset in their blocks.
     tree=$((offset + 4096))
     damage "$data" $((200 * 4096)) 4096
     damage "$data" $((11 * 4096 + 17)) 7
@@ -55,7 +55,7 @@ heals() {
     for tasklets in "" $hint; do
         $opener open "$data" v0 "$hash" "$root" --fec-device="$fec" "$@" $tasklets
         same image /dev/mapper/v0
-        # Now there are the hashes that a tasklet needs, and it takes small pieces only.
+        # The hashes are cached by now, as a tasklet needs; it handles small reads only.
         for block in 11 200; do
             dd if=/dev/mapper/v0 of=found bs=4096 skip=$block count=1 iflag=direct
             dd if=image of=expected bs=4096 skip=$block count=1
@@ -65,7 +65,7 @@ heals() {
         echo "$status" | grep '^  FEC device:  /dev/loop[0-9]*$'
         shows "$status" "  FEC offset:  $((parity / 512)) [512-byte units] ($parity [bytes])"
         shows "$status" "  FEC roots:   $roots"
-        # Whether the status is verified or corrupted then is up to the kernel; newer ones count.
+        # The status is then verified or corrupted, depending on the kernel.
         case $kernel in
         7) echo "$status" | grep '^  FEC repaired: [1-9][0-9]* \[events\]$' ;;
         *) [ "$(echo "$status" | grep -c 'FEC repaired:')" = 0 ] ;;
@@ -75,7 +75,7 @@ heals() {
     done
     still damaged
 
-    # The FEC area's wrong byte is one of the errors.
+    # The damaged byte of the FEC area counts as an error too.
     run $opener verify "$data" "$hash" --fec-device="$fec" "$@" "$root"
     expect_code 0
     run vs verify --strict "$data" "$hash" --fec-device="$fec" "$@" "$root"
@@ -96,13 +96,13 @@ Repaired 4204 errors."
     expect_out ""
     expect_err ""
 
-    # Now it is right without FEC too.
+    # After the repair the image reads back without FEC too.
     vs open "$data" v0 "$hash" --hash-offset="$offset" "$root"
     same image /dev/mapper/v0
     vs close v0
 }
 
-# Three devices, of just the size that is needed; what is on them afterwards is in the files below them.
+# Three loop devices of exactly the size needed; their backing files have the contents afterwards.
 for roots in 2 24; do
     cp image d
     truncate -s 20K h
@@ -117,10 +117,10 @@ for roots in 2 24; do
     rm h f
 done
 
-# Whether in a tasklet or not does not depend on where the area is.
+# Tasklets behave the same wherever the area is.
 hint=
 
-# The FEC area on the hash device, after the tree; on the data device; and everything on one.
+# The FEC area on the hash device after the tree, on the data device, and all areas on one device.
 cp image d
 truncate -s 128K h
 hash=$(attach h)
@@ -137,7 +137,7 @@ heals "$data" "$data" "$data" --data-blocks=300 --hash-offset=$((300 * 4096)) --
 losetup -d "$data"
 same good.data d
 
-# Files, which open attaches; and the reference's work for ours, and ours for the reference.
+# Files, which open attaches; images that the reference formats and ours opens, and the reverse.
 cp image d
 rm h
 heals d h f --fec-roots=5

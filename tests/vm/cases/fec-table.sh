@@ -1,5 +1,5 @@
-# A FEC area that the reference made is handed to the kernel as the reference does it, wherever it is; status shows
-# it.
+# For a FEC area that the reference made, ours loads the same table as the reference, wherever the area is; status
+# shows it.
 # kernels: 6.1 6.12 7
 
 make_image d 300
@@ -18,7 +18,7 @@ compare() {
     vs open "$data" v0 "$tree" "$root" --fec-device="$parity" "$@"
     run dmsetup table v0
     expect_out "$(cat expected)"
-    # The counter is newer than some references.
+    # Some versions of the reference do not show the counter.
     run sh -c "/bin/veritysetup status v0 |
         sed 's/ \[512-byte units\] ([0-9]* \[bytes\])\$//; s/ \[bytes\]\$//; s/ \$//' | grep -v 'FEC repaired:'"
     expect_out "$(grep -v 'FEC repaired:' status)"
@@ -36,7 +36,7 @@ compare "$hash" "$fec" --fec-roots=5 --fec-offset=8192
 losetup -d "$hash"
 losetup -d "$fec"
 
-# Something else after the tree, which is covered too; and all on one device.
+# Other data after the tree, which FEC covers too; and all areas on one device.
 truncate -s 300K h
 head -c 40000 d | dd of=h bs=4096 seek=10 conv=notrunc
 hash=$(attach h)

@@ -1,5 +1,4 @@
-# A file system on a disk, with no room for all that is to be made: the command says so, and takes away what it has
-# made.
+# A file system without enough free space: the command says so and removes the files it created.
 # images: ext4
 # kernels: 6.12
 
@@ -18,7 +17,7 @@ same d small/i
 failures=0
 appended=no
 for step in $(seq 60); do
-    # A block at a time there is more room.
+    # The file system grows by one block each time.
     size=$(stat -c %s small/fill)
     [ "$size" -gt 4096 ] || break
     truncate -s $((size - 4096)) small/fill
@@ -36,7 +35,7 @@ for step in $(seq 60); do
     [ ! -e small/h ]
     [ ! -e small/f ]
 
-    # It needs less room.
+    # Less space is enough for this.
     run vs format --append small/i
     if [ "$code" = 0 ]; then
         cmp -n 1228800 d small/i

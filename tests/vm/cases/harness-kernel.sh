@@ -1,5 +1,5 @@
-# The machine runs the kernel that was asked for, with device-mapper's verity target, and udev or the kernel makes the
-# device nodes, as was asked for.
+# The machine runs the requested kernel, with device-mapper's verity target, and udev or the kernel makes the device
+# nodes, as requested.
 # boots: bare udev
 
 case $(uname -r) in

@@ -1,4 +1,4 @@
-# Options do what they say: corruption that is ignored, and blocks of zeros that are not read.
+# The options work: corruption is ignored, and zero blocks are not read.
 
 make_image d 64
 vs format d h >made

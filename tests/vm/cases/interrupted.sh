@@ -1,4 +1,4 @@
-# A signal ends an open at some moment: either the image is open or it is not, and no loop device is left over.
+# A signal ends an open at a random moment: either the image is open or it is not, and no loop device is left over.
 # long: between
 # timeout: 300
 
@@ -7,14 +7,14 @@ vs format d h >made
 root=$(root_hash made)
 for signal in INT TERM HUP KILL; do
     for delay in 0 5 10 15 20 30 40 60 80 120; do
-        # Not the function: the signal is for the program itself.
+        # Not the function `vs`: the signal must reach the program.
         /bin/veritysetup open d v0 h "$root" &
         opener=$!
         usleep ${delay}000
-        # It may be done already.
+        # The program may have ended already.
         kill -$signal $opener 2>/dev/null || :
         wait $opener || :
-        # A killed process cannot clean up after itself; any other has finished what it had begun.
+        # A killed process cannot clean up; with any other signal it has finished what it began.
         if [ $signal = KILL ]; then
             vs close v0 || dmsetup remove v0 || :
         elif vs status v0; then
@@ -26,7 +26,7 @@ for signal in INT TERM HUP KILL; do
     done
 done
 
-# A trial that is ended leaves no scratch mapping.
+# An interrupted trial leaves no scratch mapping.
 for signal in INT TERM QUIT USR1; do
     for delay in 0 20 40 80 160 320; do
         /bin/veritysetup features >/dev/null &

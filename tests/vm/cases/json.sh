@@ -1,5 +1,5 @@
-# `--json` of what needs a kernel: one object each, of what was done, of what is active, and of what is refused; the
-# host holds them against the schema.
+# `--json` of actions that need a kernel: one object each, for what was done, what is active and what was refused. The
+# host checks them against the schema.
 # boots: bare udev
 
 make_image d 64
@@ -25,7 +25,7 @@ run vs status v0 --json
 expect_code 0
 expect_object '"active": true,"in_use": false,"read_only": true,"type": "VERITY","corrupted": false' \
     "\"file\": \"$PWD/d\"" '"size": 262144' '"hash_offset": 4096' "\"root_hash\": \"$root\"" '"flags": []'
-# The same as lines for a shell.
+# The same facts as in the text output.
 eval "$(vs status v0 --env)"
 expect_text "the shell's values" "v0 1 0 1 $root 262144 64 $PWD/d $PWD/h 4096" \
     "$VERITY_NAME $VERITY_ACTIVE $VERITY_IN_USE $VERITY_READ_ONLY $VERITY_ROOT_HASH $VERITY_DATA_BYTES $VERITY_DATA_BLOCKS \
@@ -47,7 +47,7 @@ expect_code 4
 expect_object '"message": "Device v0 is not active."'
 
 # A mapping of another kind.
-# Of a target that is in device-mapper itself: no module is left that keeps it from being unloaded.
+# Its target is built into device-mapper, so no extra module keeps device-mapper from being unloaded.
 dmsetup create other --table "0 8 error"
 run vs status other --json
 expect_code 1
@@ -57,7 +57,7 @@ expect_code 4
 expect_object '"message": "Device other is not a VERITY device."'
 dmsetup remove other
 
-# What a kernel refuses is named, with what it said.
+# The object names what the kernel refuses, and its answer.
 run vs open d v0 h "$root" --panic-on-corruption --error-as-corruption --json
 case $kernel in
 5.10 | 6.1)
@@ -71,7 +71,7 @@ case $kernel in
     vs close v0
     ;;
 esac
-# A hint that is refused is no error.
+# A refused hint is not an error.
 run vs open d v0 h "$root" --use-tasklets --json
 expect_code 0
 case $kernel in
@@ -86,7 +86,7 @@ run vs open d v0 h "$root" --use-tasklets --no-fallback --json
 [ "$kernel" = 5.10 ] || vs close v0
 expect_object '"warnings": []'
 
-# Corruption shows in the object too. Where udev looks into the mapping it is seen at once.
+# The object also reports corruption. With udev, which reads the new mapping, it does so at once.
 damage d 4096 1
 run vs open d v0 h "$root" --json
 expect_code 0

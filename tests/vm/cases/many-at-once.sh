@@ -1,5 +1,4 @@
-# Ten images opened and closed at once, again and again: loop devices are not snatched from each other, and nothing is
-# left.
+# Ten processes repeatedly open and close an image each: none takes another's loop device, and nothing is left.
 # long: between
 # boots: bare udev
 # timeout: 300

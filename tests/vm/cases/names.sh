@@ -15,7 +15,7 @@ echo "$out" | head -n 1 | grep '^/dev/mapper/a b is active'
 vs status '/dev/mapper/a\x20b' | head -n 1
 vs close 'a b'
 
-# Bytes that are no text are two names, and not U+FFFD twice.
+# Two names that are not UTF-8 stay two names: neither becomes U+FFFD.
 one=$(printf 'n\377') other=$(printf 'n\376')
 vs open d "$one" h "$root"
 vs open d "$other" h "$root"
@@ -30,7 +30,7 @@ expect_code 4
 vs status 'n\xfe' | head -n 1
 vs close "$other"
 
-# What a file or a name has in it that would move the cursor or begin a line is printed as octal numbers.
+# Bytes in file names and mapping names that would move the cursor or begin a line are printed in octal.
 evil=$(printf 'e\033[2J\n  status:      verified')
 cp d "$evil"
 vs open "$evil" "$evil" h "$root"
@@ -46,13 +46,13 @@ same d "/dev/mapper/$name"
 vs close "$name"
 
 if [ "$nodes" = bare ]; then
-    # A node that leads elsewhere is replaced.
+    # A node for another device is replaced.
     mknod /dev/mapper/v0 b 7 99
     vs open d v0 h "$root"
     same d /dev/mapper/v0
     vs close v0
 
-    # One that a killed close has left goes with the next; that of another kind of device was made by its owner.
+    # The next close removes a node that a killed one left; a node of another kind of device is not ours.
     mknod /dev/mapper/v0 b 253 99
     run vs close v0
     expect_code 4
@@ -67,7 +67,7 @@ if [ "$nodes" = bare ]; then
     losetup -d "$loop"
 fi
 
-# Device-mapper's uuid holds the image's UUID and the name, and is cut: two long names can have the same.
+# Device-mapper's uuid consists of the image's UUID and the name, truncated: two long names can have the same uuid.
 vs open d "$name" h "$root"
 other=${name%n}m
 run vs open d "$other" h "$root"

@@ -1,9 +1,9 @@
-# A kernel without device-mapper: what is missing is said, and files are worked on all the same.
+# A kernel without device-mapper: the command says what is missing, and still works on files.
 
 make_image d 64
 vs format d h >made
 root=$(root_hash made)
-# Nothing may load it again unnoticed.
+# Keep the module from being loaded again.
 modprobe_path=$(cat /proc/sys/kernel/modprobe)
 echo /bin/false >/proc/sys/kernel/modprobe
 trap 'echo "$modprobe_path" >/proc/sys/kernel/modprobe; modprobe dm-verity' EXIT

@@ -30,7 +30,7 @@ vs open /dev/ram0 v0 /dev/ram1 "$root"
 same d /dev/mapper/v0
 vs close v0
 
-# Loop devices that have no nodes, as in a container: said for what it is, and not as if they were in use.
+# Loop devices without nodes, as in a container: the message says that, and not that they are in use.
 echo "$modprobe_path" >/proc/sys/kernel/modprobe
 modprobe loop
 [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
@@ -47,7 +47,7 @@ case $node in
 *) fail "not the node of a loop device: $node" ;;
 esac
 nothing_left
-# One that appears a moment later is waited for.
+# open waits for a node that appears a moment later.
 (sleep 0.3 && mv nodes/* /dev/) &
 vs open d v0 h "$root"
 wait

@@ -2,7 +2,7 @@
 
 make_image d 64
 vs format d h >made
-# Nothing may load it again unnoticed.
+# Keep the module from being loaded again.
 modprobe_path=$(cat /proc/sys/kernel/modprobe)
 echo /bin/false >/proc/sys/kernel/modprobe
 trap 'echo "$modprobe_path" >/proc/sys/kernel/modprobe; modprobe dm-verity' EXIT

@@ -1,4 +1,4 @@
-# A user other than root can work on files, and is told why device-mapper is out of reach.
+# A user other than root can work on files, and the command says why device-mapper is not accessible.
 
 make_image d 64
 vs format d h >made

@@ -20,7 +20,7 @@ dmsetup info lin
 run vs open d lin h 00
 expect_code 4
 dmsetup remove lin
-# A mapping without a table is none of ours either.
+# A mapping without a table is not a verity mapping either.
 dmsetup create --notable empty
 run vs status empty
 expect_code 1

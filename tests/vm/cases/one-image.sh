@@ -1,5 +1,5 @@
-# An image that is one file, made without root's help, opens with the offset that is found, with FEC and without; and
-# the line that `table` prints opens it too.
+# An image in one file, made without root, opens with the offset that the command finds, with FEC and without. The line
+# that `table` prints opens it too.
 # boots: bare udev
 
 make_image i 300
@@ -21,7 +21,7 @@ ref open i v0 i "$root" "--hash-offset=$offset"
 same data /dev/mapper/v0
 vs close v0
 
-# With its parity, where the kernel has FEC.
+# With parity, if the kernel has FEC.
 damage i 4096 10
 if [ "$kernel" != 5.10 ]; then
     vs open i v0 i "$root" --hash-offset=auto --fec-device=i "--fec-offset=$fec_offset"
@@ -31,7 +31,7 @@ fi
 vs repair i i "$root" --hash-offset=auto --fec-device=i "--fec-offset=$fec_offset"
 vs verify i i "$root" --hash-offset=auto
 
-# On a device, by the line.
+# On a block device, opened by the line that `table` prints.
 device=$(attach i -r)
 vs table "$device" "$device" "$root" --hash-offset=auto --check-at-most-once >line
 dmsetup create v1 --readonly <line
@@ -39,7 +39,7 @@ dmsetup create v1 --readonly <line
 dmsetup mknodes v1
 expect_text "the table" "$(cat line)" "$(dmsetup table v1 | sed "s|7:[0-9]*|$device|g")"
 same data /dev/mapper/v1
-# What is no file cannot grow.
+# A block device cannot grow.
 run vs format --append "$device"
 expect_code 4
 expect_err "Device $device is not compatible.

@@ -1,5 +1,5 @@
-# Every option of open alone and all pairs, without and with FEC: opened, opened without the hint, or refused with the
-# option named; and after a refusal nothing is left.
+# Every option of open alone and all pairs, without and with FEC: the image opens, opens without the hint, or is refused
+# with the option named. Nothing is left after a refusal.
 # timeout: 600
 # files: tests/vm/expected/open-options.txt
 
@@ -7,7 +7,7 @@ make_image d 64
 ref format d h --fec-device=f --salt=aa >made
 root=$(root_hash made)
 echo garbage >garbage
-# opened OPTIONS...: the table holds these and nothing else.
+# opened OPTIONS...: fails unless the table has exactly these options.
 opened() {
     table=$(dmsetup table v0)
     count=0
@@ -39,7 +39,7 @@ opened() {
 
 refusals=0
 sed '/^#/d' /files/open-options.txt >rows
-# Tracing all rows would bury the one that fails.
+# A trace of every row would bury the row that fails.
 set +x
 newline='
 '
@@ -89,7 +89,7 @@ while IFS='|' read -r options on_5_10 on_6_1 on_6_12 on_7; do
         "Kernel refused the dm-verity option"*) ;;
         *) fail "the first line is $first" ;;
         esac
-        # The kernel's own words of each.
+        # The kernel's word for each option.
         [ "$(echo "$err" | grep -c "^hint: the kernel's answer to .*: E[A-Z]*: ")" = "$(echo "$expected" | tr + '\n' | wc -l)" ]
         ;;
     esac

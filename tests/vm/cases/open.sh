@@ -1,4 +1,5 @@
-# The main job: an image in two files is opened, read back whole, shown as callers know it, and closed without a trace.
+# The main use: an image in two files is opened, read back completely, shown in the form callers expect, and closed
+# without leaving anything.
 # boots: bare udev
 
 make_image d 2048
@@ -12,7 +13,7 @@ expect_out ""
 expect_err ""
 same d /dev/mapper/v0
 
-# The node: udev's link, or a block node of our own that udev's absence does not keep anybody from.
+# The node: udev's link, or without udev a block node that the command makes.
 if [ "$nodes" = udev ]; then
     [ -L /dev/mapper/v0 ]
 else
@@ -20,14 +21,14 @@ else
     [ "$(stat -c '%F %a %u:%g' /dev/mapper/v0)" = "block special file 660 0:6" ]
 fi
 
-# What the kernel has: the table as KERNEL's documents say, the numbers of the loop devices, our uuid.
+# The table is as the kernel's documentation describes it, with the numbers of the loop devices and our uuid.
 data=$(losetup -a | sed -n "s|^\(/dev/loop[0-9]*\): .* $PWD/d\$|\1|p")
 hash=$(losetup -a | sed -n "s|^\(/dev/loop[0-9]*\): .* $PWD/h\$|\1|p")
 run dmsetup table v0
 expect_out "0 16384 verity 1 7:${data#/dev/loop} 7:${hash#/dev/loop} 4096 4096 2048 1 sha256 $root 724ad0"
 run dmsetup info -c --noheadings -o uuid,attr v0
 expect_out "CRYPT-VERITY-3bc1c38a4d33404fb0e29644e20ffa71-v0:L--r"
-# Attached read-only, and to go with the last user.
+# The loop devices are read-only and detach when their last user closes them.
 for device in "$data" "$hash"; do
     [ "$(cat "/sys/block/${device#/dev/}/ro")" = 1 ]
     [ "$(cat "/sys/block/${device#/dev/}/loop/autoclear")" = 1 ]

@@ -1,12 +1,12 @@
-# Every option of open reaches the table, in the kernel's order, and the status shows it. What kernels do not take is
-# in open-options.
+# Every option of open reaches the table, in the kernel's order, and the status shows it. The case open-options covers
+# what kernels refuse.
 # boots: bare
 
 make_image d 64
 vs format d h --salt=aa >made
 root=$(root_hash made)
 
-# takes WORDS OPTIONS...: the table ends in these words, and the status shows the flags.
+# takes WORDS OPTIONS...: fails unless the table ends in these words and the status shows the flags.
 takes() {
     words=$1
     shift

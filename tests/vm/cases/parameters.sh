@@ -1,4 +1,4 @@
-# Block sizes, salts and algorithms as the kernel takes them: what is formatted here can be read there.
+# Block sizes, salts and algorithms: the kernel reads what the command formats.
 
 make_image d 300
 # opens OPTIONS...: formats and opens with these options and reads everything back.
@@ -24,14 +24,14 @@ for hash in sha1 sha224 sha256 sha384 sha512 sha3-224 sha3-256 sha3-384 sha3-512
     opens --hash=$hash
 done
 
-# The kernel's own name is in the table, whatever ours was.
+# The table has the kernel's name for the algorithm, whichever name the command was given.
 vs format d h --hash=ripemd160 >made
 vs open d v0 h "$(root_hash made)"
 dmsetup table v0 | grep ' rmd160 '
 vs status v0 | grep '^  hash name:   rmd160$'
 vs close v0
 
-# Algorithms that come and go with the kernel.
+# Algorithms that only some kernels have.
 try() {
     rm -f h
     vs format d h --hash="$1" >made

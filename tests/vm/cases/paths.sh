@@ -31,7 +31,7 @@ for path in "$dm" ./link "$PWD/other link" ./node /dev/mapper/../mapper/v0 /dev/
     expect_code 5
     expect_err "Device $path already exists."
 done
-# A name is no path.
+# A name is not a path.
 run vs status link
 expect_code 4
 expect_out "/dev/mapper/link is inactive."
@@ -39,7 +39,7 @@ run vs open d ./new h "$root"
 expect_code 1
 expect_err "Name must not contain '/' character."
 
-# What exists and is no mapping is inactive too; a loop device is not touched.
+# A path that is not a mapping's is inactive too; a loop device is not touched.
 loop=$(attach d)
 mkdir dir
 for path in ./dir ./d /dev/null "$loop" /dev/mapper/control /dev/mapper/ /; do
@@ -62,7 +62,7 @@ for name in . .. control ""; do
 done
 losetup -d "$loop"
 
-# Closing, even while it is held: messages name the mapping as the caller did.
+# Closing, even of a mapping in use: messages name the mapping as the caller did.
 hold "$dm" 30
 run vs close "$dm" --deferred
 expect_code 0
@@ -113,7 +113,7 @@ expect_text "the status" "/dev/mapper/root is active." "$(echo "$out" | head -n 
 vs close "$source"
 not dmsetup info root
 
-# What a kernel command line asks for as /usr.
+# The mapping that a kernel command line requests for /usr.
 vs table "$data" "$hash" "$root" --cmdline --usr >line
 run vs open --from-cmdline=line --usr
 expect_code 0

@@ -1,5 +1,4 @@
-# The images the host has made can be mounted through a verity device: file systems, their modules, and reading with
-# the kernel's own read-ahead.
+# File systems made on the host can be mounted through a verity device, and read with the kernel's read-ahead.
 # images: ext4 squashfs
 
 for kind in ext4 squashfs; do

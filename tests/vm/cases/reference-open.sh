@@ -1,5 +1,5 @@
-# The reference formats an image on loop devices and opens it: the devices, the kernel's modules and the reference are
-# all in order, so that what fails in other cases fails because of us.
+# The reference formats an image on loop devices and opens it. This shows that the devices, the kernel's modules and the
+# reference work, so that a failure of another case points to our code.
 # boots: bare udev
 
 make_image data 64

@@ -1,4 +1,4 @@
-# Parameters that are fine in userspace and that this kernel cannot do: what is refused is said, with the bounds.
+# Parameters that are valid but that this kernel cannot handle: the message names the parameter and its limits.
 
 make_image d 256
 refused() {
@@ -10,7 +10,7 @@ refused() {
     nothing_left
 }
 
-# Data blocks above the page size; the options are not to blame.
+# Data blocks larger than a page; the message does not blame the options.
 vs format d h --data-block-size=8192 >made
 for options in "" "--check-at-most-once" "--use-tasklets --ignore-zero-blocks"; do
     # shellcheck disable=SC2086 # one word each
@@ -55,7 +55,7 @@ refused "Hash algorithm sm3 is not supported by the kernel.
 hint: use a kernel that has it built in or as a loadable module, or format with another --hash.
 hint: the kernel's answer: ENOENT: verity: Cannot initialize hash function"
 
-# One with two names, whose module is not there.
+# An algorithm with two names, whose module is missing.
 mv "/lib/modules/$(uname -r)" /lib/modules/away
 trap 'mv /lib/modules/away "/lib/modules/$(uname -r)"; sync; rmmod scsi_debug 2>/dev/null || rmmod null_blk' EXIT
 rmmod wp512 2>/dev/null || :
@@ -66,7 +66,7 @@ hint: nor under its other names: whirlpool.
 hint: use a kernel that has it built in or as a loadable module, or format with another --hash.
 hint: the kernel's answer: ENOENT: verity: Cannot initialize hash function"
 
-# Where the log cannot be read, the trials alone tell.
+# If the log cannot be read, the trials alone find the reason.
 mv /dev/kmsg /dev/kmsg.away
 trap 'mv /dev/kmsg.away /dev/kmsg
     mv /lib/modules/away "/lib/modules/$(uname -r)"; sync; rmmod scsi_debug 2>/dev/null || rmmod null_blk' EXIT

@@ -1,16 +1,16 @@
-# A kernel with a keyring for dm-verity alone: it takes a certificate at run time, trusts it once the keyring is closed,
-# and then a root hash that it has signed opens the image.
+# A kernel with a keyring only for dm-verity: the keyring accepts a certificate at run time, the kernel trusts it once
+# the keyring is closed, and a root hash signed with it then opens the image.
 # kernels: 7
 # signatures: good untrusted wrong-root-hash
 
-# Loads dm-verity anew, with these parameters; its keyring is a new one too.
+# Reloads dm-verity with these parameters, which makes a new keyring too.
 reload() {
     modprobe -r dm-verity
     modprobe dm-verity "$@"
 }
 trap 'vs close v0 || dmsetup remove v0 || :; reload' EXIT
 
-# refused WORDS FILE: the kernel does not open the image with this signature; the first line says so in these words.
+# refused WORDS FILE: the kernel refuses the image with this signature, and the first line of the message is WORDS.
 refused() {
     run vs open d v0 h "$root" --root-hash-signature="$2"
     expect_code 1
@@ -22,7 +22,7 @@ refused() {
 make_signed_image
 reload keyring_unsealed=1
 keyctl padd asymmetric "" %keyring:.dm-verity </signatures/certificate
-# As long as more certificates can be added, the kernel does not look there.
+# The kernel ignores the keyring as long as certificates can still be added to it.
 refused "Root hash signature is not trusted by the kernel." /signatures/good
 keyctl restrict_keyring %keyring:.dm-verity
 

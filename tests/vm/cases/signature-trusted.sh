@@ -1,17 +1,17 @@
-# Signed root hashes on a kernel that trusts the certificate: the right signature opens the image, and it alone does
-# where the kernel requires one; nothing is left of one that the kernel refuses.
+# Signed root hashes on a kernel that trusts the certificate: a valid signature opens the image, and is the only way
+# to open it if the kernel requires a signature. A refused open leaves nothing behind.
 # certificate: built-in
 # signatures: good untrusted wrong-root-hash signed-attributes pem pss
 # files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt tests/vm/expected/features-7.txt
 
-# Loads dm-verity anew, with these parameters.
+# Reloads dm-verity with these parameters.
 reload() {
     modprobe -r dm-verity
     modprobe dm-verity "$@"
 }
 trap 'vs close v0 || dmsetup remove v0 || :; reload' EXIT
 
-# The image opens with these options, reads back, is called this, and leaves no key when it is closed.
+# The image opens with these options, reads back, has this status, and leaves no key when it is closed.
 opens() {
     status=$1
     shift
@@ -26,8 +26,8 @@ opens() {
     nothing_left
 }
 
-# refused WORDS OPTIONS...: the kernel does not open the image with these options; the first line says so in these
-# words.
+# refused WORDS OPTIONS...: the kernel refuses the image with these options, and the first line of the message is
+# WORDS.
 refused() {
     words=$1
     shift
@@ -39,7 +39,7 @@ refused() {
     nothing_left
 }
 
-# The last keyring that is looked into has the last word.
+# The last keyring that the kernel searches determines the error.
 case $kernel in
 5.10 | 6.1) wrong="Root hash signature does not match the root hash." ;;
 *) wrong="Root hash signature is not trusted by the kernel." ;;
@@ -63,7 +63,7 @@ reload require_signatures=1
 signatures_are_checked
 refused "Kernel requires a root hash signature, but none was given."
 refused "Kernel requires a root hash signature, but none was given." --check-at-most-once --ignore-zero-blocks
-# What else is asked for is told apart from the signature all the same.
+# The command still tells refused options from a refused signature.
 case $kernel in
 5.10)
     run vs open d v0 h "$root" --use-tasklets --root-hash-signature=/signatures/good

@@ -1,11 +1,11 @@
-# A root hash signature goes through the thread keyring and nowhere else. What is no key, and what the kernel does not
-# trust, is refused.
+# A root hash signature is passed through the thread keyring only. A file that is not a signature, and a signature
+# that the kernel does not trust, are refused.
 
 make_image d 64
 vs format d h --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >made
 root=$(root_hash made)
 
-# More than a key can hold.
+# A signature larger than a key can hold.
 head -c 40000 /dev/zero >large
 run vs open d v0 h "$root" --root-hash-signature=large
 expect_code 1

@@ -1,4 +1,4 @@
-# Names that are taken, devices that are held, mappings that are in use: the words and exit codes callers know.
+# Names that are taken, and devices and mappings in use, give the messages and exit codes that callers expect.
 # long: between
 # boots: bare udev
 # images: ext4
@@ -19,7 +19,7 @@ run vs -v create v0 "$data" "$hash" "$root"
 expect_code 5
 expect_out "Command failed with code -5 (device already exists or device is busy)."
 
-# The mapping holds the data device; sharing has to be asked for.
+# The mapping holds the data device; sharing it takes an option.
 run vs open "$data" v1 "$hash" "$root"
 expect_code 5
 expect_out ""
@@ -30,7 +30,7 @@ vs open "$data" v1 "$hash" "$root" --shared
 same d /dev/mapper/v1
 vs close v1
 
-# While it is open it is not removed; that is waited for, in silence.
+# close waits silently for a mapping that is in use, and fails.
 hold /dev/mapper/v0 1000
 run vs close v0
 expect_code 5
@@ -39,7 +39,7 @@ expect_err "Device v0 is still in use."
 kill $holder
 wait $holder || :
 
-# A holder that goes away in time is no failure.
+# close succeeds if the holder ends in time.
 hold /dev/mapper/v0 2
 vs close v0
 [ ! -e /dev/mapper/v0 ]
@@ -51,7 +51,7 @@ for action in close remove; do
     expect_err "Device nope is not active."
 done
 
-# Who else can hold a device: a mount of it, even if the mapping alone would be shared.
+# A mount holds a device too, even if the mapping would be shared.
 vs open "$data" v0 "$hash" "$root"
 vs close v0
 cp /images/ext4.img mounted
@@ -82,6 +82,6 @@ vs close v0
 losetup -d "$disk"
 losetup -d "$data"
 losetup -d "$hash"
-# Nothing that was refused has changed anything.
+# The refused commands have changed nothing.
 cat d h | sha256sum >after
 same before after

@@ -5,7 +5,7 @@ make_image d 20000
 vs format d h --salt=aa >made
 root=$(root_hash made)
 
-# tamper FILE OFFSET: with one byte inverted nothing that depends on it can be read.
+# tamper FILE OFFSET: inverts one byte, and fails if anything that depends on it can be read.
 tamper() {
     cp "$1" "$1.good"
     byte=$(dd if="$1" bs=1 skip="$2" count=1 2>/dev/null | hexdump -e '1/1 "%d"')
@@ -31,7 +31,7 @@ tamper h $((1 * 4096 + 20)) 1000
 tamper h $((2 * 4096 + 20)) 100
 tamper h $((4 * 4096 + 20)) 0
 
-# Blocks that do not depend on what is wrong are still good.
+# Blocks that do not depend on the wrong byte can still be read.
 cp d good
 printf X | dd of=d bs=1 seek=$((1000 * 4096)) conv=notrunc
 vs open d v0 h "$root"

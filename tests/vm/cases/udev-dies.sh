@@ -1,5 +1,5 @@
-# A udev that does not answer, or dies while it is waited for: open and close come to an end, the node is there and
-# goes, and no semaphore is left behind.
+# udev does not answer, or dies while a command waits for it: open and close still end, the node appears and
+# disappears, and no semaphore is left behind.
 # boots: udev
 # timeout: 300
 
@@ -15,7 +15,7 @@ start_udev() {
 }
 trap start_udev EXIT
 
-# It hangs.
+# udev hangs.
 kill -STOP $udev
 run vs open d v0 h "$root"
 expect_code 0
@@ -28,7 +28,7 @@ vs close v0
 [ ! -L /dev/mapper/v0 ]
 [ "$(sed 1d /proc/sysvipc/sem | wc -l)" = 0 ]
 
-# It is killed while it is waited for.
+# udev is killed while the command waits for it.
 /bin/veritysetup open d v0 h "$root" 2>err &
 opener=$!
 for wait in $(seq 100); do
@@ -44,7 +44,7 @@ same d /dev/mapper/v0
 vs close v0
 [ ! -e /dev/mapper/v0 ]
 
-# It is dead already, and has left its socket: the command does not wait for it.
+# udev has died and left its socket: the command does not wait for it.
 [ -S /run/udev/control ]
 run vs open d v0 h "$root"
 expect_code 0
@@ -53,7 +53,7 @@ same d /dev/mapper/v0
 vs close v0
 [ ! -e /dev/mapper/v0 ]
 
-# And when it is back, all is as before.
+# Once udev runs again, open and close work as before.
 trap - EXIT
 start_udev
 vs open d v0 h "$root"

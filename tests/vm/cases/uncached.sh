@@ -1,14 +1,14 @@
-# Block devices that are not in the page cache, with short and long sectors, are read around it: with any number of
-# threads the same comes out, and the same bad blocks are found. The data end in the middle of what is read at a time.
+# Block devices that are not in the page cache are read with direct I/O, with short and long sectors. The result and
+# the bad blocks found are the same with any number of threads. The data ends in the middle of a read.
 
 make_image blocks 100
-# A little more than the longest read, twice.
+# Slightly more than two reads of the maximum length.
 cat blocks blocks blocks blocks blocks blocks blocks blocks blocks blocks blocks >image
 truncate -s $((4096 * 1100)) image
 vs format image h --salt=aa --uuid=a60c98d2-ae9b-4865-bfcb-b4e3ace11033 --data-block-size=512 --hash-block-size=512 >made
 root=$(root_hash made)
 
-# cached DEVICE: how much of a device is in the page cache, in KiB; a little always is.
+# cached DEVICE: prints how many KiB of a device are in the page cache; this is never zero.
 cached() {
     blockdev --flushbufs "$1"
     sync
@@ -18,7 +18,7 @@ cached() {
 
 for sector in 512 4096; do
     data=$(/ref/losetup --show -f -r -b "$sector" image)
-    # What was read of a device is forgotten when no process has it open.
+    # The kernel drops a device's pages when no process has it open.
     exec 9<"$data"
     for threads in 1 2 7; do
         before=$(cached "$data")
@@ -27,7 +27,7 @@ for sector in 512 4096; do
         [ "$(root_hash made)" = "$root" ] || fail "another root hash"
         same h h2
         after=$(sed -n 's/^Buffers: *\([0-9]*\) kB/\1/p' /proc/meminfo)
-        # 4.4 MB went through no cache.
+        # The 4.4 MB did not go through the page cache.
         [ $((after - before)) -lt 3000 ] || fail "$before KiB of buffers before and $after after: read through the cache"
         cached "$data" >/dev/null
         vs verify "$data" h "$root" --threads="$threads"

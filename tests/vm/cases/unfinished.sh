@@ -1,5 +1,5 @@
-# What a killed process leaves: a mapping that was never finished can be seen and closed, a scratch mapping goes with
-# the next trial.
+# What a killed process leaves: status shows an unfinished mapping and close removes it; the next trial removes a
+# scratch mapping.
 # boots: bare udev
 
 make_image d 64

@@ -13,13 +13,13 @@ vs format "$data" "$hash" --fec-device="$fec" >made
 root=$(root_hash made)
 for device in "$data" "$hash" "$fec"; do cat "$device"; done | sha256sum >before
 
-# still: fails unless the devices hold what they held.
+# still: fails unless the contents of the devices are unchanged.
 still() {
     for device in "$data" "$hash" "$fec"; do cat "$device"; done | sha256sum >after
     same before after
 }
 
-# refuses DEVICE HOLDER COMMAND...: fails unless the command is refused because of that.
+# refuses DEVICE HOLDER COMMAND...: fails unless the command is refused because HOLDER uses DEVICE.
 refuses() {
     device=$1 holder=$2
     shift 2
@@ -40,12 +40,12 @@ refuses "$data" "$mapped" format image "$data"
 [ ! -e new ]
 refuses "$data" "$mapped" repair "$data" "$hash" --fec-device="$fec" "$root"
 refuses "$hash" "$mapped" repair image "$hash" --fec-device="$fec" "$root"
-# It is a matter of the device, not of its name.
+# The check identifies the device by its number, not by its name.
 ln -s "$hash" link
 refuses link "$mapped" format image link
 vs close v0
 
-# The same device more than once is no one else's.
+# One command may use the same device more than once.
 vs format "$data" "$data" --data-blocks=10 --hash-offset=40960 --fec-device="$data" --fec-offset=131072 >made
 vs repair "$data" "$data" --hash-offset=40960 --fec-device="$data" --fec-offset=131072 "$(root_hash made)"
 losetup -d "$data"

@@ -1,4 +1,4 @@
-# The kernel does not look at the root hash before the first read: the open succeeds, nothing can be read, the status
+# The kernel does not check the root hash before the first read: the image opens, nothing can be read, and the status
 # says corrupted.
 # boots: bare udev
 
@@ -7,7 +7,7 @@ vs format d h >/dev/null
 root=0000000000000000000000000000000000000000000000000000000000000000
 run vs open d v0 h "$root"
 expect_code 0
-# Unless udev looks into the new device.
+# With udev, which reads the new device, the first read has already happened.
 if [ "$nodes" = udev ]; then
     expect_err "Verity device detected corruption after activation."
 else

@@ -1,5 +1,4 @@
-# bash reads this before cryptsetup's tests, which throw away most errors: a program that the machine does not have is
-# written down.
+# bash reads this before cryptsetup's tests, which discard most errors: it records each program that the machine lacks.
 command_not_found_handle() {
     echo "$1" >>/tmp/compat.missing
     return 127

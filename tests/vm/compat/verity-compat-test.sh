@@ -5,12 +5,12 @@
 # processors: 1
 # timeout: 1800
 #
-# Without udevd, which would take as much time again; one processor, because emulating another one costs a third more
-# and they do one thing after the other.
+# Without udevd, which would double the time, and with one processor: emulating a second one costs a third more, and the
+# tests do one thing at a time.
 
 set -eu
 tests=/compat/verity-compat-test
-# Without udevd dmsetup has to be told to make the device nodes itself.
+# Without udevd dmsetup must make the device nodes itself.
 [ "$nodes" = udev ] || export DM_DISABLE_UDEV=1
 
 . /vm/leftovers.sh
@@ -32,16 +32,16 @@ complaints=
 newline='
 '
 
-# wrong WHAT: what the result fails for.
+# wrong WHAT: adds a reason for failing.
 wrong() {
     complaints="$complaints  $*$newline"
 }
 
-# want NUMBER WHAT PATTERN: counts the lines of the tests' output that match, which are to be that many or more.
+# want NUMBER WHAT PATTERN: adds a reason for failing unless at least this many lines of the tests' output match.
 want() {
     found=$(grep -c -E -e "$3" /tmp/compat.out) || :
     printf '  %4d of %-4d %s\n' "$found" "$1" "$2"
-    # After a failure it is plain that the rest is not there.
+    # After a failure the rest is missing in any case.
     [ "$found" -ge "$1" ] || [ "$code" != 0 ] || wrong "$found of $1: $2"
 }
 
@@ -50,7 +50,7 @@ has() {
     grep -q -e "$1" "$tests"
 }
 
-# How many calls were made, in all and of each action.
+# The number of calls, in total and for each action.
 calls() {
     awk '
         {
@@ -91,7 +91,7 @@ want 1 "deferred removal" '^Deferred removal of device:\[OK\]$'
 
 echo "Calls of veritysetup:"
 echo "  $(calls)"
-# See tests/vm/compat/veritysetup. It is one call, and is not to become a habit.
+# See tests/vm/compat/veritysetup: one call at most.
 echo "Hash files that a refused format was to leave behind, empty: $(wc -l </tmp/compat.empty)"
 [ "$(wc -l </tmp/compat.empty)" -le 1 ] || wrong "empty hash files were made for: $(cat /tmp/compat.empty)"
 

@@ -1,12 +1,12 @@
-# What a case may leave behind: finding it and removing it, so that the next case starts as the first one did.
+# Finds and removes what a case left behind, so that the next case starts in the same state as the first.
 
 # Remembers what is mounted before any case has run.
 baseline() {
     cut -d ' ' -f 2 /proc/mounts >/run/vm/mounts
 }
 
-# Prints a line for each thing that is left. Cases ask often, so the shell reads by builtins, and starts no process
-# where nothing is left.
+# Prints a line for each thing that is left. Cases call it often, so it reads with the shell's builtins, and starts no
+# process if nothing is left.
 leftovers() {
     mounted="|"
     while read -r folder; do
@@ -35,8 +35,8 @@ leftovers() {
     done
 }
 
-# Prints number and description of each key that is called as veritysetup calls those of signatures. The kernel takes a
-# moment to forget one that is no longer held.
+# Prints number and description of each key with the name of a signature's. The kernel takes a moment to forget a key
+# that no keyring holds any more.
 left_keys() {
     while read -r id _ _ _ _ _ _ _ description _; do
         case $description in
@@ -45,8 +45,8 @@ left_keys() {
     done </proc/keys
 }
 
-# The same after waiting up to a second for there to be nothing: the kernel and udev finish some things behind a
-# program's back.
+# The same after waiting up to a second for nothing to be left: the kernel and udev finish some work after a program has
+# ended.
 left_behind() {
     left=$(leftovers)
     tries=10
@@ -58,7 +58,7 @@ left_behind() {
     [ -z "$left" ] || echo "$left"
 }
 
-# Removes everything that leftovers() would print. Twice: a device may be below another one.
+# Removes everything that leftovers() prints, twice: a device may be below another one.
 clean() {
     for round in 1 2; do
         cut -d ' ' -f 2 /proc/mounts | grep -vxFf /run/vm/mounts | sort -r | while read -r folder; do

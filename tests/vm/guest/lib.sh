@@ -1,5 +1,5 @@
-# What a case can use. It runs under `set -eux` in a fresh folder that is removed afterwards; whatever fails fails the
-# case. $kernel is 5.10, 6.1, 6.12 or 7, $nodes is bare or udev.
+# What a case can use. It runs under `set -eux` in a fresh folder that is removed afterwards; a command that fails fails
+# the case. $kernel is 5.10, 6.1, 6.12 or 7, $nodes is bare or udev.
 
 # The binary under test.
 vs() {
@@ -17,17 +17,17 @@ fail() {
     exit 1
 }
 
-# Fails if the command succeeds. The shell's own `!` would not do: `set -e` passes over a command that follows it.
+# Fails if the command succeeds. The shell's own `!` does not: `set -e` ignores a command that follows it.
 not() {
     if "$@"; then
         fail "this was not to succeed: $*"
     fi
 }
 
-# Runs a command, whatever it returns: its exit code, standard output and standard error are then in $code, $out and
-# $err (without the newlines at their ends).
+# Runs a command and sets $code, $out and $err to its exit code, standard output and standard error (without trailing
+# newlines). It may fail.
 run() {
-    # Tracing a function would write into its standard error.
+    # The trace of a function would go to its standard error.
     case $- in
     *x*) traced=yes ;;
     *) traced=no ;;
@@ -68,8 +68,8 @@ expect_text() {
     fail "$1 is not what was expected"
 }
 
-# expect_object TEXT...: the last `run` printed a JSON object to its standard output, with each of these texts in it
-# when it is written without newlines and indentation, and nothing to its standard error. The host holds it against its
+# expect_object TEXT...: fails unless the last `run` printed a JSON object to its standard output that contains each of
+# these texts, without newlines and indentation, and nothing to its standard error. The host checks it against the
 # schema.
 expect_object() {
     expect_err ""
@@ -83,8 +83,8 @@ expect_object() {
     done
 }
 
-# Runs the command of the last `run`, which has been refused, once more with --json: it ends with the same code and says
-# the same in an object.
+# Runs the command of the last `run`, which was refused, again with --json: fails unless it ends with the same code and
+# its object has the same message.
 refused_as_json() {
     first_line=$(echo "$err" | head -n 1)
     refused_with=$code
@@ -93,18 +93,18 @@ refused_as_json() {
     expect_object "\"error\": {\"code\": $refused_with," "\"message\": \"$first_line\""
 }
 
-# Fails unless both hold the same bytes; files or devices.
+# Fails unless two files or devices hold the same bytes.
 same() {
     cmp "$1" "$2" || fail "$1 and $2 differ"
 }
 
-# The root hash in what a format has printed; in a file or on standard input.
+# The root hash in the output of format, from a file or standard input.
 root_hash() {
     sed -n 's/^Root hash:[[:space:]]*//p' "$@"
 }
 
-# make_image FILE BLOCKS: a file of that many blocks of 4096 bytes, always the same bytes, no block like another, and
-# nothing in a block that repeats (a Thue-Morse word of two numbers), without reading a slow random device.
+# make_image FILE BLOCKS: makes a file of that many blocks of 4096 bytes, always the same. No two blocks are equal, and
+# nothing in a block repeats (it is a Thue-Morse word of two numbers). A random device would be slow.
 make_image() {
     awk -v blocks="$2" 'BEGIN {
         for (block = 1; block <= blocks; block++) {
@@ -115,14 +115,14 @@ make_image() {
     }' >"$1"
 }
 
-# damage FILE OFFSET BYTES: makes each of these bytes of a file or device a wrong one; done twice they are right again.
+# damage FILE OFFSET BYTES: changes each of these bytes of a file or device; a second call changes them back.
 damage() {
     dd if="$1" bs=64K iflag=skip_bytes,count_bytes skip="$2" count="$3" 2>/dev/null |
         tr '\000-\177\200-\377' '\200-\377\000-\177' |
         dd of="$1" bs=64K oflag=seek_bytes seek="$2" conv=notrunc 2>/dev/null
 }
 
-# make_signed_image: an image d and its hash tree h, whose root hash, then in $root, is the one that /signatures signs.
+# make_signed_image: makes an image d and its hash tree h, and sets $root to the root hash, which /signatures signs.
 make_signed_image() {
     make_image d 64
     vs format d h --salt=724ad0 --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >made
@@ -130,7 +130,7 @@ make_signed_image() {
     expect_text "the root hash of the signed image" "$(cat /signatures/root-hash)" "$root"
 }
 
-# hold DEVICE SECONDS: has a process in the background, $holder, keep the device open; it is open when this returns.
+# hold DEVICE SECONDS: starts a process in the background, $holder, that keeps the device open.
 hold() {
     exec 9<"$1"
     sleep "$2" &

@@ -163,11 +163,11 @@ impl Apt {
             "APT::Architectures=amd64".to_owned(),
             "Acquire::Languages=none".to_owned(),
             "Acquire::Retries=3".to_owned(),
-            // A list that did not come is an error, not a warning beside an older one.
+            // A list that could not be fetched is an error, not a warning and an older list.
             "APT::Update::Error-Mode=any".to_owned(),
             // A mirror may lag behind: lists that were signed some time ago name kernels that are as good to test on.
             "Acquire::Check-Valid-Until=false".to_owned(),
-            // Whatever the machine allows itself: these kernels are run, so they have to be signed.
+            // Overrides the machine's own settings: these kernels are run, so they have to be signed.
             "Acquire::AllowInsecureRepositories=false".to_owned(),
             "Acquire::AllowWeakRepositories=false".to_owned(),
             "APT::Get::AllowUnauthenticated=false".to_owned(),
@@ -193,7 +193,7 @@ impl Apt {
     }
 }
 
-/// What to try in turn: everything together, for the newest kernel, then each main archive alone, because not every
+/// What to try in order: all archives together, for the newest kernel, then each main archive alone, because not every
 /// suite has a security archive and not every mirror has every suite.
 fn attempts(sources: &[Source]) -> Vec<Vec<Source>> {
     let mut attempts = vec![sources.to_vec()];

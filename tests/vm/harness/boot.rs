@@ -1,4 +1,4 @@
-//! One machine from its making to its end: packs the guest, runs the cases or a script, and says how each came out.
+//! One machine from start to end: packs the guest, runs the cases or a script, and reports the outcome of each.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,7 +21,7 @@ use super::{builtin, compat, debian, hosttools, images, modules, paths, process,
 /// From the machine's start to its first report; usually it takes a twentieth of this.
 const BOOT_LIMIT: Duration = Duration::from_secs(180);
 
-/// What the guest may take on top of a case's own limit: to end it, look for leftovers and clean up.
+/// What the guest may take on top of a case's own limit: to end the case, look for leftovers and clean up.
 pub const SPARE: Duration = Duration::from_secs(60);
 
 /// What the cases' scripts use, below `/vm`.
@@ -30,9 +30,9 @@ const SCRIPTS: [&str; 4] = ["clients.sh", "debian.sh", "leftovers.sh", "lib.sh"]
 /// What the guest does once it is up.
 #[derive(Debug)]
 pub enum Job<'a> {
-    /// Runs the cases and goes off.
+    /// Runs the cases and powers off.
     Cases(&'a [Case]),
-    /// Runs one script, with these files of the host's beside it, and goes off.
+    /// Runs one script, with these files of the host, and powers off.
     Script(&'a Path, &'a [(PathBuf, String)]),
     /// A shell on the console.
     Shell(&'a [(PathBuf, String)]),
@@ -43,7 +43,7 @@ pub enum Job<'a> {
 pub struct Guest {
     /// The machine's processors.
     pub processors: u8,
-    /// What its time goes by: the host's clock, unless the caller wants it otherwise.
+    /// Its clock: the host's, unless the caller chooses another.
     pub clock: qemu::Clock,
     /// Its disks: `/dev/vda` and so on.
     disks: Vec<PathBuf>,
@@ -189,7 +189,7 @@ impl Guest {
         let mut line = machine.child.stdout.take().context("qemu has a standard output")?;
         let mut parser = Parser::new(&self.word);
         let (sender, events) = mpsc::channel();
-        // A thread of its own, because waiting for the line to speak has to end at the deadline.
+        // A thread of its own, because waiting for a report must end at the deadline.
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(read @ 1..) = line.read(&mut buffer) {
@@ -249,19 +249,19 @@ fn pack_cases(archive: &mut Initramfs, cases: &[Case]) -> Result<Vec<(PathBuf, S
 pub struct Session {
     machine: Machine,
     events: Receiver<Event>,
-    /// Its initramfs, until the machine is up and has no use for it any more.
+    /// Its initramfs, until the machine is up and no longer needs it.
     guest: Option<Guest>,
     /// Its console.
     pub console: Console,
-    /// When it is given up.
+    /// When the harness gives it up.
     pub deadline: Instant,
 }
 
 impl Session {
-    /// The next report, or why there is none: the machine ended, or its time is over and it was ended.
+    /// The next report, or why there is none: the machine has ended, or was ended at its deadline.
     pub fn event(&mut self) -> Result<Event, String> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        // A machine that never stops talking is over its time too, although there is always something to receive.
+        // A machine that reports without end must end at its deadline too.
         let received = if left.is_zero() { Err(RecvTimeoutError::Timeout) } else { self.events.recv_timeout(left) };
         match received {
             Ok(event) => {
@@ -273,14 +273,14 @@ impl Session {
                 Err(format!("the machine ended{complaint}"))
             }
             Err(RecvTimeoutError::Timeout) => {
-                // Its end is reported once, the later calls see the line closed.
+                // This reports its end once; later calls see the line closed.
                 let _ = self.machine.child.kill();
                 Err("the machine did not answer any more and was ended".to_owned())
             }
         }
     }
 
-    /// What qemu itself had to say at its end, and how it ended if that was not as it should.
+    /// qemu's own messages, and its exit status if it failed.
     fn complaint(&mut self) -> String {
         let mut text = String::new();
         if let Ok(status) = self.machine.child.wait()
@@ -289,7 +289,7 @@ impl Session {
             text = format!("qemu: {status}; ");
         }
         if let Some(mut stderr) = self.machine.child.stderr.take() {
-            // Nothing more to say is a good answer too.
+            // It may have said nothing.
             let _ = stderr.read_to_string(&mut text);
         }
         let text = text.trim();

@@ -1,9 +1,9 @@
-//! A kernel that trusts a certificate of ours: Debian's, with the certificate replaced that its build put into it. So
-//! does a builder of kernels for images of their own; nothing else in it is different. No keyring that a kernel
-//! before 7 checks a root hash against takes a certificate from a running system.
+//! A kernel that trusts our certificate: Debian's, in which ours replaces the certificate from its build. Builders of
+//! kernels for their own images do the same. Before kernel 7, a running system cannot add a certificate to any keyring
+//! that the kernel checks root hashes against.
 //!
-//! The outcome is the unpacked kernel, which qemu starts as it starts a `vmlinuz`. It no longer trusts the key that
-//! its modules are signed with, but loads them, and reports itself as tainted.
+//! The result is the unpacked kernel, which qemu starts like a `vmlinuz`. It no longer trusts the key of its modules'
+//! signatures, but loads them and reports itself as tainted.
 
 use std::fs;
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! The cache of what was fetched. A folder in it appears by one rename, so it is either complete or not there, and once
-//! there it is used without the network.
+//! The cache of downloads. A folder appears in it by one rename, so that it is complete or absent; from then on it is
+//! used without the network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub fn cached(folder: &Path, refresh: bool, fetch: impl FnOnce(&Path, &Path) -> 
     }
 }
 
-/// A working folder in the cache, on the same file system as what becomes of it; gone at the end.
+/// A working folder in the cache, on the file system of the result; removed on drop.
 struct Work(PathBuf);
 
 impl Work {

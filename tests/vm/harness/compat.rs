@@ -27,8 +27,8 @@ const FILES: &[&str] = &[
 
 const SCRIPT: &str = "tests/verity-compat-test";
 
-/// The Debian suite whose cryptsetup is taken unless `COMPAT_SUITE` names another. This one has 2.8, which our command
-/// replaces; it will be released and then stay as it is.
+/// The Debian suite whose cryptsetup is taken unless `COMPAT_SUITE` names another. It has 2.8, which our command
+/// replaces; once released, the suite no longer changes.
 const SUITE: &str = "forky";
 
 /// Where everything is in the guest.
@@ -52,7 +52,7 @@ pub fn fetch(refresh: bool) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// What the guest needs for it: host's file and place.
+/// The files that the guest needs for the script: the host's path and the guest's.
 pub fn files() -> Result<Vec<(PathBuf, String)>> {
     process::require(hosttools::USERLAND)?;
     let fetched = fetch(false)?;

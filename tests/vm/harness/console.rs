@@ -1,9 +1,9 @@
-//! Reads the console's log: finds the kernel's troubles in it, and cuts out its tail for a report.
+//! Reads the console's log: finds the kernel's complaints, and the last lines for a report.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a kernel prints when it is in trouble. Each counts anywhere in a line.
+/// What a kernel prints when it is in trouble, anywhere in a line.
 const TROUBLES: &[&str] = &[
     "Kernel panic",
     "BUG:",

@@ -1,5 +1,5 @@
-//! Programs of the host's that run in the guest, with the libraries they load: the reference `veritysetup`, `dmsetup`,
-//! udev with its rules, what this package builds for the purpose, and what a script written for a whole Debian calls.
+//! Programs of the host that run in the guest, with the libraries they load: the reference `veritysetup`, `dmsetup`,
+//! udev with its rules, this package's own programs, and those that a script written for a complete Debian calls.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ const RULE_FILES: &[(&str, &str)] = &[
     ("95-dm-notify.rules", "dmsetup"),
 ];
 
-/// What scripts that were not written for busybox's programs call.
+/// Programs for scripts that busybox's do not serve.
 pub const USERLAND: &[&str] =
     &["bash", "blockdev", "cat", "cut", "dd", "grep", "id", "losetup", "rm", "sed", "sha256sum", "stat", "tr", "uname"];
 
@@ -98,7 +98,7 @@ pub fn compiled(name: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The programs of [`USERLAND`], in a folder of their own: everything else in the guest goes on using busybox's.
+/// The programs of [`USERLAND`], in a folder of their own: everything else in the guest still uses busybox's.
 pub fn userland(folder: &str) -> Result<Copies> {
     let mut copies = Copies::new();
     for name in USERLAND {

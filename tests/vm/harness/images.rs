@@ -17,8 +17,8 @@ static MAKING: Mutex<()> = Mutex::new(());
 /// What the time stamps in the images say.
 const EPOCH: &str = "1000000000";
 
-/// The image of that kind. It is made anew every time: that is quick, and an old one might not be what is described
-/// here.
+/// The image of that kind, made anew every time: that is quick, and an old one might differ from what this file
+/// describes.
 pub fn image(kind: &str) -> Result<PathBuf> {
     let folder = paths::cache().join("images");
     let image = folder.join(format!("{kind}.img"));

@@ -1,5 +1,5 @@
-//! Packs a guest's whole file system into an initramfs. It is written anew for every boot, uncompressed: that takes
-//! less time than finding out whether an older one still fits.
+//! Packs a guest's file system into an initramfs, anew for every boot and uncompressed: finding out whether an older
+//! one still fits would take longer.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow};
 use cpio::newc::{self, Builder, ModeFileType};
 
-/// Folders that have to exist although nothing is put into them here.
+/// Folders that must exist, even if empty.
 const FOLDERS: &[&str] = &["dev", "etc", "proc", "ref", "root", "run", "sys", "tmp", "usr/bin", "usr/sbin", "var"];
 
 /// The guest has a merged /usr, as every current Debian: files of `/lib` are put into `usr/lib`.
@@ -45,7 +45,7 @@ impl Initramfs {
         Ok(archive)
     }
 
-    /// Adds a copy of the host's file, executable when it is so there.
+    /// Adds a copy of the host's file, with its executable bit.
     pub fn copy(&mut self, guest: &str, host: &Path) -> Result<()> {
         let content = fs::read(host).with_context(|| format!("cannot read {}", host.display()))?;
         let executable = fs::metadata(host)?.permissions().mode() & 0o111 != 0;
@@ -86,7 +86,7 @@ impl Initramfs {
         file.flush().context("cannot write the initramfs")
     }
 
-    /// The path as the archive spells it, with the folders it is in made.
+    /// Makes the folders of the path; returns it in the archive's spelling.
     fn place(&mut self, guest: &str) -> Result<String> {
         let path = guest.trim_start_matches('/');
         let first = path.split('/').next().unwrap_or(path);

@@ -1,5 +1,5 @@
-//! Picks the modules a guest may need out of a kernel's own, with what they depend on, uncompressed: busybox's
-//! modprobe, which the kernel runs to load what a table asks for, then finds them by name and by alias.
+//! Picks from a kernel's modules those that a guest may need and their dependencies, and decompresses them. busybox's
+//! modprobe, which the kernel runs to load what a table needs, finds them by name and alias.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -12,14 +12,14 @@ use anyhow::{Context as _, Result};
 use super::kernels::{Installed, Kernel};
 use super::{paths, process};
 
-/// Modules by name; one that a kernel has built in, or not at all, is passed over.
+/// Modules by name; a kernel may have one built in, or lack it.
 const NAMES: &[&str] = &[
-    // What is tested.
+    // Under test.
     "dm-mod",
     "dm-verity",
     "dm-bufio",
     "reed_solomon",
-    // What it can be on.
+    // Devices below it.
     "loop",
     "brd",
     "null_blk",
@@ -28,14 +28,14 @@ const NAMES: &[&str] = &[
     "virtio_pci",
     "virtio_blk",
     "virtio_scsi",
-    // The same with a twist.
+    // Devices below it that do something to the data.
     "dm-crypt",
     "dm-delay",
     "dm-flakey",
     "dm-integrity",
     "dm-snapshot",
     "dm-zero",
-    // What can be on it.
+    // File systems on it.
     "erofs",
     "ext4",
     "overlay",

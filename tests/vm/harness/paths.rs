@@ -17,13 +17,12 @@ pub fn logs() -> PathBuf {
     cache().join("logs")
 }
 
-/// A name for something that only this process uses, and that [`sweep`] can tell from what is to stay.
+/// A name for something that only this process uses, which [`sweep`] recognises as temporary.
 pub fn temporary(name: &str) -> String {
     format!("{name}~{}", process::id())
 }
 
-/// Creates the folder, or removes from it what processes that are no more left behind there: entries with
-/// names from [`temporary`].
+/// Creates the folder, or removes from it the entries with names from [`temporary`] whose processes have ended.
 pub fn sweep(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(folder)?.flatten() {
@@ -37,7 +36,7 @@ pub fn sweep(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a file or folder, if it is there; one that cannot be removed now is left to the next sweep.
+/// Removes a file or folder, if it exists; the next sweep tries again if it cannot be removed now.
 pub fn remove(path: &Path) {
     let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }

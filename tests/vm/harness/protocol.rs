@@ -1,5 +1,5 @@
-//! The language of the machine's second serial line. Messages of the guest's `init` are lines that begin with `@@` and
-//! a word chosen anew for each boot, which no output can contain by accident; everything between them is output.
+//! The protocol of the machine's second serial line. Messages of the guest's `init` are lines that begin with `@@` and
+//! a random word for each boot, which no output can contain by accident; everything between them is output.
 //!
 //! `begin CASE`, its output, `end CASE code=N timeout=0|1 leak=0|1`, at last `off`; in a run of a single script instead
 //! its output and `exit N`; at any time `broken REASON`, after which the machine goes off.
@@ -18,7 +18,7 @@ pub enum Event {
     End(End),
     /// The script of a single run has ended with this code.
     Exit(u8),
-    /// The machine is of no further use.
+    /// The machine is no longer usable.
     Broken(String),
     /// All cases are done, the machine goes off.
     Off,
@@ -117,7 +117,7 @@ fn parse(message: &str) -> Option<Event> {
 mod tests {
     use super::*;
 
-    /// Adjacent pieces of output joined: where they are cut is no part of the language.
+    /// Adjacent pieces of output joined: where they are cut is not part of the protocol.
     fn joined(events: Vec<Event>) -> Vec<Event> {
         let mut joined: Vec<Event> = Vec::new();
         for event in events {

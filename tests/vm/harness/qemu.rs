@@ -17,18 +17,18 @@ pub enum Console {
     Terminal,
 }
 
-/// What the machine's time goes by.
+/// The machine's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// The host's clock.
     Host,
-    /// The instructions it executes, each a nanosecond; waiting takes none of the host's time. What takes how long is
-    /// then the same on a busy host, but real processors do not take equally long for everything. For one processor:
-    /// kernel 6.1 hangs when it starts a second one that shares a count of instructions.
+    /// The instructions it executes, a nanosecond each; waiting takes none of the host's time. Times are then the same
+    /// on a busy host, although instructions of a real processor do not all take equally long. For one processor:
+    /// kernel 6.1 hangs when it starts a second one with this clock.
     Instructions,
 }
 
-/// What a machine has beyond what all have.
+/// What only some machines have.
 #[derive(Debug, Default, Clone)]
 pub struct Extras {
     /// More words for the kernel's command line.
@@ -54,8 +54,8 @@ impl Machine {
         clock: Clock,
         extras: &Extras,
     ) -> Result<Self> {
-        // setpriv becomes qemu, with the request to be killed when this thread ends: a harness that is killed itself
-        // leaves no machine behind.
+        // setpriv becomes qemu, which the kernel kills when this thread ends: a killed harness leaves no machine
+        // behind.
         let mut command = Command::new(process::find("setpriv")?);
         command.args(["--pdeathsig", "KILL"]).arg(process::find("qemu-system-x86_64")?);
         // Emulated: machines that build and test software rarely offer KVM. Every processor feature qemu can emulate,

@@ -1,4 +1,4 @@
-//! Which machines to boot for the cases that were selected, two at a time, and one outcome for each case.
+//! Boots the machines for the selected cases, two at a time, and delivers one outcome for each case.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -18,10 +18,10 @@ use super::protocol::{End, Event};
 const MACHINES: usize = 2;
 
 /// How many machines a boot may lose but for one. Emulation fails at random, most of all under load: kernels have hung
-/// or crashed in it before anything of ours ran. A failure that comes of a case comes again.
+/// or crashed in it before any of our code ran. A failure that a case causes happens again.
 const ATTEMPTS: u32 = 3;
 
-/// How a case came out: passed, or what to show.
+/// The outcome of a case: passed, or the text to show.
 pub type Outcome = Result<(), String>;
 
 /// One machine and the cases that run in it, each with the place that waits for its outcome.
@@ -46,7 +46,7 @@ pub fn start(boots: Vec<Boot>) {
             while let Some(boot) = pop(&queue) {
                 let (begin, label, cases) = (Instant::now(), boot.label.clone(), boot.cases.len());
                 run(boot);
-                // For people who look for what takes long.
+                // Shows which machines take long.
                 eprintln!("vm: {label}: {cases} in {} s", begin.elapsed().as_secs());
             }
         });
@@ -57,11 +57,11 @@ fn pop(queue: &Mutex<VecDeque<Boot>>) -> Option<Boot> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-/// Runs the cases in one machine. If it is lost, those without an outcome have another one.
+/// Runs the cases in one machine. If it is lost, the cases without an outcome run in another machine.
 fn run(boot: Boot) {
     let (cases, senders): (Vec<Case>, Vec<Sender<Outcome>>) = boot.cases.into_iter().unzip();
     let logs = paths::logs().join(&boot.label);
-    // Outputs of cases that ran in an earlier boot of this label would be taken for this one's.
+    // Otherwise output of cases in an earlier boot of this label would look like this one's.
     let _ = fs::remove_dir_all(&logs);
     let mut run = Run { cases, senders, logs, reported: 0, held: None };
     for attempt in 1..=ATTEMPTS {
@@ -93,7 +93,7 @@ struct Run {
 }
 
 impl Run {
-    /// Has all cases reported, or says why the machine is of no use any more.
+    /// Follows the machine until all cases have reported, or says why it is no longer usable.
     fn follow(&mut self, session: &mut Session) -> Result<(), String> {
         let mut output = Vec::new();
         let mut running = false;
@@ -126,7 +126,7 @@ impl Run {
                 }
                 Ok(Event::Off) => {
                     session.deadline = Instant::now() + Duration::from_secs(30);
-                    // It says no more, but its end belongs to the last case too.
+                    // It reports no more, but its end counts for the last case.
                     let _ = session.event();
                     let hangs = Instant::now() >= session.deadline;
                     let hangs = hangs.then(|| format!("it does not go off:\n{}", session.console.tail()));
@@ -189,7 +189,7 @@ impl Run {
 
     fn report(&mut self, outcome: Outcome) {
         if let Some(sender) = self.senders.get(self.reported) {
-            // Nothing waits any more when the whole run is being given up.
+            // No test waits for it if the whole run is being given up.
             let _ = sender.send(outcome);
         }
         self.reported += 1;

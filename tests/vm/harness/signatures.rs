@@ -1,5 +1,5 @@
 //! Signatures of a root hash, made on the host for cases that open an image with one: by a certificate that the kernel
-//! is to trust and by one that it has never seen.
+//! shall trust and by one that it does not know.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Error, Result};
 
 use super::{paths, process};
 
-/// What is signed: the root hash of `make_signed_image` in `tests/vm/guest/lib.sh`, which makes sure that it is.
+/// The signed root hash: that of `make_signed_image` in `tests/vm/guest/lib.sh`, which checks it.
 const ROOT_HASH: &str = "9f5cb4d3fad7bf72e378d81e3cf9c699bb4653bb7b9ed18a00dcfc0e63ba1509";
 
 /// The root hash of no image.
@@ -38,19 +38,19 @@ pub const SIGNATURES: &[Signature] = &[
     Signature { name: "good", signer: "trusted", root_hash: ROOT_HASH, options: PLAIN },
     Signature { name: "untrusted", signer: "unknown", root_hash: ROOT_HASH, options: PLAIN },
     Signature { name: "wrong-root-hash", signer: "trusted", root_hash: OTHER_ROOT_HASH, options: PLAIN },
-    // What openssl does when it is not told otherwise: with signed attributes, S/MIME capabilities among them.
+    // openssl's default: with signed attributes, among them S/MIME capabilities.
     attempt("signed-attributes", "-outform DER -nocerts"),
     attempt("pem", "-outform PEM -nocerts -noattr"),
     // A way of signing that no kernel has code for.
     attempt("pss", "-outform DER -nocerts -noattr -keyopt rsa_padding_mode:pss"),
 ];
 
-/// A signature that is right but for its form.
+/// A signature that is correct except for its form.
 const fn attempt(name: &'static str, options: &'static str) -> Signature {
     Signature { name, signer: "trusted", root_hash: ROOT_HASH, options }
 }
 
-/// How the certificates are made, apart from the machine's own idea of it.
+/// The configuration for making certificates, independent of the machine's own.
 const CONFIGURATION: &str = "[req]\ndistinguished_name = name\nx509_extensions = extensions\n[name]\n[extensions]\n\
                              subjectKeyIdentifier = hash\n";
 

@@ -1,4 +1,4 @@
-//! The machine's own package sources, read to learn where it gets Debian from: nothing here names a server.
+//! The machine's own package sources, which say where it gets Debian from: no server is named here.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -1,4 +1,4 @@
-# Passes: between failures, so that they are seen to leave no trace.
+# Passes between failures, which must not affect it.
 # reports: ok
 
 make_image a 4

@@ -1,4 +1,4 @@
-# What the kernel has complained about before is not this case's doing.
+# The kernel's earlier complaint does not fail this case.
 # reports: ok
 
 :

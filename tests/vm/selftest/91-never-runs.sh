@@ -1,4 +1,4 @@
-# Does not get its turn, and is not passed over in silence.
+# Never runs, and is reported.
 # reports: the machine ended; its console:\n.*Kernel panic - not syncing: sysrq triggered crash.*
 
 :

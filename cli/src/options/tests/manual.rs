@@ -163,7 +163,7 @@ fn add_entry(lines: &mut Vec<String>, option: &OptionInfo) {
     lines.splice(end..end, [head, actions, format!("{}.", option.help)]);
 }
 
-/// Or, with `WRITE_MANUAL`, makes it so.
+/// With `WRITE_MANUAL`, writes the manual from the tables instead of comparing them.
 #[test]
 fn the_manual_has_what_the_tables_say() {
     up_to_date("man/veritysetup.8", "WRITE_MANUAL", "make man", written);
