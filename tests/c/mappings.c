@@ -62,6 +62,7 @@ static void names(void)
 {
     struct crypt_device *cd = NULL;
     static char endless[8192], just_too_long[129];
+    struct crypt_active_device found = {0};
 
     memset(endless, 'n', sizeof(endless) - 1);
     memset(just_too_long, 'n', sizeof(just_too_long) - 1);
@@ -72,6 +73,11 @@ static void names(void)
     CALL(crypt_status, NULL, endless);
     CALL(crypt_status, NULL, "");
     CALL(crypt_status, NULL, "a/b");
+    cd = handle("hash");
+    CALL(crypt_get_active_device, cd, "nosuch", &found);
+    CALL(crypt_get_active_device, cd, "a/b", &found);
+    CALL(crypt_get_active_device, cd, NULL, &found);
+    FN(crypt_free)(cd);
     CALL(crypt_init_by_name, &cd, "nosuch");
     CALL(crypt_init_by_name, &cd, "/dev/mapper/nosuch");
     CALL(crypt_init_by_name, &cd, NULL);

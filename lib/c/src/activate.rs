@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, c_char, c_int};
 
-use dmverity::dm::{self, ActivateOptions, MappingName, Removal};
+use dmverity::dm::{self, ActivateOptions, Activation, MappingName, Removal};
 use dmverity::table::{TableFlag, TableFlags};
 use dmverity::{RootHash, Work, messages};
 
@@ -109,11 +109,24 @@ fn activate(handle: &Handle, request: Request) -> Result<c_int> {
         ..ActivateOptions::default()
     };
     let made = dm::activate(&mapping, &state.devices()?, &image.params, &root_hash, &options)?;
-    if made.corrupted {
-        let line = "Verity device detected corruption after activation.";
-        log::line(Some(handle), Level::Error, OsStr::new(line));
+    for line in warnings(&made) {
+        log::line(Some(handle), Level::Error, OsStr::new(&line));
     }
     Ok(0)
+}
+
+/// What a program has to know of a mapping that was made.
+fn warnings(made: &Activation) -> Vec<String> {
+    let dropped = made.dropped.iter().map(|dropped| {
+        let word = dropped.option.word();
+        format!("Kernel does not support the dm-verity option {word}; the device was activated without it.")
+    });
+    let silent = made.udev_silent.then(|| {
+        let name = &made.name;
+        format!("udev did not confirm device {name} in time; links to it may be missing.")
+    });
+    let corrupted = made.corrupted.then(|| "Verity device detected corruption after activation.".to_owned());
+    dropped.chain(silent).chain(corrupted).collect()
 }
 
 /// Clients reuse a mapping that has the name, and tell by this number that there is one.

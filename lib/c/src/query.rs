@@ -43,7 +43,8 @@ unsafe extern "C" fn crypt_get_active_device(
             of(cd)?;
             let name = abi::name(name)?.ok_or_else(|| Failed::silent(libc::EINVAL))?;
             let place = place.as_mut().ok_or_else(|| Failed::silent(libc::EINVAL))?;
-            let name = MappingName::from_name_or_path(&name)?;
+            let not_found = || Failed::says(libc::EINVAL, format!("Device {} not found", name.to_string_lossy()));
+            let name = MappingName::from_name_or_path(&name).map_err(|_| not_found())?;
             let verity = dm::status(&name)?
                 .ok_or_else(|| Failed::silent(libc::ENODEV))?
                 .verity
