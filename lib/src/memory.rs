@@ -18,7 +18,7 @@ pub(crate) fn zeroed(len: usize) -> Result<Vec<u8>> {
     u8::new_vec_zeroed(len).map_err(|_| Error::OutOfMemory { bytes: len as u64 })
 }
 
-/// Room for so many more bytes.
+/// Room for this many more bytes.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].

@@ -131,7 +131,7 @@ impl ImageOptions {
         self.data_blocks_given.filter(|&blocks| blocks > 0)
     }
 
-    /// The size of so many data blocks in bytes; more than a device can hold if there are too many.
+    /// The size of this many data blocks in bytes; more than a device can hold if there are too many.
     pub(crate) fn bytes_of(&self, blocks: u64) -> Result<u64> {
         let size = self.data_block_size.map_or(Ok(BlockSize::default()), BlockSize::new)?;
         Ok(size.bytes().saturating_mul(blocks))

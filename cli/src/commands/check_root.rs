@@ -12,7 +12,7 @@ use dmverity::{Devices, Params, RootHash};
 use super::verify::{REPAIR_WRITES_ZEROS, must_be_zeros};
 use crate::failure::{Exit, Failure};
 
-/// Reads so many bytes at the start of a mapping, and so many at its end.
+/// Reads these numbers of bytes at the start and at the end of a mapping.
 pub(super) fn read_ends(node: &Path, start: u64, end: u64) -> io::Result<()> {
     let mut file = File::open(node)?;
     io::copy(&mut (&file).take(start), &mut io::sink())?;

@@ -31,7 +31,7 @@ impl Like {
         Ok(Some(Self { params, takes_blocks: takes_blocks && !format.append }))
     }
 
-    /// How it is hashed; the new image has a superblock all the same.
+    /// How it is hashed; the new image has a superblock in any case.
     pub(super) fn hashing(&self) -> Hashing {
         Hashing { uuid: Hashing::default().uuid, ..self.params.hashing().clone() }
     }

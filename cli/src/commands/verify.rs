@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
                 return Err(report(&found, None).failed(unusable_parity(&found, error)));
             }
             Some(Err(error)) => {
-                // What is wrong with the data is known all the same.
+                // What is wrong with the data is known even so.
                 let mut failure: Failure = refused(error);
                 failure.lines.splice(0..0, of_verification(&found));
                 return Err(report(&found, None).failed(failure));

@@ -162,7 +162,7 @@ impl VerityParams {
         Ok(unsafe { path(self.fec_device) }?.filter(|path| !path.as_os_str().is_empty()))
     }
 
-    /// The path of the data device, likewise.
+    /// The path of the data device, in the same way.
     ///
     /// # Safety
     /// As for [`text`].

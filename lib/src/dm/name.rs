@@ -14,7 +14,7 @@ const DIRECTORY: &str = "/dev/mapper";
 
 /// The most bytes a name can have: the kernel cuts longer ones without a word.
 const NAME_MAX: usize = 127;
-/// The most bytes a mapping's uuid can have; likewise.
+/// The most bytes a mapping's uuid can have: the kernel cuts longer ones too.
 const UUID_MAX: usize = 128;
 
 /// What the uuids of verity mappings begin with, whichever tool made them.

@@ -14,7 +14,7 @@ use crate::work::{Progress, Work, in_order};
 /// How many columns are encoded at a time: reads are so long, and all parity of them stays in a processor's own caches.
 pub(crate) const COLUMNS: usize = 32 << 10;
 
-/// How many rows are read before they are multiplied: so many stay in a processor's second cache.
+/// How many rows are read before they are multiplied: these fit a processor's second cache.
 const BATCH: usize = 16;
 
 /// More threads than these need more memory than they are worth.

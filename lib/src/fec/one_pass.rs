@@ -160,7 +160,7 @@ mod tests {
     use crate::format::{Fec, Params};
     use crate::image::Devices;
 
-    /// What formatting with so many threads makes of the tree and the FEC area, and how far it said it was.
+    /// The tree and the FEC area that formatting with this many threads makes, and the progress it reported.
     fn made(data: &std::path::Path, roots: u64, threads: usize) -> (Vec<u8>, Vec<u8>, Vec<Progress>) {
         let directory = tempfile::tempdir().unwrap();
         let path = |name| directory.path().join(name);

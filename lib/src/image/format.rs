@@ -245,7 +245,7 @@ fn make_room(
     hash: &mut Device<'_>,
     fec: &mut Option<(Device<'_>, FecArea)>,
 ) -> Result<()> {
-    // Where there is neither tree nor superblock, the data in the same file need room all the same.
+    // Even without tree and superblock, the data in the same file need room.
     let data_end = if data.bytes() < layout.params().data_bytes() { layout.params().data_bytes() } else { 0 };
     hash.extend_to(layout.hash_end().max(data_end))?;
     if let Some((device, area)) = fec {

@@ -410,7 +410,7 @@ mod tests {
         for name in ["8:x", "x:2", ":2", "8:", "8"] {
             assert!(with(name).dm_mod_create("v").is_err(), "{name}");
         }
-        // The kernel takes so many bytes after the equals sign, and no more.
+        // The most bytes that the kernel takes after the equals sign.
         let others = with("/dev/").table_line().map_or(0, |line| "v,,,ro,".len() + line.len());
         for (len, fits) in [(1024 - others, true), (1025 - others, false)] {
             let made = with(&format!("/dev/{}", "a".repeat(len))).dm_mod_create("v");

@@ -53,8 +53,7 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
             queue.finish(number, result);
         }
     };
-    // This thread is one of them. Where no more can be started, or have what they need, it goes on with those there
-    // are.
+    // This thread is one of them. If no more can be started, or one lacks what it needs, the work continues with fewer.
     let own = local()?;
     let another = |ready: Sender<()>| {
         let local = local();

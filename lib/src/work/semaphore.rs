@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex};
 
-/// Permits to hash, of which there are only so many.
+/// A limited number of permits to hash.
 pub(crate) struct Semaphore {
     count: usize,
     left: Mutex<usize>,

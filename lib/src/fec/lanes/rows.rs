@@ -6,7 +6,7 @@ use crate::memory;
 /// What the widths of rows are multiples of: of what every backend takes at a time.
 pub(super) const WIDTH: usize = 128;
 
-/// How many columns all outputs are added to before the next ones: rows of so many stay in a processor's first cache.
+/// How many columns all outputs are added to before the next ones: rows of this length fit a processor's first cache.
 pub(super) const TILE: usize = 512;
 
 /// Rows of bytes in one piece of memory.

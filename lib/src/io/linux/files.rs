@@ -63,7 +63,7 @@ pub(crate) fn read_some_at(file: &File, buffer: &mut [u8], offset: u64) -> io::R
 
 /// Says that a file will be read from the front to the back, so that the kernel reads ahead.
 pub(crate) fn will_be_read_in_order(file: &File) {
-    // Only a hint: where it is refused all is read all the same.
+    // Only a hint: if it is refused, reads still work.
     let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
 }
 

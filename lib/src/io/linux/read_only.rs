@@ -1,4 +1,4 @@
-//! Whether a block device can be written to: some kernels let root open those that cannot for writing all the same.
+//! Whether a block device can be written to: some kernels let root open a read-only one for writing.
 
 #![allow(unsafe_code)] // The ioctl has no safe wrapper.
 

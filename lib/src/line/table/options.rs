@@ -42,7 +42,7 @@ pub enum TableOption {
     Signature,
 }
 
-/// What a kernel comes upon. It can do only one thing about it, so a table has at most one of the flags that say which.
+/// What a kernel encounters. It can react in one way only, so a table has at most one of the flags that choose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occasion {
     CorruptedBlock,
