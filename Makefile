@@ -135,6 +135,9 @@ test-arches: ## Test the command on other processors, emulated: make test-arches
 	tests/setup.sh build test $(ARCHES)
 	CARGO="$(CARGO)" STD="$(STD)" tests/arches.sh $(ARCHES)
 
+# Tests that show figures, which nothing else may disturb.
+C_FIGURES := size_and_startup repart_is_faster
+
 # A nightly compiler builds the library that AddressSanitizer watches.
 test-lib: ## Test the C library in full: Debian's programs on two kernels, cryptsetup's own tests, valgrind, a sanitizer
 	tests/setup.sh build test bench
@@ -143,8 +146,9 @@ test-lib: ## Test the C library in full: Debian's programs on two kernels, crypt
 	RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly build --locked -p dmverity-c --target $(TARGET) --target-dir target/sanitize
 	SANITIZED_ARCHIVE=$(CURDIR)/target/sanitize/$(TARGET)/debug/libdmverity_c.a \
 		SANITIZER_RUNTIME=$$(rustc +nightly --print target-libdir)/librustc-nightly_rt.asan.a \
-		$(CARGO) test --locked -p dmverity-tests --test c -- --include-ignored --nocapture
+		$(CARGO) test --locked -p dmverity-tests --test c -- --include-ignored $(addprefix --skip ,$(C_FIGURES))
 	$(CARGO) test --locked -p dmverity-tests --test vm -- --include-ignored clients
+	$(CARGO) test --quiet --locked -p dmverity-tests --test c -- --ignored --nocapture --test-threads=1 $(C_FIGURES)
 
 test-vm: ## Run every case in the machines, on all kernels, with and without udevd
 	tests/setup.sh build test

@@ -26,7 +26,7 @@ fn size_and_startup_are_shown() {
         let wait = text(&run(Command::new(folder.path().join("startup")).arg(&library)).stdout);
         let own = fs::metadata(&library).unwrap().len();
         println!(
-            "{whose}: {own} bytes, with the {} libraries that it loads {bytes}; from dlopen to the first call {} us",
+            "{whose}: {own} bytes, {bytes} with all it loads ({}); from dlopen to the end of the first call {} us",
             files.len() - 1,
             wait.trim()
         );
