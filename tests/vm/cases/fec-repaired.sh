@@ -1,5 +1,6 @@
 # Damaged blocks read back correctly, wherever the FEC area is and whichever tool made it, while the devices stay
 # damaged; then `repair` corrects the devices.
+# long: between
 # kernels: 6.1 6.12 7
 # timeout: 600
 

@@ -1,4 +1,5 @@
 # Block sizes, salts and algorithms: the kernel reads what the command formats.
+# long: between
 
 make_image d 300
 # opens OPTIONS...: formats and opens with these options and reads everything back.

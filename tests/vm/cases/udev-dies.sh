@@ -1,5 +1,6 @@
 # udev does not answer, or dies while a command waits for it: open and close still end, the node appears and
 # disappears, and no semaphore is left behind.
+# long: between
 # boots: udev
 # timeout: 300
 
