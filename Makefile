@@ -96,7 +96,8 @@ FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_
 FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +nightly fuzz
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-.PHONY: help demo test test-boot test-lib test-vm check build static lib install-lib uninstall-lib c-lists forced install uninstall deb test-deb vm-shell compat diff \
+.PHONY: help demo test test-boot test-lib test-vm check build static lib install-lib uninstall-lib c-lists forced \
+	install uninstall deb test-deb vm-shell compat diff \
 	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
 	deny coverage mutants miri sanitize soak test-arches test-quick check-targets dist fmt clean
 
@@ -235,7 +236,7 @@ CLIB_FILES = \
 	man/libcryptsetup-verity.7:$(PREFIX)/share/man/man7/libcryptsetup-verity.7:644 \
 	lib/c/dmverity-cryptsetup.pc:$(PREFIX)/lib/pkgconfig/dmverity-cryptsetup.pc:644
 
-install-lib: $(CLIB) ## Install the C library into a directory of its own: make install-lib PREFIX=/usr DESTDIR=/tmp/root
+install-lib: $(CLIB) ## Install the C library in a directory of its own: make install-lib PREFIX=/usr DESTDIR=/tmp/root
 	@set -e; for file in $(CLIB_FILES); do \
 		mode=$${file##*:}; file=$${file%:*}; from=$${file%%:*}; to="$(DESTDIR)$${file#*:}"; \
 		echo "$$from -> $$to"; \
@@ -278,7 +279,7 @@ deb: ## Build Debian packages that live beside the distribution's veritysetup an
 	done
 	@ls target/deb/*.deb
 
-test-deb: ## Test the Debian package in fresh systems: make test-deb SUITES="trixie bookworm"
+test-deb: ## Test the Debian packages in fresh systems: make test-deb SUITES="trixie bookworm"
 	tests/setup.sh deb
 	$(MAKE) deb
 	tests/deb/run.sh target/deb $(SUITES)

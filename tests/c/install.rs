@@ -8,7 +8,7 @@ use std::process::Command;
 
 use dmverity_tests::workspace;
 
-use crate::{compiler, library, run, text};
+use crate::{library, run, text};
 
 const PREFIX: &str = "/opt/dm";
 
@@ -55,24 +55,44 @@ fn what_is_installed_builds_and_runs_a_program() {
     ];
     assert_eq!(files(&root), expected.map(|(name, mode)| (name.to_owned(), mode)).into());
 
+    // Nothing but the flags leads to the header and to the library, neither here nor when the program runs.
     let mut config = Command::new("pkg-config");
-    config.env("PKG_CONFIG_SYSROOT_DIR", &root).env("PKG_CONFIG_LIBDIR", root.join("opt/dm/lib/pkgconfig"));
+    config.env("PKG_CONFIG_LIBDIR", root.join("opt/dm/lib/pkgconfig"));
+    config.arg(format!("--define-variable=prefix={}{PREFIX}", root.display()));
     let flags = text(&run(config.args(["--cflags", "--libs", "dmverity-cryptsetup"])).stdout);
-    let flags: Vec<&str> = flags.split_whitespace().collect();
-    let is_runpath = |flag: &&str| flag.starts_with("-Wl,-rpath,") && flag.ends_with("/opt/dm/lib/dmverity");
-    assert!(flags.iter().any(is_runpath), "{flags:?}");
+    // Without it the linker finds libcryptsetup-dev's link, where that is installed.
+    let folder_of_link = format!("-L{}{PREFIX}/lib/dmverity", root.display());
+    assert!(flags.split_whitespace().any(|flag| flag == folder_of_link), "{flags}");
     let code =
         "#include <stdio.h>\n#include <dmverity/cryptsetup-verity.h>\nint main(void) { puts(crypt_get_dir()); }\n";
     fs::write(folder.path().join("program.c"), code).unwrap();
-    run(compiler("cc", folder.path()).arg("program.c").args(flags).args(["-o", "program"]));
-    let mut program = Command::new(folder.path().join("program"));
-    // pkg-config may leave the folder of this test out of the runpath.
-    let output = run(program.env("LD_LIBRARY_PATH", root.join("opt/dm/lib/dmverity")));
-    assert_eq!(text(&output.stdout), "/dev/mapper\n");
+    let mut compiler = Command::new("cc");
+    compiler.current_dir(folder.path()).args(["-Wall", "-Wextra", "-Werror", "program.c", "-o", "program"]);
+    run(compiler.args(flags.split_whitespace()));
+    let program = folder.path().join("program");
+    assert_eq!(text(&run(Command::new(&program).env_remove("LD_LIBRARY_PATH")).stdout), "/dev/mapper\n");
+    let loaded = text(&run(Command::new("ldd").arg(&program).env_remove("LD_LIBRARY_PATH")).stdout);
+    let ours = format!("libcryptsetup.so.12 => {}{PREFIX}/lib/dmverity/libcryptsetup.so.12 ", root.display());
+    assert!(loaded.contains(&ours), "{loaded}");
 
+    // Other packages' files stay, and so do folders that are not ours alone.
+    fs::write(root.join("opt/dm/lib/pkgconfig/other.pc"), "").unwrap();
     make("uninstall-lib", &root);
-    assert_eq!(files(&root), BTreeMap::new());
-    assert!(!root.join("opt/dm/lib/dmverity").exists());
+    assert_eq!(files(&root).into_keys().collect::<Vec<_>>(), ["/lib/pkgconfig/other.pc"]);
+    for own in ["opt/dm/lib/dmverity", "opt/dm/include/dmverity"] {
+        assert!(!root.join(own).exists(), "{own} is left");
+    }
+    make("uninstall-lib", &root);
+}
+
+#[test]
+fn a_missing_library_is_built_first_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut make = Command::new("make");
+    make.current_dir(workspace()).env_remove("MAKEFLAGS").env_remove("MAKEOVERRIDES");
+    make.args(["install-lib", "--dry-run"]).arg(format!("CLIB={}", folder.path().join("missing").display()));
+    let said = text(&run(&mut make).stdout);
+    assert!(said.contains("is not there, so it is built first"), "{said}");
 }
 
 /// The package says which C library it needs.
@@ -86,7 +106,7 @@ fn the_library_needs_no_later_c_library_than_its_package() {
     assert!(!needed.is_empty() && needed.iter().all(|&minor| minor <= packaged), "{needed:?}");
 }
 
-/// The packages have what `make install-lib` installs, and their changelog names this version.
+/// The packages have what `make install-lib` installs, and both are of this version.
 #[test]
 fn the_packages_have_what_is_installed() {
     let package = workspace().join("lib/c");
@@ -103,4 +123,6 @@ fn the_packages_have_what_is_installed() {
     let changelog = fs::read_to_string(package.join("deb/changelog")).unwrap();
     let first = concat!("libcryptsetup12-dmverity (", env!("CARGO_PKG_VERSION"), "-1) ");
     assert!(changelog.starts_with(first), "{changelog}");
+    let depends = concat!("depends = \"libcryptsetup12-dmverity (= ", env!("CARGO_PKG_VERSION"), "-1)\"");
+    assert!(manifest.contains(depends), "{depends} is not what the package for building says");
 }

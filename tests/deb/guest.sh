@@ -122,7 +122,8 @@ newer() { # PACKAGE_FILE OUTPUT [move]
     fi
     (
         cd work/newer
-        for file in sbin/veritysetup usr/sbin/veritysetup usr/lib/dmverity-tools/veritysetup; do
+        for file in sbin/veritysetup usr/sbin/veritysetup usr/lib/dmverity-tools/veritysetup \
+            usr/lib/dmverity/libcryptsetup.so.12; do
             if [ -f $file ]; then echo >>$file; fi
         done
         find . -path ./DEBIAN -prune -o -type f -print | sed 's|^\./||' | xargs md5sum >DEBIAN/md5sums
@@ -134,6 +135,7 @@ their_deb=$(ls cryptsetup-bin_*.deb)
 newer "$their_deb" work/newer-theirs.deb
 newer "$their_deb" work/moved-theirs.deb move
 newer dmverity-tools.deb work/newer-ours.deb
+newer library.deb work/newer-library.deb
 
 say "the distribution's alone, which is what has to be there again later"
 snapshot before
@@ -249,6 +251,8 @@ for order in "library.deb $their_deb" "$their_deb library.deb"; do
     is_theirs "$their_deb"
     loads "$(ldconfig -p | sed -n 's/.*libcryptsetup\.so\.12.* => //p')"
     if ldconfig -p | grep -q dmverity; then fail "the linker's cache has our library"; fi
+    # The cache as it would be made now: dpkg does not make it again for a file in ld.so.conf.d.
+    if ldconfig -N -X -v 2>/dev/null | grep -q dmverity; then fail "the linker looks in our library's folder"; fi
     LD_LIBRARY_PATH=/usr/lib/dmverity loads $library
     LD_LIBRARY_PATH=/usr/lib/dmverity works
     man -w libcryptsetup-verity >/dev/null || fail "there is no manual"
@@ -256,17 +260,38 @@ for order in "library.deb $their_deb" "$their_deb library.deb"; do
     [ "$(readlink -f /usr/lib/dmverity/libcryptsetup.so)" = $library ] || fail "the link for linking is wrong"
     package --purge libcryptsetup12-dmverity-dev
     same_as with-library
-    package --install library.deb
-    same_as with-library
-    package --purge libcryptsetup12-dmverity
+    package --install work/newer-library.deb
     is_theirs "$their_deb"
+    LD_LIBRARY_PATH=/usr/lib/dmverity loads $library
+    LD_LIBRARY_PATH=/usr/lib/dmverity works
+    expected_warning=downgrading package --install library.deb
+    same_as with-library
+    package --remove libcryptsetup12-dmverity
+    is_theirs "$their_deb"
+    same_as "$their_deb"
+    package --install library.deb
+    package --purge $theirs
+    package --purge libcryptsetup12-dmverity
+    same_as before
+done
+
+say "the C library, our command and theirs at once: each goes without the others"
+for order in "library.deb dmverity-tools.deb $their_deb" "$their_deb dmverity-tools.deb library.deb" \
+    "dmverity-tools.deb library.deb $their_deb"; do
+    for state in $order; do package --install "$state"; done
+    is_ours
+    choices 2
+    update-alternatives --quiet --set veritysetup "$(distribution)"
+    is_theirs "$their_deb"
+    LD_LIBRARY_PATH=/usr/lib/dmverity loads $library
+    package --install work/newer-library.deb work/newer-ours.deb
+    is_theirs "$their_deb"
+    package --remove libcryptsetup12-dmverity
+    is_theirs "$their_deb"
+    gone_leaves "$their_deb"
     package --purge $theirs
     same_as before
 done
-package --install dmverity-tools.deb library.deb
-is_ours
-package --remove libcryptsetup12-dmverity
-gone_leaves before
 
 say "apt agrees, without a network"
 apt-get -q install -y --no-install-recommends ./dmverity-tools.deb "./$their_deb" >work/apt.out 2>&1 || fail "apt-get install"
