@@ -97,7 +97,7 @@ fn quoted(value: Option<&Value>) -> Vec<u8> {
 
 /// An existing value.
 enum Value {
-    /// A number, or a truth as `1` or `0`.
+    /// A number, or a boolean as `1` or `0`.
     Plain(String),
     Text(Vec<u8>),
 }

@@ -117,7 +117,7 @@ mod tests {
             assert_eq!(printed(&text), bytes);
             assert_eq!(printed(&escaped(&text)) == bytes, !bytes.contains(&0x8F));
         }
-        // But for those that a terminal may obey.
+        // Except for those that a terminal may obey.
         assert_eq!(printed(&escaped(&text_of(OsStr::from_bytes(b"\x1b\xff\x9b")))), b"\\033\xff\\233");
         let everything: Vec<u8> = (0..=255).chain("ä\u{10ffff}\u{10ff7f}".bytes()).collect();
         assert_eq!(printed(&text_of(OsStr::from_bytes(&everything))), everything);

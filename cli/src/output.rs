@@ -75,8 +75,8 @@ fn unwritable(error: &std::io::Error) -> Failure {
     Failure::new(Exit::Parameters, "Cannot write to standard output.").because(error)
 }
 
-/// Prints text to standard output. A reader that has gone away is no failure of ours; a root hash that is lost because
-/// the disk is full is.
+/// Prints text to standard output. A reader that has gone away is not an error; a root hash that is lost because the
+/// disk is full is.
 pub(crate) fn print(text: &str) -> Result<()> {
     print_bytes(&printed(text))
 }

@@ -68,7 +68,7 @@ impl Display {
     }
 }
 
-/// Whether a terminal of this name does what a bar asks of it. One without a name is a serial console or less.
+/// Whether a terminal of this name supports what a bar needs. One without a name is a serial console or less.
 fn obeys_escapes(term: Option<&OsStr>) -> bool {
     term.is_some_and(|term| !term.is_empty() && term != "dumb")
 }
@@ -121,12 +121,12 @@ struct Pace {
 }
 
 impl Pace {
-    /// That of work which starts now.
+    /// The pace of work that starts now.
     fn from(start: Instant) -> Self {
         Self { next: start + BAR_AFTER }
     }
 
-    /// Whether it is drawn now; then it is not for a while.
+    /// Whether the bar is due now; if so, it is not due again for a while.
     fn is_due(&mut self, now: Instant) -> bool {
         let is_due = now >= self.next;
         if is_due {

@@ -60,7 +60,7 @@ pub(crate) fn json(action: Option<&str>, report: &Report, failure: Option<&Failu
         error: failure.map(ErrorFields::of),
     };
     let object = serde_json::to_string_pretty(&whole).expect("texts, numbers and lists of them") + "\n";
-    // In a text of JSON a backslash is two.
+    // In JSON text a backslash is written twice.
     without_raw(&object, r"\\")
 }
 

@@ -18,7 +18,7 @@ use dmverity::boot::BootImage;
 use dmverity::{Devices, Fec, Formatted, Layout, Params, ParamsBuilder, Progress, Salt, Work, device_size};
 use uuid::Uuid;
 
-/// Parity bytes in each codeword of 255: this many blocks that belong together can be recovered.
+/// Parity bytes in each codeword of 255: this many of the blocks that share codewords can be recovered.
 const FEC_ROOTS: u64 = 2;
 
 fn main() -> ExitCode {

@@ -3,10 +3,10 @@
 //!
 //!     cargo run --example verifying_reader -- DATA HASH ROOT_HASH >copy
 //!
-//! Each block is read once: the bytes in memory whose digest was compared are those that are handed out, so that it
-//! does not matter who changes the devices meanwhile. (Verifying a whole image first and then reading it again would
-//! prove nothing about the second reading.) The same holds for the hash blocks. They are read from the root downwards,
-//! and what a block says of those below it is believed only once its own digest was right.
+//! Each block is read once: the bytes in memory whose digest was compared are those that are passed on, so changes to
+//! the devices meanwhile do not matter. (Verifying a whole image first and then reading it again would prove nothing
+//! about the second reading.) The same holds for the hash blocks. They are read from the root downwards, and a block is
+//! trusted about those below it only after its own digest was right.
 //!
 //! The superblock is not proven by the root hash. An attacker who changes it cannot choose what is read, but can make
 //! what is proven mean something else: fewer data blocks, or hash blocks instead of data. Where that matters the
@@ -79,7 +79,7 @@ impl VerifyingReader {
         Ok(Self { data, hash, layout, root_hash, data_hasher, hash_hasher, path })
     }
 
-    /// A data block, which is as the root hash says.
+    /// A data block, proven by the root hash.
     fn read(&mut self, block: u64) -> Result<Vec<u8>, Box<dyn Error>> {
         let bytes = read_block(&self.data, self.layout.params().data_block_size(), block)?;
         if self.data_hasher.digest(&bytes) != self.digest(0, block)? {
@@ -88,7 +88,7 @@ impl VerifyingReader {
         Ok(bytes)
     }
 
-    /// The digest that block `index` of what is below `level` has to have.
+    /// The expected digest of block `index` below `level`.
     fn digest(&mut self, level: usize, index: u64) -> Result<Vec<u8>, Box<dyn Error>> {
         // Above the top of the tree there is only the root hash.
         let Some(&place) = self.layout.levels().get(level) else { return Ok(self.root_hash.as_bytes().to_vec()) };

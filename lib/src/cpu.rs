@@ -1,5 +1,5 @@
-//! What this processor has, each as a token: having one proves that the processor and the system can run it, so that
-//! what is done with it is safe to call.
+//! Processor features as tokens. Holding a token proves that the processor and the system support the feature, so that
+//! code which needs it is safe to call.
 
 /// The only extension that this build uses, if it was built with `--cfg dmverity_backend="NAME"`.
 #[cfg(target_arch = "x86_64")]
@@ -24,8 +24,8 @@ macro_rules! tokens {
         pub(crate) struct $token(());
 
         impl $token {
-            /// The proof, if the processor and the system have what it takes, and this build is not held to another
-            /// way.
+            /// The proof, if the processor and the system support the features, and this build is not restricted to
+            /// another backend.
             pub(crate) fn new() -> Option<Self> {
                 let is_known = FORCED.is_none_or(|forced| forced == $name);
                 (is_known $(&& std::is_x86_feature_detected!($feature))+).then_some(Self(()))
@@ -44,6 +44,6 @@ tokens! {
     Avx2 = "avx2": "avx2";
     /// SHA-NI, SSSE3 and SSE4.1.
     ShaNi = "sha_ni": "sha", "ssse3", "sse4.1";
-    /// SSSE3; what multiplies where a build is held to SHA-NI.
+    /// SSSE3; it multiplies in builds that are restricted to SHA-NI.
     Ssse3 = "sha_ni": "ssse3";
 }

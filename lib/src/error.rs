@@ -136,7 +136,7 @@ pub enum Error {
         /// The data block size in bytes.
         block_size: u32,
     },
-    /// So many data blocks that the image would be larger than any device can be.
+    /// More data blocks than any device can hold.
     #[error("{blocks} data blocks of {block_size} bytes are more than a device can hold")]
     TooManyBlocks {
         /// The number of data blocks.
@@ -165,13 +165,13 @@ pub enum Error {
     /// There is no superblock at the expected place.
     #[error("no verity superblock")]
     NotVerity,
-    /// An image without a superblock where its own data end.
+    /// An image without a superblock right after the data it describes.
     #[error("{path}: no superblock was found right after the data it describes")]
     NoHashArea {
         /// The image.
         path: PathBuf,
     },
-    /// An image with more than one superblock, or unfinished one, where its own data end.
+    /// An image with more than one superblock, finished or not, right after the data it describes.
     #[error("{path}: {} superblocks were found right after the data they describe, the first at bytes \
     {offsets:?}", .offsets.len())]
     SeveralHashAreas {

@@ -1,4 +1,4 @@
-//! Memory that may not be there: buffers long enough for that to be told and borne.
+//! Memory that may run out: long buffers whose allocation can fail with an error.
 
 use std::hint;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// the most, `M_MMAP_THRESHOLD` in mallopt(3)): the system is asked each time.
 const ROOM_FOR_A_THREAD: usize = 40 << 20;
 
-/// So many zeros. Pages of long ones are not used before something is written to them.
+/// This many zeros. The pages of a long buffer take no memory until something is written to them.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].

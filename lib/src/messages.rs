@@ -1,8 +1,8 @@
-//! The words of the reference tool for what can go wrong: the lines that scripts look for, and that the command and the
-//! C library both say. The text of an [`Error`] itself is for programs in Rust.
+//! The reference tool's words for errors: the lines that scripts look for, and that both the command and the C library
+//! print. The text of an [`Error`] itself is for programs in Rust.
 //!
-//! Paths are in them byte for byte, which is why they are no `String`s: what prints them decides what becomes of
-//! characters that a terminal would obey.
+//! Paths are in them byte for byte, which is why they are not `String`s: the code that prints them decides what becomes
+//! of characters that a terminal would obey.
 
 #[cfg(feature = "dm")]
 mod mapping;
@@ -110,10 +110,10 @@ fn of_device(error: &Error) -> Option<OsString> {
     })
 }
 
-/// What is said last of an image whose blocks are wrong.
+/// The last line about an image whose blocks are wrong.
 pub const DATA_AREA_FAILED: &str = "Verification of data area failed.";
 
-/// What is said of damage that is more than FEC can correct.
+/// The line about damage that is more than FEC can correct.
 pub const BEYOND_REPAIR: &str = "Errors cannot be repaired with FEC device.";
 
 /// What a verification has found, a line each; none for an intact image.
@@ -166,7 +166,7 @@ fn with_path(before: &str, path: impl AsRef<OsStr>, after: &str) -> OsString {
     line
 }
 
-/// What an error says that has no words of its own, and then what its causes say.
+/// The text of an error without words of its own, followed by its causes.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")) + "."

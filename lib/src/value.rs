@@ -29,7 +29,7 @@ impl BlockSize {
     /// 4096 bytes, the default.
     pub const DEFAULT: Self = Self(4096);
 
-    /// A block size of `bytes` bytes, or [`Error::BlockSize`] if the format has none such.
+    /// A block size of `bytes` bytes, or [`Error::BlockSize`] if the format does not have that size.
     pub fn new(bytes: u64) -> Result<Self> {
         match u32::try_from(bytes) {
             Ok(size) if size.is_power_of_two() && (Self::MIN..=Self::MAX).contains(&size) => Ok(Self(size)),
@@ -93,7 +93,7 @@ impl FromStr for BlockSize {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        // No block size is so large.
+        // No block size is that large.
         Self::new(text.parse().unwrap_or(u64::MAX))
     }
 }
@@ -222,7 +222,7 @@ impl fmt::Display for Salt {
 pub struct RootHash(Vec<u8>);
 
 impl RootHash {
-    /// A root hash of these bytes. Whether the length fits an algorithm is checked where the two meet.
+    /// A root hash of these bytes. Whether the length fits an algorithm is checked when both are known.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
@@ -255,8 +255,8 @@ impl From<Vec<u8>> for RootHash {
     }
 }
 
-/// Hexadecimal digits of either case, one byte at least; with a known algorithm use
-/// [`from_hex`](Self::from_hex), which knows how many there have to be.
+/// Hexadecimal digits of either case, one byte at least; with a known algorithm use [`from_hex`](Self::from_hex), which
+/// checks their number.
 impl FromStr for RootHash {
     type Err = Error;
 

@@ -43,7 +43,7 @@ impl FecOptions {
         if self.is_wanted {
             Ok(Some(Fec::new(self.roots(), offset)?.with_scope(scope)))
         } else {
-            // The number of roots means nothing then, a wrong offset is still wrong.
+            // The number of roots does not matter then, but a wrong offset is still wrong.
             Fec::new(DEFAULT_ROOTS, offset)?;
             Ok(None)
         }

@@ -86,7 +86,7 @@ impl ImageOptions {
         self.with_algorithm(self.plain_hashing(Hashing::default())?)
     }
 
-    /// How blocks are hashed, but for the algorithm; what the options do not say is as in `hashing`.
+    /// How blocks are hashed, except the algorithm; `hashing` has what the options do not say.
     pub(crate) fn plain_hashing(&self, mut hashing: Hashing) -> Result<Hashing> {
         if let Some(number) = self.format {
             hashing.hash_type = HashType::new(number)?;

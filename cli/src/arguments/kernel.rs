@@ -10,7 +10,7 @@ use crate::kernel_options::{KERNEL_OPTIONS, KernelOption};
 /// What the kernel is asked to do.
 pub(crate) struct KernelOptions {
     pub(crate) flags: TableFlags,
-    /// That one of the options overrides another.
+    /// A note that one of the options overrides another.
     pub(crate) overridden: Option<String>,
     /// The file with the signature of the root hash.
     pub(crate) signature: Option<PathBuf>,

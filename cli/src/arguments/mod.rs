@@ -91,7 +91,7 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
     let (needed, taken) = match info.action {
         // Data and hash tree are one image then.
         Action::Format if words.flag("append") => (1, "<image>"),
-        // Nothing goes there.
+        // Nothing is written there.
         Action::Format if words.flag("dry-run") => (1, "<data_device> [<hash_device>]"),
         Action::Open if words.given("from-cmdline") => (0, ""),
         _ => (info.needed, info.arguments),

@@ -21,7 +21,7 @@ pub(crate) struct Table {
     pub(crate) boot_fec_device: Option<PathBuf>,
 }
 
-/// Who is to read the line.
+/// The reader of the line.
 pub(crate) enum Form {
     Table,
     DmModCreate(String),

@@ -30,7 +30,7 @@ fn refused(line: &str) -> String {
     failure.unwrap_or_else(|| panic!("{line}: not refused")).lines.join("\n")
 }
 
-/// An option that is parsed and then forgotten would be taken and change nothing.
+/// An option that is parsed and then forgotten would be accepted and change nothing.
 #[test]
 fn every_option_of_the_table_is_read() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/arguments");

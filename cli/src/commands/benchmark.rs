@@ -38,7 +38,7 @@ pub(crate) fn run(benchmark: &Benchmark) -> Result<Report> {
     output::print(&format!("{title}{:<16}{:<16}{:>10}\n", "Algorithm", "Backend", "MiB/s"))?;
     let mut seen = Vec::new();
     for algorithm in algorithms {
-        // Other spellings are no other algorithms.
+        // Other spellings are not other algorithms.
         if seen.contains(&algorithm) {
             continue;
         }
@@ -49,12 +49,12 @@ pub(crate) fn run(benchmark: &Benchmark) -> Result<Report> {
             output::print(&format!("{:<16}{:<16}{speed:>10.1}\n", algorithm.name(), backend.name()))?;
         }
     }
-    // It was printed as it came.
+    // The results were printed as they came.
     Ok(Report::default())
 }
 
-/// MiB per second, by all threads together: what they have hashed, by the time from before the first began until the
-/// last was done.
+/// MiB per second of all threads together: the amount hashed, divided by the time from before the first thread began
+/// until the last was done.
 fn measure(hasher: &BlockHasher, threads: usize) -> Result<f64> {
     let start = Instant::now();
     let rounds = thread::scope(|scope| {

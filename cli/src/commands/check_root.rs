@@ -12,7 +12,7 @@ use dmverity::{Devices, Params, RootHash};
 use super::verify::{REPAIR_WRITES_ZEROS, must_be_zeros};
 use crate::failure::{Exit, Failure};
 
-/// Reads these numbers of bytes at the start and at the end of a mapping.
+/// Reads `start` bytes at the start of a mapping, and `end` bytes at its end.
 pub(super) fn read_ends(node: &Path, start: u64, end: u64) -> io::Result<()> {
     let mut file = File::open(node)?;
     io::copy(&mut (&file).take(start), &mut io::sink())?;
@@ -64,7 +64,7 @@ pub(super) fn closed(name: &MappingName, mut failure: Failure) -> Failure {
     failure
 }
 
-/// That the first or the last data block has to be zeros, if that is what is wrong.
+/// A hint that the first or the last data block has to be zeros, if that is what is wrong.
 pub(super) fn about_zeros(devices: &Devices, params: &Params, root_hash: &RootHash) -> Vec<String> {
     let ends = [0, params.data_blocks() - 1];
     let must = |&block: &u64| dmverity::must_be_zeros(devices, params, root_hash, block).unwrap_or(false);

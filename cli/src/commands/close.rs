@@ -11,7 +11,7 @@ use crate::report::Report;
 #[derive(Serialize)]
 struct CloseFields {
     name: String,
-    /// What became of the mapping, or of its deferred removal.
+    /// What happened to the mapping, or to its deferred removal.
     removal: &'static str,
 }
 
@@ -47,7 +47,7 @@ fn remove(close: &Close) -> dmverity::dm::Result<(MappingName, Option<Removed>)>
     Ok((name, removed?))
 }
 
-/// The same error, about a mapping that is called so.
+/// The same error, with this name for the mapping.
 fn named(mut error: Error, given: &str) -> Error {
     if let Error::MappingInactive { name }
     | Error::MappingBusy { name, .. }

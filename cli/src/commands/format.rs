@@ -189,7 +189,7 @@ fn one_file(format: &Format) -> Result<Image<'static>> {
     Ok(open(&format.data)?)
 }
 
-/// Where the root hash goes, beside what is printed.
+/// Where the root hash goes, besides what is printed.
 fn root_hash_file(format: &Format) -> Result<Option<RootHashFile>> {
     let Some(path) = format.root_hash_file.clone() else { return Ok(None) };
     let mut devices = vec![("data", format.data.as_path())];

@@ -41,7 +41,7 @@ impl Like {
         self.takes_blocks.then(|| self.params.data_blocks())
     }
 
-    /// That the data have grown since the other image was made.
+    /// A note that the data have grown since the other image was made.
     pub(super) fn uncovered(&self, data: &Path, made: &Layout) -> Result<Option<String>> {
         if !self.takes_blocks || made.params().hash_offset() > 0 {
             return Ok(None);

@@ -93,7 +93,7 @@ fn read_bounded(path: &Path, most: u64, what: &str) -> Result<Option<Vec<u8>>> {
     Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
-/// An image that is there.
+/// An existing image.
 struct Image {
     params: Params,
     root_hash: RootHash,

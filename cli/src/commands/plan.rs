@@ -24,7 +24,7 @@ struct PlanFields {
     one_image: bool,
     padding_bytes: u64,
     uncovered_bytes: u64,
-    /// Of one image, all of it.
+    /// For one image, of the whole file.
     hash_device_bytes: u64,
     /// Zero if there is none.
     fec_device_bytes: u64,

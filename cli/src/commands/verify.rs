@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
                 return Err(report(&found, None).failed(unusable_parity(&found, error)));
             }
             Some(Err(error)) => {
-                // What is wrong with the data is known even so.
+                // What is wrong with the data is known anyway.
                 let mut failure: Failure = refused(error);
                 failure.lines.splice(0..0, of_verification(&found));
                 return Err(report(&found, None).failed(failure));
@@ -122,7 +122,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     judged(report(repair.verification(), Some(&repair)), &repair, *strict)
 }
 
-/// What a verification has come to that knows what the parity can correct.
+/// The result of a verification that knows what the parity can correct.
 fn judged(mut report: Report, repair: &Repair, strict: bool) -> Result<Report> {
     let found = repair.verification();
     let mut failures = of_verification(found);
@@ -177,7 +177,7 @@ fn unusable_parity(found: &Verification, error: Error) -> Failure {
         .hints(about_zeros(found))
 }
 
-/// That wrong blocks have to be zeros, and what to do about it.
+/// A hint that wrong blocks have to be zeros, and what to do about it.
 fn about_zeros(found: &Verification) -> Vec<String> {
     match found.zero_blocks() {
         0 => Vec::new(),
@@ -196,7 +196,7 @@ pub(super) fn counted(blocks: u64) -> String {
     if blocks == 1 { "1 block".to_owned() } else { format!("{blocks} blocks") }
 }
 
-/// That the data device is longer than the tree says: whole blocks after its end may be data.
+/// A note that the data device is longer than the tree says: whole blocks after its end may be data.
 fn uncovered(devices: &Devices, params: &Params) -> Result<Option<String>> {
     let blocks = dmverity::uncovered_blocks(devices, params)?;
     Ok((blocks > 0).then(|| format!("{blocks} whole blocks at the end of the data are not covered by the hash tree.")))

@@ -91,7 +91,7 @@ fn held_by(holder: &Holder) -> String {
         Holder::Device(path) => format!("it is held by {}.", text_of(path)),
         Holder::Mount(path) => format!("it is mounted on {}.", text_of(path)),
         Holder::Swap => "it is in use as swap space.".to_owned(),
-        // What a later library knows.
+        // Holders that a later library knows.
         _ => "it is in use.".to_owned(),
     }
 }

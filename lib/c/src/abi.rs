@@ -153,7 +153,7 @@ impl VerityParams {
         Ok(Salt::new(&random[..length])?)
     }
 
-    /// The path of the FEC device; some bindings pass empty texts for devices that are not there.
+    /// The path of the FEC device; some bindings pass empty texts for missing devices.
     ///
     /// # Safety
     /// As for [`text`].

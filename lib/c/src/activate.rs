@@ -11,7 +11,7 @@ use crate::guard::{Failed, Result, guard};
 use crate::handle::{Handle, Image, State, existing, of};
 use crate::log::{self, Level};
 
-/// Flags of activation, as bits. Readonly is always so.
+/// Flags of activation, as bits. Readonly is always set.
 pub(crate) const READONLY: u32 = 1;
 const SHARED: u32 = 1 << 2;
 /// Only reported.
@@ -167,13 +167,13 @@ pub(crate) fn activation_flags(flags: &TableFlags) -> u32 {
         TableFlag::IgnoreZeroBlocks => ZEROES,
         TableFlag::CheckAtMostOnce => ONCE,
         TableFlag::TryVerifyInTasklet => TASKLETS,
-        // What a later library knows, and the interface has no number for.
+        // Flags that a later library knows, and the interface has no number for.
         _ => 0,
     };
     flags.iter().fold(READONLY, |all, flag| all | bit(flag))
 }
 
-/// Checks a whole image in userspace. What FEC can repair is no failure, as in the kernel.
+/// Checks a whole image in userspace. Damage that FEC can repair is not a failure, as in the kernel.
 fn check(handle: &Handle, state: &State, image: &Image, root_hash: &RootHash) -> Result {
     let found = dmverity::diagnose(&state.devices()?, &image.params, root_hash, &Work::default());
     let found = found.map_err(|error| match error {
@@ -205,7 +205,7 @@ unsafe extern "C" fn crypt_deactivate(cd: *const Handle, name: *const c_char) ->
     unsafe { crypt_deactivate_by_name(cd, name, 0) }
 }
 
-/// Force, which replaces the table of a mapping that is held, would leave its users with errors: it is not done.
+/// Force would replace the table of a mapping that is in use, and leave its users with errors: it is not done.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn crypt_deactivate_by_name(cd: *const Handle, name: *const c_char, flags: u32) -> c_int {
     // SAFETY: C promises what the functions ask for.

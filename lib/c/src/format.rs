@@ -1,4 +1,4 @@
-//! Making an image, or only saying what one is like: clients open images without superblock in this way.
+//! Making an image, or only describing one: this is how clients open images without superblock.
 
 use std::ffi::{CString, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt as _;
@@ -118,7 +118,7 @@ fn uuid_of(given: Option<CString>, hash: &std::path::Path) -> Result<Uuid> {
     }
 }
 
-/// In the order in which the reference complains.
+/// In the order in which the reference tool reports errors.
 ///
 /// # Safety
 /// The pointers of `given` are null or what the interface says.

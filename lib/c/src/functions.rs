@@ -1,7 +1,7 @@
 //! The one table of all names: what is exported with which versions, and what is answered.
 //!
-//! The linker's version script `libcryptsetup.map` and the list in the manual page are made of it (`make c-lists`), and
-//! the tests hold the library that was linked, and the distribution's own, against it.
+//! The linker's version script `libcryptsetup.map` and the list in the manual page are made from it (`make c-lists`),
+//! and the tests compare the linked library, and the distribution's own, with it.
 
 /// Calls the macro `$with` with all rows: a name, the versions it is exported with, and what it does.
 ///

@@ -107,7 +107,7 @@ unsafe fn caught<T>(handle: *const Handle, body: impl FnOnce() -> Result<T>) -> 
     Err(failed.errno)
 }
 
-/// A panic says what it has to say in the log. The hook belongs to the Rust runtime in this library alone.
+/// A panic's message goes to the log. The hook belongs to the Rust runtime in this library alone.
 fn quiet_panics() {
     static ONCE: Once = Once::new();
     if !cfg!(test) {

@@ -32,7 +32,7 @@ pub(crate) struct State {
     pub(crate) data: Option<PathBuf>,
     pub(crate) fec: Option<PathBuf>,
     pub(crate) image: Option<Image>,
-    /// Made of a mapping that is there, whatever its type.
+    /// Made from an existing mapping of any type.
     pub(crate) is_of_mapping: bool,
 }
 
@@ -88,7 +88,7 @@ impl Handle {
         path.map_or(ptr::null(), |path| self.keep(path.as_os_str().as_bytes()))
     }
 
-    /// The same for a salt, which has no end.
+    /// The same for a salt, which has no terminating zero.
     pub(crate) fn keep_salt(&self, salt: &[u8]) -> *const c_char {
         let mut salts = self.salts.borrow_mut();
         if let Some(known) = salts.iter().find(|known| ***known == *salt) {
@@ -129,7 +129,7 @@ pub(crate) fn too_small_for_header(path: &Path) -> Failed {
     Failed::says(libc::EINVAL, line)
 }
 
-/// The name, or path, of a mapping that is asked about. There is none of a name that none can have.
+/// The mapping that a name or path refers to. A name that no mapping can have refers to none.
 pub(crate) fn existing(name: &OsStr) -> Result<MappingName> {
     MappingName::from_name_or_path(name).map_err(|error| match error {
         dm::Error::MappingName { what: NameFault::TooLong, .. } => error.into(),
@@ -148,7 +148,7 @@ unsafe fn hand_out(place: *mut *mut Handle, state: State) -> c_int {
     0
 }
 
-/// Empties the place for a handle, which nothing is written to if the call fails.
+/// Clears the place for a handle: if the call fails, nothing else is written to it.
 ///
 /// # Safety
 /// `place` is null or can be written to.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use crate::handle::Handle;
 
-/// What a program gives to be told of messages. It is called on the thread of the call that has something to say.
+/// A program's callback for messages. It runs on the thread of the call that logs.
 pub(crate) type Function = unsafe extern "C" fn(level: c_int, message: *const c_char, user: *mut c_void);
 
 /// A callback and what it is called with.
@@ -24,7 +24,7 @@ pub(crate) enum Level {
     Error = 1,
 }
 
-/// The lowest level there is, of debug messages in JSON.
+/// The lowest level, that of debug messages in JSON.
 const LOWEST: c_int = -2;
 
 /// The callback of calls without a handle. Two words without a lock, which a forked child could find taken.
@@ -64,7 +64,7 @@ unsafe extern "C" fn crypt_log(cd: *const Handle, level: c_int, message: *const 
     unsafe { deliver(cd.as_ref(), level, message) };
 }
 
-/// Hands a line with its newline on.
+/// Passes on a line with its newline.
 pub(crate) fn line(handle: Option<&Handle>, level: Level, line: &OsStr) {
     let bytes = line.as_bytes().iter().copied().filter(|&byte| byte != 0).chain([b'\n']);
     let message = CString::new(bytes.collect::<Vec<u8>>()).unwrap_or_default();

@@ -56,7 +56,7 @@ unsafe extern "C" fn crypt_safe_realloc(data: *mut c_void, size: usize) -> *mut 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn crypt_safe_memzero(data: *mut c_void, size: usize) {
     if !data.is_null() {
-        // SAFETY: C promises that many bytes. It is a function that no compiler leaves out.
+        // SAFETY: C promises that many bytes. No compiler leaves out a call of this function.
         unsafe { libc::explicit_bzero(data, size) };
     }
 }

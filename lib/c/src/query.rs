@@ -91,7 +91,7 @@ unsafe extern "C" fn crypt_get_verity_info(cd: *const Handle, place: *mut Verity
     }
 }
 
-/// What a question about an image is answered with, null unless there is one.
+/// The answer to a question about an image; null if there is no image.
 ///
 /// # Safety
 /// `cd` is null or a handle.
@@ -111,7 +111,7 @@ unsafe extern "C" fn crypt_get_type(cd: *const Handle) -> *const c_char {
     unsafe { answer(cd, |_, state| state.image.as_ref().map_or(ptr::null(), |_| abi::VERITY.as_ptr())) }
 }
 
-/// A mapping does not tell its image's.
+/// A mapping does not tell its image's UUID.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn crypt_get_uuid(cd: *const Handle) -> *const c_char {
     let find = |handle: &Handle, state: &State| {

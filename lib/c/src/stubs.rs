@@ -1,7 +1,7 @@
-//! What is not for verity: made of the table, so that programs that look for all names start.
+//! Functions that are not for verity: made from the table, so that programs that look for all names start.
 //!
-//! A function is called here with more arguments than it has. The C calling conventions of Linux leave them to the
-//! caller: what is not read is not in the way.
+//! Callers pass more arguments than a function here declares. By the C calling conventions of Linux the caller removes
+//! them: unread arguments do no harm.
 
 use std::ffi::{OsStr, c_char, c_int, c_long, c_void};
 

@@ -20,8 +20,8 @@ use crate::io::{Device, check_unused};
 use crate::line::table::{TableFec, TableFlags, TableOption, TableOptions, VerityStatus, VerityTable};
 use crate::value::RootHash;
 
-/// How often a table is loaded that is refused and then, when that is looked into, accepted as it is or by another
-/// name.
+/// How often a table is loaded if the kernel refuses it and then accepts it in a trial, unchanged or with another
+/// algorithm name.
 const ATTEMPTS: usize = 5;
 
 /// How a mapping behaves, and how it is made.
@@ -34,7 +34,7 @@ pub struct ActivateOptions {
     pub root_hash_signature: Option<Vec<u8>>,
     /// Use the data device even if another mapping or a mount holds it.
     pub shared: bool,
-    /// Fail where the kernel refuses an option that is only about speed.
+    /// Fail if the kernel refuses an option that only affects speed.
     pub no_fallback: bool,
 }
 
@@ -46,26 +46,25 @@ pub struct Activation {
     pub name: MappingName,
     /// The table that was asked for.
     pub requested: VerityTable,
-    /// The table the kernel took.
+    /// The table that the kernel accepted.
     pub table: VerityTable,
-    /// What was asked for and is not in the table: hints that the kernel refused. Nothing else is ever left out.
+    /// Requested options that are not in the table: hints that the kernel refused. Nothing else is ever left out.
     pub dropped: Vec<RefusedOption>,
     /// Major and minor number of its block device.
     pub device: (u32, u32),
-    /// Whether a block was found corrupted already. Where udev looks into new devices a wrong root hash shows here,
-    /// else at the first read.
+    /// Whether a corrupted block was found already. If udev probes new devices, a wrong root hash shows here; otherwise
+    /// it shows at the first read.
     pub corrupted: bool,
-    /// Whether udev was told of the mapping and did not answer in time. The mapping and its node are there all the
-    /// same.
+    /// Whether udev was told of the mapping and did not answer in time. The mapping and its node exist anyway.
     pub udev_silent: bool,
 }
 
 /// Makes the image available as the read-only block device `/dev/mapper/NAME`. Image files are attached to loop
-/// devices, which the kernel detaches when the mapping goes. Data that do not match `root_hash` cannot be read from it;
-/// a wrong root hash shows at the first read.
+/// devices, which the kernel detaches when the mapping is removed. Data that do not match `root_hash` cannot be read
+/// from it; a wrong root hash shows at the first read.
 ///
-/// A table that the kernel refuses is looked into: trial tables in a scratch mapping find out what it is about it, and
-/// the error says so. Needs root. An error leaves nothing behind: no mapping, no loop device, no key.
+/// If the kernel refuses the table, trial tables in a scratch mapping find the reason, which the error reports. Needs
+/// root. An error leaves nothing behind: no mapping, no loop device, no key.
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::NoVerityTarget`], [`Error::MappingExists`],
@@ -106,11 +105,11 @@ pub fn activate(
 }
 
 impl Image<'_> {
-    /// What [`activate()`] does, on an image that is open: the mapping is made of the devices and files that are open,
-    /// which may have other names by now.
+    /// What [`activate()`] does, on an open image: the mapping uses the devices and files that are open, even if their
+    /// names have changed since.
     ///
     /// # Errors
-    /// As there; [`Error::NotDevice`](crate::Error::NotDevice) for an image on storages of the caller's.
+    /// As for that function; [`Error::NotDevice`](crate::Error::NotDevice) for an image on the caller's own storage.
     pub fn activate(
         &self,
         name: &MappingName,
@@ -134,7 +133,7 @@ impl Image<'_> {
         if let (Some(area), Some(device)) = (&fec_area, &self.fec) {
             add(&mut backings, Area::Fec, device, area.bytes.end)?;
         }
-        // The key has to outlive the load, and no more.
+        // The key is needed only until the table is loaded.
         let key = match &options.root_hash_signature {
             None => None,
             Some(signature) => {
@@ -202,7 +201,7 @@ fn check_sizes(layout: &Layout, image: &Image<'_>) -> Result<Option<FecArea>> {
     }
 }
 
-/// Adds a device, or the area's needs to a device that is there already.
+/// Adds a device, or adds the area to a device that is in the list already.
 fn add(backings: &mut Vec<Backing>, area: Area, device: &Device<'_>, needed: u64) -> Result<()> {
     match backings.iter_mut().find(|backing| backing.is(device)) {
         Some(backing) => backing.also_for(area, needed),
@@ -256,7 +255,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Loads the table, or as much of it as protects the same. Returns what was loaded and what was dropped.
+    /// Loads the table, without refused hints if necessary. Returns the loaded table and the dropped options.
     fn load(&self, mut table: VerityTable) -> Result<(VerityTable, Vec<RefusedOption>)> {
         let mut dropped = Vec::new();
         let mut attempts = 0;

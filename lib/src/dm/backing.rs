@@ -10,7 +10,7 @@ use super::loop_device::LoopDevice;
 use crate::error::Area;
 use crate::io::{Device, Identity};
 
-/// A device as tables name it, and what is asked of it.
+/// A device as tables name it, and the areas that it has to hold.
 #[derive(Debug)]
 pub(super) struct Backing {
     /// The device or file it was given as.
@@ -48,7 +48,7 @@ impl Backing {
         })
     }
 
-    /// A device that nothing is known of but what it is called.
+    /// A device of which only the name is known.
     #[cfg(test)]
     pub(super) fn in_test(area: Area, path: &Path, numbers: &str) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Backing {
         device.identity() == self.identity
     }
 
-    /// Another area is on it too.
+    /// Adds another area that is on it.
     pub(super) fn also_for(&mut self, area: Area, needed: u64) {
         self.areas.push(area);
         self.needed = self.needed.max(needed);

@@ -22,7 +22,7 @@ const CONTROL_NODE: &str = "/dev/mapper/control";
 /// Verity's name as a device-mapper target.
 const TARGET: &str = "verity";
 
-/// How long users of a mapping are waited for when it is removed, and how often they are looked for.
+/// How long a removal waits for users of a mapping, and how often it checks for them.
 pub(super) const REMOVE_LIMIT: Duration = Duration::from_secs(5);
 const REMOVE_POLL: Duration = Duration::from_millis(100);
 
@@ -105,7 +105,7 @@ impl Control {
     /// Loads a read-only table of one verity target into the mapping.
     ///
     /// # Errors
-    /// The kernel's errno, if that is what it is about.
+    /// The inner one is the kernel's answer, if it refused the table.
     pub(super) fn load(
         &self,
         name: &MappingName,
@@ -117,7 +117,7 @@ impl Control {
         match self.dm.table_load(&DevId::Name(dm_name(name)?), &targets, options) {
             Ok(_) => Ok(Ok(())),
             Err(error) => match errno_of(&error) {
-                // Nothing that another table would change.
+                // Another table would not help.
                 None | Some(Errno::ENXIO | Errno::ENOMEM | Errno::EACCES | Errno::EPERM) => {
                     Err(failed("load a table into", name.as_str(), &error))
                 }
@@ -133,7 +133,7 @@ impl Control {
             .map_err(|errno| errno_failed("resume", name.as_str(), errno))
     }
 
-    /// What there is under this name, if anything.
+    /// The mapping of this name, if there is one.
     pub(super) fn info(&self, name: &MappingName) -> Result<Option<Info>> {
         match self.dm.device_info(&DevId::Name(dm_name(name)?)) {
             Ok(info) => Ok(Some(Info::from(&info))),
@@ -194,7 +194,7 @@ impl Control {
         self.remove_with(name, flags, Cookie::create)
     }
 
-    /// Removes a mapping that was never resumed: there is nothing that udev would have to take away.
+    /// Removes a mapping that was never resumed: udev has nothing to remove for it.
     pub(super) fn discard(&self, name: &MappingName) -> Result<()> {
         self.remove_with(name, DmFlags::empty(), || None).map(drop)
     }
@@ -218,7 +218,7 @@ impl Control {
         }
     }
 
-    /// Makes a request that may come with a cookie for udev, and then waits for udev.
+    /// Makes a request, with a cookie for udev if there is one, and then waits for udev.
     fn request(
         &self,
         name: &MappingName,

@@ -11,14 +11,14 @@ use super::udev::Waited;
 /// When a mapping is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Removal {
-    /// Now; a mapping that is held is waited for, five seconds at most.
+    /// Now; if the mapping is in use, after waiting for its users for up to five seconds.
     #[default]
     Now,
     /// When its last user closes it; at once if there is none. Without udev, its node is removed at once.
     Deferred,
 }
 
-/// What came of a removal.
+/// The result of a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
     /// The mapping is gone.
@@ -27,9 +27,9 @@ pub enum Removed {
     Scheduled,
 }
 
-/// Removes a verity mapping. Loop devices that [`activate`](super::activate) attached go with it. One that was never
-/// finished, because the process that made it was killed, is removed too; so is the node of one that is gone, which a
-/// killed process has left.
+/// Removes a verity mapping, and the loop devices that [`activate`](super::activate) attached for it. It also removes a
+/// mapping that was never finished because the process that made it was killed, and the node that a killed process left
+/// without its mapping.
 ///
 /// # Errors
 /// [`Error::NoDeviceMapper`], [`Error::NotPermitted`], [`Error::MappingInactive`], [`Error::MappingNotVerity`],
@@ -63,7 +63,7 @@ pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
     }
     let _held = SignalsHeld::hold();
     let waited = control.remove(name, when == Removal::Deferred)?;
-    // Even if the mapping stays for its users: without udev nothing else would remove the node after them.
+    // Even if the mapping is still in use: without udev nothing else would remove the node later.
     node::remove(&name.node())?;
     let scheduled = control.info(name)?.is_some();
     if waited == Waited::GaveUp && !scheduled {

@@ -1,5 +1,5 @@
-//! Finding out what it is about a table that the kernel refuses. No version is asked for: tables are tried, and the
-//! answers compared. Nothing here talks to the kernel; the trial is a function that is handed in.
+//! Finds out why the kernel refuses a table. No version is queried: tables are tried, and the answers compared. Nothing
+//! here talks to the kernel; the caller passes in the trial as a function.
 
 use super::errno::Errno;
 
@@ -13,19 +13,19 @@ use crate::value::RootHash;
 /// What trials found out about a table that was refused once.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// It is accepted now: what was in the way is gone.
+    /// It is accepted now: the cause of the refusal is gone.
     Accepted,
     /// The kernel knows the hash algorithm under this name.
     OtherName(String),
     /// The kernel knows the hash algorithm under no name.
     Algorithm(KernelAnswer),
-    /// It is refused whatever its options.
+    /// It is refused with any options.
     Table(KernelAnswer),
     /// Its options are refused: some each alone or, if there are no such, some together.
     Options {
-        /// Those that are refused by themselves.
+        /// Those that are refused alone.
         refused: Vec<RefusedOption>,
-        /// The fewest that are refused together although each is accepted alone; looked for among the others.
+        /// The smallest set that is refused together although each option is accepted alone; searched among the others.
         together: Vec<TableOption>,
         /// The kernel's answer to the whole table.
         answer: KernelAnswer,
@@ -36,7 +36,7 @@ impl Finding {
     /// A refused option without which the table protects the same, if there is one.
     pub(super) fn hint(&self) -> Option<RefusedOption> {
         let Self::Options { refused, together, answer } = self else { return None };
-        // No use in dropping it when something else is refused too.
+        // Dropping it does not help if another option is refused too.
         if refused.iter().any(|refused| !refused.option.is_hint()) {
             return None;
         }
@@ -71,7 +71,7 @@ pub(super) fn diagnose(
         Ok(answer)
     };
 
-    // First without any option: what is refused then is no option.
+    // First without any options: if the table is refused then, they are not the cause.
     let mut fixed = Vec::new();
     if let Err(bare) = with(&[])? {
         // Some kernels demand a signature: then nothing is accepted without one.
@@ -96,7 +96,7 @@ pub(super) fn diagnose(
         }
     }
 
-    // Those that are accepted by themselves may still not go together: all of them, then fewer and fewer.
+    // Options that are accepted alone may be refused together: all of them, then fewer and fewer.
     let mut together = Vec::new();
     if with(&accepted)?.is_err() {
         together = accepted;
@@ -117,7 +117,7 @@ fn without_options(
     bare: KernelAnswer,
     mut attempt: impl FnMut(&VerityTable) -> Result<Outcome>,
 ) -> Result<Finding> {
-    // The same errno as for a device that is not there.
+    // A missing device has the same errno.
     if bare.errno != Errno::ENOENT {
         return Ok(Finding::Table(bare));
     }
@@ -127,8 +127,8 @@ fn without_options(
             return Ok(Finding::OtherName(name.to_owned()));
         }
     }
-    // Another algorithm that the kernel is sure to have: if that changes the answer, it was the algorithm. Whether the
-    // tree's size fits it does not matter, its name is looked at before.
+    // Another algorithm that the kernel surely has: if the answer changes, the algorithm was the cause. Whether the
+    // tree's size fits it does not matter: the kernel checks the name first.
     let other = if table.algorithm == "sha256" { "sha1" } else { "sha256" };
     let other = HashAlgorithm::from_name(other)?;
     let substitute = VerityTable {

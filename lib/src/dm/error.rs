@@ -70,7 +70,7 @@ pub enum Error {
     MappingBusy {
         /// The name.
         name: String,
-        /// What holds it, as far as is known; processes that have it open do not.
+        /// What holds it, as far as is known; processes that have it open are not listed.
         holders: Vec<Holder>,
     },
     /// The mapping is of another target type.
@@ -129,7 +129,7 @@ pub enum Error {
         /// The node that is missing.
         node: PathBuf,
     },
-    /// The kernel took no key made of the root hash's signature.
+    /// The kernel did not accept the root hash's signature as a key.
     #[error("cannot put the root hash signature into the thread keyring: {message}")]
     SignatureKey {
         /// What the kernel said.
@@ -159,7 +159,7 @@ impl std::fmt::Display for NameFault {
 }
 
 impl Error {
-    /// The same, with what holds a device that is in use.
+    /// The same error, with the holders of a device that is in use.
     pub(super) fn with_holders(error: crate::Error) -> Self {
         match error {
             crate::Error::DeviceBusy { path } => Self::DeviceBusy { holders: holders(&path), path },

@@ -1,5 +1,5 @@
-//! From what trials found out to an error that says what to do. Facts about the devices come from sysfs: they are
-//! looked at only after the kernel has refused, to say why it may have done so.
+//! Turns what trials found out into an error that says what to do. Facts about the devices come from sysfs: they are
+//! looked up only after the kernel has refused, to explain the refusal.
 
 use std::io;
 
@@ -14,8 +14,8 @@ use crate::error::Area;
 use crate::io::{check_unused, page_size};
 use crate::line::table::{TableOption, VerityTable};
 
-/// The error for a table that was refused with `errno`, and of which `finding` was found out. Whether the kernel has
-/// the target is asked only where that can be the reason.
+/// The error for a table that was refused with `errno`, given the `finding` of the trials. Whether the kernel has the
+/// target is checked only if that can be the reason.
 pub(super) fn refused_table(
     has_verity: &dyn Fn() -> Result<bool>,
     table: &VerityTable,
@@ -69,7 +69,7 @@ fn device_error<'a>(
             })
         }
         Errno::EBUSY => {
-            // Other mappings may share a device, so they are not what is in the way, unless there is nothing else.
+            // Other mappings may share a device, so they are named as the obstacle only if there is no other holder.
             let is_held = |backing: &&Backing| {
                 sysfs::holders(&backing.numbers).iter().any(|holder| !matches!(holder, Holder::Mapping(_)))
             };
@@ -86,7 +86,7 @@ fn device_error<'a>(
     }
 }
 
-/// What it may be about a table that is refused without any option.
+/// The likely cause if a table is refused without any options.
 fn cause_of(answer: &KernelAnswer, table: &VerityTable, backings: &[Backing]) -> Cause {
     if answer.errno == Errno::ENOKEY {
         return Cause::SignatureRequired;
@@ -94,7 +94,7 @@ fn cause_of(answer: &KernelAnswer, table: &VerityTable, backings: &[Backing]) ->
     if answer.errno != Errno::EINVAL {
         return Cause::Unknown;
     }
-    // The kernel's own words tell which of the two it looked at first.
+    // The kernel's own words tell which of the two it checked first.
     let is_hash = answer.kernel_message.as_ref().is_some_and(|words| words.contains("hash device block size"));
     let mut areas = [(Area::Data, table.data_block_size, page_size()), (Area::Hash, table.hash_block_size, None)];
     if is_hash {
@@ -121,7 +121,7 @@ mod tests {
     use crate::line::table::{TableFlag, TableOptions};
     use crate::value::{BlockSize, RootHash};
 
-    /// A device that there is not.
+    /// The numbers of a device that does not exist.
     const NUMBERS: &str = "4095:1048575";
 
     fn table() -> VerityTable {
@@ -148,7 +148,7 @@ mod tests {
         RefusedOption { option, answer: refused(errno) }
     }
 
-    /// The error, by a kernel that has the target or has not, for devices that are gone.
+    /// The error for devices that are gone, from a kernel with or without the target.
     fn error(has_verity: bool, finding: Finding) -> Error {
         let gone = |area| Backing::in_test(area, Path::new("gone"), NUMBERS);
         let backings = [gone(Area::Data), gone(Area::Hash), gone(Area::Fec)];

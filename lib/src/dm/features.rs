@@ -1,4 +1,4 @@
-//! What this kernel's verity target accepts, found out by trials on an image of zeros that exists in memory alone.
+//! What this kernel's verity target accepts, found out by trials on an image of zeros that exists only in memory.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -54,7 +54,7 @@ pub struct Features {
     pub page_size: Option<u64>,
     /// The largest data block it takes, in bytes.
     pub data_block_size_max: Option<BlockSize>,
-    /// The largest hash block it takes, in bytes; those of the format are all that was tried.
+    /// The largest hash block it accepts, in bytes; only the format's sizes were tried.
     pub hash_block_size_max: Option<BlockSize>,
     /// Whether it demands a root hash signature.
     pub signature_required: bool,
@@ -96,7 +96,7 @@ pub fn features() -> Result<Features> {
     found_out(&trials, |table| scratch.attempt(table), || control.has_verity())
 }
 
-/// The same with a kernel that is known as two functions alone.
+/// The same for a kernel that is represented by two functions.
 fn found_out(
     trials: &Trials,
     attempt: impl Fn(&VerityTable) -> Result<Outcome>,
@@ -107,7 +107,7 @@ fn found_out(
     if bare.is_err() && !has_verity()? {
         return Err(Error::NoVerityTarget);
     }
-    // Where a signature is demanded nothing is accepted; what the kernel does not know is still refused otherwise.
+    // A kernel that demands a signature accepts nothing; it still refuses what it does not know with another errno.
     let signature_required = matches!(&bare, Err(answer) if answer.errno == Errno::ENOKEY);
     let is_known = |outcome: &Outcome| match outcome {
         Ok(()) => true,
@@ -157,7 +157,7 @@ fn found_out(
     })
 }
 
-/// The image: in memory, without a name, and gone with its last user.
+/// The image: an unnamed file in memory, which is gone with its last user.
 fn image() -> Result<File> {
     let failed = |source: std::io::Error| crate::Error::Io { action: "make", path: "a file in memory".into(), source };
     let image: OwnedFd = memfd_create("dmverity-trial", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed(errno.into()))?;

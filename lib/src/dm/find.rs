@@ -11,13 +11,13 @@ use super::control::Control;
 use super::error::{Error, NameFault, Result};
 use super::name::MappingName;
 
-/// The mapping of this name, or, for a text with a `/` in it, the mapping that the path leads to: its node, a link to
-/// that, `/dev/dm-0`, a node of that number anywhere. `None` for a path that leads to no mapping, and for `.`, `..`,
-/// `control` and nothing at all.
+/// The mapping of this name or, for a text with a `/` in it, the mapping that the path leads to: its node, a link to
+/// the node, `/dev/dm-0`, or a node of that number anywhere. `None` for a path that leads to no mapping, and for `.`,
+/// `..`, `control` and the empty text.
 ///
-/// `/dev/mapper/NAME` is the mapping of that name even if there is no such node, as after a boot that made the mapping
-/// and has no udev. Every other path is resolved by its device's number. A name without `/` is not looked for:
-/// there may be no mapping of that name.
+/// `/dev/mapper/NAME` is the mapping of that name even if the node is missing, as after a boot that made the mapping
+/// without udev. Every other path is resolved by its device number. A name without `/` is not looked up: there may be
+/// no mapping of that name.
 ///
 /// # Errors
 /// [`Error::MappingName`](crate::dm::Error::MappingName) for a name that is too long;
@@ -42,7 +42,7 @@ pub fn find(name_or_path: impl AsRef<OsStr>) -> Result<Option<MappingName>> {
     let path = Path::new(text);
     if !text.as_encoded_bytes().contains(&b'/') {
         return match MappingName::new(text) {
-            // No mapping can be called so, and none is.
+            // No mapping can have this name.
             Err(Error::MappingName { what: NameFault::Unusable, .. }) => Control::open().map(|_| None),
             name => name.map(Some),
         };

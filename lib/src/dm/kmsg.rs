@@ -1,4 +1,4 @@
-//! What the kernel says of a refused table. No ioctl returns the target's words, but they are in the kernel's log.
+//! What the kernel says about a refused table. No ioctl returns the target's words, but they are in the kernel's log.
 //!
 //! Source: the kernel's `Documentation/ABI/testing/dev-kmsg`: each read returns one record, `EPIPE` means that records
 //! were overwritten before they were read.
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_millis(200);
 /// The kernel refuses to hand out a record to a buffer that is too small for it.
 const RECORD_MAX: usize = 8192;
 
-/// The kernel's log, from the moment it was opened on.
+/// The kernel's log from the moment it was opened.
 #[derive(Debug)]
 pub(super) struct KernelLog {
     file: File,
@@ -33,7 +33,7 @@ impl KernelLog {
         Some(Self { file })
     }
 
-    /// What device-mapper has said of a table for this device since the log was opened. Waits a moment for it.
+    /// What device-mapper has logged about a table for this device since the log was opened. Waits for it briefly.
     pub(super) fn words_about_table(&mut self, (major, minor): (u32, u32)) -> Option<String> {
         let prefix = format!("device-mapper: table: {major}:{minor}: ");
         let start = Instant::now();

@@ -1,9 +1,9 @@
-//! One process at a time works on a mapping's name: without this, a process that takes a mapping down could unlink the
+//! Only one process at a time works on a mapping's name: otherwise a process that takes a mapping down could unlink the
 //! node that another one has just made for a new mapping of that name.
 //!
-//! The lock is an open-file-description lock on one byte of device-mapper's control node, at an offset made of the
-//! name. So it needs no file of its own, is shared by all processes that share the nodes, and ends with its holder,
-//! however that ends.
+//! The lock is an open-file-description lock on one byte of device-mapper's control node, at an offset derived from the
+//! name. It needs no file of its own, is shared by all processes that share the nodes, and is released when its holder
+//! ends, however it ends.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -62,9 +62,9 @@ impl NameLock {
     }
 }
 
-/// The lock's place: FNV-1a of the name. Two names in one place would only wait for each other.
+/// The lock's offset: FNV-1a of the name. Two names with one offset would only wait for each other.
 ///
-/// It is the same for commands of 32 and of 64 bits, which can run side by side.
+/// It is the same for 32-bit and 64-bit commands, which can run side by side.
 #[allow(clippy::cast_possible_truncation)] // The C library's constants have another type than its fields.
 fn byte_of(name: &MappingName) -> libc::flock {
     let hash = name

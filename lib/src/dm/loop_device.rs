@@ -46,7 +46,7 @@ impl LoopDevice {
     /// [`LoopDevice::attach_file_read_only`].
     pub(crate) fn attach_read_only(file: &File, image: &Path) -> Result<Self> {
         let open_error = |source| crate::Error::Open { path: image.to_owned(), source };
-        // What is shown of the device later is no use as a relative path.
+        // The device shows this path later, where a relative path would be useless.
         Self::attach_file_read_only(file, &image.canonicalize().map_err(open_error)?)
     }
 
@@ -128,7 +128,7 @@ fn attach_in_two_steps(device: &File, image: RawFd, info: &raw::loop_info64) -> 
 
 fn read_only_autoclear(image: &Path) -> raw::loop_info64 {
     let mut lo_file_name = [0; 64];
-    // Cut where it is too long, always NUL-terminated; the whole name is in sysfs.
+    // Truncated if it is too long, always NUL-terminated; the whole name is in sysfs.
     let name = image.as_os_str().as_encoded_bytes();
     let length = name.len().min(lo_file_name.len() - 1);
     lo_file_name[..length].copy_from_slice(&name[..length]);

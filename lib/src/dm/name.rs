@@ -12,7 +12,7 @@ use super::error::{Error, NameFault, Result};
 /// Where the nodes of mappings are.
 const DIRECTORY: &str = "/dev/mapper";
 
-/// The most bytes a name can have: the kernel cuts longer ones without a word.
+/// The most bytes a name can have: the kernel truncates longer ones silently.
 const NAME_MAX: usize = 127;
 /// The most bytes a mapping's uuid can have: the kernel cuts longer ones too.
 const UUID_MAX: usize = 128;
@@ -44,7 +44,7 @@ impl MappingName {
         let name = name.as_ref();
         let bytes = name.as_bytes();
         let mangled = mangle(bytes);
-        // What is no text is called what the kernel calls it, which is the same name when it is given again.
+        // A name that is not text is shown as the kernel has it; given again, that is the same name.
         let given = name.to_str().unwrap_or(&mangled).to_owned();
         let what = if bytes.contains(&b'/') {
             NameFault::Slash

@@ -24,7 +24,7 @@ pub(super) fn ensure(node: &Path, (major, minor): (u32, u32)) -> Result<()> {
     if fs::metadata(node).is_ok_and(|found| found.file_type().is_block_device() && found.rdev() == device) {
         return Ok(());
     }
-    // Nothing there, or left over from another mapping, or a link to nowhere.
+    // It is missing, left over from another mapping, or a dangling link.
     log::debug!("making the node {}", node.display());
     // Made under another name and then renamed, so that it never has the wrong owner or mode under its own.
     let directory = node.parent().unwrap_or(Path::new("/dev/mapper"));
@@ -48,7 +48,7 @@ pub(super) fn remove_any(node: &Path) -> Result<()> {
     }
 }
 
-/// Takes away a block node that [`ensure`] may have made. A link is udev's and not touched.
+/// Removes a block node that [`ensure`] may have made. A link belongs to udev and is left alone.
 pub(super) fn remove(node: &Path) -> Result<()> {
     match fs::symlink_metadata(node) {
         Ok(metadata) if metadata.file_type().is_block_device() => remove_any(node),
@@ -56,8 +56,8 @@ pub(super) fn remove(node: &Path) -> Result<()> {
     }
 }
 
-/// Takes away the block node of a mapping that is not there. Its number may be another mapping's by now. The node of a
-/// device of another kind was made by its owner.
+/// Removes the block node of a mapping that does not exist. Its number may belong to another mapping by now. The node
+/// of a device of another kind was made by its owner.
 pub(super) fn remove_stale(node: &Path) -> Result<()> {
     let Ok(metadata) = fs::symlink_metadata(node) else { return Ok(()) };
     let numbers = format!("{}:{}", major(metadata.rdev()), minor(metadata.rdev()));

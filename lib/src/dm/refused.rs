@@ -39,9 +39,9 @@ pub enum SignatureFault {
     /// It is signed by a key that the kernel does not trust. Kernels with several keyrings say the same about the
     /// signature of another root hash.
     NotTrusted,
-    /// It is no PKCS#7 signature the kernel can read.
+    /// It is not a PKCS#7 signature that the kernel can read.
     Malformed,
-    /// It is the signature of something else than this root hash.
+    /// It is the signature of something other than this root hash.
     Mismatch,
     /// It is made with an algorithm that the kernel does not have.
     Algorithm,
@@ -62,7 +62,7 @@ impl SignatureFault {
     }
 }
 
-/// What it is about a table that the kernel refused.
+/// Why the kernel refused a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -70,7 +70,7 @@ pub enum Cause {
     Options(Vec<RefusedOption>),
     /// These options together; each alone is accepted.
     Combination(Vec<TableOption>),
-    /// The kernel has no such hash algorithm, under none of its names.
+    /// The kernel does not have this hash algorithm under any of its names.
     Algorithm {
         /// The name in the table.
         name: String,
@@ -81,14 +81,14 @@ pub enum Cause {
         area: Area,
         /// Their size in bytes.
         found: u64,
-        /// The smallest the device can do, its logical block size, where it is known.
+        /// The smallest size in bytes that the device supports, its logical block size, if known.
         least: Option<u64>,
-        /// The largest the kernel can do, where there is a bound.
+        /// The largest size in bytes that the kernel supports, if there is a limit.
         most: Option<u64>,
     },
     /// The kernel demands a root hash signature, and none was given.
     SignatureRequired,
-    /// Something that no trial has found out.
+    /// No trial has found the cause.
     Unknown,
 }
 

@@ -1,6 +1,6 @@
-//! A mapping for trials: tables are loaded into it to learn what the kernel says of them. It is never resumed, so
-//! nothing is ever read through it, and it is removed when it is dropped: also after an error, a panic or a signal. One
-//! that was left by a process that was killed is removed before the next trial.
+//! A mapping for trials: tables are loaded into it to learn what the kernel says about them. It is never resumed, so
+//! nothing is ever read through it. It is removed when it is dropped, even after an error, a panic or a signal. One
+//! that a killed process has left is removed before the next trial.
 
 use super::control::Control;
 use super::error::Result;
@@ -15,7 +15,7 @@ use crate::line::table::VerityTable;
 /// What the names of these mappings begin with; a random number follows.
 const PREFIX: &str = "dmverity-trial-";
 
-/// What became of a table in a trial.
+/// The result of a trial.
 pub(super) type Outcome = std::result::Result<(), KernelAnswer>;
 
 /// A mapping that tables are tried in.
@@ -43,7 +43,7 @@ impl<'control> Scratch<'control> {
         Ok(Self { control, name, device, _lock: lock, _signals: signals })
     }
 
-    /// Loads `table` and says what the kernel made of it. It reads nothing from the devices.
+    /// Loads `table` and returns the kernel's answer. Nothing is read from the devices.
     ///
     /// # Errors
     /// When the answer says nothing about the table, because the mapping or the permission for it is gone.
@@ -70,7 +70,7 @@ impl Drop for Scratch<'_> {
     }
 }
 
-/// Removes what processes that were killed have left.
+/// Removes what killed processes have left.
 fn sweep(control: &Control) {
     for name in control.names().unwrap_or_default().iter().filter(|name| name.starts_with(PREFIX)) {
         let Ok(name) = MappingName::new(name) else { continue };

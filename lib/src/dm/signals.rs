@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
-/// Signals of a fault in this very thread: holding them back would hide the fault and end the program without a word.
+/// Signals for a fault in this thread: holding them back would hide the fault and end the program silently.
 const FAULTS: [Signal; 7] =
     [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT, Signal::SIGTRAP, Signal::SIGSYS];
 

@@ -31,7 +31,7 @@ impl BackingDevice {
 pub struct MappingStatus {
     /// Its name.
     pub name: MappingName,
-    /// How many have it open.
+    /// How many times it is open.
     pub open_count: u32,
     /// Whether it refuses writes; a verity mapping always does.
     pub read_only: bool,

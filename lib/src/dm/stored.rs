@@ -1,4 +1,4 @@
-//! What is stored on what.
+//! Which devices and files are stored on which others.
 
 use std::path::Path;
 
@@ -6,18 +6,18 @@ use super::device::device_numbers;
 use super::sysfs;
 use crate::io::{Identity, identify};
 
-/// How many devices one device is stored on at most, as far as that is followed.
+/// How many underlying devices are followed at most.
 const MOST_DEVICES: usize = 256;
 
 /// Whether what is written to one of two devices or files shows in the other: they are the same, or one is stored on
 /// the other. A loop device is stored on its file, a partition on its disk, a mapping on the devices that it is made
-/// of. What is not there is stored nowhere.
+/// of. A path that does not exist is stored on nothing.
 pub fn is_stored_together(one: &Path, other: &Path) -> bool {
     let (Ok(one), Ok(other)) = (identify(one), identify(other)) else { return false };
     stored_on(one).contains(&other) || stored_on(other).contains(&one)
 }
 
-/// Something, and all that it is stored on.
+/// A device or file, and everything that it is stored on.
 fn stored_on(identity: Identity) -> Vec<Identity> {
     let mut found = vec![identity];
     let mut next = 0;

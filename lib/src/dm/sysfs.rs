@@ -20,7 +20,7 @@ pub enum Holder {
     Device(PathBuf),
     /// A file system, mounted here.
     Mount(PathBuf),
-    /// It is swapped to.
+    /// It is in use as swap space.
     Swap,
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn exists(numbers: &str) -> Option<bool> {
     root.exists().then(|| root.join(numbers).exists())
 }
 
-/// Whether the block device `major:minor` is there and no mapping. Taken for one where sysfs cannot tell.
+/// Whether the block device `major:minor` exists and is not a mapping. True if sysfs cannot tell.
 pub(crate) fn is_of_another_kind(numbers: &str) -> bool {
     exists(numbers).is_none_or(|exists| exists && !Path::new(BLOCK_DEVICES).join(numbers).join("dm").exists())
 }

@@ -20,17 +20,17 @@ use nix::libc;
 /// Where udev listens while it runs.
 const CONTROL_SOCKET: &str = "/run/udev/control";
 
-/// How long its rules may take for one event. Nothing is lost when it takes longer: the mapping is there.
+/// How long its rules may take for one event. Nothing is lost if they take longer: the mapping exists.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How often it is looked at whether the rules are done, and whether udev is still there.
+/// How often the wait checks whether the rules are done, and whether udev is still running.
 const POLL: Duration = Duration::from_millis(1);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How many numbers are tried for a semaphore that does not exist yet.
 const ATTEMPTS: usize = 64;
 
-/// Whether udev did what it was waited for.
+/// How the wait for udev ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waited {
     /// Its rules have run, or there is no udev that could run any.
@@ -61,7 +61,7 @@ impl Cookie {
     fn with_semaphore() -> nix::Result<Self> {
         for _ in 0..ATTEMPTS {
             let mut random = [0; 2];
-            // Without random numbers any will do: a number that is taken is not used.
+            // Without random numbers any value will do: a number that is taken is not used.
             let _ = getrandom::fill(&mut random);
             let number = u32::from(u16::from_ne_bytes(random).max(1));
             let key = (DM_COOKIE_MAGIC << DM_UDEV_FLAGS_SHIFT | number).cast_signed();
@@ -83,8 +83,8 @@ impl Cookie {
         Err(Errno::EEXIST)
     }
 
-    /// What an ioctl hands to the kernel in `event_nr`: the cookie's number, and what the rules are to know. The nodes
-    /// are made by the rules or by this library, never by libdevmapper.
+    /// What an ioctl passes to the kernel in `event_nr`: the cookie's number, and flags for the rules. The nodes are
+    /// made by the rules or by this library, never by libdevmapper.
     pub(super) fn event_number(&self) -> u32 {
         (DM_UDEV_PRIMARY_SOURCE_FLAG | DM_UDEV_DISABLE_LIBRARY_FALLBACK) << DM_UDEV_FLAGS_SHIFT | self.number
     }
@@ -135,8 +135,8 @@ impl Drop for Cookie {
 
 /// Whether a process listens on udev's socket; the socket file outlives a udev that was killed.
 fn is_alive() -> bool {
-    // Of another type than udev's, so that it is refused without udev noticing, with another errno if no process
-    // listens.
+    // The type differs from udev's, so the connection is refused without udev noticing; the errno is another one if no
+    // process listens.
     match UnixStream::connect(CONTROL_SOCKET) {
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused),

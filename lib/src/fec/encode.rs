@@ -11,17 +11,17 @@ use crate::io::Reader;
 use crate::memory;
 use crate::work::{Progress, Work, in_order};
 
-/// How many columns are encoded at a time: reads are so long, and all parity of them stays in a processor's own caches.
+/// How many columns are encoded at a time: the length of a read. Their parity stays in a processor's own caches.
 pub(crate) const COLUMNS: usize = 32 << 10;
 
-/// How many rows are read before they are multiplied: these fit a processor's second cache.
+/// How many rows are read before they are multiplied: this many stay in a processor's second-level cache.
 const BATCH: usize = 16;
 
-/// More threads than these need more memory than they are worth.
+/// More threads would need more memory than they are worth.
 const MOST_THREADS: usize = 8;
 
-/// The same where the page cache is left aside: devices are faster with long reads, and with more of them in flight
-/// than there are threads.
+/// The same if the page cache is bypassed: devices are faster with long reads, and with more of them in flight than
+/// there are threads.
 const COLD_COLUMNS: usize = 256 << 10;
 const COLD_SCRATCH: usize = 8 << 20;
 const COLD_READERS: usize = 3;
@@ -36,7 +36,7 @@ pub(crate) struct Encoder<'a> {
     /// The length of a row.
     pub(crate) columns: u64,
     multiplier: Multiplier,
-    /// How many columns are encoded at a time when it is all of them.
+    /// How many columns are encoded at a time when all of them are.
     at_a_time: usize,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Encoder<'a> {
 pub(crate) struct Buffers {
     pub(crate) input: Input,
     pub(crate) parity: Rows,
-    /// Parity as it is stored. Somewhat longer than what is in it.
+    /// Parity as it is stored. The buffer is somewhat longer than its contents.
     bytes: Vec<u8>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Input {
 }
 
 impl<'a> Encoder<'a> {
-    /// For all that the image's FEC covers.
+    /// An encoder for everything that the image's FEC covers.
     ///
     /// # Panics
     /// If the parameters have no FEC.
@@ -90,8 +90,8 @@ impl<'a> Encoder<'a> {
         })
     }
 
-    /// Adds what the bytes of some rows make to the parity of some columns. Once they are read, rows are shown to
-    /// `look`, a few at a time: the number of the first one, and each one's bytes, or none if they are zeros.
+    /// Adds the contribution of some rows to the parity of some columns. After they are read, rows are passed to
+    /// `look`, a few at a time: the number of the first one, and the bytes of each, or none if they are zeros.
     pub(crate) fn add(
         &self,
         rows: Range<usize>,
@@ -187,7 +187,7 @@ impl<'a> Encoder<'a> {
         usize::try_from(pieces).map_or(workers, |pieces| workers.min(pieces))
     }
 
-    /// Has several threads work on all columns, some at a time; what they find is handed over in order.
+    /// Has several threads work on all columns, some at a time, and passes on their results in order.
     pub(crate) fn for_all_columns<T: Send>(
         &self,
         progress: &mut Progress,
@@ -225,12 +225,12 @@ pub(crate) fn width(columns: &Range<u64>) -> usize {
     usize::try_from(columns.end - columns.start).expect("as many columns as there is memory for")
 }
 
-/// Puts together what columns of `count` rows hold, column by column. `bytes` has room for it and seven bytes more,
-/// which mean nothing afterwards. `width` is a multiple of eight.
+/// Interleaves the columns of `count` rows. `bytes` has room for the result and seven more bytes, which mean nothing
+/// afterwards. `width` is a multiple of eight.
 fn interleave(rows: &Rows, count: usize, width: usize, bytes: &mut [u8]) {
     for column in (0..width).step_by(8) {
-        // Eight rows at a time. Where there are fewer, what is written for one column spills into the next, whose own
-        // bytes come later: the columns go forwards, and the last rows come first.
+        // Eight rows at a time. With fewer rows, what is written for one column spills into the next, whose own bytes
+        // come later: the columns go forwards, and the last rows come first.
         for first in (0..count).step_by(8).rev() {
             let mut square = [0; 8];
             for (line, row) in square.iter_mut().zip(first..count) {
@@ -244,7 +244,7 @@ fn interleave(rows: &Rows, count: usize, width: usize, bytes: &mut [u8]) {
     }
 }
 
-/// Eight times eight bytes with rows for columns.
+/// Eight times eight bytes, transposed.
 fn transposed(mut square: [u64; 8]) -> [u64; 8] {
     for (distance, low) in [(4, 0x0000_0000_FFFF_FFFF), (2, 0x0000_FFFF_0000_FFFF), (1, 0x00FF_00FF_00FF_00FF)] {
         let bits = distance * 8;

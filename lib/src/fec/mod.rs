@@ -1,5 +1,5 @@
-//! Forward error correction: Reed-Solomon codes over blocks that are far apart, so that what is wrong in one place of a
-//! device is spread over many codewords.
+//! Forward error correction: Reed-Solomon codes over blocks that are far apart, so that damage in one place of a device
+//! is spread over many codewords.
 //!
 //! The covered blocks, data and then hash blocks, are cut into as many pieces of `rounds` blocks as a codeword has data
 //! symbols, k = 255 - roots. Written below each other they are the rows of a table whose columns are codewords:

@@ -1,9 +1,9 @@
-//! Making tree and parity: where it is faster the data are hashed and encoded in one go, so that they are read only
-//! once.
+//! Makes the hash tree and the parity. If that is faster, the data are hashed and encoded in one pass, so that they are
+//! read only once.
 //!
-//! Parity covers the hash tree too, which is not there before all data are hashed. So what the data make of the parity
-//! is kept until the tree can be added, and so are the digests, because data are read column by column. That is done
-//! where both fit in little memory, and by one thread: fresh memory costs several threads more than reading twice does.
+//! Parity covers the hash tree too, which does not exist until all data are hashed. So the parity of the data is kept
+//! until the tree can be added, and so are the digests, because data are read column by column. This is done if both
+//! fit in little memory, and by one thread: fresh memory costs several threads more than reading twice.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ use crate::work::{Progress, Work, in_order};
 /// How many bytes of digests and parity are kept at most.
 const MOST_KEPT: u64 = 20 << 20;
 
-/// With more parity for each codeword it costs one thread more too.
+/// With more parity in each codeword, one pass is slower with one thread too.
 const MOST_ROOTS: usize = 12;
 
 /// Parity that lacks the tree, and the hash blocks over the data.
@@ -30,12 +30,11 @@ struct Begun {
     level: Vec<u8>,
 }
 
-/// What comes of some columns.
+/// The result for some columns.
 struct Piece {
     columns: Range<u64>,
     parity: Rows,
-    /// Digests of adjacent data blocks: the first one's number, and the digests in the distance they have in a hash
-    /// block.
+    /// Digests of adjacent data blocks: the first block's number, and the digests, spaced as in a hash block.
     digests: Vec<(u64, Vec<u8>)>,
     /// How many bytes were hashed.
     bytes_hashed: u64,
@@ -55,7 +54,7 @@ pub(crate) fn create(image: &Areas<'_>, progress: &mut Progress, work: &Work<'_>
     }
 }
 
-/// Hashes and encodes the data; `None` if it is better done one after the other.
+/// Hashes and encodes the data; `None` if two passes are better.
 fn begin(image: &Areas<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<Option<Begun>> {
     let encoder = Encoder::new(image);
     let (layout, params) = (image.layout, image.layout.params());
@@ -123,7 +122,7 @@ fn begin(image: &Areas<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<
 }
 
 impl Begun {
-    /// Adds what the hash device has, which is whole now, and writes the parity.
+    /// Adds the contents of the hash device, which are complete now, and writes the parity.
     fn finish(self, image: &Areas<'_>, work: &Work<'_>) -> Result<()> {
         let encoder = Encoder::new(image);
         let roots = encoder.code.roots() as u64;

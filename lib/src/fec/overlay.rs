@@ -11,7 +11,7 @@ use tempfile::SpooledTempFile;
 use crate::error::{Error, Result};
 use crate::memory;
 
-/// This much is kept in memory; the rest is written to a file without a name.
+/// This much is kept in memory; the rest is written to an unnamed file.
 const IN_MEMORY: usize = 8 << 20;
 
 /// Blocks by their number among the covered ones.
@@ -23,17 +23,17 @@ pub(crate) struct Overlay {
 }
 
 impl Overlay {
-    /// None yet, of `block` bytes each.
+    /// An empty overlay for blocks of `block` bytes.
     pub(crate) fn new(block: usize) -> Self {
         Self { block, slots: BTreeMap::new(), bytes: Mutex::new(SpooledTempFile::new(IN_MEMORY)) }
     }
 
-    /// The numbers of the blocks, as far as they are in `range`.
+    /// The numbers of its blocks in `range`.
     pub(crate) fn blocks(&self, range: Range<u64>) -> impl Iterator<Item = u64> {
         self.slots.range(range).map(|(&number, _)| number)
     }
 
-    /// A block that is there.
+    /// One of its blocks.
     pub(crate) fn read(&self, number: u64) -> Result<Vec<u8>> {
         let mut bytes = memory::zeroed(self.block)?;
         let mut file = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,8 +8,8 @@ use crate::fec::encode::{COLUMNS, Encoder};
 use crate::fec::source::What;
 use crate::memory;
 
-/// So many codewords that differ from each other, and are not zeros, are no coincidence. Others may be wrong: the data
-/// may have been changed since.
+/// This many matching codewords that differ from each other, and are not zeros, are no coincidence. Others may be
+/// wrong: the data may have been changed since.
 const ENOUGH: usize = 16;
 
 /// Whether the image's FEC area holds its parity, as far as the codewords of the first round, the last, and one between

@@ -36,7 +36,7 @@ struct Part<'a> {
     /// Where they are among the covered bytes.
     range: Range<u64>,
     extents: Extents,
-    /// Whether it is better read around the page cache.
+    /// Whether reading it is faster when it bypasses the page cache.
     is_cold: bool,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Covered<'a> {
         }
     }
 
-    /// Whether the data are better read around the page cache.
+    /// Whether reading the data is faster when it bypasses the page cache.
     pub(crate) fn is_cold(&self) -> bool {
         self.parts[0].is_cold
     }
@@ -67,18 +67,17 @@ impl<'a> Covered<'a> {
         self.parts[0].range.end
     }
 
-    /// The device of a position, and the position there.
+    /// The device that has a position, and the position on it.
     pub(crate) fn locate(&self, position: u64) -> (&'a Device<'a>, u64) {
         let [data, hash] = &self.parts;
         let part = if data.range.contains(&position) { data } else { hash };
         (part.device, part.start + (position - part.range.start))
     }
 
-    /// Fills `buffer` from a position on, with zeros past the end, and says so; or leaves it alone, if there is nothing
-    /// but zeros.
+    /// Fills `buffer` from a position on, with zeros past the end, and returns whether it did: if there are only zeros,
+    /// it leaves the buffer alone.
     ///
-    /// Where `what` is only a part, the other part is taken for zeros. Blocks that are in an overlay are taken from
-    /// there.
+    /// If `what` is only a part, the other part counts as zeros. Blocks in an overlay are taken from there.
     pub(crate) fn read(&self, position: u64, buffer: &mut [u8], what: What<'_>, reader: &mut Reader) -> Result<bool> {
         let wanted = position..position + buffer.len() as u64;
         let mut is_filled = false;

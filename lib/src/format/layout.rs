@@ -155,7 +155,7 @@ impl Layout {
         }
     }
 
-    /// The same in whole hash blocks, whether there is a tree or not: kernels want the hash device to be so long.
+    /// The same in whole hash blocks, whether there is a tree or not: kernels require this length of the hash device.
     pub(crate) fn hash_blocks_end(&self) -> u64 {
         (self.first_hash_block + self.hash_blocks) * self.params.hash_block_size().bytes()
     }
@@ -187,8 +187,8 @@ impl Layout {
         Some(FecArea { blocks, rounds, start, bytes, on_hash_device: fec_on_hash_device })
     }
 
-    /// Where FEC that has no offset of its own starts on the hash device: after the tree, at a block, as the kernel
-    /// needs it.
+    /// Where FEC without an offset of its own starts on the hash device: after the tree, at a block boundary, as the
+    /// kernel requires.
     pub fn fec_offset_after_tree(&self) -> u64 {
         self.hash_end().next_multiple_of(self.params.hash_block_size().bytes())
     }
@@ -226,7 +226,7 @@ impl Layout {
 pub struct FecArea {
     /// How many blocks it covers: the data, the tree and what follows the tree, if that is its scope.
     pub blocks: u64,
-    /// How many blocks of each of the 255 - roots pieces that codewords take their data from.
+    /// The number of blocks in each of the 255 - roots pieces that codewords take their data from.
     pub rounds: u64,
     /// Its first block on the FEC device; `None` if its offset is not a multiple of the block size, which a table
     /// cannot express.

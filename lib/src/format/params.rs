@@ -237,7 +237,7 @@ impl ParamsBuilder {
         self.data_blocks.is_none()
     }
 
-    /// How many bytes the number of data blocks makes that was given; zero where none was, or too many.
+    /// The length in bytes of the given number of data blocks; zero if none was given, or too many.
     pub(crate) fn given_data_bytes(&self) -> u64 {
         self.data_blocks.and_then(|blocks| self.hashing.data_block_size.checked_bytes_of(blocks)).unwrap_or(0)
     }

@@ -39,9 +39,9 @@ pub struct Plan {
     pub uncovered_bytes: u64,
     /// Zeros appended to the data of one image to fill the last block.
     pub padding_bytes: u64,
-    /// How long a hash device is that ends where its areas do; for one image, the whole of it.
+    /// The length in bytes of a hash device that ends with its areas; for one image, of the whole file.
     pub hash_device_bytes: u64,
-    /// How long a FEC device of its own is; zero if there is none.
+    /// The length in bytes of a separate FEC device; zero if there is none.
     pub fec_device_bytes: u64,
     /// Everything together: data, hash device and FEC device.
     pub total_bytes: u64,

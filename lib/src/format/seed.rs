@@ -4,7 +4,7 @@
 //! salt = SHA-256("dmverity-salt:" TEXT)
 //! UUID = the first 16 bytes of SHA-256("dmverity-uuid:" TEXT), marked as version 8 (RFC 9562)
 //! ```
-//! The derivation is part of the interface: it stays as it is. Time plays no part in it, nor anywhere else in an image.
+//! The derivation is part of the interface and will not change. No part of an image depends on the time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,8 +29,8 @@ use crate::value::Salt;
 pub struct Seed(String);
 
 impl Seed {
-    /// A seed of this text, which must not be empty and has no control characters: a newline that came along unseen
-    /// would make other bytes.
+    /// A seed from this text, which must not be empty or contain control characters: an unnoticed newline would make
+    /// other bytes.
     ///
     /// # Errors
     /// [`Error::Seed`].

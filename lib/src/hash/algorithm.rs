@@ -1,9 +1,9 @@
 //! Hash algorithms by name.
 //!
-//! An algorithm has a name in userland (`ripemd160`), which superblocks and command lines have, and one in the kernel's
-//! crypto API (`rmd160`), which tables have. Both are accepted everywhere; what was read from a superblock is written
-//! back in the same spelling. The reference tool accepts every other name that its crypto library has (`sha2-256`), and
-//! writes it into superblocks: the module `names` has them all.
+//! An algorithm has a name in userland (`ripemd160`), which superblocks and command lines use, and one in the kernel's
+//! crypto API (`rmd160`), which tables use. Both are accepted everywhere; a name from a superblock is written back in
+//! the same spelling. The reference tool accepts every other name that its crypto library has (`sha2-256`), and writes
+//! it into superblocks: the module `names` lists them all.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -70,7 +70,7 @@ impl From<HashType> for u64 {
 )]
 pub struct HashAlgorithm {
     spelling: &'static Spelling,
-    /// Which letters of the name were capitals: a bit for each, the first letter's is the lowest.
+    /// Which letters of the name were capitals: one bit each, the lowest for the first letter.
     capitals: u32,
 }
 
@@ -182,7 +182,7 @@ impl fmt::Display for HashAlgorithm {
     }
 }
 
-/// Where the text of a root hash meets the algorithm that makes it.
+/// Root hashes whose algorithm is known.
 impl RootHash {
     /// Reads hexadecimal digits of either case and checks that they are a digest of `algorithm`.
     pub fn from_hex(text: &str, algorithm: HashAlgorithm) -> Result<Self> {

@@ -1,4 +1,4 @@
-//! The ways to hash many blocks that there are on this processor.
+//! The ways to hash many blocks on this processor.
 
 use super::algorithm::HashAlgorithm;
 use super::function::Function;
@@ -27,7 +27,7 @@ enum Kind {
 
 impl Backend {
     /// The backends that this processor can run and that hash with `algorithm`, the fastest first. The last one is
-    /// `portable`, which is there always, and the only one for algorithms that are neither SHA-1 nor SHA-2.
+    /// `portable`, which is always available, and the only one for algorithms other than SHA-1 and SHA-2.
     ///
     /// A build with `--cfg dmverity_backend="NAME"` knows only the one of that name and `portable`.
     pub fn available(algorithm: HashAlgorithm) -> Vec<Self> {
@@ -48,7 +48,7 @@ impl Backend {
     }
 }
 
-/// What there is on this processor besides the portable backend, the fastest first.
+/// The backends of this processor besides the portable one, the fastest first.
 #[cfg(target_arch = "x86_64")]
 fn with_lanes(function: Function) -> Vec<Kind> {
     let (avx512, avx2) = (Avx512::new().map(Kind::Avx512), Avx2::new().map(Kind::Avx2));
@@ -63,13 +63,13 @@ fn with_lanes(function: Function) -> Vec<Kind> {
     }
 }
 
-/// Others have what the crates of the hash functions bring.
+/// Other architectures have only what the crates of the hash functions provide.
 #[cfg(not(target_arch = "x86_64"))]
 fn with_lanes(_: Function) -> Vec<Kind> {
     Vec::new()
 }
 
-/// A hash function that there are lanes for, with what it needs for salted blocks of one size.
+/// A hash function that lanes support, prepared for salted blocks of one size.
 #[derive(Clone, Debug)]
 pub(crate) enum InLanes {
     Sha1(Salted<Sha1>),

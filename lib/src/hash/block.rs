@@ -17,8 +17,8 @@ use crate::value::{BlockSize, Salt};
 /// type 0.
 ///
 /// # Examples
-/// The way from the second data block to the root hash, in a tree of one level. The example `verifying_reader` does it
-/// for any image.
+/// The path from the second data block to the root hash, in a tree of one level. The example `verifying_reader` follows
+/// it in any image.
 /// ```
 /// use dmverity::{Devices, Layout, Params, Work};
 ///
@@ -63,7 +63,7 @@ impl BlockHasher {
         Self { algorithm, hash_type, salt, block_size, backends, in_lanes, zero_digest: OnceLock::new() }
     }
 
-    /// The same with one backend for all blocks but those that are too few for it.
+    /// The same with one backend for all blocks, except those that are too few for it.
     #[must_use]
     pub fn with_backend(mut self, backend: Backend) -> Self {
         self.backends.retain(|other| other.name() == "portable");
@@ -89,7 +89,7 @@ impl BlockHasher {
     /// The digest of one block.
     ///
     /// # Panics
-    /// If it is not of the blocks' size.
+    /// If it does not have the blocks' size.
     pub fn digest(&self, block: &[u8]) -> Vec<u8> {
         assert_eq!(block.len(), self.block_size.as_usize(), "one block");
         let mut digest = vec![0; self.digest_size()];
@@ -221,7 +221,7 @@ fn around(hash_type: HashType, salt: &Salt) -> (&[u8], &[u8]) {
     }
 }
 
-/// Whether all bytes of a block are zero. Blocks that are not mostly say so with their first bytes.
+/// Whether all bytes of a block are zero. If not, the first bytes usually show it.
 fn is_zero(block: &[u8]) -> bool {
     let (pieces, rest) = block.as_chunks::<64>();
     pieces.iter().all(|piece| *piece == [0; 64]) && rest.iter().all(|&byte| byte == 0)

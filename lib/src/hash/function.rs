@@ -1,4 +1,4 @@
-//! The hash functions that there are.
+//! The supported hash functions.
 
 /// The hash functions, one variant each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

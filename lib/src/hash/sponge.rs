@@ -84,7 +84,7 @@ mod tests {
         hex::encode(digest)
     }
 
-    /// By OpenSSL's `dgst`.
+    /// Digests from OpenSSL's `dgst`.
     #[test]
     fn digests_are_openssls() {
         let message: Vec<u8> = (0..=250).cycle().take(1000).collect();

@@ -1,14 +1,14 @@
-//! An image that is one file: data, then superblock and hash tree, then, if asked for, parity. Nothing but the file and
-//! its length is needed to make one, and to make it again.
+//! An image that is one file: data, then superblock and hash tree, then, if requested, parity. To make one, or to make
+//! it again, only the file and its length are needed.
 //!
 //! ```text
 //! data ... | zeros to a whole block | superblock | pad | hash tree | parity
 //!                                   ^ hash offset                  ^ FEC offset
 //! ```
-//! While it is made a [`Mark`] is where the superblock will be, or, if there will be none, after everything else. It
-//! says how long the data are and how long the file is going to be. The next [`append()`] that finds one knows that a
-//! tree is unfinished, and takes it away, unless the file has another length than that: then there is more in it than
-//! the tree.
+//! While it is made, a [`Mark`] is in the superblock's place or, if there will be no superblock, after everything else.
+//! It records how long the data are and how long the file is going to be. The next [`append()`] that finds one knows
+//! that a tree is unfinished, and removes it, unless the file has another length than recorded: then it contains more
+//! than the tree.
 //!
 //! A finished tree is known by its superblock, or, where it has none, by its digests of the data: see [`plain`].
 
@@ -40,7 +40,7 @@ pub struct Appended {
     pub formatted: Formatted,
     /// Where everything is.
     pub plan: Plan,
-    /// Where an earlier tree began, or an unfinished one, which this one has replaced.
+    /// Where the earlier or unfinished tree began that this one has replaced.
     pub replaced: Option<u64>,
 }
 
@@ -55,7 +55,7 @@ pub fn plan_append(image: impl AsRef<Path>, hashing: Hashing, fec: Option<&Appen
 /// Computes what [`append`] would make of this file, which is only read.
 ///
 /// # Errors
-/// Those of [`append`] that come before anything is written, but for files that cannot be written to or are in use.
+/// Those of [`append`] that come before anything is written, except for files that cannot be written to or are in use.
 pub fn append_dry_run(
     image: impl AsRef<Path>,
     hashing: Hashing,
@@ -87,10 +87,10 @@ pub fn append_dry_run(
 /// ```
 ///
 /// A tree that an earlier call has made, and its parity, are replaced. Any other bytes after a tree are refused. A tree
-/// without superblock is known by its salt, algorithm and block sizes, if `hashing` has the same. With others it is
-/// refused, if there is to be no superblock again and the file ends with what looks like one. After an error the file
-/// is as it was before, but for an older tree, which is gone; a process that is killed leaves nothing that loads, and
-/// that the next call replaces.
+/// without superblock is recognized by its salt, algorithm and block sizes, if `hashing` has the same. One with others
+/// is refused if the new tree has no superblock either and the file ends with what looks like a tree. After an error
+/// the file is as it was before, except that an older tree is gone. A killed process leaves nothing that loads, and the
+/// next call replaces what it left.
 ///
 /// # Errors
 /// Those of [`format()`](crate::format()) and [`Plan::one_image`]; [`Error::NotDevice`] and [`Error::NotFile`] for
@@ -143,7 +143,7 @@ impl<'s> Image<'s> {
     /// What [`append()`](crate::append()) does, on an open image, which is searched for an older tree only once.
     ///
     /// # Errors
-    /// As there.
+    /// As for that function.
     pub fn append(&mut self, hashing: Hashing, fec: Option<&AppendedFec>, work: &Work<'_>) -> Result<Appended> {
         let (data, plan) = self.plan(hashing, fec, work)?;
         let new = self.new_files(fec);

@@ -29,7 +29,7 @@ impl Devices {
         Self { fec: None, ..self.clone() }
     }
 
-    /// Which of them are the same. One that does not exist is none of the others.
+    /// Which of them are the same. A device that does not exist differs from the others.
     pub(crate) fn shared(&self) -> Result<SharedDevices> {
         let data = identify(&self.data)?;
         let hash = identify_if_there(&self.hash)?;

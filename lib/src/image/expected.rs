@@ -1,4 +1,4 @@
-//! What an image has to be, known from elsewhere than from the image, and how much of a data device a tree leaves out.
+//! What an image has to be, from a source other than the image, and how much of a data device a tree leaves out.
 //!
 //! A root hash proves the blocks below it. It does not prove the superblock, which says how many blocks there are, how
 //! large they are and so where the tree has its levels: see [`load`](crate::load).
@@ -151,8 +151,8 @@ fn differs<T: PartialEq + std::fmt::Display>(field: &'static str, expected: Opti
     }
 }
 
-/// How many whole blocks of the data device the hash tree does not cover. Where hash area or parity are on the same
-/// device, only those before them count, and less than a hash block is what it takes to begin at a whole one.
+/// How many whole blocks of the data device the hash tree does not cover. If the hash area or parity is on the same
+/// device, only the blocks before it count, and a gap of less than a hash block is alignment.
 ///
 /// # Errors
 /// [`Error::Open`] and [`Error::NotDevice`].

@@ -1,4 +1,4 @@
-//! Making an image. What order things are written in, and that a refused call writes nothing, is decided here.
+//! Making an image. This module decides the order of writes, and ensures that a refused call writes nothing.
 
 use super::devices::Devices;
 use super::handle::Image;
@@ -24,8 +24,8 @@ pub struct Formatted {
     /// Bytes at the end of the data device that no whole block covers: nothing protects them. Zero when the number of
     /// data blocks was given.
     pub uncovered_bytes: u64,
-    /// Zeros after the data that fill a file up to its number of data blocks: tree and data are one file, and the data
-    /// ended before.
+    /// Zeros that fill a file up to its number of data blocks, if tree and data are one file and the data ended
+    /// earlier.
     pub padding_bytes: u64,
 }
 
@@ -34,8 +34,8 @@ pub struct Formatted {
 /// is extended; bytes outside the hash and FEC areas stay as they are. Where data and tree are one file that ends
 /// before the number of data blocks that was given, zeros fill it up to there.
 ///
-/// No file is created among device nodes: there a name that is missing is a device that is missing. That is where
-/// [`is_among_device_nodes`](crate::is_among_device_nodes) says so.
+/// No file is created among device nodes: a missing name there is a missing device.
+/// [`is_among_device_nodes`](crate::is_among_device_nodes) tells which directories these are.
 ///
 /// Everything is checked before anything is written. From the first write to the last, the hash device holds no valid
 /// superblock: an interrupted format leaves nothing that loads. When it returns, all is on stable storage. Until then
@@ -88,7 +88,7 @@ pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Res
     format_checked(data, targets, Some(devices), checked, &mut claims, work)
 }
 
-/// Writes what has been checked. What is not there yet of the hash and the FEC device is created at its path in `new`.
+/// Writes an image that has been checked. A hash or FEC device that does not exist yet is created at its path in `new`.
 pub(super) fn format_checked(
     data: Device<'_>,
     targets: Targets<'_>,
@@ -118,8 +118,8 @@ pub(super) fn format_checked(
 /// parity would go. The hash and FEC device need not exist; an empty path means a hash device that has no name yet.
 ///
 /// # Errors
-/// Those of [`format()`](crate::format()) that come before anything is written, but for devices that cannot be written
-/// to or are in use.
+/// Those of [`format()`](crate::format()) that come before anything is written, except for devices that cannot be
+/// written to or are in use.
 ///
 /// # Examples
 /// ```
@@ -157,11 +157,11 @@ pub(super) fn dry_run_on(
 }
 
 impl<'s> Image<'s> {
-    /// What [`format()`](crate::format()) does, on storages that are there; what has room for an area keeps its length,
-    /// what has not is extended.
+    /// What [`format()`](crate::format()) does, on existing storage: storage with room for an area keeps its length,
+    /// storage without is extended.
     ///
     /// # Errors
-    /// As there.
+    /// As for that function.
     pub fn format(&mut self, builder: ParamsBuilder, work: &Work<'_>) -> Result<Formatted> {
         let targets = self.targets();
         let checked = targets.check_format(self.fec.is_some(), &self.data, builder, None)?;
@@ -238,7 +238,7 @@ fn write_areas(
     Ok(root_hash)
 }
 
-/// Makes files as long as their areas need, and from then on no older image is there.
+/// Makes files as long as their areas need. From then on, no older image exists.
 fn make_room(
     layout: &Layout,
     data: &mut Device<'_>,
@@ -255,7 +255,7 @@ fn make_room(
     invalidate_superblock(layout, hash)
 }
 
-/// Takes away what a file has been extended by.
+/// Truncates an extended file to its former length.
 fn give_back(device: &mut Device<'_>, former_bytes: u64) {
     if device.bytes() > former_bytes
         && let Err(left) = device.set_len("truncate", former_bytes)
@@ -264,8 +264,8 @@ fn give_back(device: &mut Device<'_>, former_bytes: u64) {
     }
 }
 
-/// Wipes an older superblock at the same place, even if the new image has none: from here on its tree is not
-/// whole any more.
+/// Wipes an older superblock at the same place, even if the new image has none: from here on its tree is no longer
+/// intact.
 fn invalidate_superblock(layout: &Layout, hash: &Device<'_>) -> Result<()> {
     let offset = layout.params().hash_offset();
     let end = offset + SUPERBLOCK_SIZE as u64;

@@ -8,7 +8,7 @@ use crate::error::{Area, Error, Result};
 use crate::format::{Layout, SharedDevices};
 use crate::io::{Claims, Device, Identity, Storage, identify};
 
-/// An image that is open: each of its devices once, however many things are done with it.
+/// An open image: each of its devices is opened once, however many operations follow.
 ///
 /// # Examples
 /// In memory, without any file:
@@ -32,7 +32,7 @@ pub struct Image<'s> {
     pub(crate) data: Device<'s>,
     pub(crate) hash: Device<'s>,
     pub(crate) fec: Option<Device<'s>>,
-    /// Keeps what is written to from others.
+    /// Keeps other processes from what is written to.
     pub(super) claims: Claims,
     /// What the last search has found.
     pub(super) scan: Option<Scan>,
@@ -102,7 +102,7 @@ impl<'s> Image<'s> {
     /// An image whose data and hash tree are on different storages.
     ///
     /// # Errors
-    /// [`Error::Io`] if one of them does not tell how long it is.
+    /// [`Error::Io`] if one of them does not report its size.
     pub fn new(data: Storage<'s>, hash: Storage<'s>) -> Result<Self> {
         let data = Device::of_storage(data, "the data storage")?;
         Ok(Self::of(data, Device::of_storage(hash, "the hash storage")?, None, Claims::default()))
@@ -111,7 +111,7 @@ impl<'s> Image<'s> {
     /// An image whose data and hash tree are on one storage, or are going to be.
     ///
     /// # Errors
-    /// [`Error::Io`] if it does not tell how long it is.
+    /// [`Error::Io`] if it does not report its size.
     pub fn in_one(storage: Storage<'s>) -> Result<Self> {
         let device = Device::of_storage(storage, "the storage")?;
         Ok(Self::of(device.clone(), device, None, Claims::default()))
@@ -120,7 +120,7 @@ impl<'s> Image<'s> {
     /// The same image with its parity on this storage, which may be one that it has already.
     ///
     /// # Errors
-    /// [`Error::Io`] if it does not tell how long it is.
+    /// [`Error::Io`] if it does not report its size.
     pub fn with_fec(mut self, fec: Storage<'s>) -> Result<Self> {
         self.fec = Some(Device::of_storage(fec, "the FEC storage")?);
         Ok(self)
@@ -140,14 +140,14 @@ impl<'s> Image<'s> {
         }
     }
 
-    /// Fails unless data and hash device hold their areas.
+    /// Fails unless data and hash device are large enough for their areas.
     pub(super) fn check_sizes(&self, layout: &Layout) -> Result<()> {
         self.data.check_size(layout.params().data_bytes())?;
         // If there is no tree, nothing after the superblock is read, and some tools leave nothing there.
         if layout.hash_blocks() > 0 { self.hash.check_size(layout.hash_end()) } else { Ok(()) }
     }
 
-    /// Looks again how long its devices are.
+    /// Reads the sizes of its devices again.
     pub(super) fn look_again(&mut self) -> Result<()> {
         let devices = [Some(&mut self.data), Some(&mut self.hash), self.fec.as_mut()];
         devices.into_iter().flatten().try_for_each(Device::look_again)

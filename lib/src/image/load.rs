@@ -65,7 +65,7 @@ impl Image<'_> {
     /// What [`load()`](crate::load()) does, on an image that is open.
     ///
     /// # Errors
-    /// As there.
+    /// As for that function.
     pub fn load(&self, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
         load_from(&self.hash, hash_offset, fec)
     }

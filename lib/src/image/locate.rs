@@ -10,9 +10,9 @@ use crate::format::{Params, SUPERBLOCK_SIZE, Superblock};
 use crate::io::Device;
 use crate::work::Work;
 
-/// Finds the one superblock of an image whose hash area is after its data on the same device: the one that is at the
-/// byte where, by its own number and size of data blocks, the data end. The whole image is read, but for its holes,
-/// because there may be another one. What it finds is no more to be trusted than any superblock: see
+/// Finds the one superblock of an image whose hash area is after its data on the same device: the superblock at the
+/// byte where the data end, by its own number and size of data blocks. The whole image is read, except its holes,
+/// because there may be another one. What it finds is no more trustworthy than any superblock: see
 /// [`load`](crate::load).
 ///
 /// # Errors
@@ -41,14 +41,14 @@ impl Image<'_> {
     /// What [`find_hash_offset()`](crate::find_hash_offset()) does, on the hash device of an image that is open.
     ///
     /// # Errors
-    /// As there.
+    /// As for that function.
     pub fn locate(&self) -> Result<u64> {
         locate_on(&self.hash)
     }
 }
 
-/// The offsets of the first few superblocks in the first `most` bytes of a device, whatever image they are of: for a
-/// hint where one is missing that was expected elsewhere. Holes are not read.
+/// The offsets of the first few superblocks in the first `most` bytes of a device, whatever image they belong to: for a
+/// hint if a superblock is missing at its expected place. Holes are not read.
 ///
 /// # Errors
 /// [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].

@@ -1,4 +1,4 @@
-//! What is in a file while a tree is made in it, and tells the next call that the tree is unfinished.
+//! The mark in a file while a tree is made in it. It tells the next call that the tree is unfinished.
 //!
 //! ```text
 //!   0  "unfinished dm-verity\0\0\0\0"  signature; "unfinished dm-verity end" of a mark at the end
@@ -32,7 +32,7 @@ pub(super) struct Mark {
 
 const _: () = assert!(size_of::<Mark>() == SUPERBLOCK_SIZE);
 
-/// Not to be taken for a superblock by anyone.
+/// No tool can take it for a superblock.
 const SIGNATURE: [u8; 24] = *b"unfinished dm-verity\0\0\0\0";
 const SIGNATURE_AT_END: [u8; 24] = *b"unfinished dm-verity end";
 

@@ -1,4 +1,4 @@
-//! Putting right what is wrong with an image that has FEC.
+//! Repairing an image that has FEC.
 
 use super::devices::Devices;
 use super::handle::Image;
@@ -10,12 +10,11 @@ use crate::tree::{self, Verification};
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
-/// Finds out what is wrong with an image that has FEC, and, with [`RepairMode::Write`], puts it right.
+/// Finds the damage in an image that has FEC and, with [`RepairMode::Write`], repairs it.
 ///
-/// The hash tree says which blocks are wrong, and FEC what they have to be. What it says is proven by the tree and the
-/// root hash before it counts. If that cannot be done for all blocks of data and tree, nothing is written at all.
-/// Parity is written anew where it is wrong. Bytes that FEC covers after the tree are never written: nothing proves
-/// them.
+/// The hash tree says which blocks are wrong, and FEC computes their correct contents, which count only after the tree
+/// and the root hash have proven them. If that fails for any block of data or tree, nothing is written at all. Wrong
+/// parity is written anew. Bytes that FEC covers after the tree are never written: nothing proves them.
 ///
 /// Each block that is written is correct on its own. A repair that was interrupted can be started again. Until it
 /// returns no other process can [`format()`](crate::format()), [append](crate::append()) or repair what it may write
@@ -70,14 +69,14 @@ pub fn repair(
     image.repair(params, root_hash, mode, work)
 }
 
-/// What a verification has found, and, if that is damage, what FEC says of it.
+/// The result of a verification and, if it found damage, of FEC.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Diagnosis {
     /// What the hash tree says.
     pub verification: Verification,
-    /// What FEC says, unless nothing is wrong or there is no FEC: what could be repaired, or why the parity is of no
-    /// use.
+    /// What FEC says, unless nothing is wrong or there is no FEC: what could be repaired, or why the parity is
+    /// unusable.
     pub repair: Option<Result<Repair>>,
 }
 
@@ -96,7 +95,7 @@ impl Diagnosis {
 /// Verifies an image, and only if it is damaged finds out what FEC can repair, if there is FEC. Nothing is written.
 ///
 /// # Errors
-/// Those of [`verify()`](crate::verify()). That the parity is of no use is in the [`Diagnosis`].
+/// Those of [`verify()`](crate::verify()). Unusable parity is not an error: it is in the [`Diagnosis`].
 ///
 /// # Examples
 /// ```
@@ -126,7 +125,7 @@ impl Image<'_> {
     /// What [`repair()`](crate::repair()) does, on an image that is open.
     ///
     /// # Errors
-    /// As there.
+    /// As for that function.
     pub fn repair(&self, params: &Params, root_hash: &RootHash, mode: RepairMode, work: &Work<'_>) -> Result<Repair> {
         let layout = Layout::new(params)?;
         self.check_sizes(&layout)?;
@@ -137,7 +136,7 @@ impl Image<'_> {
     }
 
     /// Verifies an image, and only if it is damaged finds out what FEC can repair. Nothing is written. The data are
-    /// read once to be verified, and once more if something is wrong; `work` is told of all that as of one thing.
+    /// read once to be verified, and once more if something is wrong; `work` is told of both as one operation.
     ///
     /// # Errors
     /// Those of [`verify()`](crate::verify()).
@@ -146,7 +145,7 @@ impl Image<'_> {
         self.check_sizes(&layout)?;
         let total = tree::total(&layout);
         let mut progress = Progress { done: 0, total };
-        // Whether that was all is known when it is done.
+        // Whether more work follows is known only at the end.
         let but_the_end = |progress: Progress| {
             if progress.done < total {
                 work.report(progress);

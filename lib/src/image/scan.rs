@@ -10,11 +10,10 @@ use crate::work::Work;
 /// How much is read at a time.
 const PIECE: u64 = 1 << 20;
 
-/// How many finds are kept. More than one is an error already, and an image can be made to hold as many as it has room
-/// for.
+/// How many finds are kept. More than one is an error already, and an image can be made to hold any number.
 pub(super) const MOST: usize = 8;
 
-/// What a search of a whole image has found: superblocks where the data end that they are for, and marks.
+/// What a search of a whole image has found: superblocks right after the data they describe, and marks.
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) found: Vec<Params>,

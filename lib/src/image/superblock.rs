@@ -6,9 +6,8 @@ use crate::error::{Area, Error, Result};
 use crate::format::{Layout, Params};
 use crate::io::{Claims, Device};
 
-/// Writes the superblock of an image of these parameters to the hash device, and no hash tree: what was there before,
-/// or will be, is not looked at. A hash device that is a file is extended to the end of the hash block that the
-/// superblock is in.
+/// Writes the superblock of an image of these parameters to the hash device, and no hash tree. Existing contents are
+/// not checked. A hash device that is a file is extended to the end of the hash block that contains the superblock.
 ///
 /// # Errors
 /// Those of [`Layout::new`]; [`Error::NotVerity`] for parameters of an image without superblock; [`Error::Open`],

@@ -1,4 +1,4 @@
-//! What a format writes to, and every check before it does.
+//! The targets of a format, and all checks before it writes to them.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::error::{Area, Error, Result};
 use crate::format::{FecArea, Layout, ParamsBuilder, SharedDevices};
 use crate::io::{Claims, Device, check_creatable};
 
-/// What a format writes to, as far as it is there already.
+/// The targets of a format that exist already.
 pub(crate) struct Targets<'a> {
     pub(super) shared: SharedDevices,
     pub(super) hash: Option<Device<'a>>,
@@ -33,7 +33,7 @@ impl Targets<'static> {
         Self::with(devices, |path, _| Device::open(path))
     }
 
-    /// In the order in which the reference tool complains of them: what cannot be created first, the data device last.
+    /// In the order in which the reference tool reports errors: what cannot be created first, the data device last.
     fn with(devices: &Devices, mut open: impl FnMut(&Path, Area) -> Result<Device<'static>>) -> Result<Self> {
         check_new_files(devices)?;
         let mut open = |path: &Path, area| match identify_if_there(path)? {
@@ -58,7 +58,7 @@ impl Targets<'_> {
         let found = data.bytes();
         let is_one_file = self.shared.data_and_hash && data.can_grow() && found > 0;
         let whole_device = builder.covers_whole_device();
-        // The tree is after the data: a file that has room for it has room for them.
+        // The tree is after the data: a file with room for the tree has room for the data.
         let room = if is_one_file { builder.given_data_bytes().max(found) } else { found };
         let params = builder.build(room).map_err(|error| error.on_device(data.path()))?;
         let layout = Layout::new(&params)?;

@@ -11,9 +11,9 @@ use crate::work::{Progress, Work};
 /// Checks all data and hash blocks of an image against its root hash; FEC is not looked at. What is wrong with the
 /// image is in the [`Verification`]; an error means that it could not be checked.
 ///
-/// The root hash proves the blocks of an image of these parameters. That the parameters are the right ones it does not
-/// prove where they come from a superblock: see [`load`](crate::load). [`uncovered_blocks`](crate::uncovered_blocks)
-/// tells how many blocks of the data device the tree leaves out.
+/// The root hash proves the blocks of an image of these parameters. It does not prove that the parameters are right if
+/// they come from a superblock: see [`load`](crate::load). [`uncovered_blocks`](crate::uncovered_blocks) tells how many
+/// blocks of the data device the tree leaves out.
 ///
 /// # Errors
 /// [`Error::DeviceTooSmall`](crate::Error::DeviceTooSmall) for a device that ends before its area;
@@ -51,7 +51,7 @@ impl Image<'_> {
     /// What [`verify()`](crate::verify()) does, on an image that is open.
     ///
     /// # Errors
-    /// As there.
+    /// As for that function.
     pub fn verify(&self, params: &Params, root_hash: &RootHash, work: &Work<'_>) -> Result<Verification> {
         let layout = Layout::new(params)?;
         self.check_sizes(&layout)?;

@@ -1,4 +1,4 @@
-//! Data blocks of an image that have to be zeros: which ones, and writing the zeros without FEC.
+//! Data blocks of an image that have to be zeros: finding them, and writing the zeros without FEC.
 
 use super::devices::Devices;
 use super::handle::Image;
@@ -17,7 +17,7 @@ pub struct ZerosWritten {
     pub verification: Verification,
     /// Data blocks that have to be zeros and were not.
     pub blocks: u64,
-    /// Bytes in them that were no zeros.
+    /// Bytes in them that were not zeros.
     pub bytes: u64,
 }
 
@@ -73,7 +73,7 @@ impl Image<'_> {
     /// What [`write_zeros()`](crate::write_zeros()) does, on an image that is open.
     ///
     /// # Errors
-    /// As there.
+    /// As for that function.
     pub fn write_zeros(
         &self,
         params: &Params,
@@ -95,7 +95,7 @@ impl Image<'_> {
     }
 }
 
-/// Whether a data block is wrong and has to be zeros: the way from the root hash to the digest of zeros in the tree is
+/// Whether a data block is wrong and has to be zeros: the path from the root hash to the digest of zeros in the tree is
 /// right. Reads one block of each level, and the data block.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Identity, identify, system};
 use crate::error::{Error, Result};
 
-/// What one piece of work writes to. No other process can claim it until this is dropped.
+/// The targets that one operation writes to. No other process can claim them until this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Claims(Vec<(Identity, File)>);
 
@@ -18,8 +18,8 @@ impl Claims {
         self.0.iter().any(|(claimed, _)| *claimed == identity)
     }
 
-    /// Claims what `file` is, which was opened for writing at `path`. What is claimed already stays so: there may be
-    /// many ways to one device.
+    /// Claims the target of `file`, which was opened for writing at `path`. A target that is claimed already stays
+    /// claimed: several paths may lead to one device.
     pub(super) fn take(&mut self, file: &File, path: &Path, identity: Identity) -> Result<()> {
         if self.have(identity) {
             return Ok(());
@@ -27,7 +27,7 @@ impl Claims {
         let claim = match identity {
             Identity::File(..) => lock(file, path, identity)?,
             Identity::Block(_) => open_exclusively(path, identity)?,
-            // It is its owner's to share.
+            // Its owner decides about sharing it.
             Identity::Storage(_) => return Ok(()),
         };
         self.0.push((identity, claim));
@@ -37,7 +37,7 @@ impl Claims {
 
 impl Drop for Claims {
     fn drop(&mut self) {
-        // Said, because a child that another thread is just starting may have the descriptor for a moment longer.
+        // Unlocked explicitly: a child that another thread is just starting may keep the descriptor a moment longer.
         for (_, claim) in &self.0 {
             let _ = claim.unlock();
         }
@@ -62,10 +62,10 @@ fn lock(file: &File, path: &Path, identity: Identity) -> Result<File> {
         }
         Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
     }
-    // Before it was locked, another process may have taken it away, with what it made there.
+    // Before the lock, another process may have removed the file, with what it made there.
     match identify(path) {
         Ok(now) if now == identity => Ok(claim),
-        // That says nothing of others.
+        // This says nothing about other processes.
         Err(Error::Open { path, source }) if source.kind() != io::ErrorKind::NotFound => {
             Err(Error::Open { path, source })
         }

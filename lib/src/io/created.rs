@@ -25,7 +25,7 @@ impl Created {
     pub(crate) fn create(&mut self, path: &Path, area: Area, claims: &mut Claims) -> Result<Device<'static>> {
         let file = file::create(path).map_err(|source| {
             let path = path.to_owned();
-            // Since it was not there, another process has created it.
+            // Another process has created it since the check.
             let is_theirs = || identify(&path).is_ok_and(|now| !claims.have(now));
             if source.kind() == ErrorKind::AlreadyExists && is_theirs() {
                 Error::DeviceLocked { path }
@@ -43,7 +43,7 @@ impl Created {
         self.0.push(Entry { path: path.to_owned(), file: descriptor });
         let device = Device::of_file(file, path, Some(claims));
         if let Err(Error::DeviceLocked { .. }) = device {
-            // Another process has found it, and was faster: it is that one's now.
+            // Another process has found the file and claimed it first: it belongs to that process now.
             self.0.pop();
         }
         device

@@ -55,10 +55,10 @@ impl Device<'_> {
         Self::of_file(file::open(path, OpenOptions::new().read(true).write(true))?, path, Some(claims))
     }
 
-    /// The same for what an area of an image goes to.
+    /// The same for the target of an area.
     ///
     /// # Errors
-    /// [`Error::NotWritable`] where it can be read and not written too.
+    /// [`Error::NotWritable`] too, if it can be read but not written.
     pub(crate) fn open_target(path: &Path, area: Area, claims: &mut Claims) -> Result<Self> {
         Self::open_to_write(path, claims).map_err(|error| match error {
             Error::Open { path, source } if Self::open(&path).is_ok() => Error::NotWritable { area, path, source },
@@ -66,7 +66,7 @@ impl Device<'_> {
         })
     }
 
-    /// Opens for reading, unless it is one of `others`, which it shares the opening with then.
+    /// Opens for reading, or shares the open device if it is one of `others`.
     pub(crate) fn open_or_share(path: &Path, others: &[&Self]) -> Result<Self> {
         Self::shared(path, others)?.map_or_else(|| Self::open(path), Ok)
     }
@@ -110,12 +110,12 @@ impl Device<'_> {
         self.bytes
     }
 
-    /// Whether its length can change: it is no block device.
+    /// Whether its length can change: it is not a block device.
     pub(crate) fn can_grow(&self) -> bool {
         !matches!(self.identity, Identity::Block(_))
     }
 
-    /// What makes it the same as another one.
+    /// What makes it the same device as another one.
     pub(crate) fn identity(&self) -> Identity {
         self.identity
     }
@@ -129,14 +129,14 @@ impl Device<'_> {
         }
     }
 
-    /// From now on it ends at byte `end`, which it may have more bytes than, and reads as zeros from there to byte
-    /// `padded_to`: what it is once it is cut and extended. It is for reading alone.
+    /// From now on it ends at byte `end`, even if it is longer, and reads as zeros from there to byte `padded_to`, as
+    /// it will after it is cut and extended. It must only be read.
     pub(crate) fn pad(&mut self, end: u64, padded_to: u64) {
         self.bytes = self.bytes.min(end);
         self.padded_to = padded_to;
     }
 
-    /// Looks again how long it is: it has been extended by another name.
+    /// Reads its size again: it has been extended under another name.
     pub(crate) fn look_again(&mut self) -> Result<()> {
         self.bytes = self.storage.as_read().size().map_err(Error::io("read", &self.path))?;
         Ok(())
@@ -153,8 +153,8 @@ impl Device<'_> {
         self.storage.as_read().read_exact_at(stored, offset).map_err(Error::io("read", &self.path))
     }
 
-    /// Reads around the page cache, as much as that can be done, and returns how many bytes it was: fewer than
-    /// `buffer` has room for at the end of a file, and where it cannot be done.
+    /// Reads without the page cache, if that is possible, and returns the number of bytes: fewer than `buffer` has room
+    /// for at the end of a file, and where it is not possible.
     pub(super) fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {
         match &self.storage {
             Backing::File(file) if self.padded_to == 0 => file.read_direct(buffer, offset),
@@ -162,12 +162,12 @@ impl Device<'_> {
         }
     }
 
-    /// Whether most of a stretch is not in the page cache, so that reading around it is faster.
+    /// Whether most of a stretch is not in the page cache, so that bypassing it is faster.
     pub(crate) fn is_cold(&self, offset: u64, len: u64) -> bool {
         matches!(&self.storage, Backing::File(file) if file.is_cold(offset, len))
     }
 
-    /// Says that it will be read from the front to the back, so that the kernel reads ahead.
+    /// Tells the kernel that it will be read from the front to the back, so that the kernel reads ahead.
     pub(crate) fn will_be_read_in_order(&self) {
         if let Backing::File(file) = &self.storage {
             system::will_be_read_in_order(&file.file);
@@ -179,7 +179,7 @@ impl Device<'_> {
         Holes::new(self.can_grow().then(|| self.storage.as_read()))
     }
 
-    /// What is not hole, looked for now.
+    /// Its data between the holes, looked up now.
     pub(crate) fn extents(&self) -> Extents {
         Extents::new(self.holes(), self.bytes)
     }
@@ -215,7 +215,7 @@ impl Device<'_> {
         if self.can_grow() { Ok(()) } else { self.check_size(needed) }
     }
 
-    /// Makes a file at least `needed` bytes long. Block devices have the size they have, and have to hold them.
+    /// Makes a file at least `needed` bytes long. A block device cannot grow and has to be large enough.
     pub(crate) fn extend_to(&mut self, needed: u64) -> Result<()> {
         if self.can_grow() && self.bytes < needed {
             self.set_len("extend", needed)?;
@@ -245,7 +245,7 @@ impl Device<'_> {
     /// Returns when everything written is on stable storage.
     pub(crate) fn sync(&self) -> Result<()> {
         match &self.storage {
-            // What cannot be written to was not.
+            // A read-only storage has not been written to.
             Backing::Given(Storage::Read(_)) => Ok(()),
             storage => storage.as_write().and_then(WriteAt::sync).map_err(Error::io("sync", &self.path)),
         }

@@ -1,26 +1,26 @@
-//! Reading long stretches into memory that is used again, through the page cache or around it.
+//! Reading long stretches into reused memory, through the page cache or bypassing it.
 
 use super::{Device, system};
 use crate::error::Result;
 use crate::memory;
 
-/// What memory, positions and lengths are multiples of when the page cache is left aside: no device asks for more.
+/// The alignment of memory, positions and lengths when the page cache is bypassed: no device needs more.
 pub(super) const DIRECT_ALIGNMENT: usize = 4096;
 
 /// The size of a large page on most systems; on the others it is only a number.
 const LARGE_PAGE: usize = 2 << 20;
 
-/// Where a thread reads into.
+/// The memory that a thread reads into.
 #[derive(Debug, Default)]
 pub(crate) struct Reader(Option<Buffer>);
 
 impl Reader {
-    /// Reads `len` bytes from byte `offset` on, around the page cache if `direct` says so and it can be done.
+    /// Reads `len` bytes from byte `offset` on, bypassing the page cache if `direct` says so and it is possible.
     pub(crate) fn read(&mut self, device: &Device<'_>, offset: u64, len: usize, direct: bool) -> Result<&[u8]> {
         let direct = direct && offset.is_multiple_of(DIRECT_ALIGNMENT as u64);
         let needed = len.next_multiple_of(DIRECT_ALIGNMENT);
-        // Data that go through the page cache are short and used again, so that it stays in the processor's own cache.
-        // Memory for both at a time would be more than a thread is to have.
+        // Reads through the page cache are short, and their memory is reused, so that it stays in the processor's own
+        // cache. Memory for both kinds at a time would be more than a thread should have.
         let suits = |buffer: &Buffer| buffer.len >= needed && buffer.large == (direct && needed >= LARGE_PAGE);
         let buffer = match self.0.take().filter(suits) {
             Some(buffer) => buffer,
@@ -28,14 +28,14 @@ impl Reader {
         };
         let bytes = self.0.insert(buffer).bytes();
         let read = if direct { device.read_direct(&mut bytes[..needed], offset).min(len) } else { 0 };
-        // What is missing: all of it where it cannot be done, or less than a block at the end of a file.
+        // What is missing: everything if the page cache cannot be bypassed, or less than a block at the end of a file.
         device.read_at(&mut bytes[read..len], offset + read as u64)?;
         Ok(&bytes[..len])
     }
 }
 
-/// Memory that devices can write to directly; in large pages, where it is for them and long: a device writes to few
-/// long stretches faster than to many short ones, and takes longer requests then.
+/// Memory that devices can write to directly. Long memory for devices is in large pages: a device writes to few long
+/// stretches faster than to many short ones, and accepts longer requests then.
 #[derive(Debug)]
 struct Buffer {
     memory: Vec<u8>,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Holes;
 
-/// Holes that are shorter are taken for data: a system call is not worth less.
+/// Shorter holes are taken for data: they are not worth a system call.
 const SHORTEST_HOLE: u64 = 64 << 10;
 
 /// How many stretches are kept. After the last one everything is taken for data.

@@ -9,14 +9,14 @@ use super::identity::Identity;
 use super::system::{self, PageCache};
 use crate::error::{Error, Result};
 
-/// With what there is to know beyond its bytes.
+/// A file or block device, and what is known of it beyond its bytes.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     pub(super) file: File,
     path: PathBuf,
     identity: Identity,
     bytes: u64,
-    /// The same opened to be read around the page cache, once that was asked for; `None` if it cannot be.
+    /// The same device opened to bypass the page cache, once that was requested; `None` if it cannot be.
     direct: OnceLock<Option<File>>,
     /// `None` if the system does not tell what is in the page cache.
     page_cache: OnceLock<Option<PageCache>>,
@@ -29,8 +29,8 @@ impl OpenFile {
         Self { file, path, identity, bytes, direct: OnceLock::new(), page_cache: OnceLock::new() }
     }
 
-    /// Reads around the page cache, as much as that can be done, and returns how many bytes it was: fewer than
-    /// `buffer` has room for at the end of a file, and where the file system or device does not take it.
+    /// Reads without the page cache, if that is possible, and returns the number of bytes: fewer than `buffer` has room
+    /// for at the end of a file, and where the file system or device does not support it.
     pub(super) fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {
         let Some(file) = self.direct.get_or_init(|| self.open_direct()) else { return 0 };
         let mut read = 0;
@@ -43,14 +43,14 @@ impl OpenFile {
         read
     }
 
-    /// The same device once more: reading around the page cache is a matter of how a device was opened.
+    /// The same device once more: whether reads bypass the page cache is decided when a device is opened.
     fn open_direct(&self) -> Option<File> {
         let file = system::open_direct(&self.path).ok()?;
         // The path may have come to mean something else.
         (system::identity_of(&self.path, &file.metadata().ok()?)? == self.identity).then_some(file)
     }
 
-    /// Whether most of a stretch is not in the page cache, so that reading around it is faster.
+    /// Whether most of a stretch is not in the page cache, so that bypassing it is faster.
     pub(super) fn is_cold(&self, offset: u64, len: u64) -> bool {
         let page_cache = self.page_cache.get_or_init(|| PageCache::new(&self.file, self.bytes));
         page_cache.as_ref().is_some_and(|page_cache| page_cache.is_cold(offset, len))

@@ -1,4 +1,4 @@
-//! Holes: stretches that were never written and read as zeros. They are asked for from the front to the back.
+//! Holes: stretches that were never written and read as zeros. They are looked up from the front to the back.
 
 use super::ReadAt;
 
@@ -17,8 +17,8 @@ impl<'a> Holes<'a> {
         Self { storage, hole_from: 0, data_from: 0, data_to: 0 }
     }
 
-    /// Where the hole ends that has byte `offset`; `offset` itself if there is none. The hole after the last data has
-    /// no end.
+    /// Where the hole that contains byte `offset` ends; `offset` itself if there is none. The hole after the last data
+    /// has no end.
     pub(crate) fn end_of_hole_at(&mut self, offset: u64) -> u64 {
         if offset < self.hole_from || offset >= self.data_to {
             self.look(offset);
@@ -26,7 +26,7 @@ impl<'a> Holes<'a> {
         self.data_from.max(offset)
     }
 
-    /// Where the data end that have byte `offset`; `offset` itself in a hole.
+    /// Where the data that contain byte `offset` end; `offset` itself in a hole.
     pub(crate) fn end_of_data_at(&mut self, offset: u64) -> u64 {
         if self.end_of_hole_at(offset) > offset { offset } else { self.data_to }
     }
@@ -35,7 +35,7 @@ impl<'a> Holes<'a> {
         let found = match self.storage.map(|storage| storage.data_at(offset)) {
             Some(Ok(None)) => (u64::MAX, u64::MAX),
             Some(Ok(Some(data))) if data.start.max(offset) < data.end => (data.start.max(offset), data.end),
-            // Or it cannot be true.
+            // Or the answer is impossible.
             None | Some(Err(_) | Ok(Some(_))) => {
                 self.storage = None;
                 (offset, u64::MAX)

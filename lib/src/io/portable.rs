@@ -1,5 +1,4 @@
-//! What there is everywhere: no holes are known, nothing is read around the page cache, no device is opened
-//! exclusively.
+//! For every system: no holes are known, no read bypasses the page cache, no device is opened exclusively.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,12 +19,12 @@ pub(super) fn identity_of(path: &Path, metadata: &Metadata) -> Option<Identity> 
     metadata.is_file().then(|| Identity::File(0, hasher.finish()))
 }
 
-/// Whether they are of one file, as far as is known.
+/// Whether they belong to one file, as far as is known.
 pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
     one.len() == other.len() && one.created().ok() == other.created().ok()
 }
 
-/// Taken for so: there is no way to tell.
+/// Assumed: there is no way to tell.
 pub(super) fn has_one_name(_: &Metadata) -> bool {
     true
 }
@@ -59,7 +58,7 @@ pub(super) fn open_direct(_: &Path) -> io::Result<File> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// Nothing: no file is opened to be read around the page cache.
+/// Nothing: no file is opened to bypass the page cache.
 pub(super) fn read_some_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
     Ok(0)
 }

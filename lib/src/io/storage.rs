@@ -10,7 +10,7 @@ use super::system;
 
 /// Something that can be read at any position, by several threads at once. Positions and lengths are bytes.
 ///
-/// It is given for files, block devices (as [`File`]), byte slices, `Vec<u8>` and [`Memory`].
+/// It is implemented for files, block devices (as [`File`]), byte slices, `Vec<u8>` and [`Memory`].
 pub trait ReadAt: Send + Sync {
     /// Fills `buffer` with the bytes from `offset` on.
     ///
@@ -29,7 +29,7 @@ pub trait ReadAt: Send + Sync {
     /// is not known, the answer is `Some(offset..u64::MAX)`, the default.
     ///
     /// # Errors
-    /// Any: then all is read.
+    /// Any error: then everything is read.
     fn data_at(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
         Ok(Some(offset..u64::MAX))
     }
@@ -46,7 +46,7 @@ pub trait WriteAt: ReadAt {
     /// Makes it `bytes` long: cuts it off, or adds zeros.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] unless it is implemented: then it has to be as long as it needs to be.
+    /// [`ErrorKind::Unsupported`] unless it is implemented: then the storage has to be long enough from the start.
     fn set_size(&self, bytes: u64) -> io::Result<()> {
         let _ = bytes;
         Err(ErrorKind::Unsupported.into())
@@ -55,7 +55,7 @@ pub trait WriteAt: ReadAt {
     /// Returns when everything that was written is on stable storage, if it has one.
     ///
     /// # Errors
-    /// Any error of that.
+    /// Any error of syncing.
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }
@@ -189,7 +189,7 @@ impl Storage<'_> {
         }
     }
 
-    /// Where it is: two of one address are the same.
+    /// Its address: two storages with one address are the same.
     pub(super) fn address(&self) -> usize {
         match self {
             Self::Read(storage) => std::ptr::from_ref(*storage).addr(),

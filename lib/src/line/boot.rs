@@ -42,7 +42,7 @@ pub struct BootImage<'a> {
 
 /// Separates the options of systemd's lines.
 const COMMA: &[char] = &[','];
-/// What has a meaning in a `dm-mod.create=`, beside quotes and blanks.
+/// What has a meaning in a `dm-mod.create=`, besides quotes and blanks.
 const SEPARATORS: &[char] = &[',', ';'];
 /// The most bytes that the kernel takes as the value of a parameter that is a text.
 const PARAMETER_MAX: usize = 1024;
@@ -50,8 +50,7 @@ const PARAMETER_MAX: usize = 1024;
 const NAME_END: usize = 128;
 
 impl<'a> BootImage<'a> {
-    /// An image whose devices are the partitions that have the UUIDs which follow from its root hash, unless they are
-    /// named.
+    /// An image whose devices, unless they are named, are the partitions with the UUIDs that follow from its root hash.
     pub fn new(layout: &'a Layout, root_hash: &'a RootHash) -> Self {
         Self {
             layout,
@@ -249,7 +248,7 @@ impl<'a> BootImage<'a> {
             add("fec-roots", &fec.roots);
         }
         if let Some(signature) = &self.signature {
-            // What is no absolute path is the signature itself.
+            // A value that is not an absolute path is the signature itself.
             add("root-hash-signature", &named(line, signature, COMMA, |path| path.starts_with('/'))?);
         }
         words.extend(self.flags_for(Reader::Systemd, line)?);
@@ -276,13 +275,13 @@ fn named(line: &'static str, value: &str, forbidden: &[char], is_known: impl Fn(
     if is_known(&value) { Ok(value) } else { Err(Error::Unwritable { line, value }) }
 }
 
-/// Whether a table can name a device so: as a path, by its numbers, or by its partition.
+/// Whether a table can name a device this way: as a path, by its numbers, or by its partition.
 fn is_known_to_the_kernel(device: &str) -> bool {
     !["UUID=", "LABEL="].iter().any(|prefix| device.starts_with(prefix))
 }
 
-/// Whether the kernel finds a device by this name before there is an initramfs: what it has no name for itself is made
-/// by udev. Source: `block/early-lookup.c`.
+/// Whether the kernel finds a device by this name before there is an initramfs: other names are made by udev. Source:
+/// `block/early-lookup.c`.
 fn is_known_early(device: &str) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_numbers = || device.split_once(':').is_some_and(|(major, minor)| number(major) && number(minor));
@@ -379,7 +378,7 @@ mod tests {
                 assert!(matches!(result, Err(Error::Unwritable { .. })), "{name:?}");
             }
         }
-        // What the reader of a line does not know, or takes for something else.
+        // Names that the reader of a line does not know, or takes for something else.
         for name in ["vda2", "/", "/dev/", "disk/vda2", "FOO=x", "UUID=", "PARTUUID=", "./x"] {
             let image = with(name);
             assert!(
@@ -410,7 +409,7 @@ mod tests {
         for name in ["8:x", "x:2", ":2", "8:", "8"] {
             assert!(with(name).dm_mod_create("v").is_err(), "{name}");
         }
-        // The most bytes that the kernel takes after the equals sign.
+        // The kernel accepts this many bytes after the equals sign, and no more.
         let others = with("/dev/").table_line().map_or(0, |line| "v,,,ro,".len() + line.len());
         for (len, fits) in [(1024 - others, true), (1025 - others, false)] {
             let made = with(&format!("/dev/{}", "a".repeat(len))).dm_mod_create("v");

@@ -132,7 +132,7 @@ pub enum Fault {
 /// What is wrong with an option of the root image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionFault {
-    /// It is not known. It could be about protection.
+    /// It is not known, and may affect protection.
     Unknown,
     /// It has no value.
     NoValue,
@@ -165,7 +165,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What no boot overlooks, wherever it is.
+/// What a boot must not overlook, wherever it is.
 const ROOT_HASHES: [Name; 2] = [ROOT.hash, USR.hash];
 
 /// A parameter that is about verity.
@@ -251,7 +251,7 @@ impl Cmdline {
     }
 }
 
-/// The image that a command line asks for as `/usr`, which [`Cmdline`] only says of that there is one.
+/// The image that a command line asks for as `/usr`; [`Cmdline`] only says whether there is one.
 ///
 /// # Errors
 /// [`Fault`], as for [`Cmdline::parse`], and if the parameters for `/usr` cannot be followed.
@@ -263,7 +263,7 @@ pub fn usr_image(line: &[u8]) -> Result<Option<Box<RootImage>>> {
     parameters.map(|parameters| image(&parameters, &USR).map(Box::new)).transpose()
 }
 
-/// The parameters about verity of a line that mentions a root hash, if both of its readers find the same.
+/// The parameters about verity of a line that mentions a root hash, if the kernel and systemd find the same ones.
 fn followed(line: &[u8]) -> Result<Option<Vec<Parameter>>> {
     let (kernel, systemd) = (divide(line, &KERNEL), divide(line, &SYSTEMD));
     let found = |words: &words::Words<'_>| -> Vec<Parameter> {
@@ -318,7 +318,7 @@ fn truth(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// The image that those of the parameters describe that have these names. The last of each counts.
+/// The image that the parameters with these names describe. The last of each counts.
 fn image(parameters: &[Parameter], names: &Parameters) -> Result<RootImage> {
     let (mut hash, mut data_device, mut hash_device, mut options) = (None, None, None, None);
     for parameter in parameters {
@@ -374,7 +374,7 @@ fn named(parameter: &Parameter) -> Result<RootDevice> {
     Ok(RootDevice { path, is_named: true })
 }
 
-/// Whether a device can be named so.
+/// Whether a device can be named this way.
 pub(crate) fn is_device(text: &str) -> bool {
     device(text).is_some()
 }
@@ -396,7 +396,7 @@ fn device(text: &str) -> Option<String> {
     Some(format!("/dev/disk/{folder}/{}", udev_encoded(&name)))
 }
 
-/// A name as udev writes it into a link's.
+/// A name as udev encodes it in the name of a link.
 fn udev_encoded(name: &str) -> String {
     let mut encoded = String::new();
     for each in name.chars() {
@@ -409,7 +409,7 @@ fn udev_encoded(name: &str) -> String {
     encoded
 }
 
-/// Flags that only `veritysetup open` has, beside the kernel's options that veritytab(5) has too.
+/// Flags that only `veritysetup open` has, besides the kernel's options that veritytab(5) has too.
 const FLAGS: &[&str] = &["error-as-corruption", "use-tasklets"];
 /// What veritytab(5) has a value for, and `veritysetup open` too.
 const WITH_VALUE: &[&str] = &[
@@ -425,7 +425,7 @@ const WITH_VALUE: &[&str] = &[
     "fec-offset",
     "fec-roots",
 ];
-/// What mounts, orders and asks.
+/// Options about mounting, ordering and prompting.
 const ELSEWHERE: &[&str] = &["", "nofail", "x-initrd.attach", "_netdev", "auto", "noauto", "tries"];
 
 impl RootImage {

@@ -1,5 +1,5 @@
-//! Lines for other systems, and theirs read: device-mapper's tables, boot parameters, kernel command lines. Text only,
-//! no I/O.
+//! Lines for other systems, and lines read from them: device-mapper's tables, boot parameters, kernel command lines.
+//! Text only, no I/O.
 
 pub mod boot;
 pub mod cmdline;

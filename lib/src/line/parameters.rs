@@ -1,5 +1,5 @@
 //! The parameters by which a kernel command line asks for a verity device, as systemd-veritysetup-generator(8) has
-//! them: one table for what writes such lines and for what reads them.
+//! them: one table for writing such lines and for reading them.
 
 /// The name of a parameter, with the equals sign that its value follows.
 #[derive(Clone, Copy)]

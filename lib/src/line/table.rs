@@ -216,8 +216,8 @@ pub struct VerityStatus {
 }
 
 impl VerityStatus {
-    /// Reads a status line: `V` or `C`, on newer kernels followed by `-` or the number of repaired blocks. Words after
-    /// these are for readers to come.
+    /// Reads a status line: `V` or `C`, on newer kernels followed by `-` or the number of repaired blocks. Any further
+    /// words are ignored.
     ///
     /// # Errors
     /// [`Error::TableSyntax`].

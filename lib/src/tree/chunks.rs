@@ -5,23 +5,23 @@ use std::ops::Range;
 use super::source::Source;
 use crate::io::Holes;
 
-/// How many bytes are read at a time, where blocks are smaller: what fits a processor's second cache beside everything
-/// else, so that hashing finds it there.
+/// How many bytes are read at a time if blocks are smaller: what fits a processor's second-level cache beside
+/// everything else, so that hashing finds it there.
 const WARM_BYTES: u64 = 512 << 10;
 
-/// The same when the page cache is left aside by few threads: devices are faster with long reads.
+/// The same when few threads bypass the page cache: devices are faster with long reads.
 const COLD_BYTES: u64 = 2 << 20;
 
-/// How many threads few are. With more, short reads are enough to keep a device busy, and memory is what counts.
+/// How many threads count as few. With more, short reads are enough to keep a device busy, and memory is what counts.
 const FEW_THREADS: usize = 8;
 
-/// How many more reads than threads are in flight when few threads leave the page cache aside.
+/// How many more reads than threads are in flight when few threads bypass the page cache.
 const COLD_READERS: usize = 3;
 
-/// How much is looked at together to find out whether it is in the page cache.
+/// How much is checked together for being in the page cache.
 const COLD_WINDOW: u64 = 16 << 20;
 
-/// How many bytes of hash blocks a chunk without data makes at most: those are not read, and go fast.
+/// How many bytes of hash blocks a chunk without data makes at most: nothing is read for it, so it is fast.
 pub(crate) const UNIFORM_BYTES: usize = 512 << 10;
 
 /// A chunk of work.
@@ -35,9 +35,9 @@ pub(crate) struct Chunk {
 /// What is in the blocks of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Whatever reading them gives.
+    /// What reading them returns.
     Data {
-        /// Whether they are better read around the page cache.
+        /// Whether reading them is faster when it bypasses the page cache.
         cold: bool,
     },
     /// The same in each: the data below them are one hole.
@@ -68,8 +68,8 @@ impl<'a> Chunks<'a> {
         Self { source, fan_out, hash_block_size, next: 0, holes, looked_at: 0..0, cold: false, threads }
     }
 
-    /// How many workers it is worth to start: no more than there are chunks, and some more than threads where reads
-    /// have to wait for the device.
+    /// How many workers are worth starting: no more than there are chunks, and some more than threads if reads have to
+    /// wait for the device.
     pub(crate) fn workers(&mut self) -> usize {
         // A look at some places is enough.
         let step = (self.source.blocks / 16).max(1);
@@ -80,7 +80,7 @@ impl<'a> Chunks<'a> {
         usize::try_from(chunks).map_or(usize::MAX, |chunks| chunks.min(self.threads + more))
     }
 
-    /// Looks whether what is to be read from a block on is in the page cache: which bytes of the device it was about,
+    /// Checks whether what is to be read from a block on is in the page cache: which bytes of the device were checked,
     /// and whether they are not.
     fn look(&mut self, block: u64) -> (Range<u64>, bool) {
         let position = self.source.position(block);

@@ -1,4 +1,4 @@
-//! The root hash alone: the levels above the data are folded up as they come, and kept nowhere.
+//! The root hash alone: the levels above the data are reduced as they come, and not stored.
 
 use super::level::{LevelHasher, as_usize, root_hash, total};
 use crate::error::Result;
@@ -46,7 +46,7 @@ struct Open {
     block: Vec<u8>,
     /// How many bytes of the lowest level's block there are, or how many digests of another's.
     filled: usize,
-    /// How many digests there are still to come, of levels that get them one by one.
+    /// How many digests are still to come, for levels that get them one by one.
     left: u64,
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn create(
     root_hash(layout, (data, hash), progress, work)
 }
 
-/// What comes of a chunk.
+/// The result for a chunk.
 enum Output {
     /// Bytes of the level.
     Bytes(Vec<u8>),

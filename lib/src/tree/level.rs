@@ -53,8 +53,8 @@ impl<'a> LevelHasher<'a> {
         }
     }
 
-    /// Has each chunk of the source looked at by `examine`, by several threads at once; what it makes of them goes to
-    /// `deliver` in order, and is done then for `progress`. With `holes` these are the holes of the data.
+    /// Has several threads pass each chunk of the source to `examine`. The results go to `deliver` in order, and then
+    /// count as done for `progress`. With `holes` these are the holes of the data.
     pub(super) fn run<T: Send>(
         &self,
         holes: Option<Holes<'_>>,
@@ -86,8 +86,8 @@ impl<'a> LevelHasher<'a> {
         )
     }
 
-    /// Which bytes of the level come of these blocks of the source. After the last digest of a hash block, what is
-    /// spare belongs to that digest.
+    /// Which bytes of the level come from these blocks of the source. After the last digest of a hash block, the spare
+    /// bytes belong to that digest.
     pub(super) fn output(&self, blocks: &Range<u64>) -> Range<u64> {
         let position = |block: u64| {
             if block == self.source.blocks {
@@ -99,7 +99,7 @@ impl<'a> LevelHasher<'a> {
         position(blocks.start)..position(blocks.end)
     }
 
-    /// Whether what comes of these blocks are whole hash blocks, full of digests.
+    /// Whether these blocks result in whole hash blocks, full of digests.
     pub(super) fn is_whole(&self, blocks: &Range<u64>) -> bool {
         blocks.start.is_multiple_of(self.fan_out) && blocks.end.is_multiple_of(self.fan_out)
     }
@@ -113,7 +113,7 @@ impl<'a> LevelHasher<'a> {
         Ok(block)
     }
 
-    /// The bytes of the level that come of a chunk.
+    /// The bytes of the level that come from a chunk.
     pub(super) fn hash(&self, chunk: &Chunk, reader: &mut Reader) -> Result<Vec<u8>> {
         let output = self.output(&chunk.blocks);
         let mut bytes = memory::zeroed(as_usize(output.end - output.start))?;
@@ -138,8 +138,8 @@ impl<'a> LevelHasher<'a> {
         Ok(bytes)
     }
 
-    /// Calls `each` with those of `blocks` whose digests are in one hash block, and the part of `bytes` from their
-    /// first digest to the end of what is theirs. `bytes` is what comes of all of `blocks`.
+    /// Calls `each` with those of `blocks` whose digests are in one hash block, and with the part of `bytes` from their
+    /// first digest to the end of their bytes. `bytes` is the result of all of `blocks`.
     pub(super) fn for_each_hash_block(
         &self,
         blocks: &Range<u64>,

@@ -78,7 +78,7 @@ impl Verification {
         self.root_hash_matches
     }
 
-    /// Whether every hash block is right, and so every digest in them what the root hash proves.
+    /// Whether every hash block is right, so that the root hash proves every digest in them.
     pub fn proves_digests(&self) -> bool {
         self.tree_failures == 0 && (self.root_hash_matches || (self.zero_blocks == 1 && self.failures == 0))
     }
@@ -98,7 +98,7 @@ impl Verification {
         self.failures += 1;
     }
 
-    /// Appends what was found to what was found here.
+    /// Appends later findings to these.
     fn append(&mut self, later: Self) {
         let room = self.most - self.first.len();
         self.first.extend(later.first.into_iter().take(room));
@@ -155,7 +155,7 @@ pub(crate) fn verify(
     Ok(found)
 }
 
-/// Finds out where what comes of `blocks` of the source differs from what it has to be, in the order of its bytes.
+/// Finds where the result of `blocks` of the source differs from what it has to be, in the order of its bytes.
 /// `level_start` is the byte on the hash device where the level starts.
 fn compare(
     hasher: &LevelHasher<'_>,

@@ -1,6 +1,6 @@
-//! Data blocks that have to be zeros and are not. Tools that write an image and leave out its holes make them, where
+//! Data blocks that have to be zeros and are not. Tools that write an image without its holes leave such blocks where
 //! the device held something else before. The digest of zeros in the tree says what such a block has to be: nothing
-//! else is needed to put it right.
+//! else is needed to repair it.
 
 use super::level::as_usize;
 use crate::error::Result;
@@ -15,7 +15,7 @@ use crate::work::Work;
 pub(crate) struct Zeroed {
     /// Data blocks.
     pub(crate) blocks: u64,
-    /// Bytes in them that are no zeros.
+    /// Bytes in them that are not zeros.
     pub(crate) bytes: u64,
 }
 
@@ -79,7 +79,7 @@ impl Zeros<'_> {
     }
 }
 
-/// Whether a data block is wrong and has to be zeros, as the way from the root hash to its digest proves.
+/// Whether a data block is wrong and has to be zeros, as the path from the root hash to its digest proves.
 pub(crate) fn must_be_zeros(
     layout: &Layout,
     root_hash: &RootHash,

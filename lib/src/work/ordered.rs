@@ -53,7 +53,8 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
             queue.finish(number, result);
         }
     };
-    // This thread is one of them. If no more can be started, or one lacks what it needs, the work continues with fewer.
+    // This thread is one of them. If no more can be started, or cannot get what they need, work goes on with the
+    // existing ones.
     let own = local()?;
     let another = |ready: Sender<()>| {
         let local = local();
@@ -68,8 +69,8 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
         let mut threads = Vec::new();
         let signals = signals::Blocked::all();
         for _ in 1..workers {
-            // A thread that finds no room for what it begins with would abort the process: one after the other they
-            // have it.
+            // A thread without room for its first allocations would abort the process, so threads start one after the
+            // other.
             if let Err(error) = memory::find_room_for_a_thread() {
                 log::debug!("no more threads: {error}");
                 break;
@@ -156,7 +157,7 @@ impl<P, T, N: FnMut() -> Result<Option<P>>, D: FnMut(T) -> Result<()>> Queue<N, 
         loop {
             let mut deliver = match self.deliver.try_lock() {
                 Ok(deliver) => deliver,
-                // It looks again after it has let go.
+                // It checks again after it has released the lock.
                 Err(TryLockError::WouldBlock) => return,
                 Err(TryLockError::Poisoned(_)) => panic!("another thread panicked"),
             };
@@ -201,7 +202,7 @@ impl<N, T> State<N, T> {
     }
 }
 
-/// Lets the others end when a thread panics: the piece it worked on will never be finished.
+/// Ends the other threads when one panics: the piece it worked on will never be finished.
 struct StopOnPanic<'a, N, T, D>(&'a Queue<N, T, D>);
 
 impl<N, T, D> Drop for StopOnPanic<'_, N, T, D> {

@@ -13,7 +13,7 @@ pub(crate) struct Semaphore {
 pub(crate) struct Permit<'a>(&'a Semaphore);
 
 impl Semaphore {
-    /// This many.
+    /// This many permits.
     pub(crate) fn new(count: usize) -> Self {
         Self { count, left: Mutex::new(count), returned: Condvar::new() }
     }

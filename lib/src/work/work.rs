@@ -82,7 +82,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// [`Error::Cancelled`] if it is.
+    /// [`Error::Cancelled`] if the work is cancelled.
     pub(crate) fn check(&self) -> Result<()> {
         if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) { Err(Error::Cancelled) } else { Ok(()) }
     }

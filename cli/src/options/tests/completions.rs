@@ -84,7 +84,7 @@ fn written(file: &str) -> String {
     })
 }
 
-/// Or, with `WRITE_COMPLETIONS`, makes them so.
+/// With `WRITE_COMPLETIONS`, writes the tables instead of comparing them.
 #[test]
 fn the_completions_have_the_tables() {
     for name in FILES {

@@ -49,7 +49,7 @@ pub(crate) fn multiply(a: u8, b: u8) -> u8 {
     PRODUCTS[usize::from(a)][usize::from(b)]
 }
 
-/// What gives 1 when multiplied with `a`, which is not zero.
+/// The inverse of `a`, which is not zero.
 pub(crate) fn invert(a: u8) -> u8 {
     debug_assert!(a != 0, "zero has no inverse");
     TABLES.0[ORDER - usize::from(TABLES.1[usize::from(a)])]

@@ -1,13 +1,13 @@
-//! Matrices over GF(256). What Reed-Solomon codes do to many codewords at once is a multiplication by one.
+//! Matrices over GF(256). A Reed-Solomon code processes many codewords at once by multiplying with a matrix.
 
 use super::field::{invert, multiply};
 
-/// What each of some outputs gets of each of some inputs.
+/// The factor of each input in each output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Matrix {
     inputs: usize,
     outputs: usize,
-    /// Those of the first input, one for each output, then those of the next.
+    /// The coefficients of the first input, one for each output, then those of the next.
     coefficients: Vec<u8>,
 }
 
@@ -26,7 +26,7 @@ impl Matrix {
         self.outputs
     }
 
-    /// What output `output` gets of input `input`.
+    /// The coefficient of input `input` in output `output`.
     pub(crate) fn at(&self, input: usize, output: usize) -> u8 {
         self.coefficients[input * self.outputs + output]
     }
@@ -36,7 +36,7 @@ impl Matrix {
         &self.coefficients
     }
 
-    /// The matrix that undoes this one, which has as many outputs as inputs; `None` if nothing does.
+    /// The inverse of this square matrix; `None` if there is none.
     pub(crate) fn inverse(&self) -> Option<Self> {
         debug_assert_eq!(self.inputs, self.outputs, "only square matrices have inverses");
         let size = self.inputs;

@@ -37,7 +37,7 @@ impl Code {
         SYMBOLS - self.roots
     }
 
-    /// The matrix that makes a codeword's parity of its data.
+    /// The matrix that computes a codeword's parity from its data.
     pub(crate) fn parity_matrix(self) -> Matrix {
         // The generator polynomial, the lowest coefficient first.
         let mut generator = vec![1];
@@ -72,7 +72,7 @@ impl Code {
             .collect()
     }
 
-    /// The matrix that makes syndromes of what differs between a codeword's parity and the one that its data have.
+    /// The matrix that computes syndromes from the difference between a codeword's parity and the parity of its data.
     pub(crate) fn syndrome_matrix(self) -> Matrix {
         Matrix::new(self.roots, self.roots, |parity, root| weight(self.data_symbols() + parity, root))
     }
@@ -86,21 +86,21 @@ impl Code {
         (0..self.roots).map(syndrome).collect()
     }
 
-    /// The matrix that makes what has to be added to the symbols at `erasures` of the syndromes, if no other symbol is
-    /// wrong. Only as many syndromes are looked at as there are erasures, at most `roots`.
+    /// The matrix that computes the corrections of the symbols at `erasures` from the syndromes, if no other symbol is
+    /// wrong. It uses one syndrome for each erasure, at most `roots`.
     pub(crate) fn erasure_matrix(erasures: &[usize]) -> Matrix {
         let count = erasures.len();
         let syndromes = Matrix::new(count, count, |erasure, root| weight(erasures[erasure], root));
         syndromes.inverse().expect("powers of different elements are independent")
     }
 
-    /// The matrix that makes all syndromes of what is added to the symbols at `erasures`.
+    /// The matrix that computes all syndromes from what is added to the symbols at `erasures`.
     pub(crate) fn effect_matrix(self, erasures: &[usize]) -> Matrix {
         Matrix::new(erasures.len(), self.roots, |erasure, root| weight(erasures[erasure], root))
     }
 
-    /// Finds what is wrong with a codeword by its syndromes, when the symbols at `erasures` may be wrong and as many
-    /// others as the code can still find; `None` if it is more. With `e` erasures these are `(roots - e) / 2`.
+    /// Finds the errors in a codeword from its syndromes: in the symbols at `erasures`, and in as many others as the
+    /// code can locate; `None` if there are more. With `e` erasures these are `(roots - e) / 2`.
     ///
     /// The decoder of Berlekamp and Massey, started with the erasures' locators, then Chien's search and Forney's
     /// formula (Blahut, Theory and Practice of Error Control Codes, chapter 9).
@@ -147,8 +147,8 @@ impl Code {
         Self::explains(&corrections, syndromes).then_some(corrections)
     }
 
-    /// The symbols that a locator polynomial names, and what has to be added to each. `None` unless it names as many as
-    /// its degree is.
+    /// The symbols that a locator polynomial names, and the correction of each. `None` unless their number is the
+    /// polynomial's degree.
     fn corrections(self, syndromes: &[u8], locator: &[u8]) -> Option<Vec<Correction>> {
         let degree = locator.len() - 1;
         let mut evaluator = [0; MAX_ROOTS];
@@ -182,7 +182,7 @@ impl Code {
         (found == degree).then_some(corrections)
     }
 
-    /// Whether these corrections are what the syndromes come of.
+    /// Whether these corrections explain the syndromes.
     fn explains(corrections: &[Correction], syndromes: &[u8]) -> bool {
         syndromes.iter().enumerate().all(|(root, &syndrome)| {
             let sum = corrections.iter().fold(0, |sum, &(symbol, value)| sum ^ multiply(value, weight(symbol, root)));
@@ -191,7 +191,7 @@ impl Code {
     }
 }
 
-/// What a symbol weighs in a syndrome: a power of its locator.
+/// The weight of a symbol in a syndrome: a power of its locator.
 fn weight(symbol: usize, root: usize) -> u8 {
     alpha((SYMBOLS - 1 - symbol) * root)
 }
@@ -215,7 +215,7 @@ mod tests {
         (0..code.roots()).map(|root| evaluate(&reversed, alpha(root))).collect()
     }
 
-    /// All numbers of roots, or some where every step is interpreted.
+    /// All numbers of roots; only some under Miri.
     fn all_roots() -> Vec<u32> {
         if cfg!(miri) { vec![2, 3, 9] } else { (2..=24).collect() }
     }

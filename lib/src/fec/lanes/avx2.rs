@@ -25,7 +25,7 @@ fn zero() -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 unsafe fn load(address: *const u8) -> __m256i {
-    // SAFETY: as the caller vouches; no alignment is asked for.
+    // SAFETY: as the caller promises; no alignment is required.
     unsafe { _mm256_loadu_si256(address.cast()) }
 }
 
@@ -34,7 +34,7 @@ unsafe fn load(address: *const u8) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 unsafe fn store(address: *mut u8, vector: __m256i) {
-    // SAFETY: as the caller vouches; no alignment is asked for.
+    // SAFETY: as the caller promises; no alignment is required.
     unsafe { _mm256_storeu_si256(address.cast(), vector) }
 }
 
@@ -56,7 +56,7 @@ fn split(bytes: __m256i) -> [__m256i; 2] {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn factor(coefficient: [u8; 32]) -> [__m256i; 2] {
-    // SAFETY: both halves of the array can be read, and no alignment is asked for.
+    // SAFETY: both halves of the array can be read, and no alignment is required.
     unsafe {
         [
             _mm256_broadcastsi128_si256(_mm_loadu_si128(coefficient.as_ptr().cast())),

@@ -25,7 +25,7 @@ fn zero() -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,gfni")]
 #[inline]
 unsafe fn load(address: *const u8) -> __m512i {
-    // SAFETY: as the caller vouches; no alignment is asked for.
+    // SAFETY: as the caller promises; no alignment is required.
     unsafe { _mm512_loadu_si512(address.cast()) }
 }
 
@@ -34,7 +34,7 @@ unsafe fn load(address: *const u8) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,gfni")]
 #[inline]
 unsafe fn store(address: *mut u8, vector: __m512i) {
-    // SAFETY: as the caller vouches; no alignment is asked for.
+    // SAFETY: as the caller promises; no alignment is required.
     unsafe { _mm512_storeu_si512(address.cast(), vector) }
 }
 

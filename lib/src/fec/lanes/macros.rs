@@ -1,16 +1,16 @@
-//! What the leaves are written with.
+//! Macros for the leaves.
 
 /// Makes a token add products of rows to outputs, some outputs and two vectors of columns at a time, so that sums stay
-/// in registers. The leaf brings `load`, `store`, `add`, `split`, which makes what is multiplied of a vector, `factor`,
-/// which makes a vector of a coefficient, and `product`.
+/// in registers. The leaf provides `load`, `store`, `add`, `split`, which prepares a vector for multiplication,
+/// `factor`, which makes a vector from a coefficient, and `product`.
 macro_rules! add_products_with {
     (
         $token:ty, $feature:literal, $vector:ty, $bytes:literal, $coefficient:ty, at_a_time: $most:literal,
         $($count:literal)*
     ) => {
         impl $token {
-            /// Adds to each of `outputs` its products with `rows`, of which there are as many as there are coefficients
-            /// for: `count` each.
+            /// Adds to each of `outputs` its products with `rows`. Each row has `count` coefficients, one for each
+            /// output.
             pub(super) fn add(
                 self,
                 coefficients: &[$coefficient],
@@ -25,7 +25,7 @@ macro_rules! add_products_with {
                 for start in (0..width).step_by(TILE) {
                     let columns = start..width.min(start + TILE);
                     for first in (0..count).step_by($most) {
-                        // SAFETY: the token proves the features. Rows and outputs are as many, and as wide, as
+                        // SAFETY: the token proves the features. The number and width of rows and outputs were
                         // asserted.
                         unsafe {
                             match count - first {
@@ -39,8 +39,8 @@ macro_rules! add_products_with {
         }
 
         /// # Safety
-        /// `rows` are at least as many as there are coefficients for, `outputs` as many as `count`, and all of them as
-        /// wide as `columns` go, whose number is a multiple of two vectors.
+        /// There is a row for every `count` coefficients, and there are `count` outputs. All of them are wide enough
+        /// for `columns`, whose number is a multiple of two vectors.
         #[target_feature(enable = $feature)]
         unsafe fn group<const N: usize>(
             coefficients: &[$coefficient],
@@ -55,12 +55,12 @@ macro_rules! add_products_with {
                 let mut sums: [[$vector; 2]; N] = [[zero(); 2]; N];
                 for (index, sums) in sums.iter_mut().enumerate() {
                     for (half, sum) in sums.iter_mut().enumerate() {
-                        // SAFETY: within that output, as the caller vouches.
+                        // SAFETY: within that output, as the caller promises.
                         *sum = unsafe { load(output.add((first + index) * outputs.stride + column + half * $bytes)) };
                     }
                 }
                 for (row, factors) in coefficients.chunks_exact(count).enumerate() {
-                    // SAFETY: within that row, as the caller vouches.
+                    // SAFETY: within that row, as the caller promises.
                     let bytes = unsafe {
                         let address = input.add(row * rows.stride + column);
                         [split(load(address)), split(load(address.add($bytes)))]

@@ -1,5 +1,5 @@
 //! Multiplication of whole rows of bytes by a matrix over GF(256). `avx512`, `avx2` and `ssse3` are the leaves that
-//! bring the instructions, each for the token of it; `portable` looks every product up.
+//! contain the instructions, each for its token; `portable` looks every product up.
 
 #[cfg(target_arch = "x86_64")]
 #[macro_use]

@@ -19,7 +19,7 @@ enum Backend {
 }
 
 impl Backend {
-    /// What there is on this processor, the fastest first. A build with `--cfg dmverity_backend="NAME"` knows only one
+    /// The backends of this processor, the fastest first. A build with `--cfg dmverity_backend="NAME"` has only one
     /// besides the portable one: that of the name, `ssse3` for `sha_ni`.
     fn available() -> Vec<Self> {
         with_vectors().into_iter().chain([Self::Portable]).collect()
@@ -33,7 +33,7 @@ fn with_vectors() -> Vec<Backend> {
     all.into_iter().flatten().collect()
 }
 
-/// Others have no leaves.
+/// Other architectures have no leaves.
 #[cfg(not(target_arch = "x86_64"))]
 fn with_vectors() -> Vec<Backend> {
     Vec::new()
@@ -103,7 +103,7 @@ impl Multiplier {
     }
 }
 
-/// Multiplication by `factor` as a matrix over GF(2), in the order in which the instruction wants it: the byte for the
+/// Multiplication by `factor` as a matrix over GF(2), in the order that the instruction expects: the byte for the
 /// highest bit of the product comes lowest.
 #[cfg(target_arch = "x86_64")]
 fn bits_of(factor: u8) -> u64 {
@@ -149,7 +149,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(6);
         let backends = Backend::available();
         let all = (1..=24).map(|outputs| (37, outputs)).chain([(1, 1), (256, 9), (253, 2), (231, 24)]);
-        // Some where every step is interpreted.
+        // Only some under Miri.
         let sizes: Vec<_> = if cfg!(miri) { vec![(1, 1), (9, 3)] } else { all.collect() };
         for (inputs, outputs) in sizes {
             // All 256 factors in some.

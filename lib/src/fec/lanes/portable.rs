@@ -3,7 +3,7 @@
 use super::rows::{Rows, TILE};
 use crate::fec::code::field::PRODUCTS;
 
-/// Adds to each of `outputs` its products with `rows`, of which there are as many as there are coefficients for.
+/// Adds to each of `outputs` its products with `rows`. Each row has `count` coefficients, one for each output.
 pub(super) fn add(coefficients: &[u8], count: usize, rows: &Rows, width: usize, outputs: &mut Rows) {
     for start in (0..width).step_by(TILE) {
         let columns = start..width.min(start + TILE);

@@ -3,10 +3,11 @@
 use crate::error::Result;
 use crate::memory;
 
-/// What the widths of rows are multiples of: of what every backend takes at a time.
+/// The unit of row widths: a multiple of what each backend processes at a time.
 pub(super) const WIDTH: usize = 128;
 
-/// How many columns all outputs are added to before the next ones: rows of this length fit a processor's first cache.
+/// How many columns are added to all outputs before the next ones: rows of this length stay in a processor's
+/// first-level cache.
 pub(super) const TILE: usize = 512;
 
 /// Rows of bytes in one piece of memory.
@@ -20,7 +21,7 @@ pub(crate) struct Rows {
 impl Rows {
     /// This many rows of at most `width` bytes, all zero.
     pub(crate) fn new(count: usize, width: usize) -> Result<Self> {
-        // Rows that start a power of two apart would share a set of the processor's first cache.
+        // Rows that start a power of two apart would share a set of the processor's first-level cache.
         let stride = width.next_multiple_of(WIDTH) + 64;
         Ok(Self { bytes: memory::zeroed(count * stride)?, count, stride })
     }
@@ -31,13 +32,13 @@ impl Rows {
         &self.bytes[index * self.stride..][..width]
     }
 
-    /// The same to be written.
+    /// The same for writing.
     #[inline]
     pub(crate) fn row_mut(&mut self, index: usize, width: usize) -> &mut [u8] {
         &mut self.bytes[index * self.stride..][..width]
     }
 
-    /// Makes them all zero.
+    /// Sets all of them to zero.
     pub(crate) fn clear(&mut self) {
         self.bytes.fill(0);
     }

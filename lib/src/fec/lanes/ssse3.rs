@@ -25,7 +25,7 @@ fn zero() -> __m128i {
 #[target_feature(enable = "ssse3")]
 #[inline]
 unsafe fn load(address: *const u8) -> __m128i {
-    // SAFETY: as the caller vouches; no alignment is asked for.
+    // SAFETY: as the caller promises; no alignment is required.
     unsafe { _mm_loadu_si128(address.cast()) }
 }
 
@@ -34,7 +34,7 @@ unsafe fn load(address: *const u8) -> __m128i {
 #[target_feature(enable = "ssse3")]
 #[inline]
 unsafe fn store(address: *mut u8, vector: __m128i) {
-    // SAFETY: as the caller vouches; no alignment is asked for.
+    // SAFETY: as the caller promises; no alignment is required.
     unsafe { _mm_storeu_si128(address.cast(), vector) }
 }
 
@@ -56,7 +56,7 @@ fn split(bytes: __m128i) -> [__m128i; 2] {
 #[target_feature(enable = "ssse3")]
 #[inline]
 fn factor(coefficient: [u8; 32]) -> [__m128i; 2] {
-    // SAFETY: both halves of the array can be read, and no alignment is asked for.
+    // SAFETY: both halves of the array can be read, and no alignment is required.
     unsafe { [_mm_loadu_si128(coefficient.as_ptr().cast()), _mm_loadu_si128(coefficient.as_ptr().add(16).cast())] }
 }
 

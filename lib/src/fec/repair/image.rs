@@ -1,4 +1,4 @@
-//! What is wrong with an image that has FEC, and putting it right.
+//! Finds and repairs damage in an image that has FEC.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use crate::tree::Verification;
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
-/// How many bad blocks are dealt with at most: more is not a matter of some errors, and memory does not grow with them.
+/// How many bad blocks are handled at most: more are not just a few errors, and memory use stays bounded.
 pub(crate) const MOST_FAILURES: usize = 1 << 17;
 
-/// What becomes of what [`repair`](crate::repair) finds out.
+/// What [`repair`](crate::repair) does with its findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepairMode {
-    /// It is only told.
+    /// They are only reported.
     DryRun,
-    /// It is written to the devices.
+    /// The corrections are written to the devices.
     Write,
 }
 
-/// A block that is wrong, and can be put right.
+/// A wrong block that can be corrected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WrongBlock {
@@ -54,23 +54,23 @@ impl Repair {
         &self.verification
     }
 
-    /// The wrong blocks of data and tree, in order of their positions: what they have to be is proven by the root hash.
-    /// If not all could be proven these are the ones that could, and nothing was written.
+    /// The wrong blocks of data and tree, in order of their positions. The root hash proves their correct contents. If
+    /// not all could be proven, these are the ones that could, and nothing was written.
     pub fn blocks(&self) -> &[WrongBlock] {
         &self.blocks
     }
 
-    /// Whether what all blocks of data and tree have to be is known and proven. If not, nothing was written.
+    /// Whether the correct contents of all blocks of data and tree are known and proven. If not, nothing was written.
     pub fn proves_all_blocks(&self) -> bool {
         self.proves_all_blocks
     }
 
-    /// Whether, beyond that, no codeword of the FEC area is beyond correction.
+    /// Whether, in addition, no codeword of the FEC area is beyond correction.
     pub fn is_complete(&self) -> bool {
         self.proves_all_blocks && self.faults.unknown == 0
     }
 
-    /// Whether nothing that is known to be wrong is left once all that can be proven is written.
+    /// Whether no known damage is left after everything that can be proven is written.
     pub fn is_clean_afterwards(&self) -> bool {
         self.is_complete() && self.faults.outside == 0
     }
@@ -92,15 +92,15 @@ impl Repair {
         self.faults.unknown
     }
 
-    /// All wrong bytes there are, if the image can be repaired.
+    /// The number of all wrong bytes, if the image can be repaired.
     pub fn wrong_bytes(&self) -> u64 {
         self.blocks.iter().map(|block| block.wrong_bytes).sum::<u64>() + self.faults.parity + self.faults.outside
     }
 }
 
-/// Finds out what is wrong with everything that FEC covers and with the parity itself, given what a verification that
-/// kept up to [`MOST_FAILURES`] has found, and writes it if `mode` says so. If what a block of data or tree has to be
-/// cannot be found out, nothing is written.
+/// Finds the damage in everything that FEC covers and in the parity itself, given the results of a verification that
+/// kept up to [`MOST_FAILURES`], and writes the corrections if `mode` says so. If the correct contents of a block of
+/// data or tree cannot be found, nothing is written.
 pub(crate) fn repair(
     image: &Areas<'_>,
     root_hash: &RootHash,
@@ -194,7 +194,7 @@ mod tests {
             Self::with(700, &[], 2, 3)
         }
 
-        /// With other blocks than those of the tree on the hash device, which FEC covers too.
+        /// With other blocks after the tree on the hash device, which FEC covers too.
         fn with(data_blocks: u64, behind_the_tree: &[u8], roots: u64, rounds: u64) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let path = |name| directory.path().join(name);
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn the_top_of_the_tree_and_all_below_it_come_back() {
         let sample = Sample::new();
-        // A whole block at the top, by whose digests nothing can be proven until it is back itself.
+        // A whole block at the top, by whose digests nothing can be proven until the block itself is corrected.
         sample.damage_hash(BLOCK..2 * BLOCK);
         sample.damage(300, 0..BLOCK);
         let repair = sample.repair(RepairMode::Write);

@@ -1,5 +1,5 @@
-//! What is wrong with an image that has FEC, and putting it right: [`image`] decides what is written, [`recover`] finds
-//! out what wrong blocks have to be, one [`stripe`] at a time, and [`parity`] compares the parity.
+//! Finds and repairs damage in an image that has FEC: [`image`] decides what is written, [`recover`] finds the correct
+//! contents of wrong blocks, one [`stripe`] at a time, and [`parity`] compares the parity.
 
 mod image;
 mod parity;

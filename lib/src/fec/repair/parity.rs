@@ -1,4 +1,4 @@
-//! Checking parity, where the blocks it is made of are known to be right.
+//! Checks parity whose covered blocks are known to be right.
 
 use std::ops::{AddAssign, Range};
 
@@ -11,7 +11,7 @@ use crate::fec::source::What;
 use crate::format::FecArea;
 use crate::memory;
 
-/// What is wrong with the parity of some columns, and with what nothing but the parity can tell about.
+/// Errors in the parity of some columns, and in the blocks that only the parity can check.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ParityFaults {
     /// Wrong bytes of parity.

@@ -1,4 +1,4 @@
-//! Finding out what is wrong with an image, and what it has to be: guided by the hash tree, and proven by it.
+//! Finds the damage in an image, and the correct contents: guided by the hash tree, and proven by it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::work::Work;
 /// How many bytes of blocks of one round are corrected at a time.
 const CORRECTED_AT_A_TIME: usize = 16 << 20;
 
-/// The search for what wrong blocks have to be.
+/// The search for the correct contents of wrong blocks.
 pub(crate) struct Recovery<'a> {
     image: &'a Areas<'a>,
     encoder: &'a Encoder<'a>,
@@ -28,24 +28,24 @@ pub(crate) struct Recovery<'a> {
     hasher: BlockHasher,
     root_hash: &'a RootHash,
     block: usize,
-    /// Blocks whose digest is not the one that is expected, as far as that is known to be right.
+    /// Blocks whose digest differs from the expected one, as far as that is known to be right.
     bad: BTreeSet<u64>,
-    /// Some blocks were hashed with something in their spare bytes that should not be there.
+    /// Some blocks were hashed with spare bytes that are not zero.
     is_badly_made: bool,
     found: Found,
 }
 
-/// What wrong blocks have to be, as far as it is proven.
+/// The correct contents of wrong blocks, as far as they are proven.
 pub(crate) struct Found {
     pub(crate) overlay: Overlay,
     /// How many bytes were wrong in each block that is in the overlay.
     pub(crate) wrong_bytes: BTreeMap<u64, u64>,
-    /// Whether these are all that were wrong.
+    /// Whether these are all the wrong blocks.
     pub(crate) is_complete: bool,
 }
 
 impl<'a> Recovery<'a> {
-    /// For what a verification of the whole image has found.
+    /// A search that starts from the results of a verification of the whole image.
     pub(crate) fn new(
         image: &'a Areas<'a>,
         encoder: &'a Encoder<'a>,
@@ -83,8 +83,8 @@ impl<'a> Recovery<'a> {
 
     /// Corrects and proves as many blocks as can be.
     ///
-    /// From the top of the tree downwards, because only a block whose parent is proven can be proven itself; and again
-    /// as long as that helps: each block that is right leaves fewer unknown ones in its round.
+    /// From the top of the tree downwards, because a block can be proven only if its parent is proven. This repeats as
+    /// long as it helps: each corrected block leaves fewer unknown ones in its round.
     pub(crate) fn run(mut self, work: &Work<'_>) -> Result<Found> {
         let mut scratch = self.encoder.scratch(COLUMNS)?;
         // What each round looked like when it was last tried.
@@ -97,7 +97,7 @@ impl<'a> Recovery<'a> {
             let mut has_found = false;
             for (round, mut bad) in rounds {
                 work.check()?;
-                // Those before may have shown that only their parent was wrong.
+                // Earlier corrections may have shown that only their parent was wrong.
                 bad.retain(|block| self.bad.contains(block));
                 let provable: Vec<u64> = bad.iter().copied().filter(|&block| self.has_proven_parent(block)).collect();
                 let now = (bad, provable);
@@ -126,8 +126,8 @@ impl<'a> Recovery<'a> {
             let symbol = |block: &u64| usize::try_from(block / rounds).expect("below 255");
             blocks.iter().map(symbol).collect()
         };
-        // What is wrong is known best if all bad blocks are erasures. Where they are too many, or where they are only
-        // suspected because their parents are wrong, the code has to find wrong bytes on its own.
+        // It works best if all bad blocks are erasures. If there are too many, or if they are only suspected because
+        // their parents are wrong, the code has to locate wrong bytes on its own.
         let mut ways = vec![symbols(bad), symbols(provable), Vec::new()];
         ways.dedup();
         ways.retain(|erasures| erasures.len() <= self.encoder.code.roots());
@@ -147,7 +147,7 @@ impl<'a> Recovery<'a> {
         Ok(false)
     }
 
-    /// Takes a corrected block over, if its digest is the one that its parent has.
+    /// Accepts a corrected block if its digest is the one that its parent has.
     fn prove(&mut self, block: u64, correction: &[u8]) -> Result<bool> {
         let old = self.read(block)?;
         let new: Vec<u8> = old.iter().zip(correction).map(|(byte, correction)| byte ^ correction).collect();
@@ -162,7 +162,7 @@ impl<'a> Recovery<'a> {
         Ok(true)
     }
 
-    /// Looks at those blocks again whose digests have changed in their parent.
+    /// Checks those blocks again whose digests have changed in their parent.
     fn expect_of_children(&mut self, parent: u64, old: &[u8], new: &[u8]) -> Result<()> {
         for child in self.nodes.children(parent) {
             let Some(Parent::Block(_, start)) = self.nodes.parent(child) else { continue };
@@ -190,7 +190,7 @@ impl<'a> Recovery<'a> {
         Ok(bytes)
     }
 
-    /// The digest that a block has to have, by a parent that is proven.
+    /// The expected digest of a block, from a parent that is proven.
     fn expected_digest(&self, block: u64) -> Result<Vec<u8>> {
         match self.nodes.parent(block) {
             Some(Parent::Block(parent, start)) => {
@@ -200,7 +200,7 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// Whether a block is what was formatted: all digests from the root hash down to it are right.
+    /// Whether a block has its original contents: all digests from the root hash down to it are right.
     fn is_proven(&self, block: u64) -> bool {
         !self.bad.contains(&block) && self.has_proven_parent(block)
     }

@@ -1,4 +1,4 @@
-//! Correcting one round: the codewords that have a byte of the same blocks.
+//! Corrects one round: the codewords that share the same blocks.
 
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ struct Stretch {
 }
 
 impl Stripe {
-    /// Reads round `number`, with the blocks in `overlay` as they are there.
+    /// Reads round `number`; blocks in `overlay` are taken from there.
     pub(crate) fn read(
         encoder: &Encoder<'_>,
         image: &Areas<'_>,
@@ -62,7 +62,7 @@ impl Stripe {
         Ok(Self { code, stretches })
     }
 
-    /// Whether all codewords are what they were encoded as, or look so.
+    /// Whether all codewords are valid, as far as the code can tell.
     pub(crate) fn is_good(&self) -> bool {
         let is_zero = |row: &[u8]| row.iter().all(|&syndrome| syndrome == 0);
         let is_good = |stretch: &Stretch| {
@@ -71,8 +71,8 @@ impl Stripe {
         self.stretches.iter().all(is_good)
     }
 
-    /// What has to be added to the blocks that are symbols `wanted`, if the symbols at `erasures` may be wrong, and
-    /// beside them only those that are `movable`. Codewords that cannot be corrected add nothing.
+    /// The corrections of the blocks that are symbols `wanted`, if the symbols at `erasures` may be wrong, and besides
+    /// them only those that are `movable`. Codewords that cannot be corrected add nothing.
     pub(crate) fn corrections(
         &self,
         erasures: &[usize],
@@ -88,7 +88,7 @@ impl Stripe {
             let width = stretch.bytes.len();
             let mut explained = Rows::new(self.code.roots(), width)?;
             if let Some((to_values, to_syndromes)) = &erased {
-                // As if nothing else was wrong: that is so for most codewords.
+                // First as if nothing else was wrong, which is true of most codewords.
                 let mut values = Rows::new(erasures.len(), width)?;
                 to_values.add(0, erasures.len(), &stretch.syndromes, width, &mut values);
                 to_syndromes.add(0, erasures.len(), &values, width, &mut explained);
@@ -108,7 +108,7 @@ impl Stripe {
         Ok(corrections)
     }
 
-    /// Calls `take` with what has to be added to each codeword whose syndromes are not `explained`.
+    /// Calls `take` with the corrections of each codeword whose syndromes are not `explained`.
     fn correct_others(
         &self,
         stretch: &Stretch,

@@ -23,7 +23,7 @@ sha2_compress!(
 );
 sha1_compress!(sha1, "avx2", words32, 8);
 
-/// What does not look at the width of words.
+/// Operations that do not depend on the width of words.
 mod bits {
     use std::arch::x86_64::*;
 
@@ -51,7 +51,7 @@ mod bits {
     #[target_feature(enable = "avx2")]
     #[inline]
     pub(crate) unsafe fn read(address: *const u8) -> __m256i {
-        // SAFETY: the caller vouches for it, and no alignment is asked for.
+        // SAFETY: the caller vouches for it, and no alignment is required.
         unsafe { _mm256_loadu_si256(address.cast()) }
     }
 }
@@ -94,7 +94,7 @@ mod words32 {
         }
 
         fn store(words: &mut [u32; 8], vector: Vector) -> () {
-            // SAFETY: 32 bytes are writable through the reference, and no alignment is asked for.
+            // SAFETY: 32 bytes are writable through the reference, and no alignment is required.
             unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
         }
 
@@ -175,7 +175,7 @@ mod words64 {
         }
 
         fn store(words: &mut [u64; 4], vector: Vector) -> () {
-            // SAFETY: 32 bytes are writable through the reference, and no alignment is asked for.
+            // SAFETY: 32 bytes are writable through the reference, and no alignment is required.
             unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
         }
 

@@ -23,7 +23,7 @@ sha2_compress!(
 );
 sha1_compress!(sha1, "avx512f,avx512bw", words32, 16);
 
-/// What does not look at the width of words.
+/// Operations that do not depend on the width of words.
 mod bits {
     use std::arch::x86_64::*;
 
@@ -56,10 +56,10 @@ mod bits {
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
     pub(crate) unsafe fn read(address: *const u8) -> __m512i {
-        // The lines of 16 blocks of 4096 bytes fall into one set of the first cache, which has no room for as many: the
-        // processor does not keep what the next chunks need. A prefetch reads nothing that a program can see,
+        // The lines of 16 blocks of 4096 bytes fall into one set of the first-level cache, which cannot hold that many:
+        // the processor does not keep what the next chunks need. A prefetch reads nothing that a program can see,
         // whatever the address.
-        // SAFETY: the caller vouches for the read, and no alignment is asked for; the prefetch asks for nothing.
+        // SAFETY: the caller vouches for the read, and no alignment is required; the prefetch has no requirements.
         unsafe {
             _mm_prefetch::<_MM_HINT_T0>(address.wrapping_add(128).cast());
             _mm512_loadu_si512(address.cast())
@@ -80,8 +80,7 @@ mod words32 {
     vector_operations! { "avx512f,avx512bw";
         fn splat(word: u32) -> Vector { _mm512_set1_epi32(word.cast_signed()) }
 
-        /// An addition that the compiler leaves in its place: otherwise it changes the order of sums, which costs a
-        /// tenth.
+        /// An addition that the compiler leaves in its place: otherwise it reorders the sums, which costs a tenth.
         fn add(a: Vector, b: Vector) -> Vector {
             let sum;
             // SAFETY: the instruction is one of AVX-512F's, which the feature above enables.
@@ -106,12 +105,12 @@ mod words32 {
         }
 
         fn load(words: &[u32; 16]) -> Vector {
-            // SAFETY: 64 bytes are readable through the reference, and no alignment is asked for.
+            // SAFETY: 64 bytes are readable through the reference, and no alignment is required.
             unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
         }
 
         fn store(words: &mut [u32; 16], vector: Vector) -> () {
-            // SAFETY: 64 bytes are writable through the reference, and no alignment is asked for.
+            // SAFETY: 64 bytes are writable through the reference, and no alignment is required.
             unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
         }
 
@@ -191,12 +190,12 @@ mod words64 {
         }
 
         fn load(words: &[u64; 8]) -> Vector {
-            // SAFETY: 64 bytes are readable through the reference, and no alignment is asked for.
+            // SAFETY: 64 bytes are readable through the reference, and no alignment is required.
             unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
         }
 
         fn store(words: &mut [u64; 8], vector: Vector) -> () {
-            // SAFETY: 64 bytes are writable through the reference, and no alignment is asked for.
+            // SAFETY: 64 bytes are writable through the reference, and no alignment is required.
             unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
         }
 

@@ -29,7 +29,7 @@ impl Family for Sha256 {
     const CHUNK: usize = 64;
 }
 
-/// SHA-512 and those that cut it short.
+/// SHA-512 and its truncated variants.
 #[derive(Clone, Debug)]
 pub(crate) struct Sha512;
 
@@ -66,7 +66,7 @@ impl Word for u64 {
 
 /// Compresses messages in `L` lanes. Word `w` of the state of lane `i` is `state[w][i]`.
 pub(crate) trait Compress<F: Family, const L: usize>: Copy {
-    /// Takes all of `messages` into the states.
+    /// Compresses all of `messages` into the states.
     ///
     /// # Panics
     /// If they are not all of the same length, or not whole chunks.

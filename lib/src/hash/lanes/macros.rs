@@ -1,4 +1,4 @@
-//! What the algorithms and leaves are written with.
+//! Macros for the algorithms and leaves.
 
 /// Repeats a step with each of the numbers.
 macro_rules! rounds {

@@ -3,7 +3,7 @@
 
 use super::{Compress, Sha1, Sha256, Sha512};
 
-/// Every processor can.
+/// Every processor can run it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::hash) struct Portable;
 

@@ -8,7 +8,7 @@ use super::{Compress, Family, Word};
 /// A block, and room for exactly its digest.
 pub(in crate::hash) type Pair<'a> = (&'a [u8], &'a mut [u8]);
 
-/// The bytes before and after each block, cut into chunks: of a leading salt whole chunks are in the state already,
+/// The bytes before and after each block, cut into chunks: whole chunks of a leading salt are already in the state, and
 /// the rest shifts the block.
 #[derive(Clone, Debug)]
 pub(in crate::hash) struct Salted<F: Family> {
@@ -42,8 +42,8 @@ impl<F: Family> Salted<F> {
         Self { state: state.map(|[word]| word), head: before[whole..].to_vec(), ending }
     }
 
-    /// Hashes all pairs in groups of `L`, but for a last group of at most half as many: it is returned, for something
-    /// narrower.
+    /// Hashes all pairs in groups of `L`, except a last group of at most half as many, which is returned for a narrower
+    /// backend.
     pub(in crate::hash) fn hash<'a, 'p, const L: usize>(
         &self,
         compress: impl Compress<F, L>,

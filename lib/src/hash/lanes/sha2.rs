@@ -26,8 +26,8 @@ macro_rules! sha2_compress {
                 let [constants @ .., last] = &$constants;
                 macro_rules! round {
                     (($k:ident) $i:literal) => {
-                        // One addition more than there need be: `d` goes in early, which makes the way from this `e` to
-                        // the next one shorter.
+                        // One addition more than necessary: `d` is added early, which shortens the path from this `e`
+                        // to the next one.
                         let early = add(h, add_constant(w[$i], $k[$i]));
                         let chosen = choose(e, f, g);
                         let sigma = sigma!(big_sigma $b1 e);

@@ -36,7 +36,7 @@ unsafe fn sha256(state: &mut [[u32; LANES]; 8], messages: &[*const u8; LANES], c
         let mut w = [[_mm_setzero_si128(); LANES]; 4];
         for (group, w) in w.iter_mut().enumerate() {
             for (w, message) in w.iter_mut().zip(messages) {
-                // SAFETY: the chunk is one of those that the caller vouches for; no alignment is asked for.
+                // SAFETY: the chunk is one of those that the caller vouches for; no alignment is required.
                 let bytes = unsafe { _mm_loadu_si128(message.add(chunk * 64 + group * 16).cast()) };
                 *w = _mm_shuffle_epi8(bytes, big_endian);
             }
@@ -81,7 +81,7 @@ unsafe fn sha256(state: &mut [[u32; LANES]; 8], messages: &[*const u8; LANES], c
         // From the lowest word of a register to the highest: which word of the state it is.
         for (vector, order) in [(abef[lane], [5, 4, 1, 0]), (cdgh[lane], [7, 6, 3, 2])] {
             let mut words = [0; 4];
-            // SAFETY: 16 bytes are writable through the reference, and no alignment is asked for.
+            // SAFETY: 16 bytes are writable through the reference, and no alignment is required.
             unsafe { _mm_storeu_si128(words.as_mut_ptr().cast(), vector) }
             for (index, word) in order.into_iter().zip(words) {
                 state[index][lane] = word;

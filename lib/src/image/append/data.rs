@@ -38,7 +38,7 @@ impl Data {
         Ok(data)
     }
 
-    /// All that follows them was written by a call that was interrupted.
+    /// Everything after the data was written by an interrupted call.
     fn before_mark(image: &Device<'_>, mark: &Mark) -> Result<Self> {
         if mark.explains(image.bytes()) {
             return Ok(Self { bytes: mark.data_bytes(), replaced: Some(mark.area()) });
@@ -92,8 +92,8 @@ fn is_zero(image: &Device<'_>, range: Range<u64>) -> Result<bool> {
     Ok(bytes.iter().all(|&byte| byte == 0))
 }
 
-/// Whether the image ends where the parity does that [`append`](crate::append()) writes after a tree, with some number
-/// of roots, and that is the parity: an owner may have added as many bytes.
+/// Whether the image ends with the parity that [`append`](crate::append()) writes after a tree, with some number of
+/// roots. The length alone does not show it: an owner may have added as many bytes.
 fn ends_with_parity(params: &Params, tree_end: u64, image: &Device<'_>) -> Result<bool> {
     for roots in Fec::MIN_ROOTS..=Fec::MAX_ROOTS {
         let with_fec = Fec::new(roots.into(), tree_end).and_then(|fec| params.clone().with_fec(fec));

@@ -1,7 +1,7 @@
-//! How long the file system in an image says that it is. One that says more than there are data has been grown into
-//! what follows them: `resize2fs` does that without a change to the file's length.
+//! How long the file system in an image says it is. If it is longer than the data, it has been grown into what follows
+//! them: `resize2fs` does that without changing the file's length.
 
-/// How many bytes of the image are enough to know.
+/// How many bytes of the image are needed to find out.
 pub(super) const HEAD_BYTES: usize = 2048;
 
 const EXT_SUPERBLOCK: usize = 1024;
@@ -9,8 +9,8 @@ const EXT_MAGIC: u16 = 0xEF53;
 const EXT_INCOMPAT_64BIT: u32 = 0x80;
 const EXT_MAX_LOG_BLOCK_SIZE: u32 = 6;
 
-/// The length in bytes of the ext2, ext3 or ext4 file system that begins with these bytes, if they are one's. Other
-/// file systems grow only while they are mounted.
+/// The length in bytes of the ext2, ext3 or ext4 file system that begins with these bytes, if there is one. Other file
+/// systems grow only while they are mounted.
 pub(super) fn bytes(head: &[u8]) -> Option<u64> {
     let superblock = head.get(EXT_SUPERBLOCK..)?;
     let u16_at = |offset| Some(u16::from_le_bytes(*superblock.get(offset..)?.first_chunk()?));

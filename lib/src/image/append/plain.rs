@@ -85,8 +85,8 @@ fn digest_position(layout: &Layout, level: usize, index: u64) -> u64 {
     block * layout.params().hash_block_size().bytes() + index % layout.fan_out() * layout.digest_stride() as u64
 }
 
-/// Whether the last hash block of each level holds as many digests as it would, and zeros after them. Where no level
-/// has zeros, any data could be that, and are taken for data.
+/// Whether the last hash block of each level holds as many digests as a tree would, and zeros after them. If no level
+/// has such zeros, any data could look like this, and are taken for data.
 fn looks_like_a_tree(layout: &Layout, image: &Device<'_>) -> Result<bool> {
     let params = layout.params();
     let (size, stride) = (params.hash_block_size(), layout.digest_stride());

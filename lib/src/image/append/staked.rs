@@ -1,4 +1,4 @@
-//! Making room in a file, so that what is interrupted is recognized.
+//! Makes room in a file so that an interruption can be recognized.
 
 use zerocopy::IntoBytes;
 
@@ -8,7 +8,7 @@ use crate::format::Plan;
 use crate::image::mark::Mark;
 use crate::io::Device;
 
-/// A file that is being made an image; unless it is kept it gets its former length back.
+/// A file that is being made into an image; unless it is kept, it gets its former length back.
 #[derive(Debug)]
 pub(super) struct Staked<'a> {
     device: Device<'a>,
@@ -21,7 +21,7 @@ impl<'a> Staked<'a> {
     /// length that it will have. The mark is on stable storage before the file is any longer than it needs to be.
     pub(super) fn new(mut device: Device<'a>, data: &Data, plan: &Plan) -> Result<Self> {
         let (offset, end) = (plan.layout.params().hash_offset(), plan.hash_device_bytes);
-        // What was added since it was read would be written over.
+        // Bytes that were added since it was read would be overwritten.
         device.check_unchanged()?;
         // First, so that no older superblock is among the data for a moment. If it fails everything is as it was.
         if data.replaced.is_some() {
@@ -44,7 +44,7 @@ impl<'a> Staked<'a> {
         self.device.set_len("truncate", self.data_bytes)
     }
 
-    /// All is on stable storage; what may be left is the mark at the end, and the file is whole once that is gone.
+    /// Everything is on stable storage. If a mark is left at the end, the file is complete once the mark is gone.
     pub(super) fn keep(mut self, plan: &Plan) -> Result<()> {
         if plan.layout.params().uuid().is_none() {
             self.device.set_len("truncate", plan.hash_device_bytes)?;

@@ -112,7 +112,7 @@ fn an_unfinished_image_is_refused_once_its_length_has_changed() {
         let made = append(&path, Hashing::default(), None, &Work::default()).unwrap();
         assert_eq!((made.replaced, std::fs::read(&path).unwrap().len()), (Some(offset), finished.len()));
     }
-    // A mark that says no end is one of an earlier version.
+    // A mark without an end is from an earlier version.
     let old = Mark::new(offset, BYTES as u64, 0);
     for (mark, bytes, known) in [
         (mark, end + 1, Some(end)),
@@ -241,7 +241,7 @@ fn parity_goes_to_a_file_of_its_own_that_is_new_or_old() {
     let refused = appended(&path).unwrap_err();
     assert!(matches!(refused, Error::Overlap { .. }), "{refused}");
     assert!(std::fs::read(&path).unwrap() == data);
-    // What another writes to is left to it, and a dry run does not care.
+    // A file that another process writes to is left alone; a dry run does not mind.
     let held = Image::one_file_to_write(&own).unwrap();
     append_dry_run(&path, Hashing::default(), Some(&fec(&own)), &Work::default()).unwrap();
     let refused = appended(&own).unwrap_err();

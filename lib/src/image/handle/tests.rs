@@ -27,7 +27,7 @@ impl From<Vec<u8>> for Counting {
 }
 
 impl Counting {
-    /// How many bytes were read since this was asked last.
+    /// How many bytes were read since the last call.
     fn take(&self) -> u64 {
         self.read.swap(0, Ordering::SeqCst)
     }

@@ -51,7 +51,7 @@ pub(crate) fn for_the_owner_alone(options: &mut OpenOptions) -> &mut OpenOptions
     options.mode(0o600)
 }
 
-/// Opens a device to be read around the page cache.
+/// Opens a device for reads that bypass the page cache.
 pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(nix::libc::O_DIRECT).open(path)
 }
@@ -61,9 +61,9 @@ pub(crate) fn read_some_at(file: &File, buffer: &mut [u8], offset: u64) -> io::R
     file.read_at(buffer, offset)
 }
 
-/// Says that a file will be read from the front to the back, so that the kernel reads ahead.
+/// Tells the kernel that a file will be read from the front to the back, so that the kernel reads ahead.
 pub(crate) fn will_be_read_in_order(file: &File) {
-    // Only a hint: if it is refused, reads still work.
+    // Only a hint: if it is refused, everything can still be read.
     let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
 }
 

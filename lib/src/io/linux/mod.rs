@@ -1,4 +1,4 @@
-//! What Linux tells of files and block devices, and the hints that it takes.
+//! What Linux reports about files and block devices, and the hints that it accepts.
 
 mod files;
 mod holes;

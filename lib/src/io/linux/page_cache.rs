@@ -33,7 +33,7 @@ unsafe impl Send for PageCache {}
 // SAFETY: as above.
 unsafe impl Sync for PageCache {}
 
-/// In how many places a stretch is looked at.
+/// In how many places a stretch is sampled.
 const SAMPLES: u64 = 16;
 
 impl PageCache {

@@ -1,4 +1,4 @@
-//! Whether a block device can be written to: some kernels let root open a read-only one for writing.
+//! Whether a block device can be written to: some kernels let root open read-only devices for writing.
 
 #![allow(unsafe_code)] // The ioctl has no safe wrapper.
 

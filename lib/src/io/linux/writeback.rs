@@ -1,4 +1,4 @@
-//! Having written bytes on their way to the device while there is still other work to do.
+//! Sends written bytes to the device early, while there is still other work to do.
 
 #![allow(unsafe_code)] // `sync_file_range` has no safe wrapper.
 

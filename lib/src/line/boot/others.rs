@@ -1,4 +1,4 @@
-//! Lines for those that have no table as the kernel's: Chrome OS's old boot parameter, policies of the kernel's IPE
+//! Lines for readers that do not use the kernel's table: Chrome OS's old boot parameter, policies of the kernel's IPE
 //! module, FIT images of U-Boot.
 //!
 //! Sources: the `dm=` of Chrome OS's kernels as its images have it; the kernel's
@@ -12,7 +12,7 @@ use crate::hash::HashType;
 use crate::line::table::{Reader, TableOptions, VerityTable};
 use crate::value::SECTOR_SIZE;
 
-/// What IPE knows root hashes of.
+/// The algorithms whose root hashes IPE knows.
 const IPE_ALGORITHMS: &[&str] = &[
     "blake2b-512",
     "blake2s-256",
@@ -35,7 +35,7 @@ impl BootImage<'_> {
     /// salt=..."`: the parameter by which kernels of Chrome OS open the root device, as `/dev/dm-0`.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] for an image that is not as these kernels take all to be: type 0, blocks of 4096 bytes, no
+    /// [`Error::Unwritable`] for an image that differs from what these kernels assume: type 0, blocks of 4096 bytes, no
     /// superblock, and the tree as far from the start of its device as the data are long; for FEC, options and a
     /// signature; for devices that the kernel does not find; [`Error::NoPartitionUuids`].
     pub fn chromeos(&self) -> Result<String> {
@@ -59,7 +59,7 @@ impl BootImage<'_> {
         if start != params.data_bytes() {
             return cannot(&format!("hash offset {start} with {} bytes of data", params.data_bytes()));
         }
-        // Programs that install such a system put the devices instead of two words.
+        // Installers of such a system replace these two words with the devices.
         let is_device = |name: &str| is_known_early(name) || matches!(name, "ROOT_DEV" | "HASH_DEV");
         let device = |name: &str| named(LINE, name, SEPARATORS, is_device);
         let (data, hash) = (device(&self.data()?)?, device(&self.hash()?)?);
@@ -77,7 +77,7 @@ impl BootImage<'_> {
     }
 
     /// `op=EXECUTE dmverity_roothash=ALGORITHM:HEX action=ALLOW`: the rule by which a policy of the kernel's IPE module
-    /// allows programs of this image. Where its devices are is not said.
+    /// allows programs of this image. It does not say where the devices are.
     ///
     /// # Errors
     /// [`Error::Unwritable`] for an algorithm that IPE has no root hashes of, for options and for a signature.

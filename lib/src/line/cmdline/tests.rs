@@ -203,7 +203,7 @@ fn usr_is_read_like_the_root_device() {
     ] {
         assert_eq!(read(line), found, "{line}");
     }
-    // Another program opens it: what it has does not keep the root device from being opened.
+    // Another program opens it: its options do not keep the root device from being opened.
     check(&[("roothash={} usrhash={} systemd.verity_usr_options=what", "{} partitions usr")]);
 }
 
@@ -319,7 +319,7 @@ fn what_the_line_for_systemd_says_is_read_back() {
     );
 }
 
-/// Whatever the bytes: a line with `roothash=` is never one that does not ask, and never ends in a panic.
+/// For any bytes: a line with `roothash=` is never read as one that does not ask, and never causes a panic.
 #[test]
 fn no_line_with_a_root_hash_is_overlooked() {
     const PARTS: &[&[u8]] = &[

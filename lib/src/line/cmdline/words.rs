@@ -5,7 +5,7 @@ pub(super) struct Rules {
     blanks: &'static [u8],
     /// What keeps blanks in a word, in pairs.
     quotes: &'static [u8],
-    /// The word that is followed by what is for others.
+    /// The word after which everything is for other programs.
     end: Option<&'static [u8]>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn unquoted(word: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Whether a backslash precedes what it would take the meaning from, in versions of systemd that read it so.
+/// Whether a backslash precedes a character that it would escape in some versions of systemd.
 pub(super) fn is_backslash_ambiguous(line: &[u8]) -> bool {
     let has_meaning = |byte: u8| KERNEL.blanks.contains(&byte) || matches!(byte, b'"' | b'\'');
     line.windows(2).any(|pair| pair[0] == b'\\' && has_meaning(pair[1]))

@@ -1,4 +1,4 @@
-//! The optional arguments of a verity table. `ROWS` has all that has to be known of each; all else iterates over it.
+//! The optional arguments of a verity table. `ROWS` has all that is known about each; all other code iterates over it.
 
 use std::collections::{BTreeSet, btree_set};
 
@@ -42,7 +42,7 @@ pub enum TableOption {
     Signature,
 }
 
-/// What a kernel encounters. It can react in one way only, so a table has at most one of the flags that choose it.
+/// What a kernel can encounter. It can react in only one way, so a table has at most one of the flags that say how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occasion {
     CorruptedBlock,
@@ -58,13 +58,13 @@ pub(in crate::line) enum Reader {
     UBoot,
 }
 
-/// What has to be known of an option.
+/// What is known about an option.
 #[derive(Clone, Copy)]
 struct Row {
     option: TableOption,
     /// Its words in a table, each with a value after it unless the option is a flag.
     words: &'static [&'static str],
-    /// What the option says what to do about.
+    /// The occasion that the option reacts to.
     occasion: Option<Occasion>,
     /// Whether it is about speed alone.
     is_hint: bool,
@@ -142,7 +142,7 @@ impl TableOption {
         self.row().words[0]
     }
 
-    /// Whether it is about speed alone: without it the same is protected, and handled in the same way.
+    /// Whether it only affects speed: without it the same is protected, and handled in the same way.
     pub fn is_hint(self) -> bool {
         self.row().is_hint
     }
@@ -155,7 +155,7 @@ impl TableOption {
 }
 
 /// The flags of a table. It has at most one of those that say what to do about corrupted blocks, and one of those about
-/// blocks that cannot be read: each takes the place of the one before.
+/// blocks that cannot be read: a new one replaces the earlier one.
 ///
 /// ```
 /// use dmverity::table::{TableFlag, TableFlags};
@@ -168,7 +168,7 @@ impl TableOption {
 pub struct TableFlags(BTreeSet<TableFlag>);
 
 impl TableFlags {
-    /// Adds a flag, in place of those that exclude it.
+    /// Adds a flag, and removes those that exclude it.
     pub fn insert(&mut self, flag: TableFlag) {
         let occasion = Flag(flag).row().occasion;
         self.0.retain(|&other| occasion.is_none() || Flag(other).row().occasion != occasion);
@@ -270,7 +270,7 @@ impl TableOptions {
         }
     }
 
-    /// These options with only those that are in `kept`.
+    /// These options, reduced to those in `kept`.
     #[must_use]
     pub fn only(&self, kept: &[TableOption]) -> Self {
         let is_kept = |option| kept.contains(&option);
