@@ -6,8 +6,8 @@ is_installed() {
     [ -d "$(rustc --print target-libdir --target "$1" 2>/dev/null)" ]
 }
 
-# find_std TARGET...: sets `toolchain` and `build_std`, which cargo takes, and `how`, for people. Fails and says what to do
-# if there is none. STD=nightly builds it from source even if rustup has it.
+# find_std TARGET...: sets `toolchain` and `build_std`, which cargo takes, and `how`, for people. Fails and says what to
+# do if there is none. STD=nightly builds it from source even if rustup has it.
 find_std() {
     missing=
     for target in "$@"; do

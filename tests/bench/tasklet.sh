@@ -27,8 +27,8 @@ tree_reads() {
 
 # who_verified NAME: reads the whole image block by block and prints how many the work queue verified, how many a
 # softirq (a tasklet, bottom-half work, or the block layer's own), and how many the context that ended the read on the
-# data device; then how often the work queue was woken to look for hashes beforehand, which the option does not save. Newer
-# kernels (6.16) leave a read to the work queue although the option is there when the processor is to be handed on.
+# data device; then how often the work queue was woken to look for hashes beforehand, which the option does not save.
+# Newer kernels (6.16) leave a read to the work queue although the option is there when the processor is to be handed on.
 who_verified() {
     printf '%s\n' verity_verify_io verity_prefetch_io >trace/set_ftrace_filter
     echo function >trace/current_tracer

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// All tests, and the boots that those among them need which the arguments select.
+/// All tests, and the boots needed by those that the arguments select.
 fn trials(arguments: &Arguments) -> Result<(Vec<Trial>, Vec<Boot>)> {
     let cases = cases::discover("cases")?;
     let (mut trials, mut boots) = (Vec::new(), Vec::new());

@@ -44,7 +44,7 @@ untrusted=1
 mkdir -p $tree/mnt/one $tree/mnt/two
 cd /
 
-# Takes away what tells how often a device was made, and when.
+# Removes what shows how often, and when, a device was made.
 alike() {
     sed -E -e 's/loop[0-9]+p?[0-9]*-[0-9]+-verity/loop-verity/g' -e 's/[A-Z][a-z]{2} [-0-9]+ [0-9:]+ UTC/now/'
 }
@@ -59,8 +59,8 @@ loops() {
     done
 }
 
-# step CODE COMMAND...: runs it in the tree; its exit code, which is to be this one, its texts, and the mappings and loop
-# devices that there are afterwards go to the transcript.
+# step CODE COMMAND...: runs the command in the tree, and writes to the transcript its exit code, which must be CODE,
+# its texts, and the mappings and loop devices that exist afterwards.
 step() {
     wanted=$1
     shift

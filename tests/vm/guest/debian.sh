@@ -10,7 +10,7 @@ enter_debian() {
     mount -t tmpfs tmpfs /run/upper
     mkdir -p /run/upper/files /run/upper/work
     mount -t overlay -o lowerdir=/run/lower,upperdir=/run/upper/files,workdir=/run/upper/work overlay $tree
-    # systemd merges extensions in a mount namespace of its own, and counts on it that mounts reach the others.
+    # systemd merges extensions in a mount namespace of its own, and relies on mounts propagating to the others.
     mount --make-shared $tree
     for folder in dev proc sys; do
         mount --rbind /$folder $tree/$folder

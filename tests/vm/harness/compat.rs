@@ -34,7 +34,7 @@ const SUITE: &str = "forky";
 /// Where everything is in the guest.
 const GUEST: &str = "/compat";
 
-/// Makes sure the source is in the cache; `refresh` fetches it even so. Returns its folder,
+/// Makes sure the source is in the cache; `refresh` fetches it again. Returns its folder,
 /// `target/vm/cryptsetup/SUITE`; a file `package` in it says where it is from.
 pub fn fetch(refresh: bool) -> Result<PathBuf> {
     let suite = env::var("COMPAT_SUITE").ok().filter(|suite| !suite.is_empty()).unwrap_or_else(|| SUITE.to_owned());
@@ -66,7 +66,7 @@ pub fn files() -> Result<Vec<(PathBuf, String)>> {
     Ok(files)
 }
 
-/// The verity part of the library's own test, compiled here, and the image that it needs, likewise.
+/// The verity part of the library's own test, compiled here, and the image that it needs.
 ///
 /// The test's other parts are for types of devices that the library does not have; they and the files that only they
 /// need are left out.

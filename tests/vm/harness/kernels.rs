@@ -48,7 +48,7 @@ pub fn by_name(name: &str) -> Result<&'static Kernel> {
     })
 }
 
-/// Makes sure the kernel is in the cache; `refresh` fetches it even so.
+/// Makes sure the kernel is in the cache; `refresh` fetches it again.
 pub fn kernel(kernel: &Kernel, refresh: bool) -> Result<Installed> {
     let folder = paths::cache().join("kernels").join(kernel.name);
     cached(&folder, refresh, |work, out| fetch_kernel(kernel, work, out))

@@ -58,8 +58,9 @@ impl Machine {
         // behind.
         let mut command = Command::new(process::find("setpriv")?);
         command.args(["--pdeathsig", "KILL"]).arg(process::find("qemu-system-x86_64")?);
-        // Emulated: machines that build and test software rarely offer KVM. Every processor feature qemu can emulate,
-        // but cmpxchg16b, whose emulation crashes recent kernels at random; not more memory, which qemu has hung with.
+        // Emulated: machines that build and test software rarely offer KVM. Every processor feature qemu can emulate
+        // except cmpxchg16b, whose emulation crashes recent kernels at random; not more memory, which qemu has hung
+        // with.
         command.args(["-cpu", "max,-cx16", "-m", "2048", "-smp"]).arg(processors.to_string());
         match clock {
             Clock::Host => command.args(["-accel", "tcg,thread=multi"]),

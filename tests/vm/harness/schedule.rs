@@ -17,8 +17,8 @@ use super::protocol::{End, Event};
 /// Machines at the same time: each has two processors of its own to emulate.
 const MACHINES: usize = 2;
 
-/// How many machines a boot may lose but for one. Emulation fails at random, most of all under load: kernels have hung
-/// or crashed in it before any of our code ran. A failure that a case causes happens again.
+/// How many machines a boot may use: each but the last may be lost. Emulation fails at random, most of all under load:
+/// kernels have hung or crashed in it before any of our code ran. A failure that a case causes happens again.
 const ATTEMPTS: u32 = 3;
 
 /// The outcome of a case: passed, or the text to show.
