@@ -11,7 +11,6 @@ use super::name::MappingName;
 use super::node;
 use super::refused::{KernelAnswer, RefusedOption};
 use super::scratch::Scratch;
-use super::signals::SignalsHeld;
 use super::udev::Waited;
 use crate::error::{Area, WithCauses};
 use crate::format::{FecArea, Layout, Params};
@@ -19,6 +18,7 @@ use crate::image::{Devices, Image};
 use crate::io::{Device, check_unused};
 use crate::line::table::{TableFec, TableFlags, TableOption, TableOptions, VerityStatus, VerityTable};
 use crate::value::RootHash;
+use crate::work::SignalsHeld;
 
 /// How often a table is loaded if the kernel refuses it and then accepts it in a trial, unchanged or with another
 /// algorithm name.
@@ -160,7 +160,7 @@ impl Image<'_> {
                 unknown: Vec::new(),
             },
         )?;
-        let _held = SignalsHeld::hold();
+        let _held = SignalsHeld::all_but_faults();
         let opening = Opening::create(&control, name, &name.dm_uuid(params.uuid()))?;
         let loader = Loader { control: &control, name, params, backings: &backings, no_fallback: options.no_fallback };
         let (table, dropped) = loader.load(requested.clone())?;

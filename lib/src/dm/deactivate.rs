@@ -5,8 +5,8 @@ use super::error::{Error, Result};
 use super::lock::NameLock;
 use super::name::MappingName;
 use super::node;
-use super::signals::SignalsHeld;
 use super::udev::Waited;
+use crate::work::SignalsHeld;
 
 /// When a mapping is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub fn deactivate(name: &MappingName, when: Removal) -> Result<Removed> {
         }
         return Err(error);
     }
-    let _held = SignalsHeld::hold();
+    let _held = SignalsHeld::all_but_faults();
     let waited = control.remove(name, when == Removal::Deferred)?;
     // Even if the mapping is still in use: without udev nothing else would remove the node later.
     node::remove(&name.node())?;

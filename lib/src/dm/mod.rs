@@ -57,7 +57,6 @@ mod name;
 mod node;
 mod refused;
 mod scratch;
-mod signals;
 mod status;
 mod stored;
 mod sysfs;

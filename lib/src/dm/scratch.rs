@@ -8,9 +8,9 @@ use super::kmsg::KernelLog;
 use super::lock::NameLock;
 use super::name::MappingName;
 use super::refused::KernelAnswer;
-use super::signals::SignalsHeld;
 use crate::error::WithCauses;
 use crate::line::table::VerityTable;
+use crate::work::SignalsHeld;
 
 /// What the names of these mappings begin with; a random number follows.
 const PREFIX: &str = "dmverity-trial-";
@@ -31,7 +31,7 @@ pub(super) struct Scratch<'control> {
 impl<'control> Scratch<'control> {
     /// Makes the mapping.
     pub(super) fn create(control: &'control Control) -> Result<Self> {
-        let signals = SignalsHeld::hold();
+        let signals = SignalsHeld::all_but_faults();
         sweep(control);
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| crate::Error::Random { source: error.into() })?;

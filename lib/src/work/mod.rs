@@ -9,4 +9,5 @@ mod work;
 
 pub(crate) use ordered::in_order;
 pub(crate) use semaphore::Semaphore;
+pub(crate) use signals::SignalsHeld;
 pub use work::{Progress, Work};

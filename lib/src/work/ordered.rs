@@ -8,7 +8,7 @@ use std::{panic, thread};
 
 use crate::error::{Error, Result, WithCauses};
 use crate::memory;
-use crate::work::signals;
+use crate::work::SignalsHeld;
 
 /// How many pieces each worker may be ahead of the one that is handed over next.
 const AHEAD: u64 = 4;
@@ -67,7 +67,7 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
     let another = &another;
     thread::scope(|scope| {
         let mut threads = Vec::new();
-        let signals = signals::Blocked::all();
+        let signals = SignalsHeld::all();
         for _ in 1..workers {
             // A thread without room for its first allocations would abort the process, so threads start one after the
             // other.
