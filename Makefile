@@ -217,14 +217,30 @@ $(CLIB):
 	@echo "$(CLIB) is not there, so it is built first"
 	$(MAKE) lib
 
-install: $(STATIC) ## Install below PREFIX what has been built: make install PREFIX=/usr DESTDIR=/tmp/root
-	@set -e; for file in $(INSTALLED) $(BOOT); do \
+# Copies the files of a list, each of which is source:destination:mode.
+define install_files
+	@set -e; for file in $(1); do \
 		mode=$${file##*:}; file=$${file%:*}; from=$${file%%:*}; to="$(DESTDIR)$${file#*:}"; \
 		echo "$$from -> $$to"; \
 		install -D -m $$mode "$$from" "$$to"; \
-		case " $(BOOT) " in *" $$from:"*) \
-			sed 's|@veritysetup@|$(COMMAND)|g' "$$from" >"$$to" ;; \
-		esac; \
+	done
+endef
+
+# Removes what install_files has copied, and then these folders if they are empty.
+define remove_files
+	@set -e; for file in $(1); do \
+		file=$${file%:*}; file="$(DESTDIR)$${file#*:}"; \
+		echo "$$file is removed"; \
+		rm -f "$$file"; \
+	done
+	@for folder in $(2); do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done
+endef
+
+install: $(STATIC) ## Install below PREFIX what has been built: make install PREFIX=/usr DESTDIR=/tmp/root
+	$(call install_files,$(INSTALLED) $(BOOT))
+	@set -e; for file in $(BOOT); do \
+		file=$${file%:*}; \
+		sed -i 's|@veritysetup@|$(COMMAND)|g' "$(DESTDIR)$${file#*:}"; \
 	done
 	@[ -n "$(DESTDIR)" ] || echo "An initramfs has it when it is made again: update-initramfs -u, or dracut --force"
 
@@ -237,29 +253,15 @@ CLIB_FILES = \
 	lib/c/dmverity-cryptsetup.pc:$(PREFIX)/lib/pkgconfig/dmverity-cryptsetup.pc:644
 
 install-lib: $(CLIB) ## Install the C library in a directory of its own: make install-lib PREFIX=/usr DESTDIR=/tmp/root
-	@set -e; for file in $(CLIB_FILES); do \
-		mode=$${file##*:}; file=$${file%:*}; from=$${file%%:*}; to="$(DESTDIR)$${file#*:}"; \
-		echo "$$from -> $$to"; \
-		install -D -m $$mode "$$from" "$$to"; \
-	done
+	$(call install_files,$(CLIB_FILES))
 	@ln -sf libcryptsetup.so.12 "$(DESTDIR)$(CLIB_DIR)/libcryptsetup.so"
 	@sed -i 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' "$(DESTDIR)$(PREFIX)/lib/pkgconfig/dmverity-cryptsetup.pc"
 
 uninstall-lib: ## Take away what make install-lib installed, with the same PREFIX and DESTDIR
-	@set -e; for file in $(CLIB_FILES) :$(CLIB_DIR)/libcryptsetup.so:; do \
-		file=$${file%:*}; file="$(DESTDIR)$${file#*:}"; \
-		echo "$$file is removed"; \
-		rm -f "$$file"; \
-	done
-	@for folder in $(CLIB_DIR) $(PREFIX)/include/dmverity; do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done
+	$(call remove_files,$(CLIB_FILES) :$(CLIB_DIR)/libcryptsetup.so:,$(CLIB_DIR) $(PREFIX)/include/dmverity)
 
 uninstall: ## Take away what make install installed, with the same PREFIX and DESTDIR
-	@set -e; for file in $(INSTALLED) $(BOOT); do \
-		file=$${file%:*}; file="$(DESTDIR)$${file#*:}"; \
-		echo "$$file is removed"; \
-		rm -f "$$file"; \
-	done
-	@for folder in $(OWN_FOLDERS); do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done
+	$(call remove_files,$(INSTALLED) $(BOOT),$(OWN_FOLDERS))
 
 $(CARGO_DEB):
 	@echo "cargo-deb is not in target/tools, so it is built first; this happens once and needs the network"

@@ -9,6 +9,7 @@ pub mod vectors;
 pub mod vm;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 use std::{env, fs};
@@ -21,6 +22,13 @@ use anyhow::{Context as _, Error, Result, bail};
 /// Never: this package is in it.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
+}
+
+/// `make` for the workspace, independent of a `make` that these tests run below.
+pub fn make() -> Command {
+    let mut make = Command::new("make");
+    make.current_dir(workspace()).env_remove("MAKEFLAGS").env_remove("MAKEOVERRIDES");
+    make
 }
 
 /// The folder that cargo builds in: `CARGO_TARGET_DIR`, or `target`. `make` puts its copies there.

@@ -15,8 +15,8 @@ const PREFIX: &str = "/opt/dm";
 /// Runs `make` with a cargo that fails: the user who installs is often not the one who built.
 fn make(target: &str, root: &Path) {
     let library = library();
-    let mut make = Command::new("make");
-    make.current_dir(workspace()).env_remove("MAKEFLAGS").env_remove("MAKEOVERRIDES").args([target, "CARGO=false"]);
+    let mut make = dmverity_tests::make();
+    make.args([target, "CARGO=false"]);
     make.arg(format!("DESTDIR={}", root.display())).arg(format!("PREFIX={PREFIX}"));
     run(make.arg(format!("CLIB={}", library.display())));
 }
@@ -88,8 +88,7 @@ fn what_is_installed_builds_and_runs_a_program() {
 #[test]
 fn a_missing_library_is_built_first_and_that_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let mut make = Command::new("make");
-    make.current_dir(workspace()).env_remove("MAKEFLAGS").env_remove("MAKEOVERRIDES");
+    let mut make = dmverity_tests::make();
     make.args(["install-lib", "--dry-run"]).arg(format!("CLIB={}", folder.path().join("missing").display()));
     let said = text(&run(&mut make).stdout);
     assert!(said.contains("is not there, so it is built first"), "{said}");

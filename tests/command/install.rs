@@ -5,16 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use dmverity_tests::{veritysetup, workspace};
-
-/// A `make` of its own, even if these tests run below another one.
-fn command() -> Command {
-    let mut make = Command::new("make");
-    make.current_dir(workspace()).env_remove("MAKEFLAGS").env_remove("MAKEOVERRIDES");
-    make
-}
+use dmverity_tests::{make, veritysetup, workspace};
 
 /// An undefined variable is empty, so that the command with it does something else.
 #[test]
@@ -22,8 +14,7 @@ fn the_makefile_defines_what_it_uses() {
     // Variables for the user.
     const FROM_OUTSIDE: [&str; 5] = ["CARGO_TARGET_DIR", "CARGO_HOME", "DESTDIR", "MAINTAINER", "PACKAGE_OPTIONS"];
     let targets = ["test", "test-quick", "demo", "static", "forced", "deb", "install"];
-    let output =
-        command().args(["--warn-undefined-variables", "--dry-run", "CARGO=true"]).args(targets).output().unwrap();
+    let output = make().args(["--warn-undefined-variables", "--dry-run", "CARGO=true"]).args(targets).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let warnings = String::from_utf8(output.stderr).unwrap();
     let undefined = warnings.lines().filter(|line| line.contains("undefined variable"));
@@ -33,8 +24,8 @@ fn the_makefile_defines_what_it_uses() {
 }
 
 /// Runs `make` for a folder, and fails unless it succeeds.
-fn make(target: &str, root: &Path, prefix: &str) {
-    let output = command()
+fn run_make(target: &str, root: &Path, prefix: &str) {
+    let output = make()
         .args([target, "CARGO=false"])
         .arg(format!("DESTDIR={}", root.display()))
         .arg(format!("PREFIX={prefix}"))
@@ -112,7 +103,7 @@ fn installs(prefix: &str, zsh: &str) {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let root = folder.path();
     let expected = expected(prefix, zsh);
-    make("install", root, prefix);
+    run_make("install", root, prefix);
 
     let modes: BTreeMap<String, u32> = expected.iter().map(|(path, (mode, _))| (path.clone(), *mode)).collect();
     assert_eq!(files(root), modes);
@@ -132,19 +123,19 @@ fn installs(prefix: &str, zsh: &str) {
         }
     }
     assert!(with_command >= 2, "both ways to make an initramfs have to find the command");
-    make("install", root, prefix);
+    run_make("install", root, prefix);
     assert_eq!(files(root), modes, "installed twice");
 
     // Other packages' files stay, and so do folders that are not ours alone.
     let other = root.join(&prefix[1..]).join("share/man/man8/other.8");
     fs::write(&other, "").expect("writable");
-    make("uninstall", root, prefix);
+    run_make("uninstall", root, prefix);
     let left: Vec<String> = files(root).into_keys().filter(|path| !path.ends_with('/')).collect();
     assert_eq!(left, [format!("{prefix}/share/man/man8/other.8")]);
     for own in [format!("{prefix}/share/doc/dmverity-tools"), "/usr/lib/dracut/modules.d/90dmverity".to_owned()] {
         assert!(!root.join(&own[1..]).exists(), "{own} is left");
     }
-    make("uninstall", root, prefix);
+    run_make("uninstall", root, prefix);
 }
 
 #[test]
@@ -161,7 +152,7 @@ fn below_usr() {
 fn a_missing_command_is_built_first_and_that_is_said() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let missing = folder.path().join("missing");
-    let output = command()
+    let output = make()
         .args(["install", "--dry-run"])
         .arg(format!("STATIC={}", missing.display()))
         .output()
@@ -174,7 +165,7 @@ fn a_missing_command_is_built_first_and_that_is_said() {
 #[test]
 fn another_folder_to_build_in_is_used() {
     for folder in ["/elsewhere", "below/this"] {
-        let mut make = command();
+        let mut make = make();
         make.args(["static", "forced", "--dry-run"]).env("CARGO_TARGET_DIR", folder);
         let output = make.output().expect("make is installed");
         let text = String::from_utf8_lossy(&output.stdout);
