@@ -93,6 +93,16 @@ pub(crate) unsafe fn path(path: *const c_char) -> Result<Option<PathBuf>> {
     Ok(text.map(|text| PathBuf::from(OsStr::from_bytes(text.as_bytes()))))
 }
 
+/// The path of a device, or `None` for a null pointer or an empty text, which some bindings pass for devices that do
+/// not exist.
+///
+/// # Safety
+/// As for [`text`].
+pub(crate) unsafe fn device(device: *const c_char) -> Result<Option<PathBuf>> {
+    // SAFETY: as the caller promises.
+    Ok(unsafe { path(device) }?.filter(|path| !path.as_os_str().is_empty()))
+}
+
 /// The name in a text, or `None` for a null pointer.
 ///
 /// # Safety
@@ -151,23 +161,5 @@ impl VerityParams {
             random.extend_from_slice(Salt::random()?.as_bytes());
         }
         Ok(Salt::new(&random[..length])?)
-    }
-
-    /// The path of the FEC device; some bindings pass empty texts for missing devices.
-    ///
-    /// # Safety
-    /// As for [`text`].
-    pub(crate) unsafe fn fec_device(&self) -> Result<Option<PathBuf>> {
-        // SAFETY: as the caller promises.
-        Ok(unsafe { path(self.fec_device) }?.filter(|path| !path.as_os_str().is_empty()))
-    }
-
-    /// The path of the data device, in the same way.
-    ///
-    /// # Safety
-    /// As for [`text`].
-    pub(crate) unsafe fn data_device(&self) -> Result<Option<PathBuf>> {
-        // SAFETY: as the caller promises.
-        Ok(unsafe { path(self.data_device) }?.filter(|path| !path.as_os_str().is_empty()))
     }
 }

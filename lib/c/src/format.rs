@@ -50,7 +50,7 @@ fn unknown_type(kind: &CString) -> Failed {
 /// The pointers of `given` are null or what the interface says.
 unsafe fn format(state: &mut State, uuid: Option<CString>, given: &VerityParams) -> Result<c_int> {
     // SAFETY: as the caller promises.
-    let (named, fec) = unsafe { (given.data_device()?, given.fec_device()?) };
+    let (named, fec) = unsafe { (abi::device(given.data_device)?, abi::device(given.fec_device)?) };
     let no_device = || Failed::says(libc::EINVAL, "Can't format VERITY without device.");
     let hash = state.device.clone().ok_or_else(no_device)?;
     let data = named.or(state.data.clone()).ok_or_else(|| Failed::silent(libc::EINVAL))?;

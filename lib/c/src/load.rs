@@ -38,7 +38,7 @@ unsafe fn load(handle: &Handle, given: Option<&VerityParams>) -> Result<c_int> {
     }
     let fec_roots = if given.fec_roots == 0 { DEFAULT_ROOTS } else { given.fec_roots };
     // SAFETY: as the caller promises.
-    let (data, fec) = unsafe { (given.data_device()?, given.fec_device()?) };
+    let (data, fec) = unsafe { (abi::device(given.data_device)?, abi::device(given.fec_device)?) };
     let parity = fec.as_ref().map(|_| Fec::new(fec_roots.into(), given.fec_area_offset)).transpose()?;
     let params = load_params(&device, given.hash_area_offset, parity)?;
     data.as_deref().map_or(Ok(()), |data| check_data_device(data, &params))?;
