@@ -114,22 +114,24 @@ impl Fields {
         Self(format!("{}\n", escaped(title)))
     }
 
-    pub(crate) fn add(&mut self, key: &str, value: impl Display) {
-        self.line(&format!("{key}:"), " ", value);
+    /// Lines of this form, which the library has made.
+    pub(crate) fn add_lines(&mut self, lines: &[String]) {
+        for line in lines {
+            let (key, value) = line.split_once('\t').unwrap_or((line, ""));
+            self.line(key, value);
+        }
     }
 
-    /// A key that the reference tool pads by one blank less.
-    pub(crate) fn add_narrow(&mut self, key: &str, value: impl Display) {
-        self.line(&format!("{key}:"), "", value);
+    pub(crate) fn add(&mut self, key: &str, value: impl Display) {
+        self.line(&format!("{:<16} ", format!("{key}:")), &value.to_string());
     }
 
     pub(crate) fn add_bytes(&mut self, key: &str, bytes: u64) {
         self.add(key, format!("{bytes} [bytes]"));
     }
 
-    fn line(&mut self, key: &str, gap: &str, value: impl Display) {
-        let value = value.to_string();
-        writeln!(self.0, "{key:<16}{gap}\t{}", escaped(&value)).expect("a String takes everything");
+    fn line(&mut self, key: &str, value: &str) {
+        writeln!(self.0, "{key}\t{}", escaped(value)).expect("a String takes everything");
     }
 
     pub(crate) fn into_text(self) -> String {

@@ -4,17 +4,18 @@
 //! Paths are in them byte for byte, which is why they are not `String`s: the code that prints them decides what becomes
 //! of characters that a terminal would obey.
 
+mod header;
 #[cfg(feature = "dm")]
 mod mapping;
 
 use std::ffi::{OsStr, OsString};
-use std::iter;
 use std::path::Path;
 
+pub use header::{Header, header_title, of_geometry, of_header};
 #[cfg(feature = "dm")]
-pub use mapping::{of_mapping, of_signature};
+pub use mapping::{CORRUPTED_AT_ONCE, of_mapping, of_signature, of_silent_udev};
 
-use crate::error::{Area, Error};
+use crate::error::{Area, Error, WithCauses};
 use crate::fec::Repair;
 use crate::image::Diagnosis;
 use crate::tree::{Failure, Verification};
@@ -168,8 +169,7 @@ fn with_path(before: &str, path: impl AsRef<OsStr>, after: &str) -> OsString {
 
 /// The text of an error without words of its own, followed by its causes.
 fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")) + "."
+    format!("{}.", WithCauses(error))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use dmverity::dm::{MappingName, MappingStatus, Removal, deactivate, status};
+use dmverity::messages::CORRUPTED_AT_ONCE;
 use dmverity::{Devices, Params, RootHash};
 
 use super::verify::{REPAIR_WRITES_ZEROS, must_be_zeros};
@@ -42,7 +43,7 @@ pub(super) fn check(
     let block = params.data_block_size().bytes();
     let read = read_ends(&name.node(), block, block);
     let failure = if is_corrupted(name) {
-        Failure::new(Exit::Permission, "Verity device detected corruption after activation.").hint(
+        Failure::new(Exit::Permission, CORRUPTED_AT_ONCE).hint(
             "its first or its last data block does not match the root hash: the root hash is wrong, or data or hash \
              tree were changed.",
         )

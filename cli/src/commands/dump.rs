@@ -38,7 +38,7 @@ pub(crate) fn run(dump: &Dump) -> Result<Report> {
     };
     let image = ImageFields::new(&layout, fec_area.as_ref(), &spelling);
     let root_hash = dump.root_hash.then(|| dmverity::unverified_root_hash(hash, &params)).transpose()?;
-    let mut text = image.text(hash, root_hash.as_ref());
+    let mut text = image.text(hash, &layout, fec_area.as_ref(), root_hash.as_ref());
     if options.hash_offset.is_auto() {
         text += &image.offsets(None);
     }

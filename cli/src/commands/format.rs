@@ -103,7 +103,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
         appended,
         seed: seed.map(|seed| seed.as_str().to_owned()),
     };
-    let mut text = fields.image.text(format.hash_or_data(), Some(&root_hash));
+    let mut text = fields.image.text(format.hash_or_data(), &layout, fec_area.as_ref(), Some(&root_hash));
     if fields.appended.is_some() || is_fec_placed {
         text += &fields.image.offsets(fields.appended.as_ref().map(|appended| appended.image_bytes));
     }

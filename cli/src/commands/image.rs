@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use dmverity::messages::{self, Header};
 use dmverity::{FecArea, Layout, RootHash, SUPERBLOCK_SIZE};
 use serde::Serialize;
 
@@ -98,26 +99,23 @@ impl ImageFields {
     }
 
     /// What format and dump print of an image.
-    pub(super) fn text(&self, hash: &Path, root_hash: Option<&RootHash>) -> String {
-        let mut fields = Fields::titled(&format!("VERITY header information for {}.", text_of(hash)));
-        let geometry = &self.geometry;
-        fields.add("UUID", self.uuid.as_deref().unwrap_or_default());
-        geometry.add_to(&mut fields);
-        fields.add("Salt", &self.salt);
-        if let Some(root_hash) = root_hash {
-            fields.add_narrow("Root hash", root_hash);
-        }
-        if geometry.hash_offset == 0 {
-            // As the reference tool: with the parity, if that is there too.
-            let parity = geometry.fec.as_ref().filter(|fec| fec.on_hash_device).map_or(0, |fec| fec.bytes);
-            // In whole hash blocks, as the reference prints it, even if the file is shorter because there is no tree.
-            let end = geometry.hash_area.end().next_multiple_of(geometry.hash_block_size);
-            fields.add_bytes("Hash device size", end + parity);
-        }
-        // On the hash device it has no size of its own.
-        if let Some(fec) = geometry.fec.as_ref().filter(|fec| fec.offset == 0 && !fec.on_hash_device) {
-            fields.add_bytes("FEC device size", fec.bytes);
-        }
+    pub(super) fn text(
+        &self,
+        hash: &Path,
+        layout: &Layout,
+        fec_area: Option<&FecArea>,
+        root_hash: Option<&RootHash>,
+    ) -> String {
+        let lines = messages::of_header(&Header {
+            uuid: self.uuid.as_deref().unwrap_or_default(),
+            algorithm: &self.geometry.hash_algorithm,
+            layout,
+            fec_area,
+            hash_offset: self.geometry.hash_offset,
+            root_hash,
+        });
+        let mut fields = Fields::titled(&text_of(messages::header_title(hash)));
+        fields.add_lines(&lines);
         fields.into_text()
     }
 
@@ -169,19 +167,6 @@ impl Geometry {
         }
     }
 
-    pub(super) fn add_to(&self, fields: &mut Fields) {
-        fields.add("Hash type", self.hash_type);
-        fields.add("Data blocks", self.data_blocks);
-        fields.add_bytes("Data block size", self.data_block_size);
-        fields.add("Hash blocks", self.hash_blocks);
-        fields.add_bytes("Hash block size", self.hash_block_size);
-        fields.add("Hash algorithm", &self.hash_algorithm);
-        if let Some(fec) = &self.fec {
-            fields.add_narrow("FEC RS roots", fec.roots);
-            fields.add_narrow("FEC blocks", fec.blocks);
-        }
-    }
-
     pub(super) fn add_offsets_to(&self, fields: &mut Fields) {
         fields.add_bytes("Hash offset", self.hash_offset);
         if let Some(fec) = &self.fec {
@@ -205,11 +190,5 @@ impl Geometry {
             row(&(branch + &name), &blocks.to_string(), offset, bytes);
         }
         text
-    }
-}
-
-impl Area {
-    fn end(&self) -> u64 {
-        self.offset + self.bytes
     }
 }

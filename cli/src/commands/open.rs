@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use dmverity::dm::{ActivateOptions, Error, MappingName, NameFault, activate, find};
+use dmverity::messages::{CORRUPTED_AT_ONCE, of_silent_udev};
 use serde::Serialize;
 
 use super::{Image, check_root, image_to_check, shown};
@@ -72,7 +73,7 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
         warnings.push(format!("kernel does not support {option}; the image was opened without it."));
     }
     if activation.udev_silent {
-        warnings.push(format!("udev did not confirm device {name} in time; links to it may be missing."));
+        warnings.push(of_silent_udev(&name));
     }
     if open.check_root {
         check_root::check(&name, &devices, &params, &root_hash).map_err(|failure| {
@@ -82,7 +83,7 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
     }
     let mut notes = Vec::new();
     if activation.corrupted {
-        notes.push("Verity device detected corruption after activation.".to_owned());
+        notes.push(CORRUPTED_AT_ONCE.to_owned());
         let hints = check_root::about_zeros(&devices, &params, &root_hash);
         notes.extend(hints.into_iter().map(|hint| format!("hint: {hint}")));
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use dmverity::Plan;
+use dmverity::messages::of_geometry;
 use serde::Serialize;
 
 use super::image::Geometry;
@@ -66,7 +67,7 @@ pub(crate) fn run(arguments: &arguments::Plan) -> Result<Report> {
         fec_device_bytes: plan.fec_device_bytes,
         total_bytes: plan.total_bytes,
     };
-    let mut report = Report::new(fields.text(), fields);
+    let mut report = Report::new(fields.text(&plan), fields);
     if plan.uncovered_bytes > 0 {
         report.warnings.push(format!("last {} bytes of data are not covered.", plan.uncovered_bytes));
     }
@@ -74,13 +75,14 @@ pub(crate) fn run(arguments: &arguments::Plan) -> Result<Report> {
 }
 
 impl PlanFields {
-    fn text(&self) -> String {
+    fn text(&self, plan: &Plan) -> String {
         let mut fields = Fields::default();
         fields.add_bytes("Data size", self.data_bytes);
         if self.padding_bytes > 0 {
             fields.add_bytes("Padding", self.padding_bytes);
         }
-        self.geometry.add_to(&mut fields);
+        let algorithm = plan.layout.params().algorithm().to_string();
+        fields.add_lines(&of_geometry(&plan.layout, plan.fec_area.as_ref(), &algorithm));
         self.geometry.add_offsets_to(&mut fields);
         if self.one_image {
             fields.add_bytes("Image size", self.hash_device_bytes);

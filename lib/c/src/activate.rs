@@ -121,11 +121,8 @@ fn warnings(made: &Activation) -> Vec<String> {
         let word = dropped.option.word();
         format!("Kernel does not support the dm-verity option {word}; the device was activated without it.")
     });
-    let silent = made.udev_silent.then(|| {
-        let name = &made.name;
-        format!("udev did not confirm device {name} in time; links to it may be missing.")
-    });
-    let corrupted = made.corrupted.then(|| "Verity device detected corruption after activation.".to_owned());
+    let silent = made.udev_silent.then(|| messages::of_silent_udev(&made.name));
+    let corrupted = made.corrupted.then(|| messages::CORRUPTED_AT_ONCE.to_owned());
     dropped.chain(silent).chain(corrupted).collect()
 }
 

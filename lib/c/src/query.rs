@@ -1,11 +1,12 @@
 //! What is known of a handle or a mapping.
 
-use std::ffi::{OsStr, c_char, c_int, c_void};
+use std::ffi::{OsString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
 
+use dmverity::Layout;
 use dmverity::dm::{self, MappingName};
-use dmverity::{FecArea, Layout};
+use dmverity::messages::{self, Header};
 
 use crate::abi::{self, ActiveDevice, VerityParams};
 use crate::activate::{CORRUPTED, activation_flags};
@@ -216,14 +217,14 @@ unsafe extern "C" fn crypt_dump(cd: *const Handle) -> c_int {
                 describe(&state)?
             };
             for line in lines {
-                log::line(Some(handle), Level::Normal, OsStr::new(&line));
+                log::line(Some(handle), Level::Normal, &line);
             }
             Ok(0)
         })
     }
 }
 
-fn describe(state: &State) -> Result<Vec<String>> {
+fn describe(state: &State) -> Result<Vec<OsString>> {
     let no_dump = || Failed::says(libc::EINVAL, "Dump operation is not supported for this device type.");
     let image = state.image.as_ref().ok_or_else(no_dump)?;
     let params = &image.params;
@@ -233,40 +234,13 @@ fn describe(state: &State) -> Result<Vec<String>> {
         Some(fec) => dmverity::fec_area(device, fec, &layout)?,
         None => None,
     };
-    let mut lines = vec![
-        format!("VERITY header information for {}.", device.display()),
-        format!("UUID:            \t{}", params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default()),
-        format!("Hash type:       \t{}", params.hash_type().number()),
-        format!("Data blocks:     \t{}", params.data_blocks()),
-        format!("Data block size: \t{} [bytes]", params.data_block_size()),
-        format!("Hash blocks:     \t{}", layout.hash_blocks()),
-        format!("Hash block size: \t{} [bytes]", params.hash_block_size()),
-        format!("Hash algorithm:  \t{}", params.algorithm().name()),
-    ];
-    if let (Some(fec), Some(area)) = (params.fec(), &fec_area) {
-        lines.push(format!("FEC RS roots:   \t{}", fec.roots));
-        let blocks = (area.bytes.end - area.bytes.start) / params.data_block_size().bytes();
-        lines.push(format!("FEC blocks:     \t{blocks}"));
-    }
-    lines.push(format!("Salt:            \t{}", params.salt()));
-    if let Some(root_hash) = &image.root_hash {
-        lines.push(format!("Root hash:      \t{root_hash}"));
-    }
-    lines.extend(sizes(&layout, fec_area.as_ref(), image.table_start.unwrap_or(params.hash_offset())));
-    Ok(lines)
-}
-
-/// The sizes of devices that an image has for itself from their beginning; `hash_offset` as the program is told it.
-fn sizes(layout: &Layout, fec: Option<&FecArea>, hash_offset: u64) -> Vec<String> {
-    let params = layout.params();
-    let mut lines = Vec::new();
-    if hash_offset == 0 {
-        let parity = fec.filter(|fec| fec.on_hash_device).map_or(0, |fec| fec.bytes.end - fec.bytes.start);
-        let end = layout.hash_area().end.next_multiple_of(params.hash_block_size().bytes());
-        lines.push(format!("Hash device size: \t{} [bytes]", end + parity));
-    }
-    if let Some(fec) = fec.filter(|fec| fec.bytes.start == 0 && !fec.on_hash_device) {
-        lines.push(format!("FEC device size: \t{} [bytes]", fec.bytes.end));
-    }
-    lines
+    let fields = messages::of_header(&Header {
+        uuid: &params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default(),
+        algorithm: params.algorithm().name(),
+        layout: &layout,
+        fec_area: fec_area.as_ref(),
+        hash_offset: image.table_start.unwrap_or(params.hash_offset()),
+        root_hash: image.root_hash.as_ref(),
+    });
+    Ok([messages::header_title(device)].into_iter().chain(fields.into_iter().map(OsString::from)).collect())
 }

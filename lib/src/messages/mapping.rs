@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{busy, of_image, with_causes, with_path};
-use crate::dm::{Cause, Error, NameFault, RefusedTable, SignatureFault};
+use crate::dm::{Cause, Error, MappingName, NameFault, RefusedTable, SignatureFault};
 
 /// The lines for an error of a mapping, without newlines; one at least.
 ///
@@ -88,6 +88,14 @@ fn list(words: &[&str]) -> String {
         [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
         _ => words.concat(),
     }
+}
+
+/// The line about a mapping in which the kernel found a wrong block right after it was made.
+pub const CORRUPTED_AT_ONCE: &str = "Verity device detected corruption after activation.";
+
+/// The line about a mapping of this name that udev did not confirm.
+pub fn of_silent_udev(name: &MappingName) -> String {
+    format!("udev did not confirm device {name} in time; links to it may be missing.")
 }
 
 /// Why the kernel did not accept a root hash signature.
