@@ -125,7 +125,8 @@ impl Image<'_> {
         if let Some(Info { unfinished, .. }) = control.info(name)? {
             return Err(Error::MappingExists { name: name.to_string(), unfinished });
         }
-        if !options.shared {
+        // A part is used through a loop device, which shares the device with the users of other parts.
+        if !options.shared && self.data.as_part().is_none() {
             check_unused(self.data.path(), self.data.identity()).map_err(Error::with_holders)?;
         }
         let mut backings = vec![Backing::of(Area::Data, &self.data, params.data_bytes())?];

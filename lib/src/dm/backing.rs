@@ -1,5 +1,6 @@
 //! The block devices under a mapping that is being made.
 
+use std::ops::Range;
 #[cfg(test)]
 use std::path::Path;
 use std::path::PathBuf;
@@ -22,18 +23,20 @@ pub(super) struct Backing {
     /// `major:minor`: unlike a path it has no blanks and always means this device.
     pub(super) numbers: String,
     pub(super) identity: Identity,
+    /// The part of it that is used, if it is not all of it.
+    part: Option<Range<u64>>,
     /// Keeps an image file attached until the mapping has it.
     _loop_device: Option<LoopDevice>,
 }
 
 impl Backing {
-    /// The block device that is open, or a loop device for the image file that is open.
+    /// The block device that is open, or a loop device for the image file that is open, or for a part of either.
     pub(super) fn of(area: Area, device: &Device<'_>, needed: u64) -> Result<Self> {
-        let path = device.path();
+        let (path, part) = (device.path(), device.as_part());
         let (number, loop_device) = match (device.identity(), device.as_file()) {
-            (Identity::Block(number), _) => (number, None),
-            (Identity::File(..), Some(file)) => {
-                let device = LoopDevice::attach_read_only(file, path)?;
+            (Identity::Block(number), _) if part.is_none() => (number, None),
+            (Identity::Block(_) | Identity::File(..), Some((file, path))) => {
+                let device = LoopDevice::attach_read_only(file, path, part.as_ref())?;
                 (device.number()?, Some(device))
             }
             _ => return Err(crate::Error::NotDevice { path: path.to_owned() }.into()),
@@ -44,6 +47,7 @@ impl Backing {
             needed,
             numbers: device_numbers(number),
             identity: device.identity(),
+            part,
             _loop_device: loop_device,
         })
     }
@@ -57,13 +61,14 @@ impl Backing {
             needed: 1,
             numbers: numbers.to_owned(),
             identity: Identity::Block(0),
+            part: None,
             _loop_device: None,
         }
     }
 
     /// Whether it is this device.
     pub(super) fn is(&self, device: &Device<'_>) -> bool {
-        device.identity() == self.identity
+        (device.identity(), device.as_part()) == (self.identity, self.part.clone())
     }
 
     /// Adds another area that is on it.

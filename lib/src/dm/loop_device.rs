@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -39,15 +40,15 @@ pub(crate) struct LoopDevice {
 }
 
 impl LoopDevice {
-    /// Attaches the file that was opened at `image` to a free loop device.
+    /// Attaches what was opened at `image`, a file or a block device, to a free loop device; or only a part of it.
     ///
     /// # Errors
     /// [`Error::Open`](crate::Error::Open) if there is nothing at that path any more, and those of
     /// [`LoopDevice::attach_file_read_only`].
-    pub(crate) fn attach_read_only(file: &File, image: &Path) -> Result<Self> {
+    pub(crate) fn attach_read_only(file: &File, image: &Path, part: Option<&Range<u64>>) -> Result<Self> {
         let open_error = |source| crate::Error::Open { path: image.to_owned(), source };
         // The device shows this path later, where a relative path would be useless.
-        Self::attach_file_read_only(file, &image.canonicalize().map_err(open_error)?)
+        Self::attach_part_read_only(file, &image.canonicalize().map_err(open_error)?, part)
     }
 
     /// Attaches an open file, which is shown under the name `image`.
@@ -55,6 +56,10 @@ impl LoopDevice {
     /// # Errors
     /// [`Error::NoLoopNode`] when a free device has no node in `/dev`, [`Error::LoopDevice`] for everything else.
     pub(crate) fn attach_file_read_only(file: &File, image: &Path) -> Result<Self> {
+        Self::attach_part_read_only(file, image, None)
+    }
+
+    fn attach_part_read_only(file: &File, image: &Path, part: Option<&Range<u64>>) -> Result<Self> {
         let failed = |source| Error::LoopDevice { path: image.to_owned(), source };
         let control = OpenOptions::new().read(true).write(true).open(CONTROL).map_err(failed)?;
         let mut pauses = NODE_PAUSES.into_iter();
@@ -62,7 +67,7 @@ impl LoopDevice {
             // SAFETY: LOOP_CTL_GET_FREE takes no argument; the descriptor is open.
             let number = unsafe { get_free(control.as_raw_fd()) }.map_err(|errno| failed(errno.into()))?;
             let path = PathBuf::from(format!("/dev/loop{number}"));
-            match attach(&path, file, image) {
+            match attach(&path, file, read_only_autoclear(image, part)) {
                 Ok(device) => return Ok(Self { path, file: device }),
                 // Another process took it, or took it away, since it was free.
                 Err(error) if matches!(errno_of(&error), Some(Errno::EBUSY | Errno::ENXIO)) => (),
@@ -91,12 +96,12 @@ fn errno_of(error: &io::Error) -> Option<Errno> {
 }
 
 /// Binds `image` to the device at `path`, or fails with `EBUSY` if another process was faster.
-fn attach(path: &Path, image: &File, image_path: &Path) -> io::Result<File> {
+fn attach(path: &Path, image: &File, info: raw::loop_info64) -> io::Result<File> {
     let device = File::open(path)?;
     let config = raw::loop_config {
         fd: image.as_raw_fd().cast_unsigned(),
         block_size: 0,
-        info: read_only_autoclear(image_path),
+        info,
         __reserved: [0; 8],
     };
     // SAFETY: `config` is a whole loop_config, which the kernel only reads, and outlives the call.
@@ -126,7 +131,7 @@ fn attach_in_two_steps(device: &File, image: RawFd, info: &raw::loop_info64) -> 
     Ok(())
 }
 
-fn read_only_autoclear(image: &Path) -> raw::loop_info64 {
+fn read_only_autoclear(image: &Path, part: Option<&Range<u64>>) -> raw::loop_info64 {
     let mut lo_file_name = [0; 64];
     // Truncated if it is too long, always NUL-terminated; the whole name is in sysfs.
     let name = image.as_os_str().as_encoded_bytes();
@@ -136,8 +141,9 @@ fn read_only_autoclear(image: &Path) -> raw::loop_info64 {
         lo_device: 0,
         lo_inode: 0,
         lo_rdevice: 0,
-        lo_offset: 0,
-        lo_sizelimit: 0,
+        lo_offset: part.map_or(0, |part| part.start),
+        // None is 0.
+        lo_sizelimit: part.map_or(0, |part| part.end - part.start),
         lo_number: 0,
         lo_encrypt_type: 0,
         lo_encrypt_key_size: 0,

@@ -201,13 +201,13 @@ impl<'s> Image<'s> {
                 check_new_files(new)?;
                 match identify_if_there(path)? {
                     None => None,
-                    Some(identity) if identity == self.data.identity() => Some(self.data.clone()),
+                    Some(identity) if self.data.is(identity) => Some(self.data.clone()),
                     Some(_) if write => Some(Device::open_target(path, Area::Fec, &mut self.claims)?),
                     Some(_) => Some(Device::open(path)?),
                 }
             }
         };
-        let in_image = fec.as_ref().is_some_and(|fec| fec.identity() == self.data.identity());
+        let in_image = fec.as_ref().is_some_and(|fec| fec.is_same(&self.data));
         let shared = SharedDevices { data_and_hash: true, hash_and_fec: in_image, data_and_fec: in_image };
         Ok(Targets { shared, hash: Some(self.data.clone()), fec })
     }

@@ -1,5 +1,6 @@
 //! An image that is open.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::devices::Devices;
@@ -98,6 +99,81 @@ impl Image<'static> {
     }
 }
 
+/// Where the areas of an image are in one file or block device, in bytes: its partitions, as a partition table has them.
+///
+/// # Examples
+/// ```
+/// use dmverity::{Image, Parts, Params, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let disk = directory.path().join("disk.img");
+/// # std::fs::File::create(&disk)?.set_len(1 << 20)?;
+/// let parts = Parts::new(65536..131_072, 131_072..196_608);
+/// let made = Image::of_parts_to_write(&disk, &parts)?.format(Params::builder(), &Work::default())?;
+///
+/// let image = Image::of_parts(&disk, &parts)?;
+/// let params = image.load(0, None)?;
+/// assert_eq!(params.data_bytes(), 65536);
+/// assert!(image.verify(&params, &made.root_hash, &Work::default())?.is_good());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parts {
+    /// The data blocks, from its start.
+    pub data: Range<u64>,
+    /// Superblock and hash tree.
+    pub hash: Range<u64>,
+    /// Whether parity is in the hash part too, after the tree.
+    pub fec: bool,
+}
+
+impl Parts {
+    /// Data and hash tree, no parity.
+    pub fn new(data: Range<u64>, hash: Range<u64>) -> Self {
+        Self { data, hash, fec: false }
+    }
+
+    /// The same with parity in the hash part.
+    #[must_use]
+    pub fn with_fec(mut self) -> Self {
+        self.fec = true;
+        self
+    }
+
+    /// The image in a device that is open.
+    fn of<'s>(&self, device: &Device<'s>, claims: Claims) -> Result<Image<'s>> {
+        let name = |area| format!("{} ({area} partition)", device.path().display());
+        let data = device.part(&self.data, &name("data"))?;
+        let hash = device.part(&self.hash, &name("hash"))?;
+        let fec = self.fec.then(|| hash.clone());
+        Ok(Image::of(data, hash, fec, claims))
+    }
+}
+
+/// An image in parts of one file or block device.
+impl Image<'static> {
+    /// Opens parts of a file or block device for reading.
+    ///
+    /// # Errors
+    /// [`Error::Open`] and [`Error::NotDevice`]; [`Error::DeviceTooSmall`] if it ends before one of them.
+    pub fn of_parts(path: impl AsRef<Path>, parts: &Parts) -> Result<Self> {
+        parts.of(&Device::open(path.as_ref())?, Claims::default())
+    }
+
+    /// The same for reading and writing. All of the file or block device is claimed.
+    ///
+    /// # Errors
+    /// Those of [`of_parts`](Self::of_parts) and of [`at_to_write`](Self::at_to_write).
+    pub fn of_parts_to_write(path: impl AsRef<Path>, parts: &Parts) -> Result<Self> {
+        let mut claims = Claims::default();
+        let device = Device::open_to_write(path.as_ref(), &mut claims)?;
+        parts.of(&device, claims)
+    }
+}
+
 impl<'s> Image<'s> {
     /// An image whose data and hash tree are on different storages.
     ///
@@ -132,11 +208,11 @@ impl<'s> Image<'s> {
 
     /// Which of its areas are on the same device.
     pub(crate) fn shared(&self) -> SharedDevices {
-        let fec = self.fec.as_ref().map(Device::identity);
+        let is_fec = |other: &Device<'_>| self.fec.as_ref().is_some_and(|fec| fec.is_same(other));
         SharedDevices {
-            data_and_hash: self.data.identity() == self.hash.identity(),
-            hash_and_fec: fec == Some(self.hash.identity()),
-            data_and_fec: fec == Some(self.data.identity()),
+            data_and_hash: self.data.is_same(&self.hash),
+            hash_and_fec: is_fec(&self.hash),
+            data_and_fec: is_fec(&self.data),
         }
     }
 
@@ -161,5 +237,7 @@ fn check_file(path: &Path) -> Result<()> {
     }
 }
 
+#[cfg(test)]
+mod parts;
 #[cfg(test)]
 mod tests;

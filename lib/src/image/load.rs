@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::handle::Image;
 use crate::error::{Area, Error, Result};
-use crate::format::{Fec, Layout, Params, ParamsBuilder, SUPERBLOCK_SIZE, Superblock, check_offset};
+use crate::format::{Fec, FecArea, Layout, Params, ParamsBuilder, SUPERBLOCK_SIZE, Superblock, check_offset};
 use crate::io::Device;
 use crate::tree;
 use crate::value::RootHash;
@@ -69,6 +69,20 @@ impl Image<'_> {
     pub fn load(&self, hash_offset: u64, fec: Option<Fec>) -> Result<Params> {
         load_from(&self.hash, hash_offset, fec)
     }
+
+    /// What [`unverified_root_hash()`](crate::unverified_root_hash()) does, on an image that is open.
+    ///
+    /// # Errors
+    /// As for that function.
+    pub fn unverified_root_hash(&self, params: &Params) -> Result<RootHash> {
+        top_digest(&self.hash, params)
+    }
+
+    /// Where the FEC area is, and what it covers, as [`fec_area()`](crate::fec_area()) says it of paths; `None` without
+    /// FEC.
+    pub fn fec_area(&self, layout: &Layout) -> Option<FecArea> {
+        layout.fec_area_on(self.hash.bytes(), self.shared().hash_and_fec)
+    }
 }
 
 /// The digest of the top hash block as it is on the hash device: the root hash of an image whose tree is intact.
@@ -78,12 +92,14 @@ impl Image<'_> {
 /// [`Error::NoTree`] for an image of one data block; [`Error::DeviceTooSmall`], [`Error::Open`], [`Error::NotDevice`]
 /// and [`Error::Io`].
 pub fn unverified_root_hash(hash: impl AsRef<Path>, params: &Params) -> Result<RootHash> {
-    let hash = hash.as_ref();
+    top_digest(&Device::open(hash.as_ref())?, params)
+}
+
+fn top_digest(hash: &Device<'_>, params: &Params) -> Result<RootHash> {
     let layout = Layout::new(params)?;
-    let device = Device::open(hash)?;
     if layout.levels().is_empty() {
-        return Err(Error::NoTree { path: hash.to_owned() });
+        return Err(Error::NoTree { path: hash.path().to_owned() });
     }
-    device.check_size(layout.hash_end())?;
-    tree::top_digest(&layout, &device)
+    hash.check_size(layout.hash_end())?;
+    tree::top_digest(&layout, hash)
 }

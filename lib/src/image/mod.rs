@@ -20,7 +20,7 @@ pub use append::{Appended, append, append_dry_run, plan_append};
 pub use devices::{Devices, device_size, fec_area};
 pub use expected::{Expected, uncovered_blocks};
 pub use format::{Formatted, dry_run, format};
-pub use handle::Image;
+pub use handle::{Image, Parts};
 pub use load::{load, unverified_root_hash};
 pub use locate::{find_hash_offset, find_superblocks};
 pub use repair::{Diagnosis, diagnose, repair};

@@ -4,8 +4,9 @@ use super::devices::Devices;
 use super::handle::Image;
 use crate::error::{Error, Result};
 use crate::fec::{self, Repair, RepairMode};
-use crate::format::{FecArea, Layout, Params};
+use crate::format::{Fec, FecArea, Layout, Params};
 use crate::io::Device;
+use crate::memory;
 use crate::tree::{self, Verification};
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
@@ -168,6 +169,38 @@ impl Image<'_> {
             Err(Error::Cancelled) => Err(Error::Cancelled),
             repair => Ok(Diagnosis { verification, repair: Some(repair) }),
         }
+    }
+
+    /// Finds out with how many roots the parity on the hash device, after the tree, was made: the superblock does not
+    /// say. `None` if there is none. It is recomputed in three places, and recognized even if some of the image there
+    /// is damaged.
+    ///
+    /// # Errors
+    /// Those of [`verify()`](crate::verify()).
+    pub fn find_fec(&self, params: &Params) -> Result<Option<Fec>> {
+        let layout = Layout::new(params)?;
+        self.check_sizes(&layout)?;
+        let offset = layout.fec_offset_after_tree();
+        let mut block = memory::zeroed(params.hash_block_size().bytes() as usize)?;
+        if self.hash.check_size(offset.saturating_add(block.len() as u64)).is_err() {
+            return Ok(None);
+        }
+        self.hash.read_at(&mut block, offset)?;
+        if block.iter().all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        for roots in Fec::MIN_ROOTS..=Fec::MAX_ROOTS {
+            let fec = Fec::new(roots.into(), offset)?;
+            let Ok(layout) = params.clone().with_fec(fec).and_then(|params| Layout::new(&params)) else { continue };
+            let Some(area) = layout.fec_area_on(self.hash.bytes(), true) else { continue };
+            if self.hash.check_size(area.bytes.end).is_ok() {
+                let hash = &self.hash;
+                if fec::holds_parity(&fec::Areas { layout: &layout, area: &area, data: &self.data, hash, fec: hash })? {
+                    return Ok(Some(fec));
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn verify_keeping_all(

@@ -93,6 +93,19 @@ impl Image<'_> {
         }
         Ok(ZerosWritten { verification, blocks: zeroed.blocks, bytes: zeroed.bytes })
     }
+
+    /// What [`must_be_zeros()`](crate::must_be_zeros()) does, on an image that is open.
+    ///
+    /// # Errors
+    /// As for that function.
+    pub fn must_be_zeros(&self, params: &Params, root_hash: &RootHash, block: u64) -> Result<bool> {
+        let layout = Layout::new(params)?;
+        self.check_sizes(&layout)?;
+        if block >= params.data_blocks() {
+            return Err(Error::NoSuchBlock { block, blocks: params.data_blocks() });
+        }
+        tree::must_be_zeros(&layout, root_hash, (&self.data, &self.hash), block)
+    }
 }
 
 /// Whether a data block is wrong and has to be zeros: the path from the root hash to the digest of zeros in the tree is
@@ -101,11 +114,5 @@ impl Image<'_> {
 /// # Errors
 /// Those of [`verify()`](crate::verify); [`Error::NoSuchBlock`] for a block beyond the data.
 pub fn must_be_zeros(devices: &Devices, params: &Params, root_hash: &RootHash, block: u64) -> Result<bool> {
-    let image = Image::at(&devices.without_fec())?;
-    let layout = Layout::new(params)?;
-    image.check_sizes(&layout)?;
-    if block >= params.data_blocks() {
-        return Err(Error::NoSuchBlock { block, blocks: params.data_blocks() });
-    }
-    tree::must_be_zeros(&layout, root_hash, (&image.data, &image.hash), block)
+    Image::at(&devices.without_fec())?.must_be_zeros(params, root_hash, block)
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,12 +11,14 @@ use super::identity::Identity;
 use super::{Claims, Extents, Holes, ReadAt, Storage, WriteAt, identify, system};
 use crate::error::{Area, Error, Result};
 
-/// An open image: a regular file, a block device, or something of the caller's.
+/// An open image: a regular file, a block device, something of the caller's, or a part of one of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Device<'s> {
     storage: Backing<'s>,
     path: PathBuf,
     identity: Identity,
+    /// Where it begins in the storage, if it is a part of it.
+    part: Option<u64>,
     bytes: u64,
     /// Up to where it reads as zeros after its end.
     padded_to: u64,
@@ -34,7 +37,7 @@ impl<'s> Device<'s> {
         let path = PathBuf::from(name);
         let bytes = storage.as_read().size().map_err(Error::io("read", &path))?;
         let identity = Identity::Storage(storage.address());
-        Ok(Self { storage: Backing::Given(storage), path, identity, bytes, padded_to: 0 })
+        Ok(Self { storage: Backing::Given(storage), path, identity, part: None, bytes, padded_to: 0 })
     }
 }
 
@@ -79,7 +82,7 @@ impl Device<'_> {
     /// What `path` leads to, if it is one of these that are open.
     fn shared(path: &Path, others: &[&Self]) -> Result<Option<Self>> {
         let identity = identify(path)?;
-        let open = others.iter().find(|other| other.identity == identity);
+        let open = others.iter().find(|other| other.identity == identity && other.part.is_none());
         Ok(open.map(|&open| Self { path: path.to_owned(), ..open.clone() }))
     }
 
@@ -97,10 +100,30 @@ impl Device<'_> {
         }
         let bytes = system::size_of(&file).map_err(open_error)?;
         let storage = Backing::File(Arc::new(OpenFile::new(file, path, identity, bytes)));
-        Ok(Self { storage, path: path.to_owned(), identity, bytes, padded_to: 0 })
+        Ok(Self { storage, path: path.to_owned(), identity, part: None, bytes, padded_to: 0 })
     }
 
-    /// The path it was opened by.
+    /// A part of it, which messages call `name`.
+    ///
+    /// # Errors
+    /// [`Error::DeviceTooSmall`] if it ends before the part.
+    pub(crate) fn part(&self, bytes: &Range<u64>, name: &str) -> Result<Self> {
+        self.check_size(bytes.end)?;
+        Ok(Self {
+            path: PathBuf::from(name),
+            part: Some(self.start() + bytes.start),
+            bytes: bytes.end.saturating_sub(bytes.start),
+            padded_to: 0,
+            ..self.clone()
+        })
+    }
+
+    /// Where it begins in the storage.
+    fn start(&self) -> u64 {
+        self.part.unwrap_or(0)
+    }
+
+    /// The path it was opened by, or what messages call it.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -110,23 +133,40 @@ impl Device<'_> {
         self.bytes
     }
 
-    /// Whether its length can change: it is not a block device.
+    /// Whether its length can change: it is neither a block device nor a part.
     pub(crate) fn can_grow(&self) -> bool {
-        !matches!(self.identity, Identity::Block(_))
+        !matches!(self.identity, Identity::Block(_)) && self.part.is_none()
     }
 
-    /// What makes it the same device as another one.
+    /// What makes it the same device as another one, of which it may be a part.
+    #[cfg(feature = "dm")]
     pub(crate) fn identity(&self) -> Identity {
         self.identity
     }
 
-    /// The file or block device that is open, if it is one.
+    /// Whether it is the same device as another one, or the same part of it.
+    pub(crate) fn is_same(&self, other: &Device<'_>) -> bool {
+        (self.identity, self.part) == (other.identity, other.part)
+    }
+
+    /// Whether `identity` is all of it.
+    pub(crate) fn is(&self, identity: Identity) -> bool {
+        self.identity == identity && self.part.is_none()
+    }
+
+    /// The file or block device that is open, if it is one, and the path it was opened by.
     #[cfg(feature = "dm")]
-    pub(crate) fn as_file(&self) -> Option<&File> {
+    pub(crate) fn as_file(&self) -> Option<(&File, &Path)> {
         match &self.storage {
-            Backing::File(file) => Some(&file.file),
+            Backing::File(file) => Some((&file.file, file.path())),
             Backing::Given(_) => None,
         }
+    }
+
+    /// The bytes of the file or block device that it is, if it is a part.
+    #[cfg(feature = "dm")]
+    pub(crate) fn as_part(&self) -> Option<Range<u64>> {
+        self.part.map(|start| start..start + self.bytes)
     }
 
     /// From now on it ends at byte `end`, even if it is longer, and reads as zeros from there to byte `padded_to`, as
@@ -138,6 +178,9 @@ impl Device<'_> {
 
     /// Reads its size again: it has been extended under another name.
     pub(crate) fn look_again(&mut self) -> Result<()> {
+        if self.part.is_some() {
+            return Ok(());
+        }
         self.bytes = self.storage.as_read().size().map_err(Error::io("read", &self.path))?;
         Ok(())
     }
@@ -150,21 +193,23 @@ impl Device<'_> {
         };
         let (stored, zeros) = buffer.split_at_mut(usize::try_from(stored).unwrap_or(usize::MAX).min(buffer.len()));
         zeros.fill(0);
-        self.storage.as_read().read_exact_at(stored, offset).map_err(Error::io("read", &self.path))
+        self.position(offset, stored.len())
+            .and_then(|position| self.storage.as_read().read_exact_at(stored, position))
+            .map_err(Error::io("read", &self.path))
     }
 
     /// Reads without the page cache, if that is possible, and returns the number of bytes: fewer than `buffer` has room
     /// for at the end of a file, and where it is not possible.
     pub(super) fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {
-        match &self.storage {
-            Backing::File(file) if self.padded_to == 0 => file.read_direct(buffer, offset),
+        match (&self.storage, self.position(offset, 0)) {
+            (Backing::File(file), Ok(position)) if self.padded_to == 0 => file.read_direct(buffer, position),
             _ => 0,
         }
     }
 
     /// Whether most of a stretch is not in the page cache, so that bypassing it is faster.
     pub(crate) fn is_cold(&self, offset: u64, len: u64) -> bool {
-        matches!(&self.storage, Backing::File(file) if file.is_cold(offset, len))
+        matches!(&self.storage, Backing::File(file) if file.is_cold(self.start() + offset, len))
     }
 
     /// Tells the kernel that it will be read from the front to the back, so that the kernel reads ahead.
@@ -176,7 +221,8 @@ impl Device<'_> {
 
     /// Its holes.
     pub(crate) fn holes(&self) -> Holes<'_> {
-        Holes::new(self.can_grow().then(|| self.storage.as_read()))
+        let can_tell = !matches!(self.identity, Identity::Block(_));
+        Holes::new(can_tell.then(|| self.storage.as_read()), self.start())
     }
 
     /// Its data between the holes, looked up now.
@@ -186,17 +232,23 @@ impl Device<'_> {
 
     /// Writes all of `bytes` from byte `offset` on.
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.storage
-            .as_write()
-            .and_then(|storage| storage.write_all_at(bytes, offset))
+        self.position(offset, bytes.len())
+            .and_then(|position| self.storage.as_write()?.write_all_at(bytes, position))
             .map_err(Error::io("write", &self.path))
+    }
+
+    /// Where `len` bytes from byte `offset` on are in the storage: a part is left by neither reads nor writes.
+    fn position(&self, offset: u64, len: usize) -> io::Result<u64> {
+        let Some(start) = self.part else { return Ok(offset) };
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.bytes);
+        end.map(|_| start + offset).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
     /// The same, for bytes that will not be written again soon: they go to stable storage from now on.
     pub(crate) fn write_out_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.write_at(bytes, offset)?;
         if let Backing::File(file) = &self.storage {
-            system::start_writing_out(&file.file, offset, bytes.len());
+            system::start_writing_out(&file.file, self.start() + offset, bytes.len());
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ mod tests {
             // As long as the largest pages there are, so that all around it stays a hole.
             file.write_all_at(&vec![1; 4 << 20], start * MIB).unwrap();
         }
-        let stretches = Extents::new(Holes::new(Some(&file)), 64 * MIB);
+        let stretches = Extents::new(Holes::new(Some(&file), 0), 64 * MIB);
         for (positions, has_data) in [
             (0..8 * MIB, false),
             (0..8 * MIB + 1, true),
@@ -71,6 +71,6 @@ mod tests {
         ] {
             assert_eq!(stretches.have_data(&positions), has_data, "{positions:?}");
         }
-        assert!(Extents::new(Holes::new(None), 4096).have_data(&(0..1)), "where holes are not known");
+        assert!(Extents::new(Holes::new(None, 0), 4096).have_data(&(0..1)), "where holes are not known");
     }
 }

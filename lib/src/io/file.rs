@@ -29,6 +29,12 @@ impl OpenFile {
         Self { file, path, identity, bytes, direct: OnceLock::new(), page_cache: OnceLock::new() }
     }
 
+    /// The path it was opened by.
+    #[cfg(feature = "dm")]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads without the page cache, if that is possible, and returns the number of bytes: fewer than `buffer` has room
     /// for at the end of a file, and where the file system or device does not support it.
     pub(super) fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {

@@ -1,11 +1,16 @@
 //! Holes: stretches that were never written and read as zeros. They are looked up from the front to the back.
 
+use std::io;
+use std::ops::Range;
+
 use super::ReadAt;
 
 /// Finds the holes of a device. Where it cannot tell, all is data.
 pub(crate) struct Holes<'a> {
     /// `None` when there are none: block devices, and file systems that do not know.
     storage: Option<&'a dyn ReadAt>,
+    /// Where the device begins in the storage.
+    start: u64,
     /// What the last answer was about: a hole from the first to the second position, then data to the third.
     hole_from: u64,
     data_from: u64,
@@ -13,8 +18,8 @@ pub(crate) struct Holes<'a> {
 }
 
 impl<'a> Holes<'a> {
-    pub(super) fn new(storage: Option<&'a dyn ReadAt>) -> Self {
-        Self { storage, hole_from: 0, data_from: 0, data_to: 0 }
+    pub(super) fn new(storage: Option<&'a dyn ReadAt>, start: u64) -> Self {
+        Self { storage, start, hole_from: 0, data_from: 0, data_to: 0 }
     }
 
     /// Where the hole that contains byte `offset` ends; `offset` itself if there is none. The hole after the last data
@@ -32,7 +37,7 @@ impl<'a> Holes<'a> {
     }
 
     fn look(&mut self, offset: u64) {
-        let found = match self.storage.map(|storage| storage.data_at(offset)) {
+        let found = match self.storage.map(|storage| self.data_at(storage, offset)) {
             Some(Ok(None)) => (u64::MAX, u64::MAX),
             Some(Ok(Some(data))) if data.start.max(offset) < data.end => (data.start.max(offset), data.end),
             // Or the answer is impossible.
@@ -43,13 +48,17 @@ impl<'a> Holes<'a> {
         };
         (self.hole_from, (self.data_from, self.data_to)) = (offset, found);
     }
+
+    /// The storage's answer in the device's own positions.
+    fn data_at(&self, storage: &dyn ReadAt, offset: u64) -> io::Result<Option<Range<u64>>> {
+        let data = storage.data_at(self.start.saturating_add(offset))?;
+        let in_device = |position: u64| if position == u64::MAX { position } else { position.saturating_sub(self.start) };
+        Ok(data.map(|data| in_device(data.start)..in_device(data.end)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::ops::Range;
-
     use super::*;
 
     /// Data in these places.
@@ -73,7 +82,7 @@ mod tests {
     #[test]
     fn holes_end_where_data_begin() {
         let file = Sparse(&[100..200, 300..301]);
-        let mut holes = Holes::new(Some(&file));
+        let mut holes = Holes::new(Some(&file), 0);
         for _ in 0..2 {
             let ends: Vec<(u64, u64)> = [0, 50, 99, 100, 150, 199, 200, 299, 300, 301, 1000]
                 .map(|offset| (holes.end_of_hole_at(offset), holes.end_of_data_at(offset)))
@@ -96,8 +105,16 @@ mod tests {
                 ]
             );
         }
-        assert_eq!(Holes::new(None).end_of_hole_at(5), 5);
-        assert_eq!(Holes::new(None).end_of_data_at(5), u64::MAX);
+        assert_eq!(Holes::new(None, 0).end_of_hole_at(5), 5);
+        assert_eq!(Holes::new(None, 0).end_of_data_at(5), u64::MAX);
+    }
+
+    #[test]
+    fn the_holes_of_a_part_are_in_its_own_positions() {
+        let file = Sparse(&[100..200, 300..301]);
+        let mut holes = Holes::new(Some(&file), 150);
+        let ends = [0, 49, 50, 150, 151].map(|offset| (holes.end_of_hole_at(offset), holes.end_of_data_at(offset)));
+        assert_eq!(ends, [(0, 50), (49, 50), (150, 50), (150, 151), (u64::MAX, 151)]);
     }
 
     #[test]
@@ -116,7 +133,7 @@ mod tests {
                 Ok(Some(5..7))
             }
         }
-        let mut holes = Holes::new(Some(&Liar));
+        let mut holes = Holes::new(Some(&Liar), 0);
         assert_eq!((holes.end_of_hole_at(7), holes.end_of_data_at(7)), (7, u64::MAX));
     }
 }
