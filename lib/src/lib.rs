@@ -69,6 +69,7 @@
 //! | feature | what | needs |
 //! |---|---|---|
 //! | `dm` (default) | [`dm`]: mappings, loop devices, keyrings | Linux; to build, libclang and libdevmapper's header |
+//! | `ddi` | `ddi`: GPT images with data, hash and signature partitions, and sidecar files | a Rust compiler |
 //! | `serde` | values and parameters in other formats | a Rust compiler |
 //! | none | everything else | a Rust compiler |
 //!
@@ -91,13 +92,16 @@
 //! | [`table`] | device-mapper's table and status lines; strings only |
 //! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |
 //! | [`cmdline`] | the kernel's command line, read; bytes only |
+//! | `ddi` | discoverable disk images and sidecar files |
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
 //! | [`messages`] | what the reference tool says of each error |
 //!
 //! In the source each folder is a room, and knows only those below it: `error`, `value`, `cpu`, `memory`, `work`, `io`,
-//! `hash`, `format`, `tree`, `fec`, `image`, `line`, `dm`, `messages`, from the ground upwards.
+//! `hash`, `format`, `tree`, `fec`, `image`, `ddi`, `line`, `dm`, `messages`, from the ground upwards.
 
 mod cpu;
+#[cfg(feature = "ddi")]
+pub mod ddi;
 #[cfg(feature = "dm")]
 pub mod dm;
 mod error;

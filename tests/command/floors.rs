@@ -8,8 +8,9 @@ use std::path::Path;
 use dmverity_tests::workspace;
 
 /// From the lowest layer up.
-const ROOMS: [&str; 14] = [
-    "error", "value", "cpu", "memory", "work", "io", "hash", "format", "tree", "fec", "image", "line", "dm", "messages",
+const ROOMS: [&str; 15] = [
+    "error", "value", "cpu", "memory", "work", "io", "hash", "format", "tree", "fec", "image", "ddi", "line", "dm",
+    "messages",
 ];
 
 /// The code of a file, without its comments and its unit tests.
