@@ -125,9 +125,10 @@ pub use format::{
 };
 pub use hash::{HashAlgorithm, HashType};
 pub use image::{
-    Appended, Devices, Diagnosis, Expected, Formatted, Image, Parts, ZerosWritten, append, append_dry_run, check_new_files,
-    device_size, diagnose, dry_run, fec_area, find_hash_offset, find_superblocks, format, is_same_device, load,
-    must_be_zeros, plan_append, repair, uncovered_blocks, unverified_root_hash, verify, write_superblock, write_zeros,
+    Appended, Devices, Diagnosis, Expected, Formatted, Image, Parts, ZerosWritten, append, append_dry_run,
+    check_new_files, device_size, diagnose, dry_run, fec_area, find_hash_offset, find_superblocks, format,
+    is_same_device, load, must_be_zeros, plan_append, repair, uncovered_blocks, unverified_root_hash, verify,
+    write_superblock, write_zeros,
 };
 pub use io::{Memory, ReadAt, Storage, WriteAt, is_among_device_nodes, page_size};
 pub use line::{boot, cmdline, table};

@@ -118,7 +118,7 @@ pub enum Error {
     },
     /// Making or reading the verity image inside failed.
     #[error(transparent)]
-    Verity(#[from] crate::Error),
+    Verity(#[from] crate::error::Error),
 }
 
 /// One of the two copies of a GPT.

@@ -193,7 +193,7 @@ impl ImageSet {
     ///
     /// # Errors
     /// Those of [`load`](crate::load()).
-    pub fn params(&self, storage: &dyn ReadAt) -> crate::Result<Params> {
+    pub fn params(&self, storage: &dyn ReadAt) -> crate::error::Result<Params> {
         load(&self.verity, storage)
     }
 }
@@ -280,7 +280,7 @@ fn read_signature(partition: &Partition, storage: &dyn ReadAt) -> Result<Signatu
     })
 }
 
-fn load(verity: &Partition, storage: &dyn ReadAt) -> crate::Result<Params> {
+fn load(verity: &Partition, storage: &dyn ReadAt) -> crate::error::Result<Params> {
     let part = verity.part(storage);
     Image::in_one(Storage::Read(&part))?.load(0, None)
 }

@@ -98,12 +98,7 @@ fn errno_of(error: &io::Error) -> Option<Errno> {
 /// Binds `image` to the device at `path`, or fails with `EBUSY` if another process was faster.
 fn attach(path: &Path, image: &File, info: raw::loop_info64) -> io::Result<File> {
     let device = File::open(path)?;
-    let config = raw::loop_config {
-        fd: image.as_raw_fd().cast_unsigned(),
-        block_size: 0,
-        info,
-        __reserved: [0; 8],
-    };
+    let config = raw::loop_config { fd: image.as_raw_fd().cast_unsigned(), block_size: 0, info, __reserved: [0; 8] };
     // SAFETY: `config` is a whole loop_config, which the kernel only reads, and outlives the call.
     match unsafe { configure(device.as_raw_fd(), &raw const config) } {
         Ok(_) => Ok(device),

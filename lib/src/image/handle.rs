@@ -99,7 +99,8 @@ impl Image<'static> {
     }
 }
 
-/// Where the areas of an image are in one file or block device, in bytes: its partitions, as a partition table has them.
+/// Where the areas of an image are in one file or block device, in bytes: its partitions, as a partition table has
+/// them.
 ///
 /// # Examples
 /// ```

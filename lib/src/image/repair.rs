@@ -181,7 +181,7 @@ impl Image<'_> {
         let layout = Layout::new(params)?;
         self.check_sizes(&layout)?;
         let offset = layout.fec_offset_after_tree();
-        let mut block = memory::zeroed(params.hash_block_size().bytes() as usize)?;
+        let mut block = memory::zeroed(usize::try_from(params.hash_block_size().bytes()).unwrap_or(usize::MAX))?;
         if self.hash.check_size(offset.saturating_add(block.len() as u64)).is_err() {
             return Ok(None);
         }

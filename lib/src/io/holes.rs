@@ -52,7 +52,8 @@ impl<'a> Holes<'a> {
     /// The storage's answer in the device's own positions.
     fn data_at(&self, storage: &dyn ReadAt, offset: u64) -> io::Result<Option<Range<u64>>> {
         let data = storage.data_at(self.start.saturating_add(offset))?;
-        let in_device = |position: u64| if position == u64::MAX { position } else { position.saturating_sub(self.start) };
+        let in_device =
+            |position: u64| if position == u64::MAX { position } else { position.saturating_sub(self.start) };
         Ok(data.map(|data| in_device(data.start)..in_device(data.end)))
     }
 }

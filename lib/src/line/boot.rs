@@ -42,6 +42,8 @@ pub struct BootImage<'a> {
 
 /// Separates the options of systemd's lines.
 const COMMA: &[char] = &[','];
+/// Begins a signature that is in the line itself.
+const BASE64: &str = "base64:";
 /// What has a meaning in a `dm-mod.create=`, besides quotes and blanks.
 const SEPARATORS: &[char] = &[',', ';'];
 /// The most bytes that the kernel takes as the value of a parameter that is a text.
@@ -87,7 +89,7 @@ impl<'a> BootImage<'a> {
         self
     }
 
-    /// The file with the root hash's signature, on the other system.
+    /// The file with the root hash's signature, on the other system; or the signature itself, after `base64:`.
     pub fn signature(mut self, path: impl Into<String>) -> Self {
         self.signature = Some(path.into());
         self
@@ -248,8 +250,9 @@ impl<'a> BootImage<'a> {
             add("fec-roots", &fec.roots);
         }
         if let Some(signature) = &self.signature {
-            // A value that is not an absolute path is the signature itself.
-            add("root-hash-signature", &named(line, signature, COMMA, |path| path.starts_with('/'))?);
+            // What is neither is a relative path, which systemd does not take.
+            let is_known = |value: &str| value.starts_with('/') || value.starts_with(BASE64);
+            add("root-hash-signature", &named(line, signature, COMMA, is_known)?);
         }
         words.extend(self.flags_for(Reader::Systemd, line)?);
         Ok(words.join(","))

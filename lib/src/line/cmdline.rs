@@ -451,8 +451,7 @@ impl RootImage {
             ("fec-device", Some(value)) => {
                 self.fec_device = Some(device(value).ok_or_else(|| fault(OptionFault::NoDevice))?);
             }
-            // Otherwise it is the signature itself, as base64.
-            ("root-hash-signature", Some(value)) if value.starts_with('/') => {
+            ("root-hash-signature", Some(value)) if value.starts_with('/') || is_signature(value) => {
                 self.options.push(RootOption { name: "root-hash-signature", value: Some(value.to_owned()) });
             }
             (_, value) => {
@@ -463,6 +462,15 @@ impl RootImage {
         }
         Ok(())
     }
+}
+
+/// Whether a value is a signature itself, as base64.
+fn is_signature(value: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    value.strip_prefix("base64:").is_some_and(|text| {
+        let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
+        !digits.is_empty() && text.len().is_multiple_of(4) && digits.bytes().all(is_digit)
+    })
 }
 
 fn contains(line: &[u8], part: &[u8]) -> bool {

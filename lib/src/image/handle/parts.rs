@@ -1,4 +1,5 @@
 //! Images in parts of one file.
+#![allow(clippy::cast_possible_truncation)] // They are small.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};

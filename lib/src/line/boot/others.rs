@@ -1,14 +1,15 @@
 //! Lines for readers that do not use the kernel's table: Chrome OS's old boot parameter, policies of the kernel's IPE
-//! module, FIT images of U-Boot.
+//! module, FIT images of U-Boot, Kata Containers.
 //!
 //! Sources: the `dm=` of Chrome OS's kernels as its images have it; the kernel's
-//! `Documentation/admin-guide/LSM/ipe.rst`; U-Boot's `doc/usage/fit/dm-verity.rst`.
+//! `Documentation/admin-guide/LSM/ipe.rst`; U-Boot's `doc/usage/fit/dm-verity.rst`; the `kernel_verity_params` and the
+//! storage options of Kata Containers.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use super::{BootImage, SEPARATORS, is_known_early, named};
 use crate::error::{Error, Result};
-use crate::hash::HashType;
+use crate::hash::{HashAlgorithm, HashType};
 use crate::line::table::{Reader, TableOptions, VerityTable};
 use crate::value::SECTOR_SIZE;
 
@@ -134,6 +135,74 @@ impl BootImage<'_> {
             writeln!(node, "\t{option};").expect("a String takes everything");
         }
         Ok(node + "};")
+    }
+
+    /// `root_hash=HEX,salt=HEX,data_blocks=N,data_block_size=4096,hash_block_size=4096`: Kata Containers'
+    /// `kernel_verity_params`, by which it opens its guest's root device. Data and tree have partitions of their own.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for what the line has no words for: a superblock, hash type 0, an algorithm other than
+    /// SHA-256, an empty salt, a hash offset, FEC, options and a signature.
+    pub fn kata_guest(&self) -> Result<String> {
+        const LINE: &str = "kernel_verity_params";
+        let params = self.layout.params();
+        let cannot = |value: String| Err(Error::Unwritable { line: LINE, value });
+        self.refuse_extras(LINE)?;
+        self.refuse_flags(LINE)?;
+        if params.uuid().is_some() {
+            return cannot("a superblock".to_owned());
+        }
+        if params.hash_type() != HashType::Normal {
+            return cannot("hash type 0".to_owned());
+        }
+        if params.algorithm() != HashAlgorithm::default() {
+            return cannot(params.algorithm().to_string());
+        }
+        if params.salt().as_bytes().is_empty() {
+            return cannot("an empty salt".to_owned());
+        }
+        if params.hash_offset() > 0 {
+            return cannot(format!("hash offset {}", params.hash_offset()));
+        }
+        Ok(format!(
+            "root_hash={},salt={},data_blocks={},data_block_size={},hash_block_size={}",
+            self.root_hash,
+            params.salt(),
+            params.data_blocks(),
+            params.data_block_size(),
+            params.hash_block_size()
+        ))
+    }
+
+    /// `X-kata.dmverity.roothash=HEX` and more, a line each: the options of a storage by which Kata Containers' agent
+    /// opens a container's layer. Data and tree are one file, without anything between them.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for a tree that does not follow the data, for FEC, options and a signature.
+    pub fn kata_layer(&self) -> Result<String> {
+        const LINE: &str = "a storage of Kata Containers";
+        let params = self.layout.params();
+        self.refuse_extras(LINE)?;
+        self.refuse_flags(LINE)?;
+        // The agent derives the number of data blocks from it.
+        let offset = params.hash_offset();
+        if offset != params.data_bytes() {
+            let value = format!("hash offset {offset} with {} bytes of data", params.data_bytes());
+            return Err(Error::Unwritable { line: LINE, value });
+        }
+        let words: [(&str, &dyn Display); 8] = [
+            ("roothash", &self.root_hash),
+            ("hashoffset", &offset),
+            ("blocksize", &params.data_block_size()),
+            ("hashsize", &params.hash_block_size()),
+            ("algorithm", &params.algorithm()),
+            ("salt", params.salt()),
+            ("hashtype", &params.hash_type().number()),
+            ("no-superblock", &params.uuid().is_none()),
+        ];
+        let word = |(key, value): &(&str, &dyn Display)| format!("X-kata.dmverity.{key}={value}");
+        let words: Vec<String> = words.iter().map(word).collect();
+        Ok(format!("X-kata.dmverity-enabled=true\n{}", words.join("\n")))
     }
 
     /// Refuses what has no place in the line: FEC and a signature.
@@ -276,5 +345,50 @@ mod tests {
         let blocks = 1 << 33;
         let large = Plan::new(salted(), blocks << 12).unwrap().layout;
         assert_eq!(refused(BootImage::new(&large, &root_hash).fit()), format!("num-data-blocks {blocks}"));
+    }
+
+    #[test]
+    fn kata_opens_its_guests_root_device_with_all_parameters() {
+        let (root_hash, layout) = (root_hash(), plan(salted().no_superblock()).layout);
+        let image = || BootImage::new(&layout, &root_hash);
+        assert_eq!(
+            image().kata_guest().unwrap(),
+            format!("root_hash={HEX},salt=aabb,data_blocks=256,data_block_size=4096,hash_block_size=4096")
+        );
+        assert_eq!(refused(image().signature("/sig").kata_guest()), "/sig");
+        assert_eq!(refused(image().flags([TableFlag::CheckAtMostOnce].into()).kata_guest()), "check_at_most_once");
+        let sha512 = HashAlgorithm::from_name("sha512").unwrap();
+        for (builder, value) in [
+            (salted(), "a superblock"),
+            (salted().no_superblock().hash_type(HashType::ChromeOs), "hash type 0"),
+            (salted().no_superblock().algorithm(sha512), "sha512"),
+            (Params::builder().no_superblock(), "an empty salt"),
+            (salted().no_superblock().hash_offset(4096), "hash offset 4096"),
+        ] {
+            assert_eq!(refused(BootImage::new(&plan(builder).layout, &root_hash).kata_guest()), value);
+        }
+    }
+
+    #[test]
+    fn kata_opens_a_layer_whose_tree_follows_its_data() {
+        let (root_hash, layout) = (root_hash(), plan(salted().hash_offset(1 << 20)).layout);
+        let words = BootImage::new(&layout, &root_hash).kata_layer().unwrap();
+        assert_eq!(
+            words.split('\n').collect::<Vec<_>>(),
+            [
+                "X-kata.dmverity-enabled=true",
+                &format!("X-kata.dmverity.roothash={HEX}"),
+                "X-kata.dmverity.hashoffset=1048576",
+                "X-kata.dmverity.blocksize=4096",
+                "X-kata.dmverity.hashsize=4096",
+                "X-kata.dmverity.algorithm=sha256",
+                "X-kata.dmverity.salt=aabb",
+                "X-kata.dmverity.hashtype=1",
+                "X-kata.dmverity.no-superblock=false",
+            ]
+        );
+        let other = plan(salted().no_superblock().hash_offset((1 << 20) + 4096)).layout;
+        let value = refused(BootImage::new(&other, &root_hash).kata_layer());
+        assert_eq!(value, "hash offset 1052672 with 1048576 bytes of data");
     }
 }

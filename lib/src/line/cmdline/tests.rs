@@ -266,6 +266,7 @@ fn options_are_those_of_veritytab() {
         "fec-device=/dev/disk/by-partlabel/fec fec-offset=0 fec-roots=24",
     );
     options("root-hash-signature=/dev/../etc/passwd", "root-hash-signature=/dev/../etc/passwd");
+    options("root-hash-signature=base64:MII+/A==", "root-hash-signature=base64:MII+/A==");
     let flags = FLAGS.join(",");
     options(&flags, &flags.replace(',', " "));
     let wrong = |words: &str, expected: &str| {
@@ -284,7 +285,10 @@ fn options_are_those_of_veritytab() {
     ] {
         wrong(unknown, &format!("the unknown option {unknown}"));
     }
-    wrong("root-hash-signature=base64:AA", "the unknown option root-hash-signature=base64:AA");
+    for signature in ["base64:AA", "base64:", "base64:====", "base64:AA-_", "relative", "auto"] {
+        let option = format!("root-hash-signature={signature}");
+        wrong(&option, &format!("the unknown option {option}"));
+    }
     wrong("salt=", "salt= without a value");
     wrong("fec-device=fec", "fec-device=fec, which names no device");
 }
