@@ -25,6 +25,7 @@ all|-? --help||Show this help message
 all|--usage||Display brief usage
 all|-V --version||Print package version
 format plan|--append||Append hash tree (and FEC) to the data of one image
+verify repair open dump table|--arch|text|Use the image for these processors
 all|-q --batch-mode||Do not ask for confirmation, show no progress
 table|--boot-data-device|device|The data device's name where the line is used
 table|--boot-fec-device|device|The FEC device's name where the line is used
@@ -37,12 +38,14 @@ table|--cmdline||Show systemd's kernel command line parameters
 format verify repair open plan table benchmark|--data-block-size|size|Block size on the data device
 format verify repair open plan table|--data-blocks|text|The number of blocks in the data file
 plan|--data-size|text|The size of data that do not exist yet
+format|--containerd||Append the hash tree to a layer, as containerd does
 all|--debug||Show debug messages
 close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
 format repair open|--dry-run||Only show what would be done
 format status dump plan|--env||Print KEY='value' lines for a shell instead of text
+table|--embed-signature||Put the root hash signature itself into the line
 open table|--error-as-corruption||Handle IO error as corruption
 verify repair open table|--expect|file|Fail unless the superblock is as in JSON of format
 verify repair open table|--expect-data-blocks|text|Fail unless the superblock has this number of blocks
@@ -60,6 +63,7 @@ open table|--ignore-corruption||Ignore corruption, log it only
 open table|--ignore-zero-blocks||Do not verify zeroed blocks
 table|--ipe||Show a rule for a policy of the kernel's IPE module
 format verify repair open close status dump plan table features|--json||Print one JSON object instead of text
+table|--kata||Show what Kata Containers open the image with
 format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
 open|--no-fallback||Fail if the kernel refuses an option that only affects speed
 format verify repair open plan table|--no-superblock||Do not use verity superblock
@@ -68,17 +72,18 @@ format table|--partition-uuids||Show the partition UUIDs that follow from the ro
 format verify repair|--progress-frequency|text|Show progress in lines, one every <secs> seconds
 format verify repair|--progress-json||Show progress as lines of JSON
 open table|--restart-on-corruption||Restart kernel if corruption is detected
-dump|--root-hash||Show the root hash of the hash tree, without verifying it
+verify repair open dump table|--root-hash|text|Root hash of an image that is one argument; in dump, show that of the hash tree
 format verify repair open table|--root-hash-file|file|Path to root hash file
-open table|--root-hash-signature|file|Path to root hash signature file
+verify repair open table|--root-hash-signature|text|Root hash signature
 format verify repair open table benchmark|-s --salt|text|Salt
 format|--salt-seed|text|Derive salt and UUID from a text
 open|--shared||Share data device with another verity segment
+format|--sidecars||Put hash tree and root hash next to the image, as systemd finds them
 verify|--strict||Fail even if FEC can repair all errors
 format verify repair benchmark|--threads|text|Threads that hash (default: one for each processor)
 dump|--tree||Draw the levels of the hash tree
 open table|--use-tasklets||Use kernel tasklets for performance
-open table|--usr||Show or open the image for /usr
+format verify repair open dump table|--usr||Use the image for /usr
 format|--uuid|text|UUID for device to use
 all|-v --verbose||Shows more detailed error messages
 table|--veritytab|text|Show the line for /etc/veritytab

@@ -69,7 +69,7 @@ pub fn json(texts: &[String]) -> String {
 /// # Errors
 /// What the command would print.
 pub fn root_hash_file(path: &Path, algorithm: HashAlgorithm) -> std::result::Result<RootHash, String> {
-    commands::read_root_hash_file(path).and_then(|text| text.parse(algorithm)).map_err(|failure| failure.text())
+    commands::root_hash::read_file(path).and_then(|text| text.parse(algorithm)).map_err(|failure| failure.text())
 }
 
 /// What a file for `--expect` says.

@@ -22,6 +22,7 @@ mod refused;
 mod report;
 mod root_hash_file;
 mod streams;
+mod whole_file;
 
 use std::process::ExitCode;
 

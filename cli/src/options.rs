@@ -194,6 +194,8 @@ const FORMAT: &[Action] = &[Action::Format];
 const TABLE: &[Action] = &[Action::Table];
 /// The actions that trust a superblock.
 const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table];
+/// The actions that find an image in a disk image.
+const ON_DISK_IMAGE: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table];
 /// The actions that need the parameters of an image, unless a superblock has them.
 const IMAGE: &[Action] =
     &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Benchmark];
@@ -213,6 +215,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("usage", "Display brief usage", &[]),
     short_flag("version", 'V', "Print package version"),
     flag("append", "Append hash tree (and FEC) to the data of one image", &[Action::Format, Action::Plan]),
+    with_value("arch", "architecture", "Use the image for these processors", ON_DISK_IMAGE),
     short_flag("batch-mode", 'q', "Do not ask for confirmation, show no progress"),
     with_value("boot-data-device", "path", "The data device's name where the line is used", TABLE),
     with_value("boot-fec-device", "path", "The FEC device's name where the line is used", TABLE),
@@ -225,6 +228,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("data-block-size", "bytes", "Block size on the data device", IMAGE).accepted_by_all(),
     with_value("data-blocks", "blocks", "The number of blocks in the data file", LAYOUT).accepted_by_all(),
     with_value("data-size", "bytes", "The size of data that do not exist yet", &[Action::Plan]),
+    flag("containerd", "Append the hash tree to a layer, as containerd does", FORMAT),
     flag("debug", "Show debug messages", &[]),
     flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
     flag("deterministic", "Derive salt and UUID from the other parameters", FORMAT),
@@ -235,6 +239,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "Print KEY='value' lines for a shell instead of text",
         &[Action::Format, Action::Status, Action::Dump, Action::Plan],
     ),
+    flag("embed-signature", "Put the root hash signature itself into the line", TABLE),
     flag("error-as-corruption", "Handle IO error as corruption", OPEN_OR_TABLE),
     with_value("expect", "path", "Fail unless the superblock is as in JSON of format", CHECKED),
     with_value("expect-data-blocks", "blocks", "Fail unless the superblock has this number of blocks", CHECKED),
@@ -269,6 +274,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Features,
         ],
     ),
+    flag("kata", "Show what Kata Containers open the image with", TABLE),
     with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
     flag("no-fallback", "Fail if the kernel refuses an option that only affects speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
@@ -281,17 +287,24 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
     flag("progress-json", "Show progress as lines of JSON", LONG),
     flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN_OR_TABLE),
-    flag("root-hash", "Show the root hash of the hash tree, without verifying it", &[Action::Dump]),
+    with_value(
+        "root-hash",
+        "hex",
+        "Root hash of an image that is one argument; in dump, show that of the hash tree",
+        &[Action::Dump, Action::Verify, Action::Repair, Action::Open, Action::Table],
+    )
+    .or(""),
     with_value(
         "root-hash-file",
         "path",
         "Path to root hash file",
         &[Action::Format, Action::Open, Action::Verify, Action::Repair, Action::Table],
     ),
-    with_value("root-hash-signature", "path", "Path to root hash signature file", OPEN_OR_TABLE),
+    with_value("root-hash-signature", "path|base64:...|auto", "Root hash signature", CHECKED),
     with_value("salt", "hex string", "Salt", SALTED).short('s').accepted_by_all(),
     with_value("salt-seed", "text", "Derive salt and UUID from a text", FORMAT),
     flag("shared", "Share data device with another verity segment", OPEN),
+    flag("sidecars", "Put hash tree and root hash next to the image, as systemd finds them", FORMAT),
     flag("strict", "Fail even if FEC can repair all errors", &[Action::Verify]),
     with_value(
         "threads",
@@ -301,7 +314,11 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     ),
     flag("tree", "Draw the levels of the hash tree", &[Action::Dump]),
     flag("use-tasklets", "Use kernel tasklets for performance", OPEN_OR_TABLE),
-    flag("usr", "Show or open the image for /usr", OPEN_OR_TABLE),
+    flag(
+        "usr",
+        "Use the image for /usr",
+        &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table],
+    ),
     with_value("uuid", "string", "UUID for device to use", FORMAT).accepted_by_all(),
     short_flag("verbose", 'v', "Shows more detailed error messages"),
     with_value("veritytab", "name", "Show the line for /etc/veritytab", TABLE),
@@ -312,6 +329,14 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
 const NOT_TOGETHER: &[(&str, &str)] = &[
     ("ignore-corruption", "restart-on-corruption"),
     ("panic-on-corruption", "restart-on-corruption"),
+    ("append", "containerd"),
+    ("append", "sidecars"),
+    ("containerd", "sidecars"),
+    ("containerd", "hash-offset"),
+    ("containerd", "fec-offset"),
+    ("containerd", "no-superblock"),
+    ("sidecars", "hash-offset"),
+    ("sidecars", "no-superblock"),
     ("append", "hash-offset"),
     ("append", "fec-offset"),
     ("salt", "salt-seed"),
@@ -321,7 +346,8 @@ const NOT_TOGETHER: &[(&str, &str)] = &[
 ];
 
 /// The forms of `table` besides the kernel's own; one at a time.
-const TABLE_FORMS: &[&str] = &["chromeos", "cmdline", "dm-mod-create", "fit", "ipe", "partition-uuids", "veritytab"];
+const TABLE_FORMS: &[&str] =
+    &["chromeos", "cmdline", "dm-mod-create", "fit", "ipe", "kata", "partition-uuids", "veritytab"];
 
 /// All pairs that cannot be used together.
 pub(crate) fn not_together() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -8,13 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
-use tempfile::NamedTempFile;
-
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
+use crate::whole_file::{self, directory_of};
 use crate::{output, streams};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 /// How many links are followed.
 const MOST_LINKS: usize = 40;
@@ -92,7 +91,7 @@ impl RootHashFile {
             Target::Open(mut file) => file.write_all(bytes),
             Target::Existing(file) => file.write_all_at(bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)),
             Target::Pipe(path) => OpenOptions::new().write(true).open(path).and_then(|mut pipe| pipe.write_all(bytes)),
-            Target::New(path) => write_new(&path, bytes),
+            Target::New(path) => whole_file::write(&path, bytes, whole_file::PRIVATE),
         };
         written.map_err(|error| {
             let line = format!("Cannot write to root hash file {}.", text_of(&self.path));
@@ -145,18 +144,6 @@ fn check_creatable(path: &Path) -> std::io::Result<()> {
     let directory = directory_of(path);
     access(directory, AccessFlags::W_OK | AccessFlags::X_OK)?;
     tempfile::tempfile_in(directory).map(drop)
-}
-
-/// A file for its owner alone.
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut temporary = NamedTempFile::new_in(directory_of(path))?;
-    temporary.write_all(bytes)?;
-    temporary.persist(path)?;
-    Ok(())
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Where a path leads: links are followed up to a descriptor of this process, which must not be opened again.

@@ -6,6 +6,7 @@ mod append;
 mod append_plain;
 mod bad_input;
 mod behaviour;
+mod beside;
 mod completions;
 mod dependencies;
 mod documents;

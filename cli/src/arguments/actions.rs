@@ -3,16 +3,18 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use dmverity::ddi::{Designator, HashFiles, Sidecars};
 use dmverity::{Hashing, ParamsBuilder};
 
 use super::contradictions;
 use super::fec::FecOptions;
-use super::image::{ImageOptions, ImageToCheck};
+use super::image::{Choice, ImageOptions, ImageToCheck};
 use super::kernel::KernelOptions;
 use super::table::Table;
 use super::words::{Words, exact};
 use super::work::{LongWork, Threads};
-use crate::failure::Result;
+use crate::escape::text_of;
+use crate::failure::{Failure, Result};
 use crate::options::Action;
 
 /// What an action is to do.
@@ -57,7 +59,12 @@ pub(crate) struct Format {
     pub(crate) data: PathBuf,
     /// The data device itself with `--append`; `None` if it has no name yet.
     pub(crate) hash: Option<PathBuf>,
+    /// Whether data and hash tree are one file.
     pub(crate) append: bool,
+    /// Whether that file is a layer of containerd.
+    pub(crate) containerd: bool,
+    /// Where what belongs to the image is, if it is next to it.
+    pub(crate) sidecars: Option<HashFiles>,
     pub(crate) image: ImageOptions,
     pub(crate) like: Option<PathBuf>,
     pub(crate) deterministic: bool,
@@ -71,18 +78,30 @@ pub(crate) struct Format {
 
 impl Format {
     fn of(words: &Words, name: &'static str) -> Result<Self> {
-        let append = words.flag("append");
+        let containerd = words.flag("containerd");
+        let append = words.flag("append") || containerd;
+        let sidecars = words.flag("sidecars").then(|| Sidecars::of(words.path(0)));
+        let hash = match &sidecars {
+            Some(sidecars) => Some(sidecars.verity.clone()),
+            None => words.rest.get(usize::from(!append)).map(PathBuf::from),
+        };
+        let designator = if words.flag("usr") { Designator::Usr } else { Designator::Root };
+        let sidecars = sidecars.map(|sidecars| sidecars.hash_files(designator).clone());
         let format = Self {
             data: words.path(0),
-            hash: words.rest.get(usize::from(!append)).map(PathBuf::from),
+            hash,
             append,
+            containerd,
             image: ImageOptions::of(words)?,
             like: words.path_option("like"),
             deterministic: words.flag("deterministic"),
             salt_seed: words.value("salt-seed"),
             dry_run: words.flag("dry-run"),
             partition_uuids: words.flag("partition-uuids"),
-            root_hash_file: words.path_option("root-hash-file"),
+            root_hash_file: words
+                .path_option("root-hash-file")
+                .or_else(|| sidecars.as_ref().map(|files| files.root_hash.clone())),
+            sidecars,
             work: LongWork::of(words, name)?,
         };
         contradictions::check_format(&format, words)?;
@@ -198,6 +217,7 @@ pub(crate) struct Status {
 pub(crate) struct Dump {
     pub(crate) hash: PathBuf,
     pub(crate) image: ImageOptions,
+    pub(crate) choice: Choice,
     pub(crate) root_hash: bool,
     pub(crate) tree: bool,
 }
@@ -207,9 +227,21 @@ impl Dump {
         Ok(Self {
             hash: words.path(0),
             image: ImageOptions::of(words)?,
-            root_hash: words.flag("root-hash"),
+            choice: Choice::of(words, true)?,
+            root_hash: dump_root_hash(words)?,
             tree: words.flag("tree"),
         })
+    }
+}
+
+/// Whether the root hash is to be shown: it has no value here.
+fn dump_root_hash(words: &Words) -> Result<bool> {
+    match words.value("root-hash") {
+        Some(value) if !value.is_empty() => {
+            let option = format!("--root-hash={}", text_of(value));
+            Err(Failure::usage(format!("{option}: option does not take an argument")))
+        }
+        value => Ok(value.is_some()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::root_hash_file;
 /// image.
 const WITH_FROM_CMDLINE: &[&str] = &["from-cmdline", "usr", "with-usr", "dry-run", "debug", "verbose", "batch-mode"];
 
-fn together(first: &str, second: &str) -> Failure {
+pub(super) fn together(first: &str, second: &str) -> Failure {
     Failure::usage(format!("Option {first} and {second} cannot be used together."))
 }
 
@@ -65,7 +65,7 @@ fn check_hash_offset(words: &Words, info: &ActionInfo) -> Result<()> {
 /// The kernel's command line has all parameters of the image.
 fn check_from_cmdline(words: &Words) -> Result<()> {
     if !words.given("from-cmdline") {
-        let alone = ["usr", "with-usr", "dry-run"].into_iter().find(|option| words.flag(option));
+        let alone = ["with-usr", "dry-run"].into_iter().find(|option| words.flag(option));
         return alone.map_or(Ok(()), |option| {
             Err(Failure::usage(format!("Option --{option} must be used with --from-cmdline in open action.")))
         });
@@ -81,6 +81,9 @@ fn check_from_cmdline(words: &Words) -> Result<()> {
 
 /// One image has all of its data, and a root hash on standard output leaves no room for lines or an object.
 pub(super) fn check_format(format: &Format, words: &Words) -> Result<()> {
+    if words.flag("usr") && format.sidecars.is_none() {
+        return Err(Failure::usage("Option --usr must be used with --sidecars in format action."));
+    }
     if format.append && format.image.data_blocks().is_some() {
         return Err(together("--append", "--data-blocks"));
     }
@@ -105,12 +108,19 @@ pub(super) fn check_plan(words: &Words, has_blocks: bool) -> Result<()> {
     }
 }
 
-/// `--usr` belongs to one of the forms.
-pub(super) fn check_usr(words: &Words) -> Result<()> {
-    if words.flag("usr") && !words.flag("cmdline") {
-        return Err(Failure::usage("Option --usr must be used with --cmdline."));
+/// `--usr` chooses an image in a disk, a kernel command line that is written, or one that is read; returns whether it
+/// was given.
+pub(super) fn check_usr(words: &Words, is_one: bool) -> Result<bool> {
+    let usr = words.flag("usr");
+    if !usr || is_one {
+        return Ok(usr);
     }
-    Ok(())
+    Err(Failure::usage(match words.action {
+        Action::Table if words.flag("cmdline") => return Ok(usr),
+        Action::Table => "Option --usr must be used with --cmdline.",
+        Action::Open => "Option --usr must be used with --from-cmdline in open action.",
+        _ => "Option --usr must be used with an image that is one argument.",
+    }))
 }
 
 /// Not every form of a line can express every option.

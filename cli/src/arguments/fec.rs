@@ -82,6 +82,11 @@ impl FecOptions {
         }
     }
 
+    /// The number of roots, if it was given.
+    pub(crate) fn given_roots(&self) -> Option<u64> {
+        self.roots
+    }
+
     fn roots(&self) -> u64 {
         self.roots.unwrap_or(DEFAULT_ROOTS)
     }

@@ -1,13 +1,18 @@
 //! The options about an image: its parameters, and what an existing image has to be.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use dmverity::ddi::Architecture;
 use dmverity::{BlockSize, Devices, HashAlgorithm, HashType, Hashing, Params, ParamsBuilder, Salt};
 
+use super::contradictions;
 use super::fec::FecOptions;
+use super::signature::SignatureOption;
 use super::words::Words;
 use crate::escape::text_of;
-use crate::failure::Result;
+use crate::failure::{Exit, Failure, Result};
+use crate::options::Action;
 
 /// The parameters of an image as given.
 pub(crate) struct ImageOptions {
@@ -150,37 +155,84 @@ pub(crate) struct RootHashOptions {
     pub(crate) file: Option<PathBuf>,
 }
 
+impl RootHashOptions {
+    pub(crate) fn is_given(&self) -> bool {
+        self.argument.is_some() || self.file.is_some()
+    }
+}
+
 /// What `--expect` and `--expect-data-blocks` say.
 pub(crate) struct Expect {
     pub(crate) file: Option<PathBuf>,
     pub(crate) data_blocks: Option<u64>,
 }
 
+/// Where an existing image is.
+pub(crate) enum Place {
+    /// On these devices.
+    Devices { data: PathBuf, hash: PathBuf },
+    /// In this file or block device, whose partitions or neighbours say where.
+    One(PathBuf),
+}
+
 /// An existing image, and what it has to be.
 pub(crate) struct ImageToCheck {
-    pub(crate) data: PathBuf,
-    pub(crate) hash: PathBuf,
+    /// The action, for the message that it needs more arguments.
+    pub(crate) action: Action,
+    pub(crate) place: Place,
     pub(crate) root_hash: RootHashOptions,
     pub(crate) options: ImageOptions,
     pub(crate) expect: Expect,
+    /// The signature of the root hash.
+    pub(crate) signature: Option<SignatureOption>,
+    pub(crate) choice: Choice,
+}
+
+/// Which of the images in a disk is meant.
+pub(crate) struct Choice {
+    /// The one for /usr.
+    pub(crate) usr: bool,
+    /// The one for these processors.
+    pub(crate) architecture: Option<Architecture>,
+}
+
+impl Choice {
+    pub(super) fn of(words: &Words, is_one: bool) -> Result<Self> {
+        Ok(Self {
+            usr: contradictions::check_usr(words, is_one)?,
+            architecture: words.value("arch").map(|name| architecture(&name)).transpose()?,
+        })
+    }
 }
 
 impl ImageToCheck {
-    /// The hash device is argument `hash`, and the root hash may follow it.
+    /// The hash device is argument `hash`, and the root hash may follow it; without a hash device, the first argument
+    /// is all of the image.
     pub(super) fn of(words: &Words, hash: usize) -> Result<Self> {
+        let place = match words.rest.get(hash) {
+            Some(hash) => Place::Devices { data: words.path(0), hash: hash.into() },
+            None => Place::One(words.path(0)),
+        };
+        let choice = Choice::of(words, matches!(place, Place::One(_)))?;
+        let argument = match (words.rest.get(hash + 1), words.value("root-hash")) {
+            (Some(_), Some(_)) => return Err(contradictions::together("--root-hash", "<root_hash>")),
+            (None, Some(option)) if option.is_empty() => return Err(Failure::usage("--root-hash: missing argument")),
+            (argument, option) => argument.map(text_of).or(option.map(text_of)),
+        };
         Ok(Self {
-            data: words.path(0),
-            hash: words.path(hash),
-            root_hash: RootHashOptions {
-                argument: words.rest.get(hash + 1).map(text_of),
-                file: words.path_option("root-hash-file"),
-            },
+            action: words.action,
+            place,
+            root_hash: RootHashOptions { argument, file: words.path_option("root-hash-file") },
             options: ImageOptions::of(words)?,
             expect: Expect { file: words.path_option("expect"), data_blocks: words.number("expect-data-blocks")? },
+            signature: SignatureOption::of(words)?,
+            choice,
         })
     }
+}
 
-    pub(crate) fn devices(&self) -> Devices {
-        self.options.devices(&self.data, &self.hash)
-    }
+fn architecture(name: &OsStr) -> Result<Architecture> {
+    text_of(name)
+        .parse()
+        .map_err(|error| Failure::new(Exit::Parameters, "Invalid value of option --arch.").hint(format!("{error}.")))
 }

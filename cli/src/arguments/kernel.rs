@@ -1,7 +1,5 @@
 //! The options about what the kernel does.
 
-use std::path::PathBuf;
-
 use dmverity::table::{TableFlag, TableFlags, TableOption};
 
 use super::words::Words;
@@ -12,8 +10,6 @@ pub(crate) struct KernelOptions {
     pub(crate) flags: TableFlags,
     /// A note that one of the options overrides another.
     pub(crate) overridden: Option<String>,
-    /// The file with the signature of the root hash.
-    pub(crate) signature: Option<PathBuf>,
 }
 
 impl KernelOptions {
@@ -36,7 +32,6 @@ impl KernelOptions {
         Self {
             flags,
             overridden: is_overridden.then(|| "--panic-on-corruption overrides --ignore-corruption.".to_owned()),
-            signature: words.path_option("root-hash-signature"),
         }
     }
 }

@@ -11,6 +11,7 @@ mod image;
 mod kernel;
 mod output;
 mod parser;
+mod signature;
 mod table;
 mod words;
 mod work;
@@ -22,16 +23,17 @@ use dmverity::{BlockSize, HashAlgorithm, HashType, Salt};
 pub(crate) use self::actions::{
     Benchmark, Close, Command, Dump, Format, FromCmdline, Open, Plan, Planned, Repair, Status, Verify,
 };
-pub(crate) use self::image::{Expect, HashOffset, ImageOptions, ImageToCheck, RootHashOptions};
+pub(crate) use self::image::{Choice, Expect, HashOffset, ImageOptions, ImageToCheck, Place, RootHashOptions};
 pub(crate) use self::output::Output;
 use self::parser::{did_you_mean, info_of};
+pub(crate) use self::signature::SignatureOption;
 pub(crate) use self::table::{Form, Table};
 use self::words::Words;
 pub(crate) use self::work::{LongWork, Threads};
 use crate::escape::text_of;
 use crate::failure::{Failure, Result};
 use crate::help;
-use crate::options::{Action, ActionInfo};
+use crate::options::{ACTIONS, Action, ActionInfo};
 
 /// The version of the reference tool whose command line this is: callers compare it.
 const COMPATIBLE_VERSION: &str = "2.8.0";
@@ -90,14 +92,16 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
 fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Result<Invocation> {
     let (needed, taken) = match info.action {
         // Data and hash tree are one image then.
-        Action::Format if words.flag("append") => (1, "<image>"),
+        Action::Format if ["append", "containerd", "sidecars"].iter().any(|form| words.flag(form)) => (1, "<image>"),
         // Nothing is written there.
         Action::Format if words.flag("dry-run") => (1, "<data_device> [<hash_device>]"),
         Action::Open if words.given("from-cmdline") => (0, ""),
+        // An image whose parts are found is one argument in place of two.
+        Action::Verify | Action::Repair | Action::Open | Action::Table => (info.needed - 1, info.arguments),
         _ => (info.needed, info.arguments),
     };
     if words.rest.len() < needed {
-        return Err(Failure::usage(format!("{}: requires {taken} as arguments", info.name)));
+        return Err(requires(info.name, taken));
     }
     if name == "create" && words.rest.len() > 1 {
         words.rest.swap(0, 1);
@@ -112,6 +116,16 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
         warnings: extra.map(|extra| format!("ignored arguments: {}", text_of(extra))).into_iter().collect(),
         command: Command::of(&words, info.name),
     })
+}
+
+fn requires(name: &str, arguments: &str) -> Failure {
+    Failure::usage(format!("{name}: requires {arguments} as arguments"))
+}
+
+/// The failure of an action with an argument that is not an image by itself.
+pub(crate) fn more_arguments(action: Action) -> Failure {
+    let info = ACTIONS.iter().find(|info| info.action == action);
+    info.map_or_else(|| Failure::usage("Argument <action> missing."), |info| requires(info.name, info.arguments))
 }
 
 fn version() -> String {

@@ -48,7 +48,8 @@ fn command() -> Command {
         command.arg(match option.default {
             // `--data-blocks -1` is a wrong number and not a missing one.
             None => arg.allow_hyphen_values(true),
-            Some(value) => arg.num_args(0..=1).default_missing_value(value),
+            // One that is also used without any value does not take the next word.
+            Some(value) => arg.num_args(0..=1).require_equals(value.is_empty()).default_missing_value(value),
         })
     })
 }

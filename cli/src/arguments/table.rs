@@ -19,6 +19,8 @@ pub(crate) struct Table {
     pub(crate) boot_data_device: Option<PathBuf>,
     pub(crate) boot_hash_device: Option<PathBuf>,
     pub(crate) boot_fec_device: Option<PathBuf>,
+    /// Whether the line has the signature itself, and not the name of its file.
+    pub(crate) embed_signature: bool,
 }
 
 /// The reader of the line.
@@ -32,6 +34,7 @@ pub(crate) enum Form {
     ChromeOs,
     Ipe,
     Fit,
+    Kata,
 }
 
 impl Table {
@@ -45,6 +48,7 @@ impl Table {
             boot_data_device: words.path_option("boot-data-device"),
             boot_hash_device: words.path_option("boot-hash-device"),
             boot_fec_device: words.path_option("boot-fec-device"),
+            embed_signature: words.flag("embed-signature"),
         })
     }
 }
@@ -56,7 +60,6 @@ impl Form {
             let Some(value) = words.value(option) else { return Ok(None) };
             Ok(Some(MappingName::new(&exact(option, &value)?)?.to_string()))
         };
-        contradictions::check_usr(words)?;
         Ok(if let Some(name) = name("dm-mod-create")? {
             Self::DmModCreate(name)
         } else if let Some(name) = name("veritytab")? {
@@ -69,6 +72,8 @@ impl Form {
             Self::Ipe
         } else if words.flag("fit") {
             Self::Fit
+        } else if words.flag("kata") {
+            Self::Kata
         } else if words.flag("partition-uuids") {
             Self::PartitionUuids
         } else {
@@ -85,6 +90,7 @@ impl Form {
             Self::ChromeOs => "chromeos",
             Self::Ipe => "ipe",
             Self::Fit => "fit",
+            Self::Kata => "kata",
             Self::PartitionUuids => "partition-uuids",
         }
     }

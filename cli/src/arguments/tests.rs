@@ -69,7 +69,8 @@ fn arguments_have_their_places() {
     let Command::Open(created) = command("create name d h 00") else { panic!("it is open") };
     for open in [open, created] {
         assert_eq!((open.mapping.to_str(), open.image.root_hash.argument.as_deref()), (Some("name"), Some("00")));
-        assert_eq!((open.image.data, open.image.hash), ("d".into(), "h".into()));
+        let Place::Devices { data, hash } = open.image.place else { panic!("two devices were given") };
+        assert_eq!((data, hash), ("d".into(), "h".into()));
     }
     let Command::Format(format) = command("format d --append") else { panic!("it is format") };
     assert_eq!((&format.data, format.hash.as_ref()), (&"d".into(), Some(&"d".into())));

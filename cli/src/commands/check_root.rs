@@ -8,8 +8,9 @@ use std::path::Path;
 
 use dmverity::dm::{MappingName, MappingStatus, Removal, deactivate, status};
 use dmverity::messages::CORRUPTED_AT_ONCE;
-use dmverity::{Devices, Params, RootHash};
+use dmverity::{Params, RootHash};
 
+use super::source::Source;
 use super::verify::{REPAIR_WRITES_ZEROS, must_be_zeros};
 use crate::failure::{Exit, Failure};
 
@@ -34,12 +35,7 @@ pub(super) fn is_corrupted(name: &MappingName) -> bool {
 
 /// Reads the first and the last data block, and closes the mapping again if the kernel does not return them as
 /// verified.
-pub(super) fn check(
-    name: &MappingName,
-    devices: &Devices,
-    params: &Params,
-    root_hash: &RootHash,
-) -> Result<(), Failure> {
+pub(super) fn check(name: &MappingName, source: &Source, params: &Params, root_hash: &RootHash) -> Result<(), Failure> {
     let block = params.data_block_size().bytes();
     let read = read_ends(&name.node(), block, block);
     let failure = if is_corrupted(name) {
@@ -51,7 +47,7 @@ pub(super) fn check(
         let Err(error) = read else { return Ok(()) };
         Failure::new(Exit::Permission, "First and last data block cannot be read after activation.").because(&error)
     };
-    let failure = failure.hints(about_zeros(devices, params, root_hash));
+    let failure = failure.hints(about_zeros(source, params, root_hash));
     Err(closed(name, failure))
 }
 
@@ -66,9 +62,12 @@ pub(super) fn closed(name: &MappingName, mut failure: Failure) -> Failure {
 }
 
 /// A hint that the first or the last data block has to be zeros, if that is what is wrong.
-pub(super) fn about_zeros(devices: &Devices, params: &Params, root_hash: &RootHash) -> Vec<String> {
+pub(super) fn about_zeros(source: &Source, params: &Params, root_hash: &RootHash) -> Vec<String> {
     let ends = [0, params.data_blocks() - 1];
-    let must = |&block: &u64| dmverity::must_be_zeros(devices, params, root_hash, block).unwrap_or(false);
+    let must = |&block: &u64| {
+        let image = source.open_without_fec();
+        image.and_then(|image| image.must_be_zeros(params, root_hash, block)).unwrap_or(false)
+    };
     let hint = |block| must_be_zeros(&format!("data block {block}"));
     let mut hints: Vec<String> = ends.iter().filter(|block| must(block)).map(hint).collect();
     hints.dedup();

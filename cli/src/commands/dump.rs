@@ -1,11 +1,13 @@
 //! `dump`: show what a superblock says.
 
-use dmverity::{Layout, RootHash};
+use dmverity::{Devices, Layout, Params, RootHash};
 use serde::Serialize;
 
+use super::found::{self, Asked};
 use super::image::{ImageFields, Spelling};
+use super::source::Source;
 use super::{check_devices, load, shown};
-use crate::arguments::Dump;
+use crate::arguments::{Dump, HashOffset};
 use crate::failure::Result;
 use crate::report::Report;
 
@@ -25,19 +27,18 @@ const NOT_VERIFIED: &str = "the root hash was computed from the hash tree alone;
 pub(crate) fn run(dump: &Dump) -> Result<Report> {
     let Dump { hash, image: options, .. } = dump;
     check_devices([hash.as_path()])?;
-    let params = load(options, None, hash)?;
+    let Dumped { source, params } = dumped(dump)?;
     let layout = Layout::new(&params)?;
-    let fec = &options.fec.device;
-    let fec_area = match fec {
+    let fec_area = match source.fec() {
         None => None,
-        Some(fec) => dmverity::fec_area(hash, fec, &layout)?,
+        Some(_) => source.open()?.fec_area(&layout),
     };
     let spelling = Spelling {
         uuid: params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default(),
         algorithm: params.algorithm().to_string(),
     };
     let image = ImageFields::new(&layout, fec_area.as_ref(), &spelling);
-    let root_hash = dump.root_hash.then(|| dmverity::unverified_root_hash(hash, &params)).transpose()?;
+    let root_hash = dump.root_hash.then(|| source.open()?.unverified_root_hash(&params)).transpose()?;
     let mut text = image.text(hash, &layout, fec_area.as_ref(), root_hash.as_ref());
     if options.hash_offset.is_auto() {
         text += &image.offsets(None);
@@ -48,10 +49,33 @@ pub(crate) fn run(dump: &Dump) -> Result<Report> {
     }
     let fields = DumpFields {
         hash_device: shown(hash),
-        fec_device: fec.as_deref().map(shown),
+        fec_device: source.fec().map(shown),
         image,
         root_hash: root_hash.as_ref().map(RootHash::to_string),
     };
     let warnings = root_hash.map(|_| NOT_VERIFIED.to_owned()).into_iter().collect();
     Ok(Report { warnings, ..Report::new(text, fields) })
+}
+
+/// What is dumped, and where it is.
+struct Dumped {
+    source: Source,
+    params: Params,
+}
+
+/// The superblock on the hash device, or that of the image which it is by itself.
+fn dumped(dump: &Dump) -> Result<Dumped> {
+    let Dump { hash, image: options, choice, .. } = dump;
+    let on_device = || {
+        let params = load(options, options.hash_offset.on(hash)?, None, hash)?;
+        // Nothing is read of the data.
+        let devices = Devices { data: hash.clone(), hash: hash.clone(), fec: options.fec.device.clone() };
+        Ok(Dumped { source: Source::Devices(devices), params })
+    };
+    if !matches!(options.hash_offset, HashOffset::At(0)) || dmverity::load(hash, 0, None).is_ok() {
+        return on_device();
+    }
+    let Some(found) = found::look(hash, &Asked { options, choice, root_hash: None })? else { return on_device() };
+    let params = found.source.open()?.load(found.hash_offset, found.fec)?;
+    Ok(Dumped { source: found.source, params })
 }

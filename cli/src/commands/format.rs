@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{Devices, Formatted, Hashing, Image, Layout, Params, ParamsBuilder, Salt, Seed, Work};
+use dmverity::ddi::LayerSidecar;
+use dmverity::{Devices, Formatted, Hashing, Image, Layout, Params, ParamsBuilder, RootHash, Salt, Seed, Work};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
 use crate::report::Report;
 use crate::root_hash_file::RootHashFile;
+use crate::whole_file;
 
 #[derive(Serialize)]
 struct FormatFields {
@@ -77,6 +79,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     let uuid = uuid(format, seed.as_ref(), like.as_ref())?;
     hashing.uuid = uuid.as_ref().map(|uuid| uuid.value);
     let root_hash_file = root_hash_file(format)?;
+    let layer = format.containerd.then(|| Layer::check(format)).transpose()?;
     let (formatted, fec_device, appended) = if format.append {
         let (formatted, fec_device, appended) = append(format, hashing, one_file)?;
         (formatted, fec_device, Some(appended))
@@ -118,9 +121,11 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
         }
     }
     let mut report = Report { warnings, ..Report::new(text, fields) };
-    if let Some(file) = root_hash_file {
-        report.last = Some(Box::new(move || file.write(&root_hash.to_string())));
-    }
+    let hash_offset = params.hash_offset();
+    report.last = Some(Box::new(move || {
+        root_hash_file.map_or(Ok(()), |file| file.write(&root_hash.to_string()))?;
+        layer.flatten().map_or(Ok(()), |layer| layer.write(root_hash, hash_offset))
+    }));
     Ok(report)
 }
 
@@ -202,6 +207,26 @@ fn root_hash_file(format: &Format) -> Result<Option<RootHashFile>> {
     Ok(Some(file).filter(|file| !(format.dry_run && file.is_file())))
 }
 
+/// The file that tells containerd of a layer's hash tree.
+struct Layer(PathBuf);
+
+impl Layer {
+    /// Checks that it can be written; `None` for a dry run.
+    fn check(format: &Format) -> Result<Option<Self>> {
+        let path = LayerSidecar::path_of(&format.data);
+        // The same checks as of another file that is written when all else is done.
+        RootHashFile::check(path.clone(), &[("data", format.data.as_path())])?;
+        Ok((!format.dry_run).then_some(Self(path)))
+    }
+
+    fn write(self, root_hash: RootHash, hash_offset: u64) -> Result<()> {
+        let text = LayerSidecar { root_hash, hash_offset }.to_string();
+        whole_file::write(&self.0, text.as_bytes(), whole_file::PUBLIC).map_err(|error| {
+            Failure::new(Exit::Parameters, format!("Cannot write {}.", text_of(&self.0))).because(&error)
+        })
+    }
+}
+
 /// The source of salt and UUID, if they are derived: from a text, or from the image's parameters.
 fn seed(format: &Format, params: impl FnOnce() -> Result<Params>) -> Result<Option<Seed>> {
     match format.salt_seed()? {
@@ -225,6 +250,8 @@ fn salt(format: &Format, seed: Option<&Seed>) -> Result<Option<Salt>> {
     match seed {
         _ if format.image.salt.is_some() => Ok(None),
         Some(seed) => Ok(Some(seed.salt())),
+        // The same layer has the same root hash everywhere.
+        None if format.containerd => Ok(Some(Salt::new(&[0; Salt::RANDOM_LEN])?)),
         None if format.like.is_some() => Ok(None),
         None => Ok(Some(Salt::random()?)),
     }

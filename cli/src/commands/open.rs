@@ -1,24 +1,19 @@
 //! `open`: make an image available as a mapping.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
 
-use dmverity::dm::{ActivateOptions, Error, MappingName, NameFault, activate, find};
+use dmverity::dm::{ActivateOptions, Error, MappingName, NameFault, find};
 use dmverity::messages::{CORRUPTED_AT_ONCE, of_silent_udev};
 use serde::Serialize;
 
-use super::{Image, check_root, image_to_check, shown};
+use super::existing::{Image, image_to_check};
+use super::{check_root, shown, signature};
 use crate::arguments::Open;
 use crate::escape::text_of;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::Result;
 use crate::kernel_options::KernelOption;
 use crate::refused::option_fields;
 use crate::report::{RefusedOptionFields, Report};
-
-/// The longest key that the kernel accepts, in bytes.
-const SIGNATURE_MAX: u64 = 32767;
 
 /// A mapping that was made.
 #[derive(Serialize)]
@@ -39,16 +34,16 @@ struct OpenFields {
 pub(crate) fn run(open: &Open) -> Result<Report> {
     let Open { image, kernel, .. } = open;
     let name = new_name(&open.mapping)?;
-    let Image { params, root_hash, mut warnings } = image_to_check(image)?;
+    let Image { source, params, root_hash, stored_signature, mut warnings } = image_to_check(image)?;
 
     let options = ActivateOptions {
         flags: kernel.flags.clone(),
-        root_hash_signature: kernel.signature.as_deref().map(read_signature).transpose()?,
+        root_hash_signature: signature::requested(image.signature.as_ref(), stored_signature.as_deref())?,
         shared: open.shared,
         no_fallback: open.no_fallback,
     };
-    let devices = image.devices();
-    let opened = activate(&name, &devices, &params, &root_hash, &options);
+    let image = source.open().map_err(Error::from);
+    let opened = image.and_then(|image| image.activate(&name, &params, &root_hash, &options));
     warnings.extend(kernel.overridden.clone());
     let activation = match opened {
         Ok(activation) => activation,
@@ -76,7 +71,7 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
         warnings.push(of_silent_udev(&name));
     }
     if open.check_root {
-        check_root::check(&name, &devices, &params, &root_hash).map_err(|failure| {
+        check_root::check(&name, &source, &params, &root_hash).map_err(|failure| {
             let report = Report { warnings: warnings.clone(), ..Report::default() };
             report.failed(failure)
         })?;
@@ -84,7 +79,7 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
     let mut notes = Vec::new();
     if activation.corrupted {
         notes.push(CORRUPTED_AT_ONCE.to_owned());
-        let hints = check_root::about_zeros(&devices, &params, &root_hash);
+        let hints = check_root::about_zeros(&source, &params, &root_hash);
         notes.extend(hints.into_iter().map(|hint| format!("hint: {hint}")));
     }
     Ok(Report { notes, warnings, ..Report::new("", fields) })
@@ -98,24 +93,4 @@ fn new_name(word: &OsStr) -> Result<MappingName> {
         }
         _ => error.into(),
     })
-}
-
-fn read_signature(path: &Path) -> Result<Vec<u8>> {
-    let invalid = || Failure::new(Exit::Parameters, format!("Invalid signature file {}.", text_of(path)));
-    let mut signature = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(SIGNATURE_MAX + 1).read_to_end(&mut signature));
-    match read.map_err(|error| invalid().because(&error))? {
-        0 => Err(invalid().hint("it is empty.")),
-        read if read as u64 <= SIGNATURE_MAX => Ok(signature),
-        _ => {
-            // The reference tool passes any file to the kernel, which refuses such a key; it refuses devices itself.
-            let failure = if path.is_file() {
-                Failure::new(Exit::Parameters, "Failed to load key in kernel keyring.")
-            } else {
-                invalid()
-            };
-            let name = text_of(path);
-            Err(failure.hint(format!("{name} is longer than {SIGNATURE_MAX} bytes, the kernel's limit for a key.")))
-        }
-    }
 }

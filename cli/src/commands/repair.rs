@@ -2,11 +2,13 @@
 //! zeros.
 
 use dmverity::messages::{BEYOND_REPAIR, of_repair, of_verification};
-use dmverity::{Area, Devices, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
+use dmverity::{Area, Repair, RepairMode, RootHash, Work, WrongBlock, ZerosWritten};
 use serde::Serialize;
 
+use super::existing::{Image, image_to_check};
+use super::shown;
+use super::source::Source;
 use super::verify::{FoundFields, counted, is_wrong_root_hash, must_be_zeros};
-use super::{Image, image_to_check, shown};
 use crate::arguments;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
@@ -42,23 +44,23 @@ struct BlockFields {
 
 pub(crate) fn run(arguments: &arguments::Repair) -> Result<Report> {
     let arguments::Repair { image, dry_run, work: long } = arguments;
-    let Image { params, root_hash, warnings } = image_to_check(image)?;
-    let devices = image.devices();
+    let Image { source, params, root_hash, warnings, .. } = image_to_check(image)?;
     let mode = if *dry_run { RepairMode::DryRun } else { RepairMode::Write };
-    if devices.fec.is_none() {
-        let zeros = |work: &Work<'_>| dmverity::write_zeros(&devices, &params, &root_hash, mode, work);
-        let done = interruption::watched(long, &devices.data, zeros)??;
-        return zeros_only(&devices, &root_hash, mode, &done, warnings);
+    if source.fec().is_none() {
+        let zeros = |work: &Work<'_>| source.write_zeros(&params, &root_hash, mode, work);
+        let done = interruption::watched(long, source.data(), zeros)??;
+        return zeros_only(&source, &root_hash, mode, &done, warnings);
     }
-    let repair = interruption::watched(long, &devices.data, |work| {
-        dmverity::repair(&devices, &params, &root_hash, mode, work)
+    let repair = interruption::watched(long, source.data(), |work| {
+        let image = if *dry_run { source.open()? } else { source.open_to_write()? };
+        image.repair(&params, &root_hash, mode, work)
     })??;
     let correctable = repair.wrong_bytes() - repair.outside_bytes();
     let repaired = if mode == RepairMode::Write && repair.proves_all_blocks() { correctable } else { 0 };
     let fields = RepairFields {
-        data_device: shown(&devices.data),
-        hash_device: shown(&devices.hash),
-        fec_device: devices.fec.as_deref().map(shown),
+        data_device: shown(source.data()),
+        hash_device: shown(source.hash()),
+        fec_device: source.fec().map(shown),
         root_hash: root_hash.to_string(),
         dry_run: mode == RepairMode::DryRun,
         found: FoundFields::of(repair.verification()),
@@ -98,7 +100,7 @@ pub(crate) fn run(arguments: &arguments::Repair) -> Result<Report> {
 
 /// The result of a repair without FEC.
 fn zeros_only(
-    devices: &Devices,
+    source: &Source,
     root_hash: &RootHash,
     mode: RepairMode,
     done: &ZerosWritten,
@@ -109,8 +111,8 @@ fn zeros_only(
     let others = found.failures().saturating_sub(done.blocks);
     let is_all = found.is_good() || (done.blocks > 0 && others == 0);
     let fields = RepairFields {
-        data_device: shown(&devices.data),
-        hash_device: shown(&devices.hash),
+        data_device: shown(source.data()),
+        hash_device: shown(source.hash()),
         fec_device: None,
         root_hash: root_hash.to_string(),
         dry_run: is_dry_run,

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use dmverity::boot::BootImage;
 use dmverity::table::TableFlag;
-use dmverity::{Error, Layout, is_same_device};
+use dmverity::{Error, Layout, RootHash, is_same_device};
 use serde::Serialize;
 
+use super::existing::{Image, image_to_check};
 use super::image::PartitionUuids;
-use super::{Image, image_to_check, shown};
-use crate::arguments::{Form, ImageToCheck, Table};
+use super::shown;
+use super::source::Source;
+use crate::arguments::{Form, SignatureOption, Table};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
@@ -29,10 +31,9 @@ struct TableFields {
 }
 
 pub(crate) fn run(table: &Table) -> Result<Report> {
-    let Table { image: ImageToCheck { data, hash, .. }, form, kernel, .. } = table;
-    let Image { params, root_hash, mut warnings } = image_to_check(&table.image)?;
+    let Table { form, kernel, .. } = table;
+    let Image { source, params, root_hash, stored_signature, mut warnings } = image_to_check(&table.image)?;
     let layout = Layout::new(&params)?;
-    let devices = table.image.devices();
     let fields = |line| TableFields {
         form: form.name(),
         line,
@@ -45,11 +46,12 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
         let text = fields.partition_uuids.as_ref().ok_or(Error::NoPartitionUuids)?.text();
         return Ok(Report { warnings, ..Report::new(text, fields) });
     }
-    if matches!(form, Form::Fit) && !is_same_device(data, hash) {
+    let is_one_file = source.is_one_file();
+    if matches!(form, Form::Fit) && !is_one_file {
         return Err(Failure::new(Exit::Parameters, "A FIT image has data and hash tree in one file.")
             .hint("name that file twice, with --hash-offset."));
     }
-    let names = Names::new(table)?;
+    let names = Names::new(table, &source, &root_hash)?;
     let mut image = BootImage::new(&layout, &root_hash);
     if let Some(name) = names.data {
         image = image.data_device(name);
@@ -57,11 +59,11 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
     if let Some(name) = names.hash {
         image = image.hash_device(name);
     }
-    if let (Some(fec), Some(name)) = (&devices.fec, names.fec) {
-        image = image.fec(dmverity::fec_area(hash, fec, &layout)?.ok_or(Error::FecDevice)?, name);
+    if let Some(name) = names.fec {
+        image = image.fec(source.open()?.fec_area(&layout).ok_or(Error::FecDevice)?, name);
     }
-    if let Some(path) = &kernel.signature {
-        image = image.signature(text(path)?);
+    if let Some(signature) = signature(table, stored_signature.as_deref())? {
+        image = image.signature(signature);
     }
     let mut flags = kernel.flags.clone();
     warnings.extend(kernel.overridden.clone());
@@ -78,6 +80,8 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
         Form::ChromeOs => image.chromeos()?,
         Form::Ipe => image.ipe()?,
         Form::Fit => image.fit()?,
+        Form::Kata if is_one_file => image.kata_layer()?,
+        Form::Kata => image.kata_guest()?,
         Form::Table | Form::PartitionUuids => image.table_line()?,
     };
     if form.is_on_kernel_cmdline() && line.len() > COMMAND_LINE_MAX {
@@ -90,6 +94,15 @@ pub(crate) fn run(table: &Table) -> Result<Report> {
     Ok(Report { warnings, ..Report::new(text, fields(Some(line))) })
 }
 
+/// The signature as the line holds it: the path where the line is read, or the signature itself.
+fn signature(table: &Table, stored: Option<&[u8]>) -> Result<Option<String>> {
+    let option = table.image.signature.as_ref();
+    match option {
+        Some(SignatureOption::File(path)) if !table.embed_signature => Ok(Some(text(path)?)),
+        _ => Ok(super::signature::requested(option, stored)?.map(|bytes| SignatureOption::base64(&bytes))),
+    }
+}
+
 /// The names of the devices where the line is read; `None` for those that are found by their partition UUIDs.
 struct Names {
     data: Option<String>,
@@ -98,10 +111,19 @@ struct Names {
 }
 
 impl Names {
-    fn new(table: &Table) -> Result<Self> {
-        let ImageToCheck { data, hash, options, .. } = &table.image;
-        let (form, fec) = (&table.form, options.fec.device.as_deref());
-        if matches!(form, Form::Ipe | Form::Fit) {
+    fn new(table: &Table, source: &Source, root_hash: &RootHash) -> Result<Self> {
+        let (data, hash, fec) = (source.data(), source.hash(), source.fec());
+        let form = &table.form;
+        if let Source::Partitions { .. } = source {
+            // Found by their UUIDs, unless they have names there.
+            let name = |option: &Option<PathBuf>| option.as_deref().map(text).transpose();
+            let (data, hash) = (name(&table.boot_data_device)?, name(&table.boot_hash_device)?);
+            // Parity is in the hash partition.
+            let uuid = || Ok(format!("PARTUUID={}", root_hash.partition_uuids().ok_or(Error::NoPartitionUuids)?.hash));
+            let fec = fec.map(|_| hash.clone().map_or_else(uuid, Ok)).transpose();
+            return fec.map(|fec| Self { data, hash, fec }).map_err(|error: Error| error.into());
+        }
+        if matches!(form, Form::Ipe | Form::Fit | Form::Kata) {
             // These name no device.
             return Ok(Self { data: None, hash: None, fec: fec.map(text).transpose()? });
         }

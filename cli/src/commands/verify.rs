@@ -1,13 +1,13 @@
 //! `verify`: check an image in userspace.
 
 use dmverity::messages::{BEYOND_REPAIR, DATA_AREA_FAILED, of_repair, of_verification};
-use dmverity::{
-    Area, Devices, Diagnosis, Error, Failure as Fault, Image as Opened, Params, Repair, RepairMode, Verification, Work,
-};
+use dmverity::{Area, Diagnosis, Error, Failure as Fault, Params, Repair, RepairMode, Verification, Work};
 use serde::Serialize;
 
-use super::{Image, image_to_check, shown};
-use crate::arguments::{self, ImageToCheck};
+use super::existing::{Image, image_to_check};
+use super::shown;
+use super::source::Source;
+use crate::arguments;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result, sizes};
 use crate::interruption;
@@ -53,25 +53,24 @@ struct RepairableFields {
 
 pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     let arguments::Verify { image, strict, work: long } = arguments;
-    let ImageToCheck { data, hash, .. } = image;
-    let Image { params, root_hash, mut warnings } = image_to_check(image)?;
-    let devices = image.devices();
+    let Image { source, params, root_hash, mut warnings, .. } = image_to_check(image)?;
+    let data = source.data();
     let with_fec = params.fec().is_some();
     // A device that ends too early is a failed verification, although its data may be correct.
     let refused = |error| match error {
-        Error::DeviceTooSmall { path, found, needed } if devices.fec.as_ref() != Some(&path) => Failure::new(
+        Error::DeviceTooSmall { path, found, needed } if !source.is_fec(&path) => Failure::new(
             Exit::Parameters,
             DATA_AREA_FAILED,
         )
         .hint(format!("{}: {}", text_of(path), sizes(found, needed))),
         error => error.into(),
     };
-    warnings.extend(uncovered(&devices, &params)?);
+    warnings.extend(uncovered(&source, &params)?);
     let report = |found: &Verification, repair: Option<&Repair>| {
         let fields = VerifyFields {
             data_device: shown(data),
-            hash_device: shown(hash),
-            fec_device: devices.fec.as_deref().map(shown),
+            hash_device: shown(source.hash()),
+            fec_device: source.fec().map(shown),
             hash_offset: params.hash_offset(),
             root_hash: root_hash.to_string(),
             found: FoundFields::of(found),
@@ -81,11 +80,11 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
         Report { warnings: warnings.clone(), ..Report::new("", fields) }
     };
     // FEC matters only if something is wrong, except with --strict.
-    let verify = |work: &Work<'_>| dmverity::verify(&devices, &params, &root_hash, work);
+    let verify = |work: &Work<'_>| source.open_without_fec()?.verify(&params, &root_hash, work);
     let repair = if with_fec && *strict {
-        let dry_run = |work: &Work<'_>| dmverity::repair(&devices, &params, &root_hash, RepairMode::DryRun, work);
+        let dry_run = |work: &Work<'_>| source.open()?.repair(&params, &root_hash, RepairMode::DryRun, work);
         match interruption::watched(long, data, dry_run)? {
-            Err(error) if is_about_parity(&error, &devices) => {
+            Err(error) if is_about_parity(&error, &source) => {
                 // Nothing else has been looked at yet.
                 let found = interruption::watched(long, data, verify)?.map_err(refused)?;
                 let failure = if found.is_good() { refused(error) } else { unusable_parity(&found, error) };
@@ -94,13 +93,13 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
             repair => repair.map_err(refused)?,
         }
     } else if with_fec {
-        let diagnose = |work: &Work<'_>| Opened::at(&devices)?.diagnose(&params, &root_hash, work);
+        let diagnose = |work: &Work<'_>| source.open()?.diagnose(&params, &root_hash, work);
         let Diagnosis { verification: found, repair, .. } =
             interruption::watched(long, data, diagnose)?.map_err(refused)?;
         match repair {
             None => return Ok(report(&found, None)),
             Some(Ok(repair)) => repair,
-            Some(Err(error)) if is_about_parity(&error, &devices) => {
+            Some(Err(error)) if is_about_parity(&error, &source) => {
                 return Err(report(&found, None).failed(unusable_parity(&found, error)));
             }
             Some(Err(error)) => {
@@ -158,9 +157,9 @@ pub(super) fn is_wrong_root_hash(repair: &Repair) -> bool {
 }
 
 /// Whether an error says that there is no parity at the expected place.
-fn is_about_parity(error: &Error, devices: &Devices) -> bool {
+fn is_about_parity(error: &Error, source: &Source) -> bool {
     match error {
-        Error::DeviceTooSmall { path, .. } => devices.fec.as_ref() == Some(path),
+        Error::DeviceTooSmall { path, .. } => source.is_fec(path),
         Error::Overlap { .. } | Error::Offset { area: Area::Fec, .. } | Error::FecDevice => true,
         _ => false,
     }
@@ -197,8 +196,8 @@ pub(super) fn counted(blocks: u64) -> String {
 }
 
 /// A note that the data device is longer than the tree says: whole blocks after its end may be data.
-fn uncovered(devices: &Devices, params: &Params) -> Result<Option<String>> {
-    let blocks = dmverity::uncovered_blocks(devices, params)?;
+fn uncovered(source: &Source, params: &Params) -> Result<Option<String>> {
+    let blocks = source.uncovered_blocks(params)?;
     Ok((blocks > 0).then(|| format!("{blocks} whole blocks at the end of the data are not covered by the hash tree.")))
 }
 

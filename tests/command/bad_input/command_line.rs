@@ -8,21 +8,34 @@ fn command_lines_that_mean_nothing() {
     misused(&sandbox, "", "veritysetup: Argument <action> missing.\n");
     misused(&sandbox, "bogus", "veritysetup: Unknown action.\n");
     misused(&sandbox, "format d", "veritysetup: format: requires <data_device> <hash_device> as arguments\n");
+    let hint = "hint: d is no image by itself: it has no partitions, and neither d.verity nor d.dmverity is there.\n";
+    for (words, arguments) in [
+        ("verify d", "<data_device> <hash_device> [<root_hash>]"),
+        ("repair d", "<data_device> <hash_device> [<root_hash>]"),
+        ("table d", "<data_device> <hash_device> [<root_hash>]"),
+        ("open d v0", "<data_device> <name> <hash_device> [<root_hash>]"),
+    ] {
+        let action = words.split(' ').next().unwrap();
+        misused(&sandbox, words, &format!("{hint}veritysetup: {action}: requires {arguments} as arguments\n"));
+    }
     misused(
         &sandbox,
-        "verify d",
+        "verify",
         "veritysetup: verify: requires <data_device> <hash_device> [<root_hash>] as arguments\n",
     );
     misused(
         &sandbox,
-        "repair d",
-        "veritysetup: repair: requires <data_device> <hash_device> [<root_hash>] as arguments\n",
+        "verify missing",
+        "hint: Device missing does not exist or access denied.\nveritysetup: verify: requires <data_device> \
+         <hash_device> [<root_hash>] as arguments\n",
     );
     misused(
         &sandbox,
-        "open d v0",
-        "veritysetup: open: requires <data_device> <name> <hash_device> [<root_hash>] as arguments\n",
+        "verify d h --root-hash=00 00",
+        "veritysetup: Option --root-hash and <root_hash> cannot be used together.\n",
     );
+    misused(&sandbox, "verify d h --root-hash", "--root-hash: missing argument\n");
+    misused(&sandbox, "dump h --root-hash=00", "--root-hash=00: option does not take an argument\n");
     for action in ["close", "status"] {
         misused(&sandbox, action, &format!("veritysetup: {action}: requires <name> as arguments\n"));
     }
@@ -64,7 +77,7 @@ fn options_with_actions_that_do_not_take_them() {
     let long = ["format", "verify", "repair"];
     let allowed: &[(&str, &[&str])] = &[
         ("root-hash-file=x", &["format", "open", "verify", "repair", "table"]),
-        ("root-hash-signature=x", &open_or_table),
+        ("root-hash-signature=x", &["open", "verify", "repair", "table"]),
         ("ignore-corruption", &open_or_table),
         ("restart-on-corruption", &open_or_table),
         ("panic-on-corruption", &open_or_table),
@@ -78,7 +91,12 @@ fn options_with_actions_that_do_not_take_them() {
         ("strict", &["verify"]),
         ("dry-run", &["format", "repair", "open"]),
         ("like=h", &["format"]),
-        ("root-hash", &["dump"]),
+        ("root-hash", &["dump", "verify", "repair", "open", "table"]),
+        ("arch=arm64", &["dump", "verify", "repair", "open", "table"]),
+        ("sidecars", &["format"]),
+        ("containerd", &["format"]),
+        ("embed-signature", &["table"]),
+        ("kata", &["table"]),
         ("from-cmdline=x", &["open"]),
         ("json", &["format", "verify", "repair", "open", "close", "status", "dump", "plan", "table", "features"]),
         ("env", &["format", "status", "dump", "plan"]),

@@ -1,0 +1,94 @@
+//! An image in the partitions of a disk image.
+
+use std::fs::File;
+use std::path::Path;
+
+use dmverity::ddi::{self, Designator, FoundSignature, Gpt, ImageSet, Images, Sidecars, SignatureContent, Wanted};
+use dmverity::{Fec, Image, Layout, Parts};
+
+use super::found::{Asked, Found, Stored};
+use super::source::Source;
+use crate::arguments::{Choice, HashOffset, ImageOptions};
+use crate::escape::text_of;
+use crate::failure::{Exit, Failure, Result};
+
+/// Finds the image that is wanted among those in the partitions.
+pub(super) fn find(path: &Path, file: &File, gpt: &Gpt, asked: &Asked<'_>) -> Result<Found> {
+    check_options(asked.options)?;
+    check_sidecars(path)?;
+    let images = Images::of(gpt, file).map_err(|error| unusable(path, &error))?;
+    let Choice { usr, architecture } = *asked.choice;
+    let wanted = Wanted { root_hash: asked.root_hash, architecture, designator: usr.then_some(Designator::Usr) };
+    let set = images.pick(&wanted).map_err(|error| unusable(path, &error))?;
+    let signature = set.signature.as_ref().map(|found| signature(path, found)).transpose()?.flatten();
+    let root_hash = stored(path, &set);
+    let parts = Parts::new(set.data.offset..set.data.end(), set.verity.offset..set.verity.end());
+    let fec = fec(asked.options, path, &parts)?;
+    let parts = if fec.is_some() { parts.with_fec() } else { parts };
+    let source = Source::Partitions { disk: path.to_owned(), parts };
+    Ok(Found { source, hash_offset: 0, fec, root_hash, signature, warnings: Vec::new() })
+}
+
+/// The options about where areas are on devices: partitions say that.
+fn check_options(options: &ImageOptions) -> Result<()> {
+    let given = [
+        ("hash-offset", !matches!(options.hash_offset, HashOffset::At(0))),
+        ("no-superblock", options.no_superblock),
+        ("fec-device", options.fec.device.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(Failure::usage(format!("Option --{option} cannot be used with a disk image."))),
+        None => Ok(()),
+    }
+}
+
+/// systemd refuses a disk image with a hash tree next to it: which of them is meant is not clear.
+fn check_sidecars(path: &Path) -> Result<()> {
+    let verity = Sidecars::of(path).verity;
+    if !path.is_file() || !verity.exists() {
+        return Ok(());
+    }
+    let failure = Failure::new(Exit::Permission, format!("{} has two hash trees.", text_of(path)));
+    Err(failure
+        .hint(format!("it has partitions, and {} is next to it; systemd refuses both together.", text_of(&verity))))
+}
+
+/// The signature in a partition; none if it is to be filled later.
+fn signature(path: &Path, found: &FoundSignature) -> Result<Option<Vec<u8>>> {
+    let number = found.partition.number;
+    let unusable = |why: String| {
+        let line = format!("The signature in partition {number} of {} cannot be used.", text_of(path));
+        Err(Failure::new(Exit::Permission, line).hint(why))
+    };
+    match &found.content {
+        SignatureContent::Signature(content) => Ok(Some(content.signature.clone())),
+        SignatureContent::OtherRootHash(content) => unusable(format!("it is one of root hash {}.", content.root_hash)),
+        SignatureContent::Empty => Ok(None),
+        SignatureContent::Unusable(why) => unusable(format!("{why}.")),
+    }
+}
+
+/// The root hash that the partitions have.
+fn stored(path: &Path, set: &ImageSet) -> Option<Stored> {
+    let root_hash = set.root_hash.clone()?;
+    let from = match set.signature() {
+        Some(_) => "signature partition and the UUIDs of the partitions",
+        None => "UUIDs of the partitions",
+    };
+    Some(Stored { root_hash, from: format!("the {from} of {}", text_of(path)) })
+}
+
+/// The parity after the hash tree: with as many roots as an option says, or as are found.
+fn fec(options: &ImageOptions, path: &Path, parts: &Parts) -> Result<Option<Fec>> {
+    let opened = Image::of_parts(path, parts)?;
+    let params = opened.load(0, None)?;
+    match options.fec.given_roots() {
+        None => Ok(opened.find_fec(&params)?),
+        Some(roots) => Ok(Some(Fec::new(roots, Layout::new(&params)?.fec_offset_after_tree())?)),
+    }
+}
+
+/// A disk image that cannot be used as one.
+pub(super) fn unusable(path: &Path, error: &ddi::Error) -> Failure {
+    Failure::new(Exit::Permission, format!("{} is not a usable disk image.", text_of(path))).hint(format!("{error}."))
+}

@@ -1,0 +1,98 @@
+//! What an existing image is read from, and how it is opened.
+
+use std::path::{Path, PathBuf};
+
+use dmverity::{Devices, Image, Params, Parts, RepairMode, RootHash, Work, ZerosWritten};
+
+use crate::failure::Result;
+
+/// The devices of an image.
+pub(super) enum Source {
+    /// Each by a path of its own.
+    Devices(Devices),
+    /// Partitions of one file or block device.
+    Partitions { disk: PathBuf, parts: Parts },
+}
+
+impl Source {
+    /// Opens all of them for reading.
+    pub(super) fn open(&self) -> dmverity::Result<Image<'static>> {
+        match self {
+            Self::Devices(devices) => Image::at(devices),
+            Self::Partitions { disk, parts } => Image::of_parts(disk, parts),
+        }
+    }
+
+    /// The same for writing.
+    pub(super) fn open_to_write(&self) -> dmverity::Result<Image<'static>> {
+        match self {
+            Self::Devices(devices) => Image::at_to_write(devices),
+            Self::Partitions { disk, parts } => Image::of_parts_to_write(disk, parts),
+        }
+    }
+
+    /// Opens data and hash tree alone.
+    pub(super) fn open_without_fec(&self) -> dmverity::Result<Image<'static>> {
+        match self {
+            Self::Devices(devices) => Image::at(&Devices { fec: None, ..devices.clone() }),
+            Self::Partitions { .. } => self.open(),
+        }
+    }
+
+    /// Writes the zeros that are missing in the data, see [`dmverity::write_zeros`].
+    pub(super) fn write_zeros(
+        &self,
+        params: &Params,
+        root_hash: &RootHash,
+        mode: RepairMode,
+        work: &Work<'_>,
+    ) -> dmverity::Result<ZerosWritten> {
+        match (self, mode) {
+            (Self::Devices(devices), _) => dmverity::write_zeros(devices, params, root_hash, mode, work),
+            (_, RepairMode::Write) => self.open_to_write()?.write_zeros(params, root_hash, mode, work),
+            (_, RepairMode::DryRun) => self.open()?.write_zeros(params, root_hash, mode, work),
+        }
+    }
+
+    /// The data device, or the disk that it is a partition of.
+    pub(super) fn data(&self) -> &Path {
+        match self {
+            Self::Devices(devices) => &devices.data,
+            Self::Partitions { disk, .. } => disk,
+        }
+    }
+
+    /// The same for the hash device.
+    pub(super) fn hash(&self) -> &Path {
+        match self {
+            Self::Devices(devices) => &devices.hash,
+            Self::Partitions { disk, .. } => disk,
+        }
+    }
+
+    /// The same for the FEC device, if there is one.
+    pub(super) fn fec(&self) -> Option<&Path> {
+        match self {
+            Self::Devices(devices) => devices.fec.as_deref(),
+            Self::Partitions { disk, parts } => parts.fec.then_some(disk.as_path()),
+        }
+    }
+
+    /// Whether data and hash tree are one file.
+    pub(super) fn is_one_file(&self) -> bool {
+        matches!(self, Self::Devices(devices) if dmverity::is_same_device(&devices.data, &devices.hash))
+    }
+
+    /// Whether an error names the FEC device.
+    pub(super) fn is_fec(&self, path: &Path) -> bool {
+        matches!(self, Self::Devices(devices) if devices.fec.as_deref() == Some(path))
+    }
+
+    /// How many whole blocks at the end of the data no tree covers. A partition is longer than its file system.
+    pub(super) fn uncovered_blocks(&self, params: &Params) -> Result<u64> {
+        match self {
+            Self::Devices(devices) => Ok(dmverity::uncovered_blocks(devices, params)?),
+            Self::Partitions { .. } => Ok(0),
+        }
+    }
+}
