@@ -53,6 +53,13 @@ fn in_words(error: &Error) -> Failure {
             failure.hint(format!("there is no {}: is devtmpfs mounted on /dev?", text_of(node)))
         }
         Error::SignatureKey { message } => failure.hint(format!("{message}.")),
+        Error::Keyring { source, .. } => failure.because(source).hints(about_certificate(source)),
+        Error::NoKeyring { .. } => failure.hint(
+            "Linux has it since 7.0; load it with `modprobe dm-verity`, and add certificates before it is sealed.",
+        ),
+        Error::KeyringSealed { .. } => failure.hint(
+            "certificates can be added until it is sealed, if the kernel was started with dm_verity.keyring_unsealed=1.",
+        ),
         _ => failure,
     }
 }
@@ -69,6 +76,7 @@ fn exit_of(error: &Error) -> Exit {
         {
             Exit::Permission
         }
+        Error::Keyring { source, .. } if source.kind() == ErrorKind::PermissionDenied => Exit::Permission,
         Error::NotPermitted { .. } => Exit::Permission,
         Error::MappingInactive { .. }
         | Error::MappingNotVerity { .. }
@@ -76,6 +84,17 @@ fn exit_of(error: &Error) -> Exit {
         | Error::NoLoopNode { .. } => Exit::Device,
         _ => Exit::Parameters,
     }
+}
+
+/// What the kernel's answer to a certificate means.
+fn about_certificate(source: &std::io::Error) -> Option<String> {
+    let meaning = match source.raw_os_error().map(Errno::from_raw)? {
+        Errno::EBADMSG => "the kernel cannot read the certificate.",
+        Errno::ENOPKG => "the kernel does not support the algorithm of the certificate.",
+        Errno::EKEYREJECTED => "the certificate is on the kernel's blacklist, or its signature is wrong.",
+        _ => return None,
+    };
+    Some(meaning.to_owned())
 }
 
 /// A block device that something else uses.

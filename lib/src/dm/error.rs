@@ -129,6 +129,26 @@ pub enum Error {
         /// The node that is missing.
         node: PathBuf,
     },
+    /// A keyring cannot be read or changed.
+    #[error("keyring {name}")]
+    Keyring {
+        /// The kernel's name of it.
+        name: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kernel has no such keyring.
+    #[error("there is no keyring {name}")]
+    NoKeyring {
+        /// The kernel's name of it.
+        name: &'static str,
+    },
+    /// Nothing can be added to a keyring any more.
+    #[error("keyring {name} is sealed")]
+    KeyringSealed {
+        /// The kernel's name of it.
+        name: &'static str,
+    },
     /// The kernel did not accept the root hash's signature as a key.
     #[error("cannot put the root hash signature into the thread keyring: {message}")]
     SignatureKey {
@@ -171,7 +191,9 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Image(error) => error.errno(),
-            Self::NoDeviceMapper { source } | Self::LoopDevice { source, .. } => source.raw_os_error(),
+            Self::NoDeviceMapper { source } | Self::LoopDevice { source, .. } | Self::Keyring { source, .. } => {
+                source.raw_os_error()
+            }
             Self::TableRefused(refused) => Some(refused.answer.errno.raw()),
             Self::NotPermitted { errno, .. } => Some(errno.raw()),
             Self::DeviceMapper { errno, .. } => errno.map(Errno::raw),

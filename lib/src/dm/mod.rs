@@ -49,6 +49,7 @@ mod error;
 mod explain;
 mod features;
 mod find;
+mod keyctl;
 mod keyring;
 mod kmsg;
 mod lock;
@@ -60,6 +61,7 @@ mod scratch;
 mod status;
 mod stored;
 mod sysfs;
+mod trusted;
 mod udev;
 
 pub use activate::{ActivateOptions, Activation, activate};
@@ -74,3 +76,4 @@ pub use refused::{Cause, KernelAnswer, RefusedOption, RefusedTable, SignatureFau
 pub use status::{BackingDevice, MappingStatus, VerityMapping, status};
 pub use stored::is_stored_together;
 pub use sysfs::Holder;
+pub use trusted::{KeyringState, TrustedKeyring, add_trusted_certificate, seal_keyring, trusted_keyrings};

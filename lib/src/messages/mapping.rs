@@ -46,6 +46,9 @@ fn text(error: &Error) -> String {
         Error::NoVerityTarget => "Kernel has no dm-verity target. Is dm_verity kernel module loaded?".to_owned(),
         Error::TableRefused(refused) => refused_table(refused),
         Error::SignatureKey { .. } => "Failed to load key in kernel keyring.".to_owned(),
+        Error::Keyring { name, .. } => format!("Cannot use the kernel's keyring {name}."),
+        Error::NoKeyring { name } => format!("The kernel has no keyring {name}."),
+        Error::KeyringSealed { name } => format!("The kernel's keyring {name} is sealed."),
         other => with_causes(other),
     }
 }
