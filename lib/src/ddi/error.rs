@@ -108,6 +108,14 @@ pub enum Error {
         /// The text.
         text: String,
     },
+    /// An image policy that is not one.
+    #[error("cannot read the image policy {text:?}: {why}")]
+    PolicySyntax {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The storage cannot be read or written.
     #[error("cannot {action} the image")]
     Io {

@@ -27,23 +27,29 @@
 
 mod architecture;
 mod error;
+mod facts;
 mod gpt;
 #[cfg_attr(not(test), allow(dead_code))]
 mod header;
 mod images;
 mod kind;
 mod part;
+mod policy;
 mod sidecars;
 mod signature_partition;
 #[cfg_attr(not(test), allow(dead_code))]
 mod table;
+#[cfg(test)]
+mod testing;
 mod types;
 
 pub use architecture::Architecture;
 pub use error::{Error, GptCopy, GptFault};
+pub use facts::{ImageFacts, Refusal};
 pub use gpt::{Gpt, Partition};
 pub use images::{FoundSignature, ImageSet, Images, SignatureContent, Wanted};
 pub use kind::{Designator, PartitionKind, Role, type_name};
 pub use part::Part;
+pub use policy::{Policy, PolicyPartition};
 pub use sidecars::{HashFiles, LayerSidecar, Sidecars};
 pub use signature_partition::SignaturePartition;

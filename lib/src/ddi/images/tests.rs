@@ -1,33 +1,11 @@
-use uuid::{Uuid, uuid};
+use uuid::Uuid;
 
-use super::super::header::Entry;
-use super::super::table::Table;
+use super::super::testing::{Content, image};
 use super::*;
 use crate::format::Hashing;
 use crate::hash::HashAlgorithm;
-use crate::io::{Memory, WriteAt};
+use crate::io::Memory;
 use crate::work::Work;
-
-/// A partition of 100 sectors, which has the number of its place.
-type Content = (PartitionKind, Uuid, Vec<u8>);
-
-fn kind(name: &str) -> PartitionKind {
-    name.parse().unwrap()
-}
-
-fn image(partitions: &[Content]) -> Vec<u8> {
-    let sectors = 40 + 100 * partitions.len() as u64 + 33;
-    let memory = Memory::from(vec![0; usize::try_from(sectors).unwrap() * 512]);
-    let mut entries = Vec::new();
-    for (first, (kind, uuid, bytes)) in (40..).step_by(100).zip(partitions) {
-        let (type_guid, last) = (kind.type_guid(), first + 99);
-        entries.push(Entry { type_guid, uuid: *uuid, first, last, attributes: 0, name: String::new() });
-        assert!(bytes.len() <= 51_200);
-        memory.write_all_at(bytes, first * 512).unwrap();
-    }
-    Table { sector_size: 512, sectors, disk: Uuid::nil(), entries }.write(&memory).unwrap();
-    Vec::from(memory)
-}
 
 fn images(partitions: &[Content]) -> Images {
     let image = image(partitions);
@@ -51,12 +29,12 @@ fn tree(algorithm: &str, fill: u8, blocks: usize) -> (RootHash, Vec<u8>) {
 /// Data and verity partition of a root file system.
 fn pair(root_hash: &RootHash, tree: &[u8]) -> [Content; 2] {
     let uuids = root_hash.partition_uuids().unwrap();
-    [(kind("root-x86-64"), uuids.data, Vec::new()), (kind("root-x86-64-verity"), uuids.hash, tree.to_vec())]
+    [Content::new("root-x86-64", uuids.data, Vec::new()), Content::new("root-x86-64-verity", uuids.hash, tree.to_vec())]
 }
 
 fn signature(root_hash: &RootHash) -> Content {
     let content = SignaturePartition { root_hash: root_hash.clone(), fingerprint: None, signature: vec![1] };
-    (kind("root-x86-64-verity-sig"), Uuid::from_u128(9), content.to_bytes())
+    Content::new("root-x86-64-verity-sig", Uuid::from_u128(9), content.to_bytes())
 }
 
 fn numbers(set: &ImageSet) -> Vec<u32> {
@@ -113,7 +91,7 @@ fn two_images_in_one_are_told_apart() {
     let picked = found.pick(&Wanted { root_hash: Some(&one), ..Wanted::default() }).unwrap();
     assert_eq!(numbers(&picked), [1, 4, 6]);
     // Trees that are gone, and no signature of the second image.
-    let empty = |content: &Content| (content.0, content.1, Vec::new());
+    let empty = |content: &Content| Content { bytes: Vec::new(), ..content.clone() };
     let gone = [mixed[0].clone(), mixed[1].clone(), empty(&mixed[2]), empty(&mixed[3])];
     let found = images(&gone);
     assert_eq!((found.sets().len(), found.unmatched().count()), (0, 4));
@@ -131,7 +109,7 @@ fn two_images_in_one_are_told_apart() {
 fn signatures_of_something_else_are_named_so() {
     let (root_hash, tree) = tree("sha256", 7, 3);
     let content = |bytes: Vec<u8>| {
-        let signature = (kind("root-x86-64-verity-sig"), Uuid::from_u128(9), bytes);
+        let signature = Content::new("root-x86-64-verity-sig", Uuid::from_u128(9), bytes);
         let [data, verity] = pair(&root_hash, &tree);
         let found = images(&[data, verity, signature]);
         let [set] = found.sets() else { panic!("{found:?}") };
@@ -141,7 +119,7 @@ fn signatures_of_something_else_are_named_so() {
     };
     assert_eq!(content(Vec::new()), SignatureContent::Empty);
     assert!(matches!(content(b"{}".to_vec()), SignatureContent::Unusable(why) if why.contains("missing field")));
-    let other = signature(&RootHash::new(vec![7; 32])).2;
+    let other = signature(&RootHash::new(vec![7; 32])).bytes;
     assert!(matches!(content(other), SignatureContent::OtherRootHash(_)));
 }
 
@@ -152,7 +130,8 @@ fn the_local_architecture_goes_first() {
     let both = |designator| {
         [local, other].map(|architecture| {
             let of = |role, uuid| {
-                (PartitionKind { designator, architecture, role }, Uuid::from_u128(uuid), Vec::<u8>::new())
+                let kind = PartitionKind { designator, architecture, role };
+                Content::new(&kind.to_string(), Uuid::from_u128(uuid), Vec::new())
             };
             [of(Role::Data, 1), of(Role::Verity, 2)]
         })
@@ -175,8 +154,9 @@ fn the_local_architecture_goes_first() {
 
 #[test]
 fn other_partitions_are_left_alone() {
-    let esp = kind("root-x86-64");
-    let image = image(&[(esp, uuid!("11111111-2222-3333-4444-555555555555"), Vec::new())]);
+    let alone = Content::new("root-x86-64", Uuid::from_u128(1), Vec::new());
+    let esp = Content { type_guid: Uuid::from_u128(2), ..alone.clone() };
+    let image = image(&[alone, esp]);
     let found = Images::of(&Gpt::read(&image).unwrap(), &image).unwrap();
     assert!(found.sets().is_empty() && found.signatures().next().is_none());
     assert_eq!(found.unmatched().map(|partition| partition.number).collect::<Vec<_>>(), [1]);
