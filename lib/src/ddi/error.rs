@@ -116,6 +116,18 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A disk image that cannot be made.
+    #[error("the image cannot be made: {why}")]
+    Build {
+        /// Why not.
+        why: String,
+    },
+    /// The root hash could not be signed.
+    #[error("cannot sign the root hash")]
+    Signer {
+        /// What the signer said.
+        source: SignerError,
+    },
     /// The storage cannot be read or written.
     #[error("cannot {action} the image")]
     Io {
@@ -128,6 +140,9 @@ pub enum Error {
     #[error(transparent)]
     Verity(#[from] crate::error::Error),
 }
+
+/// Why something could not be signed.
+pub type SignerError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One of the two copies of a GPT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use super::architecture::Architecture;
 use super::error::Error;
 use super::gpt::{Gpt, Partition};
 use super::kind::{Designator, PartitionKind, Role};
+use super::parity;
 use super::signature_partition::SignaturePartition;
-use crate::format::{Layout, Params};
+use crate::format::{Fec, Layout, Params};
 use crate::image::Image;
 use crate::io::{ReadAt, Storage};
 use crate::tree;
@@ -195,6 +196,21 @@ impl ImageSet {
     /// Those of [`load`](crate::load()).
     pub fn params(&self, storage: &dyn ReadAt) -> crate::error::Result<Params> {
         load(&self.verity, storage)
+    }
+
+    /// The digest of the top block of its hash tree, if there is one: the root hash of a tree that is intact. Nothing
+    /// is verified.
+    pub fn unverified_root_hash(&self, params: &Params, storage: &dyn ReadAt) -> Option<RootHash> {
+        top_digest(params, &self.verity, storage)
+    }
+
+    /// The parity that follows its hash tree in the verity partition, if there is any. Nothing on disk says so: it is
+    /// recognized by a sample of its bytes.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn fec(&self, params: &Params, storage: &dyn ReadAt) -> crate::Result<Option<Fec>> {
+        parity::find(params, &self.data.part(storage), &self.verity.part(storage))
     }
 }
 

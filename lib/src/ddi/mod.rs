@@ -26,25 +26,29 @@
 //! is refused with a reason.
 
 mod architecture;
+mod build;
+mod copied;
+mod disk;
 mod error;
 mod facts;
 mod gpt;
-#[cfg_attr(not(test), allow(dead_code))]
 mod header;
 mod images;
 mod kind;
+mod parity;
 mod part;
 mod policy;
 mod sidecars;
 mod signature_partition;
-#[cfg_attr(not(test), allow(dead_code))]
 mod table;
 #[cfg(test)]
 mod testing;
 mod types;
 
 pub use architecture::Architecture;
-pub use error::{Error, GptCopy, GptFault};
+pub use build::{BuiltImage, Signer, Unsigned};
+pub use disk::{DiskImage, DiskPlan, FileSystem, ImagePlan, SignatureSource};
+pub use error::{Error, GptCopy, GptFault, SignerError};
 pub use facts::{ImageFacts, Refusal};
 pub use gpt::{Gpt, Partition};
 pub use images::{FoundSignature, ImageSet, Images, SignatureContent, Wanted};

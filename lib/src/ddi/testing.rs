@@ -1,11 +1,15 @@
 //! Images for unit tests.
 
+use std::io::{self, ErrorKind};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use uuid::Uuid;
 
 use super::header::Entry;
 use super::kind::PartitionKind;
 use super::table::Table;
-use crate::io::{Memory, WriteAt};
+use crate::io::{Memory, ReadAt, WriteAt};
 
 /// A partition of 100 sectors: its type, UUID, attributes and first bytes.
 #[derive(Clone)]
@@ -37,4 +41,43 @@ pub(super) fn image(partitions: &[Content]) -> Vec<u8> {
     }
     Table { sector_size: 512, sectors, disk: Uuid::nil(), entries }.write(&memory).unwrap();
     Vec::from(memory)
+}
+
+/// A storage that takes some writes, and fails from then on.
+pub(super) struct Stops {
+    memory: Memory,
+    left: AtomicUsize,
+}
+
+impl Stops {
+    pub(super) fn after(writes: usize, bytes: Vec<u8>) -> Self {
+        Self { memory: bytes.into(), left: writes.into() }
+    }
+
+    /// How many more writes it takes.
+    pub(super) fn left(&self) -> usize {
+        self.left.load(Relaxed)
+    }
+}
+
+impl ReadAt for Stops {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.memory.read_exact_at(buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.memory.size()
+    }
+}
+
+impl WriteAt for Stops {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let left = self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        left.map_err(|_| ErrorKind::StorageFull)?;
+        self.memory.write_all_at(bytes, offset)
+    }
+
+    fn set_size(&self, bytes: u64) -> io::Result<()> {
+        self.memory.set_size(bytes)
+    }
 }

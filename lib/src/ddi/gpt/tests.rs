@@ -1,11 +1,10 @@
-use std::io::{self, ErrorKind};
-
 use uuid::uuid;
 
 use super::super::header::{ENTRY_BYTES, HEADER_BYTES};
 use super::super::table::{ENTRIES, Table, head_sectors, tail_sectors};
+use super::super::testing::Stops;
 use super::*;
-use crate::io::{Memory, WriteAt};
+use crate::io::Memory;
 
 const SECTORS: u64 = 200;
 
@@ -249,35 +248,11 @@ fn names_end_with_a_nul_and_can_be_anything() {
     assert!(Gpt::read(&image_with(512, vec![Entry { name: "n".repeat(40), ..entry(40, 41) }])).is_ok());
 }
 
-/// A storage that stops to take writes.
-struct Stops {
-    memory: Memory,
-    left: std::sync::atomic::AtomicUsize,
-}
-
-impl ReadAt for Stops {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.memory.read_exact_at(buffer, offset)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        self.memory.size()
-    }
-}
-
-impl WriteAt for Stops {
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        use std::sync::atomic::Ordering::Relaxed;
-        self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).map_err(|_| ErrorKind::StorageFull)?;
-        self.memory.write_all_at(bytes, offset)
-    }
-}
-
 #[test]
 fn a_table_that_is_not_all_written_is_not_read() {
     let table = Table { sector_size: 512, sectors: SECTORS, disk: Uuid::nil(), entries: vec![entry(40, 99)] };
     for writes in 0..=5 {
-        let stops = Stops { memory: Memory::from(vec![0; 200 * 512]), left: writes.into() };
+        let stops = Stops::after(writes, vec![0; 200 * 512]);
         assert_eq!(table.write(&stops).is_ok(), writes == 5);
         assert_eq!(Gpt::read(&stops).is_ok(), writes == 5, "{writes}");
     }
