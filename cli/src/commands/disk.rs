@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::Path;
 
 use dmverity::ddi::{self, Designator, FoundSignature, Gpt, ImageSet, Images, Sidecars, SignatureContent, Wanted};
-use dmverity::{Fec, Image, Layout, Parts};
+use dmverity::dm::partition_node;
+use dmverity::{Devices, Fec, Image, Layout, Params, Parts};
 
 use super::found::{Asked, Found, Stored};
 use super::source::Source;
@@ -23,10 +24,20 @@ pub(super) fn find(path: &Path, file: &File, gpt: &Gpt, asked: &Asked<'_>) -> Re
     let signature = set.signature.as_ref().map(|found| signature(path, found)).transpose()?.flatten();
     let root_hash = stored(path, &set);
     let parts = Parts::new(set.data.offset..set.data.end(), set.verity.offset..set.verity.end());
-    let fec = fec(asked.options, path, &parts)?;
-    let parts = if fec.is_some() { parts.with_fec() } else { parts };
-    let source = Source::Partitions { disk: path.to_owned(), parts };
-    Ok(Found { source, hash_offset: 0, fec, root_hash, signature, warnings: Vec::new() })
+    let params = params(asked.options, path, &parts)?;
+    let parts = if params.fec().is_some() { parts.with_fec() } else { parts };
+    Ok(Found { source: source(path, parts), params, root_hash, signature })
+}
+
+/// The kernel's own partitions, where it has them; otherwise parts of the disk.
+fn source(path: &Path, parts: Parts) -> Source {
+    match (partition_node(path, &parts.data), partition_node(path, &parts.hash)) {
+        (Some(data), Some(hash)) => {
+            let fec = parts.fec.then(|| hash.clone());
+            Source::Nodes(Devices { data, hash, fec })
+        }
+        _ => Source::Partitions { disk: path.to_owned(), parts },
+    }
 }
 
 /// The options about where areas are on devices: partitions say that.
@@ -78,14 +89,16 @@ fn stored(path: &Path, set: &ImageSet) -> Option<Stored> {
     Some(Stored { root_hash, from: format!("the {from} of {}", text_of(path)) })
 }
 
-/// The parity after the hash tree: with as many roots as an option says, or as are found.
-fn fec(options: &ImageOptions, path: &Path, parts: &Parts) -> Result<Option<Fec>> {
+/// What the superblock says, and the parity after the hash tree: with as many roots as an option says, or as are
+/// found.
+fn params(options: &ImageOptions, path: &Path, parts: &Parts) -> Result<Params> {
     let opened = Image::of_parts(path, parts)?;
     let params = opened.load(0, None)?;
-    match options.fec.given_roots() {
-        None => Ok(opened.find_fec(&params)?),
-        Some(roots) => Ok(Some(Fec::new(roots, Layout::new(&params)?.fec_offset_after_tree())?)),
-    }
+    let fec = match options.fec.given_roots() {
+        None => opened.find_fec(&params)?,
+        Some(roots) => Some(Fec::new(roots, Layout::new(&params)?.fec_offset_after_tree())?),
+    };
+    Ok(opened.load(0, fec)?)
 }
 
 /// A disk image that cannot be used as one.

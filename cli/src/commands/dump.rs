@@ -75,7 +75,6 @@ fn dumped(dump: &Dump) -> Result<Dumped> {
     if !matches!(options.hash_offset, HashOffset::At(0)) || dmverity::load(hash, 0, None).is_ok() {
         return on_device();
     }
-    let Some(found) = found::look(hash, &Asked { options, choice, root_hash: None })? else { return on_device() };
-    let params = found.source.open()?.load(found.hash_offset, found.fec)?;
-    Ok(Dumped { source: found.source, params })
+    let found = found::look(hash, &Asked { options, choice, root_hash: None })?;
+    found.map_or_else(on_device, |found| Ok(Dumped { source: found.source, params: found.params }))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dmverity::{Devices, Layout, Params, RootHash, SharedDevices};
+use dmverity::{Layout, Params, RootHash, SharedDevices};
 
 use super::expect::Expectation;
 use super::found::{self, Asked, Found, Stored};
@@ -41,12 +41,8 @@ fn in_one(image: &ImageToCheck, path: &Path) -> Result<Image> {
     let expectation = Expectation::of(expect)?;
     let given = if image.root_hash.is_given() { Some(root_hash::text(&image.root_hash)?) } else { None };
     let wanted = given.as_ref().and_then(RootHashText::guess);
-    let Found { source, hash_offset, fec, root_hash, signature, mut warnings } =
+    let Found { source, params, root_hash, signature } =
         found::find(image.action, path, &Asked { options, choice: &image.choice, root_hash: wanted.as_ref() })?;
-    let params = match &source {
-        Source::Devices(Devices { data, hash, .. }) => load(options, hash_offset, Some(data), hash)?,
-        Source::Partitions { .. } => source.open()?.load(hash_offset, fec)?,
-    };
     expectation.check(&params)?;
     let (root_hash, unproven) = match (given, root_hash) {
         (Some(given), _) => (given.parse(params.algorithm())?, None),
@@ -56,6 +52,7 @@ fn in_one(image: &ImageToCheck, path: &Path) -> Result<Image> {
         (None, None) => return Err(root_hash::missing()),
     };
     expectation.check_root_hash(&root_hash)?;
+    let mut warnings = Vec::new();
     if let Some(from) = unproven {
         let unproven = format!("nothing proves the root hash, which comes from {from}");
         if image.action == Action::Open {

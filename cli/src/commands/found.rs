@@ -6,10 +6,10 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use dmverity::ddi::{self, Designator, Gpt, HashFiles, LayerSidecar, Sidecars};
-use dmverity::{Fec, RootHash};
+use dmverity::{Params, RootHash};
 
 use super::source::Source;
-use super::{disk, read_bounded, signature};
+use super::{disk, load, read_bounded, signature};
 use crate::arguments::{Choice, HashOffset, ImageOptions, more_arguments};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -18,14 +18,11 @@ use crate::options::Action;
 /// Where an image is, and what is stored about it there.
 pub(super) struct Found {
     pub(super) source: Source,
-    pub(super) hash_offset: u64,
-    /// Parity that was found, or asked for, after the tree.
-    pub(super) fec: Option<Fec>,
+    pub(super) params: Params,
     /// What is said to be its root hash: whoever can change the image can change this too.
     pub(super) root_hash: Option<Stored>,
     /// A signature that is said to be of this root hash.
     pub(super) signature: Option<Vec<u8>>,
-    pub(super) warnings: Vec<String>,
 }
 
 /// A root hash that is stored with the image.
@@ -105,13 +102,13 @@ fn of_sidecars(path: &Path, sidecars: &Sidecars, asked: &Asked<'_>) -> Result<Fo
     let default = sidecars.hash_files(wanted[0]);
     let (root_hash, files) = found.map_or((None, default), |(stored, files)| (Some(stored), files));
     let signature = if files.signature.exists() { Some(signature::read(&files.signature)?) } else { None };
+    let options = asked.options;
+    let offset = options.hash_offset.on(&sidecars.verity)?;
     Ok(Found {
-        source: Source::Devices(asked.options.devices(path, &sidecars.verity)),
-        hash_offset: asked.options.hash_offset.on(&sidecars.verity)?,
-        fec: None,
+        source: Source::Devices(options.devices(path, &sidecars.verity)),
+        params: load(options, offset, Some(path), &sidecars.verity)?,
         root_hash,
         signature,
-        warnings: Vec::new(),
     })
 }
 
@@ -151,11 +148,9 @@ fn of_layer(path: &Path, layer: &Path, asked: &Asked<'_>) -> Result<Found> {
     let sidecar = LayerSidecar::parse(&bytes).map_err(|error| unusable(&format!("{error}.")))?;
     Ok(Found {
         source: Source::Devices(asked.options.devices(path, path)),
-        hash_offset: sidecar.hash_offset,
-        fec: None,
+        params: load(asked.options, sidecar.hash_offset, Some(path), path)?,
         root_hash: Some(Stored { root_hash: sidecar.root_hash, from: text_of(layer) }),
         signature: None,
-        warnings: Vec::new(),
     })
 }
 

@@ -10,6 +10,8 @@ use crate::failure::Result;
 pub(super) enum Source {
     /// Each by a path of its own.
     Devices(Devices),
+    /// The nodes of partitions, which may be longer than what is in them.
+    Nodes(Devices),
     /// Partitions of one file or block device.
     Partitions { disk: PathBuf, parts: Parts },
 }
@@ -18,7 +20,7 @@ impl Source {
     /// Opens all of them for reading.
     pub(super) fn open(&self) -> dmverity::Result<Image<'static>> {
         match self {
-            Self::Devices(devices) => Image::at(devices),
+            Self::Devices(devices) | Self::Nodes(devices) => Image::at(devices),
             Self::Partitions { disk, parts } => Image::of_parts(disk, parts),
         }
     }
@@ -26,7 +28,7 @@ impl Source {
     /// The same for writing.
     pub(super) fn open_to_write(&self) -> dmverity::Result<Image<'static>> {
         match self {
-            Self::Devices(devices) => Image::at_to_write(devices),
+            Self::Devices(devices) | Self::Nodes(devices) => Image::at_to_write(devices),
             Self::Partitions { disk, parts } => Image::of_parts_to_write(disk, parts),
         }
     }
@@ -34,7 +36,7 @@ impl Source {
     /// Opens data and hash tree alone.
     pub(super) fn open_without_fec(&self) -> dmverity::Result<Image<'static>> {
         match self {
-            Self::Devices(devices) => Image::at(&Devices { fec: None, ..devices.clone() }),
+            Self::Devices(devices) | Self::Nodes(devices) => Image::at(&Devices { fec: None, ..devices.clone() }),
             Self::Partitions { .. } => self.open(),
         }
     }
@@ -47,17 +49,21 @@ impl Source {
         mode: RepairMode,
         work: &Work<'_>,
     ) -> dmverity::Result<ZerosWritten> {
-        match (self, mode) {
-            (Self::Devices(devices), _) => dmverity::write_zeros(devices, params, root_hash, mode, work),
-            (_, RepairMode::Write) => self.open_to_write()?.write_zeros(params, root_hash, mode, work),
-            (_, RepairMode::DryRun) => self.open()?.write_zeros(params, root_hash, mode, work),
+        match self {
+            Self::Devices(devices) | Self::Nodes(devices) => {
+                dmverity::write_zeros(devices, params, root_hash, mode, work)
+            }
+            Self::Partitions { .. } => {
+                let image = if mode == RepairMode::Write { self.open_to_write()? } else { self.open()? };
+                image.write_zeros(params, root_hash, mode, work)
+            }
         }
     }
 
     /// The data device, or the disk that it is a partition of.
     pub(super) fn data(&self) -> &Path {
         match self {
-            Self::Devices(devices) => &devices.data,
+            Self::Devices(devices) | Self::Nodes(devices) => &devices.data,
             Self::Partitions { disk, .. } => disk,
         }
     }
@@ -65,7 +71,7 @@ impl Source {
     /// The same for the hash device.
     pub(super) fn hash(&self) -> &Path {
         match self {
-            Self::Devices(devices) => &devices.hash,
+            Self::Devices(devices) | Self::Nodes(devices) => &devices.hash,
             Self::Partitions { disk, .. } => disk,
         }
     }
@@ -73,7 +79,7 @@ impl Source {
     /// The same for the FEC device, if there is one.
     pub(super) fn fec(&self) -> Option<&Path> {
         match self {
-            Self::Devices(devices) => devices.fec.as_deref(),
+            Self::Devices(devices) | Self::Nodes(devices) => devices.fec.as_deref(),
             Self::Partitions { disk, parts } => parts.fec.then_some(disk.as_path()),
         }
     }
@@ -92,7 +98,7 @@ impl Source {
     pub(super) fn uncovered_blocks(&self, params: &Params) -> Result<u64> {
         match self {
             Self::Devices(devices) => Ok(dmverity::uncovered_blocks(devices, params)?),
-            Self::Partitions { .. } => Ok(0),
+            Self::Nodes(_) | Self::Partitions { .. } => Ok(0),
         }
     }
 }

@@ -114,7 +114,7 @@ impl Names {
     fn new(table: &Table, source: &Source, root_hash: &RootHash) -> Result<Self> {
         let (data, hash, fec) = (source.data(), source.hash(), source.fec());
         let form = &table.form;
-        if let Source::Partitions { .. } = source {
+        if let Source::Partitions { .. } | Source::Nodes(_) = source {
             // Found by their UUIDs, unless they have names there.
             let name = |option: &Option<PathBuf>| option.as_deref().map(text).transpose();
             let (data, hash) = (name(&table.boot_data_device)?, name(&table.boot_hash_device)?);

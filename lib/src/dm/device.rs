@@ -1,6 +1,7 @@
 //! Device numbers, and what holds a device.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
 
@@ -19,4 +20,13 @@ pub fn holders(path: &Path) -> Vec<Holder> {
         Ok(Identity::Block(number)) => sysfs::holders(&device_numbers(number)),
         _ => Vec::new(),
     }
+}
+
+/// The node of the partition that has these bytes of a disk, where the kernel has read the partition table; `None` for
+/// anything but a block device.
+pub fn partition_node(disk: &Path, bytes: &Range<u64>) -> Option<PathBuf> {
+    let Ok(Identity::Block(number)) = identify(disk) else { return None };
+    let node = sysfs::partition(&device_numbers(number), bytes)?;
+    // The name may be missing in /dev, or mean something else there.
+    matches!(identify(&node), Ok(Identity::Block(_))).then_some(node)
 }

@@ -66,7 +66,7 @@ mod udev;
 
 pub use activate::{ActivateOptions, Activation, activate};
 pub use deactivate::{Removal, Removed, cancel_deferred_removal, deactivate};
-pub use device::holders;
+pub use device::{holders, partition_node};
 pub use errno::Errno;
 pub use error::{Error, NameFault, Result};
 pub use features::{AlgorithmFeature, Features, OptionFeature, features};

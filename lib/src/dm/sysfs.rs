@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -130,6 +131,20 @@ pub(crate) fn stored_on(numbers: &str) -> Vec<String> {
     let disk = directory.join("partition").exists().then(|| directory.join(".."));
     let numbers = slaves.chain(disk).filter_map(|device| fs::read_to_string(device.join("dev")).ok());
     numbers.map(|numbers| numbers.trim_end().to_owned()).collect()
+}
+
+/// The node of the partition with these bytes of the disk `major:minor`, if the kernel has it.
+pub(crate) fn partition(numbers: &str, bytes: &Range<u64>) -> Option<PathBuf> {
+    let disk = Path::new(BLOCK_DEVICES).join(numbers);
+    let at = |partition: &Path, file: &str| number(&partition.join(file))?.checked_mul(SECTOR_SIZE);
+    fs::read_dir(disk).into_iter().flatten().flatten().find_map(|entry| {
+        let partition = entry.path();
+        let is_it = partition.join("partition").exists()
+            && at(&partition, "start") == Some(bytes.start)
+            && at(&partition, "size") == Some(bytes.end - bytes.start);
+        let numbers = fs::read_to_string(partition.join("dev")).ok().filter(|_| is_it)?;
+        block_device_path(numbers.trim_end())
+    })
 }
 
 /// The image file of the loop device `major:minor`.
