@@ -46,6 +46,7 @@
 //! | write the line with which another system opens an image | [`boot::BootImage`] | |
 //! | read which root device a kernel command line asks for | [`cmdline::Cmdline`] | |
 //! | make or read a device-mapper table | [`table::VerityTable`] | |
+//! | sign a root hash, check a signature, tell who takes it | [`signature`] | |
 //! | open an image as a block device | [`dm::activate`] | root |
 //! | ask for the state of an open image | [`dm::status`] | root |
 //! | close it | [`dm::deactivate`] | root |
@@ -70,6 +71,7 @@
 //! |---|---|---|
 //! | `dm` (default) | [`dm`]: mappings, loop devices, keyrings | Linux; to build, libclang and libdevmapper's header |
 //! | `ddi` | `ddi`: GPT images with data, hash and signature partitions, and sidecar files | a Rust compiler |
+//! | `signature` | [`signature`]: signatures of root hashes | a Rust compiler |
 //! | `serde` | values and parameters in other formats | a Rust compiler |
 //! | none | everything else | a Rust compiler |
 //!
@@ -93,11 +95,12 @@
 //! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |
 //! | [`cmdline`] | the kernel's command line, read; bytes only |
 //! | `ddi` | discoverable disk images and sidecar files |
+//! | [`signature`] | signatures of root hashes: made, checked, explained |
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
 //! | [`messages`] | what the reference tool says of each error |
 //!
 //! In the source each folder is a room, and knows only those below it: `error`, `value`, `cpu`, `memory`, `work`, `io`,
-//! `hash`, `format`, `tree`, `fec`, `image`, `ddi`, `line`, `dm`, `messages`, from the ground upwards.
+//! `hash`, `format`, `tree`, `fec`, `image`, `ddi`, `line`, `signature`, `dm`, `messages`, from the ground upwards.
 
 mod cpu;
 #[cfg(feature = "ddi")]
@@ -113,6 +116,8 @@ mod io;
 mod line;
 mod memory;
 pub mod messages;
+#[cfg(feature = "signature")]
+pub mod signature;
 mod tree;
 mod value;
 mod work;

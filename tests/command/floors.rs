@@ -8,8 +8,22 @@ use std::path::Path;
 use dmverity_tests::workspace;
 
 /// From the lowest layer up.
-const ROOMS: [&str; 15] = [
-    "error", "value", "cpu", "memory", "work", "io", "hash", "format", "tree", "fec", "image", "ddi", "line", "dm",
+const ROOMS: [&str; 16] = [
+    "error",
+    "value",
+    "cpu",
+    "memory",
+    "work",
+    "io",
+    "hash",
+    "format",
+    "tree",
+    "fec",
+    "image",
+    "ddi",
+    "line",
+    "signature",
+    "dm",
     "messages",
 ];
 
