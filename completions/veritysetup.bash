@@ -17,6 +17,8 @@ dump|device|show on-disk information
 plan|device|show sizes and offsets, without writing anything
 table|device device text|show the line that opens device elsewhere
 features||show what this kernel's dm-verity accepts
+inspect|device|show what is in a disk image
+build||make a disk image of file systems and their hash trees
 benchmark||show how fast this machine hashes
 "
 # Actions, names, kind of value, description.
@@ -25,7 +27,7 @@ all|-? --help||Show this help message
 all|--usage||Display brief usage
 all|-V --version||Print package version
 format plan|--append||Append hash tree (and FEC) to the data of one image
-verify repair open dump table|--arch|text|Use the image for these processors
+verify repair open dump table build|--arch|text|Use the image for these processors
 all|-q --batch-mode||Do not ask for confirmation, show no progress
 table|--boot-data-device|device|The data device's name where the line is used
 table|--boot-fec-device|device|The FEC device's name where the line is used
@@ -35,15 +37,16 @@ open table|--check-at-most-once||Verify data block only the first time it is rea
 open|--check-root||Read the first and last data block, close it again if they are wrong
 table|--chromeos||Show ChromiumOS's dm= parameter
 table|--cmdline||Show systemd's kernel command line parameters
-format verify repair open plan table benchmark|--data-block-size|size|Block size on the data device
+format verify repair open plan table build benchmark|--data-block-size|size|Block size on the data device
 format verify repair open plan table|--data-blocks|text|The number of blocks in the data file
 plan|--data-size|text|The size of data that do not exist yet
 format|--containerd||Append the hash tree to a layer, as containerd does
 all|--debug||Show debug messages
+build|--defer-signature||Reserve partitions for signatures that are made later
 close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
-format repair open|--dry-run||Only show what would be done
+format repair open build|--dry-run||Only show what would be done
 format status dump plan|--env||Print KEY='value' lines for a shell instead of text
 table|--embed-signature||Put the root hash signature itself into the line
 open table|--error-as-corruption||Handle IO error as corruption
@@ -51,40 +54,45 @@ verify repair open table|--expect|file|Fail unless the superblock is as in JSON 
 verify repair open table|--expect-data-blocks|text|Fail unless the superblock has this number of blocks
 format verify repair open dump plan table|--fec-device|device|Path to device with error correction data
 format verify repair open dump plan table|--fec-offset|text|Starting offset on the FEC device
-format verify repair open dump plan table|--fec-roots|roots|FEC parity bytes
+format verify repair open dump plan table build|--fec-roots|roots|FEC parity bytes
 format verify repair open dump plan table|--fec-scope|text|What FEC covers after the data (default: device)
 table|--fit||Show the dm-verity node of a FIT image
-format verify repair open plan table benchmark|--format|format|Format type (1 - normal, 0 - original Chrome OS)
+format verify repair open plan table build benchmark|--format|format|Format type (1 - normal, 0 - original Chrome OS)
 open|--from-cmdline|file|Open the root device that this kernel command line asks for
-format verify repair open plan table benchmark|-h --hash|hash|Hash algorithm
-format verify repair open plan table|--hash-block-size|size|Block size on the hash device
+format verify repair open plan table build benchmark|-h --hash|hash|Hash algorithm
+format verify repair open plan table build|--hash-block-size|size|Block size on the hash device
 format verify repair open dump plan table|--hash-offset|offset|Starting offset on the hash device
 open table|--ignore-corruption||Ignore corruption, log it only
 open table|--ignore-zero-blocks||Do not verify zeroed blocks
 table|--ipe||Show a rule for a policy of the kernel's IPE module
-format verify repair open close status dump plan table features|--json||Print one JSON object instead of text
+format verify repair open close status dump plan table features inspect build|--json||Print one JSON object instead of text
 table|--kata||Show what Kata Containers open the image with
 format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
+build|--min-size||Place partitions as close together as systemd-repart does
 open|--no-fallback||Fail if the kernel refuses an option that only affects speed
 format verify repair open plan table|--no-superblock||Do not use verity superblock
+build|--output|file|The disk image to make
 open table|--panic-on-corruption||Panic kernel if corruption is detected
 format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
-format verify repair|--progress-frequency|text|Show progress in lines, one every <secs> seconds
-format verify repair|--progress-json||Show progress as lines of JSON
+inspect|--policy|text|Fail unless the image agrees with systemd's image policy
+format verify repair build|--progress-frequency|text|Show progress in lines, one every <secs> seconds
+format verify repair build|--progress-json||Show progress as lines of JSON
 open table|--restart-on-corruption||Restart kernel if corruption is detected
+build|--root|file|The root file system
 verify repair open dump table|--root-hash|text|Root hash of an image that is one argument; in dump, show that of the hash tree
-format verify repair open table|--root-hash-file|file|Path to root hash file
+format verify repair open table build|--root-hash-file|file|Path to root hash file
 verify repair open table|--root-hash-signature|text|Root hash signature
-format verify repair open table benchmark|-s --salt|text|Salt
-format|--salt-seed|text|Derive salt and UUID from a text
+format verify repair open table build benchmark|-s --salt|text|Salt
+format build|--salt-seed|text|Derive salt and UUID from a text
+build|--sector-size|text|Size of the disk's sectors, 512 or 4096
 open|--shared||Share data device with another verity segment
 format|--sidecars||Put hash tree and root hash next to the image, as systemd finds them
 verify|--strict||Fail even if FEC can repair all errors
-format verify repair benchmark|--threads|text|Threads that hash (default: one for each processor)
+format verify repair build benchmark|--threads|text|Threads that hash (default: one for each processor)
 dump|--tree||Draw the levels of the hash tree
 open table|--use-tasklets||Use kernel tasklets for performance
-format verify repair open dump table|--usr||Use the image for /usr
-format|--uuid|text|UUID for device to use
+format verify repair open dump table build|--usr|file|Use the image for /usr; in build, the file system for it
+format build|--uuid|text|UUID for device to use
 all|-v --verbose||Shows more detailed error messages
 table|--veritytab|text|Show the line for /etc/veritytab
 open|--with-usr||Open the image for /usr as well as the root device

@@ -32,7 +32,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "uuid",
         ],
     ),
-    ("Disk images", &["arch", "usr"]),
+    ("Disk images", &["arch", "defer-signature", "min-size", "output", "policy", "root", "sector-size", "usr"]),
     ("Forward error correction", &["fec-device", "fec-offset", "fec-roots", "fec-scope"]),
     ("What the image has to be", &["expect", "expect-data-blocks"]),
     ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
@@ -88,6 +88,8 @@ const EXAMPLES: &[(Action, &str)] = &[
     (Action::Plan, "veritysetup plan --data-size=1073741824 --fec-roots=2"),
     (Action::Table, "veritysetup table data.img hash.img --root-hash-file=root-hash --veritytab=image"),
     (Action::Features, "veritysetup features --json"),
+    (Action::Inspect, "veritysetup inspect image.raw --policy=root=signed"),
+    (Action::Build, "veritysetup build --output=image.raw --root=root.squashfs --root-hash-file=root-hash"),
     (Action::Benchmark, "veritysetup benchmark --hash=sha512"),
 ];
 

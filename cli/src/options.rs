@@ -14,6 +14,8 @@ pub(crate) enum Action {
     Plan,
     Table,
     Features,
+    Inspect,
+    Build,
     Benchmark,
 }
 
@@ -112,6 +114,22 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         help: "show what this kernel's dm-verity accepts",
     },
     ActionInfo {
+        action: Action::Inspect,
+        name: "inspect",
+        alias: None,
+        arguments: "<image>",
+        needed: 1,
+        help: "show what is in a disk image",
+    },
+    ActionInfo {
+        action: Action::Build,
+        name: "build",
+        alias: None,
+        arguments: "",
+        needed: 0,
+        help: "make a disk image of file systems and their hash trees",
+    },
+    ActionInfo {
         action: Action::Benchmark,
         name: "benchmark",
         alias: None,
@@ -191,14 +209,26 @@ const OPEN: &[Action] = &[Action::Open];
 const OPEN_OR_TABLE: &[Action] = &[Action::Open, Action::Table];
 const CLOSE: &[Action] = &[Action::Close];
 const FORMAT: &[Action] = &[Action::Format];
+const BUILD: &[Action] = &[Action::Build];
+/// The actions that make an image.
+const MAKE: &[Action] = &[Action::Format, Action::Build];
 const TABLE: &[Action] = &[Action::Table];
 /// The actions that trust a superblock.
 const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table];
-/// The actions that find an image in a disk image.
-const ON_DISK_IMAGE: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table];
+/// The actions that find an image in a disk image, or put one there.
+const ON_DISK_IMAGE: &[Action] =
+    &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Build];
 /// The actions that need the parameters of an image, unless a superblock has them.
-const IMAGE: &[Action] =
-    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Benchmark];
+const IMAGE: &[Action] = &[
+    Action::Format,
+    Action::Verify,
+    Action::Repair,
+    Action::Open,
+    Action::Plan,
+    Action::Table,
+    Action::Benchmark,
+    Action::Build,
+];
 /// The actions that compute where the areas of an image are.
 const LAYOUT: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table];
 /// The actions that look for them on a device.
@@ -206,9 +236,9 @@ const ON_DISK: &[Action] =
     &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Plan, Action::Table];
 /// The actions that hash.
 const SALTED: &[Action] =
-    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark];
+    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark, Action::Build];
 /// The actions that take long.
-const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair];
+const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Build];
 
 pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("help", '?', "Show this help message"),
@@ -230,10 +260,11 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("data-size", "bytes", "The size of data that do not exist yet", &[Action::Plan]),
     flag("containerd", "Append the hash tree to a layer, as containerd does", FORMAT),
     flag("debug", "Show debug messages", &[]),
+    flag("defer-signature", "Reserve partitions for signatures that are made later", BUILD),
     flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
     flag("deterministic", "Derive salt and UUID from the other parameters", FORMAT),
     with_value("dm-mod-create", "name", "Show the kernel's dm-mod.create parameter", TABLE),
-    flag("dry-run", "Only show what would be done", &[Action::Format, Action::Repair, Action::Open]),
+    flag("dry-run", "Only show what would be done", &[Action::Format, Action::Repair, Action::Open, Action::Build]),
     flag(
         "env",
         "Print KEY='value' lines for a shell instead of text",
@@ -245,7 +276,22 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("expect-data-blocks", "blocks", "Fail unless the superblock has this number of blocks", CHECKED),
     with_value("fec-device", "path", "Path to device with error correction data", ON_DISK).accepted_by_all(),
     with_value("fec-offset", "bytes", "Starting offset on the FEC device", ON_DISK).accepted_by_all(),
-    with_value("fec-roots", "bytes", "FEC parity bytes", ON_DISK).accepted_by_all(),
+    with_value(
+        "fec-roots",
+        "bytes",
+        "FEC parity bytes",
+        &[
+            Action::Format,
+            Action::Verify,
+            Action::Repair,
+            Action::Open,
+            Action::Dump,
+            Action::Plan,
+            Action::Table,
+            Action::Build,
+        ],
+    )
+    .accepted_by_all(),
     with_value("fec-scope", "tree|device", "What FEC covers after the data (default: device)", ON_DISK)
         .accepted_by_all(),
     flag("fit", "Show the dm-verity node of a FIT image", TABLE),
@@ -253,7 +299,13 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("from-cmdline", "path", "Open the root device that this kernel command line asks for", OPEN)
         .or("/proc/cmdline"),
     with_value("hash", "string", "Hash algorithm", IMAGE).short('h').accepted_by_all(),
-    with_value("hash-block-size", "bytes", "Block size on the hash device", LAYOUT).accepted_by_all(),
+    with_value(
+        "hash-block-size",
+        "bytes",
+        "Block size on the hash device",
+        &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Build],
+    )
+    .accepted_by_all(),
     with_value("hash-offset", "bytes|auto", "Starting offset on the hash device", ON_DISK).accepted_by_all(),
     flag("ignore-corruption", "Ignore corruption, log it only", OPEN_OR_TABLE),
     flag("ignore-zero-blocks", "Do not verify zeroed blocks", OPEN_OR_TABLE),
@@ -272,21 +324,27 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Plan,
             Action::Table,
             Action::Features,
+            Action::Inspect,
+            Action::Build,
         ],
     ),
     flag("kata", "Show what Kata Containers open the image with", TABLE),
     with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
+    flag("min-size", "Place partitions as close together as systemd-repart does", BUILD),
     flag("no-fallback", "Fail if the kernel refuses an option that only affects speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
+    with_value("output", "path", "The disk image to make", BUILD),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
     flag(
         "partition-uuids",
         "Show the partition UUIDs that follow from the root hash",
         &[Action::Format, Action::Table],
     ),
+    with_value("policy", "policy", "Fail unless the image agrees with systemd's image policy", &[Action::Inspect]),
     with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
     flag("progress-json", "Show progress as lines of JSON", LONG),
     flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN_OR_TABLE),
+    with_value("root", "path", "The root file system", BUILD),
     with_value(
         "root-hash",
         "hex",
@@ -298,11 +356,12 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "root-hash-file",
         "path",
         "Path to root hash file",
-        &[Action::Format, Action::Open, Action::Verify, Action::Repair, Action::Table],
+        &[Action::Format, Action::Open, Action::Verify, Action::Repair, Action::Table, Action::Build],
     ),
     with_value("root-hash-signature", "path|base64:...|auto", "Root hash signature", CHECKED),
     with_value("salt", "hex string", "Salt", SALTED).short('s').accepted_by_all(),
-    with_value("salt-seed", "text", "Derive salt and UUID from a text", FORMAT),
+    with_value("salt-seed", "text", "Derive salt and UUID from a text", MAKE),
+    with_value("sector-size", "bytes", "Size of the disk's sectors, 512 or 4096", BUILD),
     flag("shared", "Share data device with another verity segment", OPEN),
     flag("sidecars", "Put hash tree and root hash next to the image, as systemd finds them", FORMAT),
     flag("strict", "Fail even if FEC can repair all errors", &[Action::Verify]),
@@ -310,16 +369,18 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "threads",
         "number",
         "Threads that hash (default: one for each processor)",
-        &[Action::Format, Action::Verify, Action::Repair, Action::Benchmark],
+        &[Action::Format, Action::Verify, Action::Repair, Action::Benchmark, Action::Build],
     ),
     flag("tree", "Draw the levels of the hash tree", &[Action::Dump]),
     flag("use-tasklets", "Use kernel tasklets for performance", OPEN_OR_TABLE),
-    flag(
+    with_value(
         "usr",
-        "Use the image for /usr",
-        &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table],
-    ),
-    with_value("uuid", "string", "UUID for device to use", FORMAT).accepted_by_all(),
+        "path",
+        "Use the image for /usr; in build, the file system for it",
+        &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Build],
+    )
+    .or(""),
+    with_value("uuid", "string", "UUID for device to use", MAKE).accepted_by_all(),
     short_flag("verbose", 'v', "Shows more detailed error messages"),
     with_value("veritytab", "name", "Show the line for /etc/veritytab", TABLE),
     flag("with-usr", "Open the image for /usr as well as the root device", OPEN),

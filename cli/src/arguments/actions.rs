@@ -7,6 +7,7 @@ use dmverity::ddi::{Designator, HashFiles, Sidecars};
 use dmverity::{Hashing, ParamsBuilder};
 
 use super::contradictions;
+use super::disk_image::{Build, Inspect};
 use super::fec::FecOptions;
 use super::image::{Choice, ImageOptions, ImageToCheck};
 use super::kernel::KernelOptions;
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Plan(Plan),
     Table(Table),
     Features,
+    Inspect(Inspect),
+    Build(Build),
     Benchmark(Benchmark),
 }
 
@@ -49,6 +52,8 @@ impl Command {
             Action::Plan => Self::Plan(Plan::of(words)?),
             Action::Table => Self::Table(Table::of(words)?),
             Action::Features => Self::Features,
+            Action::Inspect => Self::Inspect(Inspect::of(words)?),
+            Action::Build => Self::Build(Build::of(words, name)?),
             Action::Benchmark => Self::Benchmark(Benchmark::of(words)?),
         })
     }
@@ -85,7 +90,7 @@ impl Format {
             Some(sidecars) => Some(sidecars.verity.clone()),
             None => words.rest.get(usize::from(!append)).map(PathBuf::from),
         };
-        let designator = if words.flag("usr") { Designator::Usr } else { Designator::Root };
+        let designator = if words.given("usr") { Designator::Usr } else { Designator::Root };
         let sidecars = sidecars.map(|sidecars| sidecars.hash_files(designator).clone());
         let format = Self {
             data: words.path(0),
@@ -187,7 +192,7 @@ pub(crate) struct FromCmdline {
 impl FromCmdline {
     fn of(words: &Words) -> Option<Self> {
         let file = words.path_option("from-cmdline")?;
-        Some(Self { file, usr: words.flag("usr"), with_usr: words.flag("with-usr"), dry_run: words.flag("dry-run") })
+        Some(Self { file, usr: words.given("usr"), with_usr: words.flag("with-usr"), dry_run: words.flag("dry-run") })
     }
 }
 

@@ -4,6 +4,7 @@
 use super::actions::Format;
 use super::table::Form;
 use super::words::Words;
+use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::{self, Action, ActionInfo, OPTIONS, OptionInfo};
 use crate::root_hash_file;
@@ -28,6 +29,7 @@ pub(super) fn check(words: &Words, info: &ActionInfo) -> Result<()> {
             words.number(option.name)?;
         }
     }
+    check_usr_value(words, info)?;
     if info.action == Action::Open {
         check_from_cmdline(words)?;
     }
@@ -46,6 +48,25 @@ pub(super) fn check(words: &Words, info: &ActionInfo) -> Result<()> {
         return Err(Failure::usage("Options --cancel-deferred and --deferred cannot be used at the same time."));
     }
     Ok(())
+}
+
+/// `--usr` has a value in `build` alone.
+fn check_usr_value(words: &Words, info: &ActionInfo) -> Result<()> {
+    let Some(value) = words.value("usr") else { return Ok(()) };
+    match (info.action, value.is_empty()) {
+        (Action::Build, true) => Err(Failure::usage("--usr: missing argument")),
+        (Action::Build, false) | (_, true) => Ok(()),
+        (_, false) => Err(Failure::usage(format!("--usr={}: option does not take an argument", text_of(value)))),
+    }
+}
+
+/// A file has one root hash.
+pub(super) fn check_build(words: &Words) -> Result<()> {
+    if words.given("root") && words.given("usr") && words.given("root-hash-file") {
+        return Err(Failure::usage("Option --root-hash-file cannot be used with both --root and --usr."));
+    }
+    let is_stdout = words.path_option("root-hash-file").is_some_and(|path| root_hash_file::is_stdout(&path));
+    if words.flag("json") && is_stdout { Err(together("--json", "--root-hash-file=-")) } else { Ok(()) }
 }
 
 /// An offset can be found only in an image with a superblock.
@@ -81,7 +102,7 @@ fn check_from_cmdline(words: &Words) -> Result<()> {
 
 /// One image has all of its data, and a root hash on standard output leaves no room for lines or an object.
 pub(super) fn check_format(format: &Format, words: &Words) -> Result<()> {
-    if words.flag("usr") && format.sidecars.is_none() {
+    if words.given("usr") && format.sidecars.is_none() {
         return Err(Failure::usage("Option --usr must be used with --sidecars in format action."));
     }
     if format.append && format.image.data_blocks().is_some() {
@@ -111,7 +132,7 @@ pub(super) fn check_plan(words: &Words, has_blocks: bool) -> Result<()> {
 /// `--usr` chooses an image in a disk, a kernel command line that is written, or one that is read; returns whether it
 /// was given.
 pub(super) fn check_usr(words: &Words, is_one: bool) -> Result<bool> {
-    let usr = words.flag("usr");
+    let usr = words.given("usr");
     if !usr || is_one {
         return Ok(usr);
     }

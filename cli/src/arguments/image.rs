@@ -231,7 +231,7 @@ impl ImageToCheck {
     }
 }
 
-fn architecture(name: &OsStr) -> Result<Architecture> {
+pub(super) fn architecture(name: &OsStr) -> Result<Architecture> {
     text_of(name)
         .parse()
         .map_err(|error| Failure::new(Exit::Parameters, "Invalid value of option --arch.").hint(format!("{error}.")))

@@ -6,6 +6,7 @@
 
 mod actions;
 mod contradictions;
+mod disk_image;
 mod fec;
 mod image;
 mod kernel;
@@ -23,6 +24,7 @@ use dmverity::{BlockSize, HashAlgorithm, HashType, Salt};
 pub(crate) use self::actions::{
     Benchmark, Close, Command, Dump, Format, FromCmdline, Open, Plan, Planned, Repair, Status, Verify,
 };
+pub(crate) use self::disk_image::{Build, Inspect};
 pub(crate) use self::image::{Choice, Expect, HashOffset, ImageOptions, ImageToCheck, Place, RootHashOptions};
 pub(crate) use self::output::Output;
 use self::parser::{did_you_mean, info_of};
@@ -116,6 +118,11 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
         warnings: extra.map(|extra| format!("ignored arguments: {}", text_of(extra))).into_iter().collect(),
         command: Command::of(&words, info.name),
     })
+}
+
+/// The failure of an action without an option that it needs.
+fn requires_option(name: &str, option: &str) -> Failure {
+    Failure::usage(format!("{name}: requires {option}"))
 }
 
 fn requires(name: &str, arguments: &str) -> Failure {

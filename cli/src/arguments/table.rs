@@ -65,7 +65,7 @@ impl Form {
         } else if let Some(name) = name("veritytab")? {
             Self::Veritytab(name)
         } else if words.flag("cmdline") {
-            if words.flag("usr") { Self::CmdlineUsr } else { Self::Cmdline }
+            if words.given("usr") { Self::CmdlineUsr } else { Self::Cmdline }
         } else if words.flag("chromeos") {
             Self::ChromeOs
         } else if words.flag("ipe") {

@@ -1,6 +1,7 @@
 //! The actions, one file each, and what several of them share.
 
 pub(crate) mod benchmark;
+pub(crate) mod build;
 mod check_root;
 pub(crate) mod close;
 mod disk;
@@ -11,9 +12,11 @@ pub(crate) mod features;
 pub(crate) mod format;
 mod found;
 mod image;
+pub(crate) mod inspect;
 mod like;
 mod misplaced;
 pub(crate) mod open;
+mod partitions;
 pub(crate) mod plan;
 pub(crate) mod repair;
 pub(crate) mod root_device;

@@ -58,7 +58,7 @@ pub struct FileSystem {
     /// Its size in bytes; zeros fill it up to whole blocks.
     pub bytes: u64,
     /// How it is hashed; without a UUID here there is no image, because systems look for a superblock. `None` for
-    /// sha256, blocks of 4096 bytes, and salt and UUID that follow from the seed.
+    /// [`DiskImage::hashing`].
     pub hashing: Option<Hashing>,
 }
 
@@ -154,6 +154,16 @@ impl DiskImage {
         self.contents.push(Content { file_system, fec_roots, signature });
     }
 
+    /// How a file system is hashed unless it says otherwise: sha256, blocks of 4096 bytes, and salt and UUID that follow
+    /// from the seed.
+    pub fn hashing(&self, designator: Designator) -> Hashing {
+        let seed = match designator {
+            Designator::Root => self.seed.clone(),
+            Designator::Usr => derived(&self.seed, "usr"),
+        };
+        Hashing { salt: seed.salt(), uuid: Some(seed.uuid()), ..Hashing::default() }
+    }
+
     /// Computes where everything goes. All sizes are known before anything is read.
     ///
     /// # Errors
@@ -219,13 +229,7 @@ impl DiskImage {
 
     /// The layout of a verity partition.
     fn layout(&self, file_system: &FileSystem, fec_roots: Option<u64>) -> Result<(Layout, Option<FecArea>), Error> {
-        let hashing = file_system.hashing.clone().unwrap_or_else(|| {
-            let seed = match file_system.designator {
-                Designator::Root => self.seed.clone(),
-                Designator::Usr => derived(&self.seed, "usr"),
-            };
-            Hashing { salt: seed.salt(), uuid: Some(seed.uuid()), ..Hashing::default() }
-        });
+        let hashing = file_system.hashing.clone().unwrap_or_else(|| self.hashing(file_system.designator));
         if hashing.uuid.is_none() {
             return Err(Error::Build { why: "a verity partition has a superblock".to_owned() });
         }

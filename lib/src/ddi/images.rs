@@ -10,7 +10,6 @@ use super::architecture::Architecture;
 use super::error::Error;
 use super::gpt::{Gpt, Partition};
 use super::kind::{Designator, PartitionKind, Role};
-use super::parity;
 use super::signature_partition::SignaturePartition;
 use crate::format::{Fec, Layout, Params};
 use crate::image::Image;
@@ -190,12 +189,13 @@ impl ImageSet {
         }
     }
 
-    /// Reads the superblock in the verity partition.
+    /// Reads the superblock in the verity partition. `fec` is not on disk and is taken over as it is; see
+    /// [`fec`](Self::fec).
     ///
     /// # Errors
     /// Those of [`load`](crate::load()).
-    pub fn params(&self, storage: &dyn ReadAt) -> crate::error::Result<Params> {
-        load(&self.verity, storage)
+    pub fn params(&self, storage: &dyn ReadAt, fec: Option<Fec>) -> crate::error::Result<Params> {
+        load(&self.verity, storage, fec)
     }
 
     /// The digest of the top block of its hash tree, if there is one: the root hash of a tree that is intact. Nothing
@@ -208,9 +208,10 @@ impl ImageSet {
     /// recognized by a sample of its bytes.
     ///
     /// # Errors
-    /// Those of reading.
-    pub fn fec(&self, params: &Params, storage: &dyn ReadAt) -> crate::Result<Option<Fec>> {
-        parity::find(params, &self.data.part(storage), &self.verity.part(storage))
+    /// Those of [`Image::find_fec`].
+    pub fn fec(&self, params: &Params, storage: &dyn ReadAt) -> crate::error::Result<Option<Fec>> {
+        let (data, verity) = (self.data.part(storage), self.verity.part(storage));
+        Image::new(Storage::Read(&data), Storage::Read(&verity))?.find_fec(params)
     }
 }
 
@@ -222,7 +223,7 @@ impl Group {
     fn sets(&self, storage: &dyn ReadAt) -> Vec<ImageSet> {
         let mut sets = Vec::new();
         for verity in &self.verity {
-            let params = load(verity, storage).ok();
+            let params = load(verity, storage, None).ok();
             let top = params.as_ref().and_then(|params| top_digest(params, verity, storage));
             let signed = self.signatures.iter().filter_map(|found| found.root_hash());
             let mut known: Vec<&RootHash> = signed.chain(&top).filter(|hash| ends_with(hash, verity)).collect();
@@ -239,7 +240,7 @@ impl Group {
         let free_data: Vec<&Partition> = self.data.iter().filter(is_free).collect();
         let free_verity: Vec<&Partition> = self.verity.iter().filter(is_free).collect();
         if let ([data], [verity]) = (&free_data[..], &free_verity[..]) {
-            let len = load(verity, storage).map_or(MOST_UUID_BYTES, |params| params.algorithm().digest_size());
+            let len = load(verity, storage, None).map_or(MOST_UUID_BYTES, |params| params.algorithm().digest_size());
             sets.push(self.set(data, verity, joined(data, verity, len)));
         }
         sets
@@ -296,9 +297,9 @@ fn read_signature(partition: &Partition, storage: &dyn ReadAt) -> Result<Signatu
     })
 }
 
-fn load(verity: &Partition, storage: &dyn ReadAt) -> crate::error::Result<Params> {
+fn load(verity: &Partition, storage: &dyn ReadAt, fec: Option<Fec>) -> crate::error::Result<Params> {
     let part = verity.part(storage);
-    Image::in_one(Storage::Read(&part))?.load(0, None)
+    Image::in_one(Storage::Read(&part))?.load(0, fec)
 }
 
 /// The digest of the top block of a tree, if it is there.

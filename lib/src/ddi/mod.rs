@@ -35,7 +35,6 @@ mod gpt;
 mod header;
 mod images;
 mod kind;
-mod parity;
 mod part;
 mod policy;
 mod sidecars;

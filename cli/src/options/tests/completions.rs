@@ -31,7 +31,7 @@ fn kind_of(option: &OptionInfo) -> &'static str {
 /// What kind of argument it has to find for an action.
 fn argument_kind(action: Action, argument: &str) -> &'static str {
     match (argument, action) {
-        ("data_device" | "hash_device", _) => "device",
+        ("data_device" | "hash_device" | "image", _) => "device",
         ("name", Action::Close | Action::Status) => "mapping",
         _ => "text",
     }

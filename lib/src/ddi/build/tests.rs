@@ -68,7 +68,7 @@ fn what_is_built_is_found_and_verifies() {
                 assert_eq!((&set.data, &set.verity), (&image.data, &image.verity));
                 let (content, tree) = (set.data.part(&bytes), set.verity.part(&bytes));
                 let whole = Image::new(Storage::Read(&content), Storage::Read(&tree)).unwrap();
-                let params = set.params(&bytes).unwrap();
+                let params = set.params(&bytes, None).unwrap();
                 let verified = whole.verify(&params, &image.root_hash, &Work::default()).unwrap();
                 assert!(verified.is_good());
                 let start = usize::try_from(set.data.offset).unwrap();
