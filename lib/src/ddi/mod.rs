@@ -53,6 +53,6 @@ pub use gpt::{Gpt, Partition};
 pub use images::{FoundSignature, ImageSet, Images, SignatureContent, Wanted};
 pub use kind::{Designator, PartitionKind, Role, type_name};
 pub use part::Part;
-pub use policy::{Policy, PolicyPartition};
+pub use policy::{Policy, PolicyPartition, Protection};
 pub use sidecars::{HashFiles, LayerSidecar, Sidecars};
 pub use signature_partition::SignaturePartition;

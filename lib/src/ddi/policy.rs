@@ -85,6 +85,17 @@ impl fmt::Display for PolicyPartition {
     }
 }
 
+/// How a file system is protected by dm-verity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Not at all.
+    None,
+    /// By a root hash.
+    Verity,
+    /// By a root hash that has a trusted signature.
+    Signed,
+}
+
 /// Ways to use a partition, or not to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Uses(u8);
@@ -246,6 +257,27 @@ impl Policy {
             }
         }
         Ok(Self { text: text.to_owned(), rules, default: default.unwrap_or(Rule::IGNORE) })
+    }
+
+    /// Whether the file system for this may be mounted with no more protection than this.
+    ///
+    /// ```
+    /// use dmverity::ddi::{Designator, Policy, Protection};
+    ///
+    /// let policy: Policy = "root=signed:=unprotected+absent".parse()?;
+    /// assert!(policy.allows(Designator::Root, Protection::Signed));
+    /// assert!(!policy.allows(Designator::Root, Protection::Verity));
+    /// assert!(policy.allows(Designator::Usr, Protection::None));
+    /// # Ok::<(), dmverity::ddi::Error>(())
+    /// ```
+    pub fn allows(&self, designator: Designator, protection: Protection) -> bool {
+        let uses = self.rule(PolicyPartition::Image(designator, Role::Data)).uses;
+        let enough = match protection {
+            Protection::None => Uses(Uses::ALL.0 & !Uses::VERITY.0 & !Uses::SIGNED.0),
+            Protection::Verity => Uses::VERITY,
+            Protection::Signed => Uses::VERITY.and(Uses::SIGNED),
+        };
+        uses.has_any_of(enough)
     }
 
     /// What it demands of a partition: its own rule; for hash tree and signature what follows from the rule for the

@@ -2,20 +2,20 @@
 //! I/O.
 //!
 //! The parameters are those of systemd-veritysetup-generator(8). The kernel and systemd do not divide a command line
-//! into words by the same rules, so it is divided by both. Both have to find the same parameters, and a `roothash=` or
-//! `usrhash=` that is somewhere on the line has to be a parameter: everything else is an error, because a boot that
-//! ignored it would mount an unverified root.
+//! into words by the same rules, so it is divided by both. Both have to find the same parameters, and a `roothash=`,
+//! `usrhash=` or policy that is somewhere on the line has to be a parameter: everything else is an error, because a boot
+//! that ignored it would mount an unverified root.
 //!
 //! Sources: the kernel's `lib/cmdline.c`; systemd's kernel-command-line(7), veritytab(5) and `proc-cmdline.c`.
 
+mod options;
 mod words;
 
 use std::fmt::{self, Write as _};
 
 use uuid::Uuid;
 
-use crate::line::parameters::{Name, Parameters, ROOT, USR, VERITY};
-use crate::line::table::{Reader, TableOption};
+use crate::line::parameters::{DISK, Name, POLICY, Parameters, ROOT, USR, VERITY};
 use crate::value::RootHash;
 use words::{KERNEL, SYSTEMD, divide, is_backslash_ambiguous, unquoted};
 
@@ -42,6 +42,20 @@ pub struct Cmdline {
     /// Whether it asks for a verity device for `/usr`, by `usrhash=`. Which one is read by [`usr_image()`], where it
     /// matters.
     pub usr: bool,
+    /// systemd's policy for images, by `systemd.image_policy=`; it is not parsed here.
+    pub policy: Option<String>,
+    /// Where to look for a signed image that needs no `roothash=`, by `dmverity.image=`.
+    pub disk: Option<Disk>,
+}
+
+/// A disk whose partitions are an image with its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disk {
+    /// `auto`: whichever it is.
+    Any,
+    /// This one, by its path below `/dev`.
+    Device(String),
 }
 
 /// What a kernel command line says about the root device.
@@ -106,9 +120,9 @@ pub enum Fault {
         /// The first parameter that differs, without its value.
         name: String,
     },
-    /// `roothash=` or `usrhash=` is part of something else.
+    /// One of the parameters that must not be overlooked, such as `roothash=`, is part of something else.
     NoParameter {
-        /// Which of the two, with the equals sign.
+        /// Which of them, with the equals sign.
         name: &'static str,
     },
     /// A parameter cannot be followed.
@@ -166,7 +180,7 @@ impl fmt::Display for Fault {
 }
 
 /// What a boot must not overlook, wherever it is.
-const ROOT_HASHES: [Name; 2] = [ROOT.hash, USR.hash];
+const NOTICED: [Name; 4] = [ROOT.hash, USR.hash, POLICY, DISK];
 
 /// A parameter that is about verity.
 #[derive(Clone, PartialEq, Eq)]
@@ -184,7 +198,7 @@ impl Parameter {
         // systemd makes no difference between them.
         let name: Vec<u8> = name.iter().map(|&byte| if byte == b'-' { b'_' } else { byte }).collect();
         let parameter = Self { name, value: value.map(<[u8]>::to_vec) };
-        let matters = parameter.starts_with(VERITY) || ROOT_HASHES.iter().any(|name| parameter.is(*name));
+        let matters = parameter.starts_with(VERITY) || NOTICED.iter().any(|name| parameter.is(*name));
         matters.then_some(parameter)
     }
 
@@ -229,25 +243,30 @@ impl Cmdline {
     /// Reads the bytes of `/proc/cmdline`.
     ///
     /// # Errors
-    /// [`Fault`] if `roothash=` or `usrhash=` is anywhere on the line and the line cannot be followed.
+    /// [`Fault`] if `roothash=`, `usrhash=`, `systemd.image_policy=` or `dmverity.image=` is anywhere on the line and the
+    /// line cannot be followed.
     pub fn parse(line: &[u8]) -> Result<Self> {
         Self::of(line, followed(line)?.as_deref())
     }
 
     /// The same, of the parameters about verity that are on the line.
     fn of(line: &[u8], parameters: Option<&[Parameter]>) -> Result<Self> {
-        let Some(parameters) = parameters else { return Ok(Self { root: Root::NotAsked, usr: false }) };
+        let nothing = Self { root: Root::NotAsked, usr: false, policy: None, disk: None };
+        let Some(parameters) = parameters else { return Ok(nothing) };
+        let last = |name: Name| parameters.iter().rfind(|parameter| parameter.is(name));
+        let policy = last(POLICY).map(|parameter| Ok(parameter.value()?.to_owned())).transpose()?;
+        let disk = last(DISK).map(disk).transpose()?;
         if !is_enabled(parameters)? {
-            return Ok(Self { root: Root::SwitchedOff, usr: false });
+            return Ok(Self { root: Root::SwitchedOff, policy, disk, ..nothing });
         }
-        let has = |name: Name| parameters.iter().any(|parameter| parameter.is(name));
-        for name in ROOT_HASHES {
+        let has = |name: Name| last(name).is_some();
+        for name in NOTICED {
             if contains(line, name.written().as_bytes()) && !has(name) {
                 return Err(Fault::NoParameter { name: name.written() });
             }
         }
         let root = if has(ROOT.hash) { Root::Image(Box::new(image(parameters, &ROOT)?)) } else { Root::NotAsked };
-        Ok(Self { root, usr: has(USR.hash) })
+        Ok(Self { root, usr: has(USR.hash), policy, disk })
     }
 }
 
@@ -272,7 +291,7 @@ fn followed(line: &[u8]) -> Result<Option<Vec<Parameter>>> {
     let (by_kernel, parameters) = (found(&kernel), found(&systemd));
     let has = |name: Name| parameters.iter().any(|parameter| parameter.is(name));
     let mentions = |name: Name| contains(line, name.written().as_bytes());
-    if !ROOT_HASHES.into_iter().any(|name| has(name) || mentions(name)) {
+    if !NOTICED.into_iter().any(|name| has(name) || mentions(name)) {
         return Ok(None);
     }
     if line.contains(&0) {
@@ -354,7 +373,15 @@ fn image(parameters: &[Parameter], names: &Parameters) -> Result<RootImage> {
 /// Whether a parameter is about the other device, or about both.
 fn is_of_others(parameter: &Parameter, names: &Parameters) -> bool {
     let others = if names.prefix == ROOT.prefix { &USR } else { &ROOT };
-    parameter.is(others.hash) || parameter.is_switch() || parameter.starts_with(others.prefix)
+    let is_about_both = parameter.is_switch() || parameter.is(POLICY) || parameter.is(DISK);
+    parameter.is(others.hash) || is_about_both || parameter.starts_with(others.prefix)
+}
+
+fn disk(parameter: &Parameter) -> Result<Disk> {
+    match parameter.value()? {
+        "auto" => Ok(Disk::Any),
+        _ => Ok(Disk::Device(named(parameter)?.path)),
+    }
 }
 
 fn root_hash(parameter: &Parameter) -> Result<RootHash> {
@@ -407,70 +434,6 @@ fn udev_encoded(name: &str) -> String {
         }
     }
     encoded
-}
-
-/// Flags that only `veritysetup open` has, besides the kernel's options that veritytab(5) has too.
-const FLAGS: &[&str] = &["error-as-corruption", "use-tasklets"];
-/// What veritytab(5) has a value for, and `veritysetup open` too.
-const WITH_VALUE: &[&str] = &[
-    "format",
-    "data-block-size",
-    "hash-block-size",
-    "data-blocks",
-    "expect-data-blocks",
-    "hash-offset",
-    "salt",
-    "uuid",
-    "hash",
-    "fec-offset",
-    "fec-roots",
-];
-/// Options about mounting, ordering and prompting.
-const ELSEWHERE: &[&str] = &["", "nofail", "x-initrd.attach", "_netdev", "auto", "noauto", "tries"];
-
-impl RootImage {
-    fn add_option(&mut self, option: &str, parameter: &'static str) -> Result<()> {
-        let fault = |what| Fault::Option { option: option.to_owned(), what, parameter };
-        let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
-        if value == Some("") {
-            return Err(fault(OptionFault::NoValue));
-        }
-        let known = |names: &[&'static str]| names.iter().copied().find(|known| *known == name);
-        let kernels =
-            || TableOption::all().filter_map(|option| option.name_for(Reader::Systemd)).find(|known| *known == name);
-        match (name, value) {
-            ("tries", Some(_)) => {}
-            (_, None) if ELSEWHERE.contains(&name) => {}
-            ("superblock", Some(value)) => {
-                let has_superblock = truth(value.as_bytes()).ok_or_else(|| fault(OptionFault::Unknown))?;
-                self.options.retain(|option| option.name != "no-superblock");
-                if !has_superblock {
-                    self.options.push(RootOption { name: "no-superblock", value: None });
-                }
-            }
-            ("fec-device", Some(value)) => {
-                self.fec_device = Some(device(value).ok_or_else(|| fault(OptionFault::NoDevice))?);
-            }
-            ("root-hash-signature", Some(value)) if value.starts_with('/') || is_signature(value) => {
-                self.options.push(RootOption { name: "root-hash-signature", value: Some(value.to_owned()) });
-            }
-            (_, value) => {
-                let name = if value.is_some() { known(WITH_VALUE) } else { known(FLAGS).or_else(kernels) };
-                let name = name.ok_or_else(|| fault(OptionFault::Unknown))?;
-                self.options.push(RootOption { name, value: value.map(str::to_owned) });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether a value is a signature itself, as base64.
-fn is_signature(value: &str) -> bool {
-    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    value.strip_prefix("base64:").is_some_and(|text| {
-        let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
-        !digits.is_empty() && text.len().is_multiple_of(4) && digits.bytes().all(is_digit)
-    })
 }
 
 fn contains(line: &[u8], part: &[u8]) -> bool {

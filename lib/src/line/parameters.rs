@@ -35,6 +35,12 @@ pub(super) const USR: Parameters = Parameters {
     prefix: "systemd.verity_usr_",
 };
 
+/// systemd's policy for images.
+pub(super) const POLICY: Name = Name("systemd.image_policy=");
+
+/// The disk with a signed image, which only this project has.
+pub(super) const DISK: Name = Name("dmverity.image=");
+
 /// Switches verity on or off. All parameters of systemd that begin with it are about verity.
 pub(super) const VERITY: &str = "systemd.verity";
 

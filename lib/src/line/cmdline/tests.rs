@@ -1,3 +1,4 @@
+use super::options::FLAGS;
 use super::*;
 use crate::format::{Fec, Params, Plan};
 use crate::line::boot::BootImage;
@@ -370,4 +371,41 @@ fn no_line_with_a_root_hash_is_overlooked() {
         }
     }
     assert!(asked > 50 || cfg!(miri), "{asked}");
+}
+
+#[test]
+fn a_policy_and_a_disk_are_noticed_wherever_they_are() {
+    let parse = |line: &str| Cmdline::parse(line.as_bytes()).map_err(|fault| fault.to_string());
+    let read = |line: &str| parse(line).map(|cmdline| (cmdline.policy, cmdline.disk));
+    let policy = |text: &str| Some(text.to_owned());
+    for (line, expected) in [
+        ("root=/dev/sda1", (None, None)),
+        ("systemd.image_policy=root=signed quiet", (policy("root=signed"), None)),
+        ("rd.systemd.image-policy=root=signed", (policy("root=signed"), None)),
+        ("systemd.image_policy=* systemd.image_policy=root=verity", (policy("root=verity"), None)),
+        ("dmverity.image=auto", (None, Some(Disk::Any))),
+        ("dmverity.image=/dev/vda", (None, Some(Disk::Device("/dev/vda".to_owned())))),
+        ("\"dmverity.image=LABEL=a b\"", (None, Some(Disk::Device("/dev/disk/by-label/a\\x20b".to_owned())))),
+        // Verity that is switched off does not switch the policy off.
+        ("systemd.image_policy=root=signed systemd.verity=no", (policy("root=signed"), None)),
+    ] {
+        assert_eq!(read(line), Ok(expected), "{line}");
+    }
+    for (line, fault) in [
+        ("systemd.image_policy", "systemd.image_policy= is empty"),
+        ("dmverity.image=vda", "dmverity.image=vda names no device"),
+        (
+            "quiet -- systemd.image_policy=root=signed",
+            "the kernel and systemd read systemd.image_policy in different ways",
+        ),
+        (
+            "dyndbg=\"file x.c systemd.image_policy=root=signed\"",
+            "systemd.image_policy= is on the kernel command line, but not as a parameter of its own",
+        ),
+        ("systemd.image_policy=root=signed \"x", "a quotation mark on the kernel command line is not closed"),
+    ] {
+        assert_eq!(parse(line).map(drop), Err(fault.to_owned()), "{line}");
+    }
+    let line = format!("roothash={HASH} systemd.image_policy=root=verity dmverity.image=auto");
+    assert!(matches!(parse(&line).unwrap().root, Root::Image(_)));
 }
