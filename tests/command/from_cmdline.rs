@@ -195,3 +195,39 @@ fn it_takes_the_place_of_arguments_and_other_options() {
         }
     }
 }
+
+#[test]
+fn a_policy_decides_what_may_be_booted() {
+    let signed = "systemd.image_policy=root=signed";
+    // A signed image is looked for.
+    check(signed, true, 0, "asked\n", "");
+    check(&format!("{signed}:usr=verity"), true, 0, "asked usr\n", "");
+    check("dmverity.image=auto", true, 0, "asked\n", "");
+    check("systemd.image_policy=root=verity+unprotected", true, 0, "not-asked\n", "");
+    check(&format!("{signed} roothash={{}}"), true, 0, "asked\n", "");
+    for (line, code, reason) in [
+        (
+            "systemd.image_policy=root=signed systemd.verity=no",
+            2,
+            "the policy does not allow systemd.verity= to switch verity off\nhint: policy: root=signed\n",
+        ),
+        (
+            "systemd.image_policy=root=encrypted dmverity.image=auto",
+            2,
+            "the policy does not allow a signed image\nhint: policy: root=encrypted\n",
+        ),
+        ("systemd.image_policy=root=what", 1, "the policy in systemd.image_policy= cannot be followed\nhint: "),
+    ] {
+        for options in [&["--dry-run"][..], &[]] {
+            let (found, stdout, stderr) = answer(line, options);
+            assert_eq!((found, stdout.as_str()), (Some(code), ""), "{line}");
+            assert!(stderr.starts_with(&format!("{BECAUSE} {reason}")), "{line}: {stderr}");
+        }
+    }
+    // Nobody is trusted here.
+    let (code, stdout, stderr) = answer(signed, &[]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.starts_with(&format!("{BECAUSE} there is no certificate to check a signature with\n")), "{stderr}");
+    let (code, stdout, _) = answer("dmverity.image=/dev/null/x", &[]);
+    assert_eq!((code, stdout.as_str()), (Some(4), "missing /dev/null/x\n"));
+}

@@ -1,5 +1,5 @@
 #!/bin/bash
-# dracut module: opens the root device with dm-verity if the kernel command line has `roothash=`.
+# dracut module: opens the root device with dm-verity if the kernel command line has `roothash=`, or a policy wants it.
 # shellcheck disable=SC2154 # variables of dracut
 
 check() {
@@ -24,6 +24,21 @@ install() {
     inst_binary @veritysetup@ /usr/sbin/veritysetup
     inst_simple "$moddir/verity-root.sh" /usr/lib/dmverity/verity-root.sh
     inst_simple "$moddir/dracut-root.sh" /usr/lib/dmverity/dracut-root.sh
+    # Whom this machine trusts, and what it wants. A link to /dev/null hides a certificate.
+    local folder certificate
+    for folder in /etc/verity.d /usr/local/lib/verity.d /usr/lib/verity.d; do
+        for certificate in "$folder"/*.crt; do
+            if [ -f "$certificate" ]; then
+                inst_simple "$certificate"
+            elif [ -L "$certificate" ] && [ -e "$certificate" ]; then
+                mkdir -p "${initdir:?}$folder"
+                cp -P "$certificate" "$initdir$certificate"
+            fi
+        done
+    done
+    if [ -e /etc/dmverity/policy ]; then
+        inst_simple /etc/dmverity/policy
+    fi
     # Before root= is used.
     inst_hook cmdline 94 "$moddir/parse-verity.sh"
     inst_hook initqueue/settled 50 "$moddir/open-verity.sh"

@@ -4,8 +4,8 @@
 # verity_line, which prints the kernel command line, and sets verity_usr if something else opens the device for /usr.
 #
 # The shell never takes the command line apart: the command reads it, and answers in fixed words. If there is no
-# command, if it crashes or if its answer is not known here, a command line that has `roothash=` or `usrhash=` anywhere
-# does not boot.
+# command, if it crashes or if its answer is not known here, a command line that has `roothash=`, `usrhash=` or a policy
+# anywhere does not boot, and neither does an initramfs with a policy.
 #
 #   verity_wanted       whether the root device has to be the verity one; sets verity_refused if it cannot be
 #   verity_open         opens /dev/mapper/root, and /dev/mapper/usr if the command line asks for that too and nothing
@@ -25,12 +25,12 @@ verity_run() {
     verity_answer=$?:$verity_said
 }
 
-# Whether the command line has what must not be overlooked, in whatever form.
+# Whether the command line has what must not be overlooked, in whatever form, or this initramfs has.
 verity_mentioned() {
     case $(verity_line) in
-    *roothash=* | *usrhash=*) return 0 ;;
+    *roothash=* | *usrhash=* | *image?policy=* | *dmverity.image=*) return 0 ;;
     esac
-    return 1
+    [ -e /etc/dmverity/policy ]
 }
 
 verity_wanted() {

@@ -21,11 +21,14 @@ pub(crate) mod plan;
 pub(crate) mod repair;
 pub(crate) mod root_device;
 pub(crate) mod root_hash;
+mod root_policy;
 mod signature;
+mod signed_disk;
 mod source;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod verify;
+mod verity_d;
 
 use std::fs::File;
 use std::io::Read;

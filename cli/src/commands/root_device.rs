@@ -6,9 +6,12 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use dmverity::RootHash;
-use dmverity::cmdline::{Cmdline, Root, RootDevice, RootImage, usr_image};
+use dmverity::cmdline::{Cmdline, Disk, Root, RootDevice, RootImage, usr_image};
+use dmverity::ddi::{Designator, Protection};
 use dmverity::dm::MappingName;
 
+use super::root_policy::RootPolicy;
+use super::signed_disk::{self, SignedImage};
 use super::{check_root, read_bounded};
 use crate::arguments::{self, Command, FromCmdline, Open, Request};
 use crate::escape::{escaped, text_of};
@@ -21,10 +24,11 @@ struct Wanted {
     name: &'static str,
     /// The name of the device in messages.
     device: &'static str,
+    designator: Designator,
 }
 
-const ROOT: Wanted = Wanted { name: "root", device: "the root device" };
-const USR: Wanted = Wanted { name: "usr", device: "the device for /usr" };
+const ROOT: Wanted = Wanted { name: "root", device: "the root device", designator: Designator::Root };
+const USR: Wanted = Wanted { name: "usr", device: "the device for /usr", designator: Designator::Usr };
 
 /// Longer than any command line: kernels have room for some thousand bytes.
 const CMDLINE_MAX: u64 = 1 << 20;
@@ -41,6 +45,7 @@ struct Answer {
     report: Report,
 }
 
+const ASKED: &str = "asked";
 const NOT_ASKED: &str = "not-asked";
 const OPENED: &str = "opened";
 
@@ -76,24 +81,76 @@ fn about(wanted: &Wanted, mut failure: Failure) -> Failure {
 
 fn answer(line: &[u8], wanted: &Wanted, is_dry_run: bool) -> Result<Answer> {
     let cmdline = Cmdline::parse(line)?;
-    let is_usr = wanted.name == USR.name;
-    let usr = cmdline.usr && !is_usr;
+    let policy = RootPolicy::of(cmdline.policy.as_deref())?;
+    let wants_verity = policy.wants_verity(wanted.designator);
+    let is_usr = wanted.designator == Designator::Usr;
+    let usr = !is_usr && (cmdline.usr || policy.wants_verity(Designator::Usr));
     let answer = |word| Answer { word, usr, report: Report::default() };
     let usr_image = if is_usr { usr_image(line)? } else { None };
     let image = match (&cmdline.root, &usr_image) {
-        (Root::SwitchedOff, _) => return Ok(Answer { usr: false, ..answer("switched-off") }),
+        (Root::SwitchedOff, _) if wants_verity || usr => {
+            return Err(policy.refused("systemd.verity= to switch verity off"));
+        }
+        (Root::SwitchedOff, _) => return Ok(answer("switched-off")),
         (_, Some(image)) => image,
         (Root::Image(image), None) if !is_usr => image,
+        // Without a root hash it is the one that has a signature.
+        _ if wants_verity || (cmdline.disk.is_some() && !is_usr) => {
+            if !policy.allows(wanted.designator, Protection::Signed) {
+                return Err(policy.refused("a signed image"));
+            }
+            if is_dry_run {
+                return Ok(answer(ASKED));
+            }
+            return Ok(Answer { report: open_signed(cmdline.disk.as_ref(), wanted)?, ..answer(OPENED) });
+        }
         _ => return Ok(answer(NOT_ASKED)),
     };
     let request = request(image, wanted)?;
     if is_dry_run {
-        return Ok(answer("asked"));
+        return Ok(answer(ASKED));
     }
     if let Some(device) = missing(image) {
         return Err(report_missing(image, wanted, device));
     }
-    Ok(Answer { report: open(image, wanted, &request)?, ..answer(OPENED) })
+    check_policy(image, &cmdline, wanted, &policy)?;
+    let devices = format!("data device: {}, hash device: {}", image.data_device.path, image.hash_device.path);
+    Ok(Answer { report: open(&image.root_hash, &devices, wanted, &request)?, ..answer(OPENED) })
+}
+
+/// An image that the policy wants signed needs a signature: one that the kernel will check, or one on a disk.
+fn check_policy(image: &RootImage, cmdline: &Cmdline, wanted: &Wanted, policy: &RootPolicy) -> Result<()> {
+    let designator = wanted.designator;
+    if policy.allows(designator, Protection::Verity) {
+        return Ok(());
+    }
+    let is_for_kernel = image.options.iter().any(|option| option.name == "root-hash-signature");
+    if policy.allows(designator, Protection::Signed) {
+        let root_hash = Some(&image.root_hash);
+        let wanted = signed_disk::Wanted { designator, disk: cmdline.disk.as_ref(), root_hash };
+        if is_for_kernel || signed_disk::find(&wanted)?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(policy.refused(&format!("the image with root hash {}, which has no trusted signature", image.root_hash)))
+}
+
+/// Opens the image whose signature is by somebody trusted.
+fn open_signed(disk: Option<&Disk>, wanted: &Wanted) -> Result<Report> {
+    let designator = wanted.designator;
+    let device = if let Some(Disk::Device(path)) = disk { path.as_str() } else { "/dev" };
+    if !Path::new(device).exists() {
+        return Err(missing_device(device, format!("{device} does not exist")));
+    }
+    let found = signed_disk::find(&signed_disk::Wanted { designator, disk, root_hash: None })?;
+    let Some(SignedImage { disk, root_hash }) = found else {
+        let reason = "there is no image for this machine with a signature by a trusted certificate";
+        return Err(missing_device(device, reason.to_owned()));
+    };
+    let mut words: Vec<OsString> = vec!["veritysetup".into(), "open".into(), format!("--root-hash={root_hash}").into()];
+    words.extend((designator == Designator::Usr).then(|| "--usr".into()));
+    words.extend(["--".into(), disk.clone().into_os_string(), wanted.name.into()]);
+    open(&root_hash, &format!("disk: {}", text_of(&disk)), wanted, &parsed(&words)?)
 }
 
 /// A report with the one line, and with the warnings and notes of another.
@@ -116,6 +173,7 @@ fn request(image: &RootImage, wanted: &Wanted) -> Result<Open> {
     for option in &image.options {
         let value = option.value.as_ref().map_or_else(String::new, |value| format!("={value}"));
         if let ("root-hash-signature", Some(path)) = (option.name, &option.value)
+            && path.starts_with('/')
             && !Path::new(path).is_file()
         {
             let reason = format!("the initramfs does not have {path}, which root-hash-signature= names");
@@ -126,7 +184,11 @@ fn request(image: &RootImage, wanted: &Wanted) -> Result<Open> {
     words.push("--".into());
     words.extend([&image.data_device.path, wanted.name, &image.hash_device.path].map(OsString::from));
     words.push(image.root_hash.to_string().into());
-    let Request::Run(invocation) = arguments::parse(&words).map_err(refused)? else {
+    parsed(&words)
+}
+
+fn parsed(words: &[OsString]) -> Result<Open> {
+    let Request::Run(invocation) = arguments::parse(words).map_err(refused)? else {
         return Err(Failure::new(Exit::Parameters, "veritysetup open failed"));
     };
     match invocation.command.map_err(refused)? {
@@ -156,9 +218,14 @@ fn report_missing(image: &RootImage, Wanted { name, .. }: &Wanted, device: &str)
     } else {
         None
     };
-    let failure = Failure::new(Exit::Device, format!("{device} does not exist"))
-        .hint(format!("block devices that are there: {}", block_devices().join(" ")))
-        .hints(about_uuid);
+    let failure = missing_device(device, format!("{device} does not exist"));
+    failure.hints(about_uuid)
+}
+
+/// What lets the scripts of an initramfs wait for a device.
+fn missing_device(device: &str, reason: String) -> Failure {
+    let failure =
+        Failure::new(Exit::Device, reason).hint(format!("block devices that are there: {}", block_devices().join(" ")));
     said(&format!("missing {}", escaped(device)), Report::default()).failed(failure)
 }
 
@@ -169,29 +236,25 @@ fn block_devices() -> Vec<String> {
     names
 }
 
-fn open(image: &RootImage, wanted: &Wanted, request: &Open) -> Result<Report> {
+fn open(root_hash: &RootHash, devices: &str, wanted: &Wanted, request: &Open) -> Result<Report> {
     let name = MappingName::new(wanted.name)?;
-    let about_devices = || format!("data device: {}, hash device: {}", image.data_device.path, image.hash_device.path);
     // Someone in the emergency shell may have opened it.
-    let report = if is_open(&name, &image.root_hash) {
+    let report = if is_open(&name, root_hash) {
         Report::default()
     } else {
-        super::open::run(request).map_err(|failure| refused(failure).hint(about_devices()))?
+        super::open::run(request).map_err(|failure| refused(failure).hint(devices))?
     };
     // A wrong root hash shows at the first read.
     let block = check_root::mapping(&name).and_then(|mapping| mapping.verity);
     let block = block.map_or(START, |verity| verity.table.data_block_size.bytes());
     let Err(error) = check_root::read_ends(&name.node(), START, block) else { return Ok(report) };
     let failure = if check_root::is_corrupted(&name) {
-        Failure::new(
-            Exit::Permission,
-            format!("its first or last blocks do not match the root hash {}", image.root_hash),
-        )
-        .hint("the root hash on the command line is wrong, or the data or the hash device was changed")
+        Failure::new(Exit::Permission, format!("its first or last blocks do not match the root hash {root_hash}"))
+            .hint("the root hash on the command line is wrong, or the data or the hash device was changed")
     } else {
         Failure::new(Exit::Device, "its first or last blocks cannot be read").because(&error)
     };
-    let failure = check_root::closed(&name, failure.hint(about_devices()));
+    let failure = check_root::closed(&name, failure.hint(devices));
     Err(report.failed(failure))
 }
 

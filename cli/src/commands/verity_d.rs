@@ -1,0 +1,82 @@
+//! The certificates that a system trusts for images, in systemd's folders.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dmverity::signature::Certificate;
+
+use super::read_bounded;
+use crate::escape::text_of;
+use crate::failure::{Exit, Failure, Result};
+
+/// The folders; a file in one hides those of its name in the later ones.
+const FOLDERS: [&str; 4] = ["/etc/verity.d", "/run/verity.d", "/usr/local/lib/verity.d", "/usr/lib/verity.d"];
+
+/// What the names of certificates end with.
+const EXTENSION: &str = "crt";
+
+/// Longer than any certificate with text around it.
+const CERTIFICATE_MAX: u64 = 1 << 20;
+
+/// The certificates in systemd's folders: of each file the first one. A link to `/dev/null` is a file without a
+/// certificate.
+pub(super) fn certificates() -> Result<Vec<Certificate>> {
+    certificates_in(&FOLDERS.map(Path::new))
+}
+
+/// The same for other folders.
+pub(super) fn certificates_in(folders: &[&Path]) -> Result<Vec<Certificate>> {
+    files(folders).into_values().filter(|path| !is_masked(path)).map(|path| certificate(&path)).collect()
+}
+
+/// The files that are not hidden, by name.
+fn files(folders: &[&Path]) -> BTreeMap<OsString, PathBuf> {
+    let mut found = BTreeMap::new();
+    for entry in folders.iter().rev().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten()) {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            found.insert(entry.file_name(), path);
+        }
+    }
+    found
+}
+
+fn is_masked(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|target| target == Path::new("/dev/null"))
+}
+
+fn certificate(path: &Path) -> Result<Certificate> {
+    let invalid =
+        |why: String| Failure::new(Exit::Parameters, format!("Invalid certificate file {}.", text_of(path))).hint(why);
+    let bytes = read_bounded(path, CERTIFICATE_MAX, "certificate file")?
+        .ok_or_else(|| invalid(format!("it has more than {CERTIFICATE_MAX} bytes.")))?;
+    let text = String::from_utf8(bytes).map_err(|_| invalid("it is not in PEM form.".to_owned()))?;
+    Certificate::from_pem_first(&text).map_err(|error| invalid(format!("{error}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn earlier_folders_hide_files_of_later_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let folders = ["a", "b", "missing"].map(|name| directory.path().join(name));
+        for folder in &folders[..2] {
+            fs::create_dir(folder).unwrap();
+        }
+        for file in ["a/one.crt", "b/one.crt", "b/two.crt", "b/three.pem", "b/masked.crt"] {
+            fs::write(directory.path().join(file), file).unwrap();
+        }
+        std::os::unix::fs::symlink("/dev/null", folders[0].join("masked.crt")).unwrap();
+        let found = files(&folders.each_ref().map(PathBuf::as_path));
+        let found = found.into_values().filter(|path| !is_masked(path));
+        let names: Vec<String> = found.map(|path| fs::read_to_string(path).unwrap()).collect();
+        assert_eq!(names, ["a/one.crt", "b/two.crt"]);
+        let refused = certificates_in(&[&folders[0]]).unwrap_err();
+        assert!(refused.lines[0].starts_with("Invalid certificate file "));
+        assert!(certificates_in(&[]).unwrap().is_empty());
+    }
+}
