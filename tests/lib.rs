@@ -2,6 +2,8 @@
 //! real kernels.
 
 pub mod backends;
+#[path = "vectors/chain/mod.rs"]
+pub mod chain;
 pub mod schema;
 #[path = "vectors/mod.rs"]
 pub mod vectors;

@@ -12,8 +12,9 @@ machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils"
 library="gcc g++ libc6-dev binutils libcryptsetup12 libcryptsetup-dev"
 # The reference tool, images to mount and disks to boot from, signatures and kernels that trust them, a look at the
 # order of system calls, and the programs that another project's tests call in the machine. The shells that have
-# completions, a terminal for them, the renderer of the manual, and the programs in its examples.
-test="$machines $library e2fsprogs fdisk squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux \
+# completions, a terminal for them, the renderer of the manual, and the programs in its examples. Two programs that check
+# partition tables.
+test="$machines $library e2fsprogs fdisk gdisk squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux \
     zsh fish bsdutils mandoc groff-base jq diffutils python3-minimal"
 demo="$machines squashfs-tools"
 # The reference tool is among the packages for the machines. The programs that count instructions (perf, of linux-perf,

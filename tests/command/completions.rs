@@ -21,11 +21,13 @@ const CASES: &[(&str, &[&str])] = &[
         "veritysetup ",
         &[
             "benchmark",
+            "build",
             "close",
             "create",
             "dump",
             "features",
             "format",
+            "inspect",
             "open",
             "plan",
             "remove",

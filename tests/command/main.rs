@@ -9,6 +9,8 @@ mod behaviour;
 mod beside;
 mod completions;
 mod dependencies;
+mod disk_images;
+mod disk_images_built;
 mod documents;
 mod dry_run;
 mod environment;
