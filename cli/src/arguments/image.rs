@@ -8,7 +8,7 @@ use dmverity::{BlockSize, Devices, HashAlgorithm, HashType, Hashing, Params, Par
 
 use super::contradictions;
 use super::fec::FecOptions;
-use super::signature::SignatureOption;
+use super::signature_option::SignatureOption;
 use super::words::Words;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};

@@ -9,7 +9,7 @@ use dmverity::ddi::{self, Designator, Gpt, HashFiles, LayerSidecar, Sidecars};
 use dmverity::{Params, RootHash};
 
 use super::source::Source;
-use super::{disk, load, read_bounded, signature};
+use super::{disk, load, read_bounded, requested_signature};
 use crate::arguments::{Choice, HashOffset, ImageOptions, more_arguments};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -101,7 +101,7 @@ fn of_sidecars(path: &Path, sidecars: &Sidecars, asked: &Asked<'_>) -> Result<Fo
     }
     let default = sidecars.hash_files(wanted[0]);
     let (root_hash, files) = found.map_or((None, default), |(stored, files)| (Some(stored), files));
-    let signature = if files.signature.exists() { Some(signature::read(&files.signature)?) } else { None };
+    let signature = if files.signature.exists() { Some(requested_signature::read(&files.signature)?) } else { None };
     let options = asked.options;
     let offset = options.hash_offset.on(&sidecars.verity)?;
     Ok(Found {

@@ -7,7 +7,7 @@ use dmverity::messages::{CORRUPTED_AT_ONCE, of_silent_udev};
 use serde::Serialize;
 
 use super::existing::{Image, image_to_check};
-use super::{check_root, shown, signature};
+use super::{check_root, requested_signature, shown};
 use crate::arguments::Open;
 use crate::escape::text_of;
 use crate::failure::Result;
@@ -38,7 +38,7 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
 
     let options = ActivateOptions {
         flags: kernel.flags.clone(),
-        root_hash_signature: signature::requested(image.signature.as_ref(), stored_signature.as_deref())?,
+        root_hash_signature: requested_signature::requested(image.signature.as_ref(), stored_signature.as_deref())?,
         shared: open.shared,
         no_fallback: open.no_fallback,
     };

@@ -99,7 +99,7 @@ fn signature(table: &Table, stored: Option<&[u8]>) -> Result<Option<String>> {
     let option = table.image.signature.as_ref();
     match option {
         Some(SignatureOption::File(path)) if !table.embed_signature => Ok(Some(text(path)?)),
-        _ => Ok(super::signature::requested(option, stored)?.map(|bytes| SignatureOption::base64(&bytes))),
+        _ => Ok(super::requested_signature::requested(option, stored)?.map(|bytes| SignatureOption::base64(&bytes))),
     }
 }
 
