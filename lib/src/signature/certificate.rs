@@ -27,7 +27,7 @@ const MOST_TEXT: usize = 4 << 20;
 /// ```
 /// use dmverity::signature::Certificate;
 ///
-/// # let pem = include_str!("example/signer.crt");
+/// # let pem = include_str!("../../examples/signature/signer.crt");
 /// let certificate = Certificate::from_pem_first(pem)?;
 /// assert_eq!(certificate.subject(), "CN=Example p256");
 /// assert_eq!(certificate.serial(), "6DC9B4E5BF25AECE696912BBCF51CC908EDBCC8A");

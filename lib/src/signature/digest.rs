@@ -84,6 +84,9 @@ impl DigestAlgorithm {
         all
     };
 
+    /// Those that new signatures can use, the first three with every key.
+    pub const SIGNING: [Self; 5] = [Self::Sha256, Self::Sha384, Self::Sha512, Self::Sha3_256, Self::Sha3_512];
+
     /// The digest of this name, such as `sha256` or `sha3-512`.
     ///
     /// ```

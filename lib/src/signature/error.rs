@@ -149,12 +149,6 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// Text that is no time.
-    #[error("{text:?} is neither a time of RFC 3339 nor @ and seconds since 1970")]
-    Time {
-        /// The text.
-        text: String,
-    },
 }
 
 impl Error {

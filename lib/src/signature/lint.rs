@@ -52,7 +52,7 @@ impl Lint {
 /// ```
 /// use dmverity::signature::{Answer, Reader, lint};
 ///
-/// # let bytes = include_bytes!("example/signature.p7s");
+/// # let bytes = include_bytes!("../../examples/signature/signature.p7s");
 /// let lint = lint(bytes, None, None);
 /// let linux_7 = lint.readings().iter().find(|reading| reading.reader() == Reader::Linux7);
 /// assert_eq!(linux_7.map(|reading| reading.answer()), Some(Answer::Taken));

@@ -30,7 +30,7 @@ const MOST_ATTRIBUTES: usize = 64;
 /// ```
 /// use dmverity::signature::Signature;
 ///
-/// # let bytes = include_bytes!("example/signature.p7s");
+/// # let bytes = include_bytes!("../../examples/signature/signature.p7s");
 /// let signature = Signature::parse(bytes)?;
 /// assert_eq!(signature.signers()[0].algorithm(), "ECDSA with sha256");
 /// # Ok::<(), dmverity::signature::Error>(())

@@ -33,7 +33,7 @@ pub use prepare::{Prepared, join};
 pub use private_key::PrivateKey;
 pub use reading::{Answer, Reader, Reading};
 pub use sign::{SignOptions, sign};
-pub use time::Time;
+pub use time::{Time, TimeError};
 pub use verifier::{Verified, Verifier};
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl PrivateKey {
     /// ```
     /// use dmverity::signature::PrivateKey;
     ///
-    /// # let pem = include_str!("example/signer.key");
+    /// # let pem = include_str!("../../examples/signature/signer.key");
     /// let key = PrivateKey::from_pem(pem, None)?;
     /// # Ok::<(), dmverity::signature::Error>(())
     /// ```

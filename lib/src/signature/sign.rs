@@ -82,9 +82,9 @@ impl SignOptions {
 /// ```
 /// use dmverity::signature::{Certificate, PrivateKey, SignOptions, sign};
 ///
-/// # let key = include_str!("example/signer.key");
-/// # let certificate = include_str!("example/signer.crt");
-/// # let root_hash = include_str!("example/root-hash");
+/// # let key = include_str!("../../examples/signature/signer.key");
+/// # let certificate = include_str!("../../examples/signature/signer.crt");
+/// # let root_hash = include_str!("../../examples/signature/root-hash");
 /// let key = PrivateKey::from_pem(key, None)?;
 /// let certificate = Certificate::from_pem_first(certificate)?;
 /// let signature = sign(root_hash.as_bytes(), &key, &certificate, &SignOptions::new())?;

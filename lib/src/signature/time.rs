@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use der::DateTime;
 
-use super::error::Error;
+/// Text that is no time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is neither a time of RFC 3339 nor @ and seconds since 1970")]
+pub struct TimeError {
+    text: String,
+}
 
 /// A moment, in seconds since 1970 in UTC; as text in the form of RFC 3339.
 ///
@@ -16,7 +21,7 @@ use super::error::Error;
 /// let time: Time = "2026-11-26T14:28:43+02:00".parse()?;
 /// assert_eq!(time.to_string(), "2026-11-26T12:28:43Z");
 /// assert_eq!(time, "@1795696123".parse()?);
-/// # Ok::<(), dmverity::signature::Error>(())
+/// # Ok::<(), dmverity::signature::TimeError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(u64);
@@ -54,15 +59,15 @@ impl fmt::Display for Time {
 }
 
 impl FromStr for Time {
-    type Err = Error;
+    type Err = TimeError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, TimeError> {
         let seconds = match text.strip_prefix('@') {
             Some(digits) if digits.bytes().all(|each| each.is_ascii_digit()) => digits.parse().ok(),
             Some(_) => None,
             None => rfc3339(text),
         };
-        seconds.map(Self).ok_or_else(|| Error::Time { text: text.to_owned() })
+        seconds.map(Self).ok_or_else(|| TimeError { text: text.to_owned() })
     }
 }
 
@@ -119,7 +124,7 @@ mod tests {
             "2026-11-26T12:28:43 02:00",
             "1970-01-01T00:00:00+01:00",
         ] {
-            assert_eq!(text.parse::<Time>(), Err(Error::Time { text: text.to_owned() }), "{text}");
+            assert_eq!(text.parse::<Time>(), Err(TimeError { text: text.to_owned() }), "{text}");
         }
     }
 }

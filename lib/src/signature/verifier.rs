@@ -16,9 +16,9 @@ use super::time::Time;
 /// ```
 /// use dmverity::signature::{Certificate, Signature, Verifier};
 ///
-/// # let pem = include_str!("example/signer.crt");
-/// # let bytes = include_bytes!("example/signature.p7s");
-/// # let root_hash = include_str!("example/root-hash");
+/// # let pem = include_str!("../../examples/signature/signer.crt");
+/// # let bytes = include_bytes!("../../examples/signature/signature.p7s");
+/// # let root_hash = include_str!("../../examples/signature/root-hash");
 /// let verifier = Verifier::new().signer(Certificate::from_pem_first(pem)?);
 /// let verified = verifier.verify(root_hash.as_bytes(), &Signature::parse(bytes)?)?;
 /// assert_eq!(verified.signer().subject(), "CN=Example p256");
