@@ -20,6 +20,8 @@ features||show what this kernel's dm-verity accepts
 inspect|device|show what is in a disk image
 build||make a disk image of file systems and their hash trees
 benchmark||show how fast this machine hashes
+sign|text|sign a root hash
+signature|text file text|show who takes a root hash signature, or verify it
 "
 # Actions, names, kind of value, description.
 _veritysetup_options="
@@ -28,11 +30,14 @@ all|--usage||Display brief usage
 all|-V --version||Print package version
 format plan|--append||Append hash tree (and FEC) to the data of one image
 verify repair open dump table build|--arch|text|Use the image for these processors
+verify repair open dump table signature|--at|text|Refuse certificates that are not valid at this time
 all|-q --batch-mode||Do not ask for confirmation, show no progress
 table|--boot-data-device|device|The data device's name where the line is used
 table|--boot-fec-device|device|The FEC device's name where the line is used
 table|--boot-hash-device|device|The hash device's name where the line is used
+verify repair open dump table signature|--ca|file|Trust signers with a certificate from this authority
 close|--cancel-deferred||Cancel a previously set deferred device removal
+sign|--certificate|file|The signer's certificate
 open table|--check-at-most-once||Verify data block only the first time it is read
 open|--check-root||Read the first and last data block, close it again if they are wrong
 table|--chromeos||Show ChromiumOS's dm= parameter
@@ -45,8 +50,10 @@ all|--debug||Show debug messages
 build|--defer-signature||Reserve partitions for signatures that are made later
 close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
+sign|--digest|text|The digest that is signed (default: sha256)
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
 format repair open build|--dry-run||Only show what would be done
+sign|--embed-certificate||Put the signer's certificate into the signature
 format status dump plan|--env||Print KEY='value' lines for a shell instead of text
 table|--embed-signature||Put the root hash signature itself into the line
 open table|--error-as-corruption||Handle IO error as corruption
@@ -64,32 +71,40 @@ format verify repair open plan table build|--hash-block-size|size|Block size on 
 format verify repair open dump plan table|--hash-offset|offset|Starting offset on the hash device
 open table|--ignore-corruption||Ignore corruption, log it only
 open table|--ignore-zero-blocks||Do not verify zeroed blocks
+verify repair open dump table signature|--intermediate|file|A certificate between signer and authority
 table|--ipe||Show a rule for a policy of the kernel's IPE module
-format verify repair open close status dump plan table features inspect build|--json||Print one JSON object instead of text
+format verify repair open close status dump plan table features inspect build sign signature|--json||Print one JSON object instead of text
+sign|--join|file|Make a signature from one that was made elsewhere
 table|--kata||Show what Kata Containers open the image with
+sign|--key|file|The signer's private key
 format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
+sign|--manifest|file|Sign this JSON of format
 build|--min-size||Place partitions as close together as systemd-repart does
 open|--no-fallback||Fail if the kernel refuses an option that only affects speed
 format verify repair open plan table|--no-superblock||Do not use verity superblock
-build|--output|file|The disk image to make
+build sign|-o --output|file|Where the result is written
 open table|--panic-on-corruption||Panic kernel if corruption is detected
 format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
+sign|--passphrase-file|file|Path to pass phrase of the private key
 inspect|--policy|text|Fail unless the image agrees with systemd's image policy
+sign|--prepare||Show what has to be signed elsewhere
 format verify repair build|--progress-frequency|text|Show progress in lines, one every <secs> seconds
 format verify repair build|--progress-json||Show progress as lines of JSON
 open table|--restart-on-corruption||Restart kernel if corruption is detected
 build|--root|file|The root file system
 verify repair open dump table|--root-hash|text|Root hash of an image that is one argument; in dump, show that of the hash tree
-format verify repair open table build|--root-hash-file|file|Path to root hash file
+format verify repair open table build sign signature|--root-hash-file|file|Path to root hash file
 verify repair open table|--root-hash-signature|text|Root hash signature
 format verify repair open table build benchmark|-s --salt|text|Salt
 format build|--salt-seed|text|Derive salt and UUID from a text
 build|--sector-size|text|Size of the disk's sectors, 512 or 4096
 open|--shared||Share data device with another verity segment
 format|--sidecars||Put hash tree and root hash next to the image, as systemd finds them
+sign|--smime||Write the bytes that openssl smime writes
 verify|--strict||Fail even if FEC can repair all errors
 format verify repair build benchmark|--threads|text|Threads that hash (default: one for each processor)
 dump|--tree||Draw the levels of the hash tree
+verify repair open dump table signature|--trusted|file|Trust the holder of this certificate (sha256: and its fingerprint)
 open table|--use-tasklets||Use kernel tasklets for performance
 format verify repair open dump table build|--usr|file|Use the image for /usr; in build, the file system for it
 format build|--uuid|text|UUID for device to use

@@ -36,6 +36,22 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Forward error correction", &["fec-device", "fec-offset", "fec-roots", "fec-scope"]),
     ("What the image has to be", &["expect", "expect-data-blocks"]),
     ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
+    ("Who is trusted to sign", &["at", "ca", "intermediate", "trusted"]),
+    (
+        "Signing",
+        &[
+            "certificate",
+            "digest",
+            "embed-certificate",
+            "join",
+            "key",
+            "manifest",
+            "output",
+            "passphrase-file",
+            "prepare",
+            "smime",
+        ],
+    ),
     (
         "What the kernel does",
         &[
@@ -91,6 +107,8 @@ const EXAMPLES: &[(Action, &str)] = &[
     (Action::Inspect, "veritysetup inspect image.raw --policy=root=signed"),
     (Action::Build, "veritysetup build --output=image.raw --root=root.squashfs --root-hash-file=root-hash"),
     (Action::Benchmark, "veritysetup benchmark --hash=sha512"),
+    (Action::Sign, "veritysetup sign --root-hash-file=root-hash --key=key.pem --certificate=cert.pem -o root-hash.p7s"),
+    (Action::Signature, "veritysetup signature lint root-hash.p7s --root-hash-file=root-hash"),
 ];
 
 /// What `--help` prints, except the version before and the defaults after it.

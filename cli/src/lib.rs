@@ -91,5 +91,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Inspect(inspect) => commands::inspect::run(inspect),
         Command::Build(build) => commands::build::run(build),
         Command::Benchmark(benchmark) => commands::benchmark::run(benchmark),
+        Command::Sign(sign) => commands::sign::run(sign),
+        Command::Signature(signature) => commands::signature::run(signature),
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Action {
     Inspect,
     Build,
     Benchmark,
+    Sign,
+    Signature,
 }
 
 /// How an action is called.
@@ -137,6 +139,22 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         needed: 0,
         help: "show how fast this machine hashes",
     },
+    ActionInfo {
+        action: Action::Sign,
+        name: "sign",
+        alias: None,
+        arguments: "[<root_hash>]",
+        needed: 0,
+        help: "sign a root hash",
+    },
+    ActionInfo {
+        action: Action::Signature,
+        name: "signature",
+        alias: None,
+        arguments: "lint|verify <file> [<root_hash>]",
+        needed: 2,
+        help: "show who takes a root hash signature, or verify it",
+    },
 ];
 
 /// One option.
@@ -152,12 +170,20 @@ pub(crate) struct OptionInfo {
     pub(crate) actions: &'static [Action],
     /// Whether the other actions accept and ignore it, as scripts expect; if not, they refuse it.
     pub(crate) is_accepted_by_all: bool,
+    /// Whether every value counts if it is given several times; if not, the last one does.
+    pub(crate) is_repeatable: bool,
 }
 
 impl OptionInfo {
     /// The same, accepted by all actions.
     const fn accepted_by_all(mut self) -> Self {
         self.is_accepted_by_all = true;
+        self
+    }
+
+    /// The same, which can be given several times.
+    const fn repeatable(mut self) -> Self {
+        self.is_repeatable = true;
         self
     }
 
@@ -189,7 +215,16 @@ impl OptionInfo {
 }
 
 const fn flag(name: &'static str, help: &'static str, actions: &'static [Action]) -> OptionInfo {
-    OptionInfo { name, short: None, value: None, default: None, help, actions, is_accepted_by_all: false }
+    OptionInfo {
+        name,
+        short: None,
+        value: None,
+        default: None,
+        help,
+        actions,
+        is_accepted_by_all: false,
+        is_repeatable: false,
+    }
 }
 
 const fn short_flag(name: &'static str, short: char, help: &'static str) -> OptionInfo {
@@ -237,6 +272,10 @@ const ON_DISK: &[Action] =
 /// The actions that hash.
 const SALTED: &[Action] =
     &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark, Action::Build];
+const SIGN: &[Action] = &[Action::Sign];
+/// The actions that check signatures of root hashes.
+const TRUSTING: &[Action] =
+    &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Signature];
 /// The actions that take long.
 const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Build];
 
@@ -246,11 +285,14 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("version", 'V', "Print package version"),
     flag("append", "Append hash tree (and FEC) to the data of one image", &[Action::Format, Action::Plan]),
     with_value("arch", "architecture", "Use the image for these processors", ON_DISK_IMAGE),
+    with_value("at", "time", "Refuse certificates that are not valid at this time", TRUSTING),
     short_flag("batch-mode", 'q', "Do not ask for confirmation, show no progress"),
     with_value("boot-data-device", "path", "The data device's name where the line is used", TABLE),
     with_value("boot-fec-device", "path", "The FEC device's name where the line is used", TABLE),
     with_value("boot-hash-device", "path", "The hash device's name where the line is used", TABLE),
+    with_value("ca", "path", "Trust signers with a certificate from this authority", TRUSTING).repeatable(),
     flag("cancel-deferred", "Cancel a previously set deferred device removal", CLOSE),
+    with_value("certificate", "path", "The signer's certificate", SIGN),
     flag("check-at-most-once", "Verify data block only the first time it is read", OPEN_OR_TABLE).accepted_by_all(),
     flag("check-root", "Read the first and last data block, close it again if they are wrong", OPEN),
     flag("chromeos", "Show ChromiumOS's dm= parameter", TABLE),
@@ -263,8 +305,10 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("defer-signature", "Reserve partitions for signatures that are made later", BUILD),
     flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
     flag("deterministic", "Derive salt and UUID from the other parameters", FORMAT),
+    with_value("digest", "string", "The digest that is signed (default: sha256)", SIGN),
     with_value("dm-mod-create", "name", "Show the kernel's dm-mod.create parameter", TABLE),
     flag("dry-run", "Only show what would be done", &[Action::Format, Action::Repair, Action::Open, Action::Build]),
+    flag("embed-certificate", "Put the signer's certificate into the signature", SIGN),
     flag(
         "env",
         "Print KEY='value' lines for a shell instead of text",
@@ -309,6 +353,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("hash-offset", "bytes|auto", "Starting offset on the hash device", ON_DISK).accepted_by_all(),
     flag("ignore-corruption", "Ignore corruption, log it only", OPEN_OR_TABLE),
     flag("ignore-zero-blocks", "Do not verify zeroed blocks", OPEN_OR_TABLE),
+    with_value("intermediate", "path", "A certificate between signer and authority", TRUSTING).repeatable(),
     flag("ipe", "Show a rule for a policy of the kernel's IPE module", TABLE),
     flag(
         "json",
@@ -326,21 +371,28 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Features,
             Action::Inspect,
             Action::Build,
+            Action::Sign,
+            Action::Signature,
         ],
     ),
+    with_value("join", "path", "Make a signature from one that was made elsewhere", SIGN),
     flag("kata", "Show what Kata Containers open the image with", TABLE),
+    with_value("key", "path", "The signer's private key", SIGN),
     with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
+    with_value("manifest", "path", "Sign this JSON of format", SIGN),
     flag("min-size", "Place partitions as close together as systemd-repart does", BUILD),
     flag("no-fallback", "Fail if the kernel refuses an option that only affects speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
-    with_value("output", "path", "The disk image to make", BUILD),
+    with_value("output", "path", "Where the result is written", &[Action::Build, Action::Sign]).short('o'),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
     flag(
         "partition-uuids",
         "Show the partition UUIDs that follow from the root hash",
         &[Action::Format, Action::Table],
     ),
+    with_value("passphrase-file", "path", "Path to pass phrase of the private key", SIGN),
     with_value("policy", "policy", "Fail unless the image agrees with systemd's image policy", &[Action::Inspect]),
+    flag("prepare", "Show what has to be signed elsewhere", SIGN),
     with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
     flag("progress-json", "Show progress as lines of JSON", LONG),
     flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN_OR_TABLE),
@@ -356,7 +408,16 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "root-hash-file",
         "path",
         "Path to root hash file",
-        &[Action::Format, Action::Open, Action::Verify, Action::Repair, Action::Table, Action::Build],
+        &[
+            Action::Format,
+            Action::Open,
+            Action::Verify,
+            Action::Repair,
+            Action::Table,
+            Action::Build,
+            Action::Sign,
+            Action::Signature,
+        ],
     ),
     with_value("root-hash-signature", "path|base64:...|auto", "Root hash signature", CHECKED),
     with_value("salt", "hex string", "Salt", SALTED).short('s').accepted_by_all(),
@@ -364,6 +425,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("sector-size", "bytes", "Size of the disk's sectors, 512 or 4096", BUILD),
     flag("shared", "Share data device with another verity segment", OPEN),
     flag("sidecars", "Put hash tree and root hash next to the image, as systemd finds them", FORMAT),
+    flag("smime", "Write the bytes that openssl smime writes", SIGN),
     flag("strict", "Fail even if FEC can repair all errors", &[Action::Verify]),
     with_value(
         "threads",
@@ -372,6 +434,8 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         &[Action::Format, Action::Verify, Action::Repair, Action::Benchmark, Action::Build],
     ),
     flag("tree", "Draw the levels of the hash tree", &[Action::Dump]),
+    with_value("trusted", "path", "Trust the holder of this certificate (sha256: and its fingerprint)", TRUSTING)
+        .repeatable(),
     flag("use-tasklets", "Use kernel tasklets for performance", OPEN_OR_TABLE),
     with_value(
         "usr",
@@ -404,6 +468,11 @@ const NOT_TOGETHER: &[(&str, &str)] = &[
     ("usr", "with-usr"),
     ("deterministic", "salt-seed"),
     ("env", "json"),
+    ("key", "join"),
+    ("key", "prepare"),
+    ("join", "prepare"),
+    ("prepare", "output"),
+    ("manifest", "root-hash-file"),
 ];
 
 /// The forms of `table` besides the kernel's own; one at a time.

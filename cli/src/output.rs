@@ -81,7 +81,8 @@ pub(crate) fn print(text: &str) -> Result<()> {
     print_bytes(&printed(text))
 }
 
-fn print_bytes(bytes: &[u8]) -> Result<()> {
+/// The same for bytes as they are.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
@@ -101,8 +102,8 @@ pub(crate) fn print_error(text: &str) {
 }
 
 /// The same for what must not be lost.
-pub(crate) fn write_error(text: &str) -> std::io::Result<()> {
-    stderr().lock().write_all(text.as_bytes())
+pub(crate) fn write_error(bytes: &[u8]) -> std::io::Result<()> {
+    stderr().lock().write_all(bytes)
 }
 
 /// A table of the form that callers take apart: key, colon, blanks up to column 17, a tab, the value.

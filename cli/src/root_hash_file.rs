@@ -1,5 +1,5 @@
-//! Where `format` writes the root hash, for `--root-hash-file`. Whether it can be written is found out before anything
-//! else is.
+//! Where `format` writes the root hash, for `--root-hash-file`, and `sign` a signature. Whether it can be written is found
+//! out before anything else is.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -8,18 +8,48 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::whole_file::{self, directory_of};
 use crate::{output, streams};
-use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
 
 /// How many links are followed.
 const MOST_LINKS: usize = 40;
 
-/// A place for a root hash.
+/// What is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    RootHash,
+    Signature,
+    /// What containerd reads about a layer.
+    Layer,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::RootHash => "root hash",
+            Self::Signature => "signature",
+            Self::Layer => "layer",
+        }
+    }
+
+    /// The mode of a new file, before the umask: a root hash is for its owner alone, and a signature for everyone who
+    /// opens the image.
+    fn mode(self) -> u32 {
+        match self {
+            Self::RootHash => whole_file::PRIVATE,
+            Self::Signature | Self::Layer => whole_file::PUBLIC,
+        }
+    }
+}
+
+/// A place for a root hash or a signature.
 pub(crate) struct RootHashFile {
+    kind: Kind,
     /// As it was given.
     path: PathBuf,
     target: Target,
@@ -46,9 +76,10 @@ enum Place {
 }
 
 impl RootHashFile {
-    /// Checks that a root hash can be written to `path`, and that this would not overwrite a device of the image.
-    /// Nothing is written or created.
-    pub(crate) fn check(path: PathBuf, devices: &[(&str, &Path)]) -> Result<Self> {
+    /// Checks that a root hash or signature can be written to `path`, and that this would not overwrite a device of the
+    /// image, or another input. Nothing is written or created.
+    pub(crate) fn check(path: PathBuf, kind: Kind, devices: &[(&str, &Path)]) -> Result<Self> {
+        let cannot_create = |path| cannot_create(kind, path);
         let failed = |error: &SystemError| cannot_create(&path).because(error);
         let place = place_of(&path);
         let shown = match &place {
@@ -59,7 +90,8 @@ impl RootHashFile {
             dmverity::dm::is_stored_together(&shown, device) || is_same_name(&shown, device)
         };
         if let Some((what, _)) = devices.iter().find(is_device) {
-            return Err(cannot_create(&path).hint(format!("it is the {what} device.")));
+            let noun = if kind == Kind::RootHash { "device" } else { "file" };
+            return Err(cannot_create(&path).hint(format!("it is the {what} {noun}.")));
         }
         let target = match place {
             Place::Stream(number) => stream(number).map_err(|error| failed(&error))?,
@@ -72,9 +104,16 @@ impl RootHashFile {
                 check_creatable(&place).map_err(|error| failed(&error))?;
                 Target::New(place)
             }
-            Place::Path(place) => existing(place).map_err(|error| failed(&error))?,
+            Place::Path(place) => match existing(place.clone()).map_err(|error| failed(&error))? {
+                // Half a signature would be one that nobody takes.
+                Target::Existing(_) if kind == Kind::Signature => {
+                    check_creatable(&place).map_err(|error| failed(&error))?;
+                    Target::New(place)
+                }
+                target => target,
+            },
         };
-        Ok(Self { path, target })
+        Ok(Self { kind, path, target })
     }
 
     /// Whether it goes to a regular file.
@@ -82,19 +121,18 @@ impl RootHashFile {
         matches!(self.target, Target::Existing(_) | Target::New(_))
     }
 
-    /// Writes the digits and no newline.
-    pub(crate) fn write(self, root_hash: &str) -> Result<()> {
-        let bytes = root_hash.as_bytes();
+    /// Writes the bytes: digits and no newline, or DER.
+    pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
         let written = match self.target {
-            Target::Stdout => return output::print(root_hash),
-            Target::Stderr => output::write_error(root_hash),
+            Target::Stdout => return output::print_bytes(bytes),
+            Target::Stderr => output::write_error(bytes),
             Target::Open(mut file) => file.write_all(bytes),
             Target::Existing(file) => file.write_all_at(bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)),
             Target::Pipe(path) => OpenOptions::new().write(true).open(path).and_then(|mut pipe| pipe.write_all(bytes)),
-            Target::New(path) => whole_file::write(&path, bytes, whole_file::PRIVATE),
+            Target::New(path) => whole_file::write(&path, bytes, self.kind.mode()),
         };
         written.map_err(|error| {
-            let line = format!("Cannot write to root hash file {}.", text_of(&self.path));
+            let line = format!("Cannot write to {} file {}.", self.kind.name(), text_of(&self.path));
             Failure::new(Exit::Parameters, line).because(&error)
         })
     }
@@ -105,8 +143,9 @@ pub(crate) fn is_stdout(path: &Path) -> bool {
     matches!(place_of(path), Place::Stream(1))
 }
 
-fn cannot_create(path: &Path) -> Failure {
-    Failure::new(Exit::Parameters, format!("Cannot create root hash file {} for writing.", text_of(path)))
+fn cannot_create(kind: Kind, path: &Path) -> Failure {
+    let kind = kind.name();
+    Failure::new(Exit::Parameters, format!("Cannot create {kind} file {} for writing.", text_of(path)))
 }
 
 fn stream(number: i32) -> std::io::Result<Target> {

@@ -5,20 +5,18 @@ use std::io::{Result, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 /// Readable by its owner alone.
 pub(crate) const PRIVATE: u32 = 0o600;
 /// Readable by everybody.
 pub(crate) const PUBLIC: u32 = 0o644;
 
-/// Writes a file in place of what is at `path`, if anything is.
+/// Writes a file in place of what is at `path`, if anything is; the mode is limited by the umask.
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let mut temporary = NamedTempFile::new_in(directory_of(path))?;
+    let permissions = Permissions::from_mode(mode);
+    let mut temporary = Builder::new().permissions(permissions).tempfile_in(directory_of(path))?;
     temporary.write_all(bytes)?;
-    if mode != PRIVATE {
-        temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
-    }
     temporary.persist(path)?;
     Ok(())
 }

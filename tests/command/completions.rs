@@ -32,6 +32,8 @@ const CASES: &[(&str, &[&str])] = &[
             "plan",
             "remove",
             "repair",
+            "sign",
+            "signature",
             "status",
             "table",
             "verify",
@@ -89,11 +91,12 @@ const CASES: &[(&str, &[&str])] = &[
     ("veritysetup remove --d", &["--debug", "--deferred"]),
     ("veritysetup format --st", &[]),
     ("veritysetup verify --st", &["--strict"]),
-    ("veritysetup dump --t", &["--tree"]),
+    ("veritysetup dump --t", &["--tree", "--trusted"]),
     ("veritysetup create --no-", &["--no-fallback", "--no-superblock"]),
     ("veritysetup table --boot-", &["--boot-data-device", "--boot-fec-device", "--boot-hash-device"]),
     ("veritysetup format data.img --sal", &["--salt", "--salt-seed"]),
-    ("veritysetup --tr", &["--tree"]),
+    ("veritysetup --tr", &["--tree", "--trusted"]),
+    ("veritysetup sign --pr", &["--prepare"]),
 ];
 
 /// Files and mappings for the candidates.

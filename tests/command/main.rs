@@ -45,6 +45,7 @@ mod root_hash_file;
 mod root_hashes;
 mod sandbox;
 mod several_faults;
+mod signature;
 mod sizes;
 mod source;
 mod table_forms;

@@ -11,6 +11,8 @@ use super::disk_image::{Build, Inspect};
 use super::fec::FecOptions;
 use super::image::{Choice, ImageOptions, ImageToCheck};
 use super::kernel::KernelOptions;
+use super::sign::Sign;
+use super::signature::Signature;
 use super::table::Table;
 use super::words::{Words, exact};
 use super::work::{LongWork, Threads};
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     Build(Build),
     Benchmark(Benchmark),
+    Sign(Sign),
+    Signature(Signature),
 }
 
 impl Command {
@@ -55,6 +59,8 @@ impl Command {
             Action::Inspect => Self::Inspect(Inspect::of(words)?),
             Action::Build => Self::Build(Build::of(words, name)?),
             Action::Benchmark => Self::Benchmark(Benchmark::of(words)?),
+            Action::Sign => Self::Sign(Sign::of(words)?),
+            Action::Signature => Self::Signature(Signature::of(words)?),
         })
     }
 }

@@ -44,7 +44,8 @@ fn command() -> Command {
         if option.value.is_none() {
             return command.arg(arg.action(ArgAction::SetTrue));
         }
-        let arg = arg.action(ArgAction::Set).value_parser(clap::value_parser!(OsString));
+        let action = if option.is_repeatable { ArgAction::Append } else { ArgAction::Set };
+        let arg = arg.action(action).value_parser(clap::value_parser!(OsString));
         command.arg(match option.default {
             // `--data-blocks -1` is a wrong number and not a missing one.
             None => arg.allow_hyphen_values(true),

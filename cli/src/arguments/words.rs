@@ -44,6 +44,11 @@ impl Words {
         self.matches.get_one::<OsString>(option).cloned()
     }
 
+    /// The values of an option that can be given several times.
+    pub(super) fn values(&self, option: &str) -> Vec<OsString> {
+        self.matches.get_many::<OsString>(option).into_iter().flatten().cloned().collect()
+    }
+
     /// An option's value as a path.
     pub(super) fn path_option(&self, option: &str) -> Option<PathBuf> {
         self.value(option).map(PathBuf::from)

@@ -21,7 +21,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
 use crate::output::Fields;
 use crate::report::Report;
-use crate::root_hash_file::RootHashFile;
+use crate::root_hash_file::{Kind, RootHashFile};
 use crate::whole_file::directory_of;
 
 #[derive(Serialize)]
@@ -88,7 +88,7 @@ pub(crate) fn run(asked: &Build) -> Result<Report> {
     let (text, fields) = report(asked, &inputs, &plan, &built);
     let mut report = Report::new(text, fields);
     if let (Some(file), Some(root_hash), false) = (root_hash_file, root_hash, asked.dry_run) {
-        report.last = Some(Box::new(move || file.write(&root_hash)));
+        report.last = Some(Box::new(move || file.write(root_hash.as_bytes())));
     }
     Ok(report)
 }
@@ -150,7 +150,7 @@ fn root_hash_file(asked: &Build, inputs: &[Input<'_>]) -> Result<Option<RootHash
     let Some(path) = asked.root_hash_file.clone() else { return Ok(None) };
     let mut devices = vec![("output", asked.output.as_path())];
     devices.extend(inputs.iter().map(|input| (input.designator.name(), input.path)));
-    RootHashFile::check(path, &devices).map(Some)
+    RootHashFile::check(path, Kind::RootHash, &devices).map(Some)
 }
 
 /// What the options say about the image.

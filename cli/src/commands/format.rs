@@ -15,7 +15,7 @@ use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
 use crate::report::Report;
-use crate::root_hash_file::RootHashFile;
+use crate::root_hash_file::{Kind, RootHashFile};
 use crate::whole_file;
 
 #[derive(Serialize)]
@@ -123,7 +123,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     let mut report = Report { warnings, ..Report::new(text, fields) };
     let hash_offset = params.hash_offset();
     report.last = Some(Box::new(move || {
-        root_hash_file.map_or(Ok(()), |file| file.write(&root_hash.to_string()))?;
+        root_hash_file.map_or(Ok(()), |file| file.write(root_hash.to_string().as_bytes()))?;
         layer.flatten().map_or(Ok(()), |layer| layer.write(root_hash, hash_offset))
     }));
     Ok(report)
@@ -202,7 +202,7 @@ fn root_hash_file(format: &Format) -> Result<Option<RootHashFile>> {
         devices.extend(format.hash.as_deref().map(|hash| ("hash", hash)));
     }
     devices.extend(format.image.fec.device.as_deref().map(|fec| ("FEC", fec)));
-    let file = RootHashFile::check(path, &devices)?;
+    let file = RootHashFile::check(path, Kind::RootHash, &devices)?;
     // A dry run only says whether a file could be written.
     Ok(Some(file).filter(|file| !(format.dry_run && file.is_file())))
 }
@@ -215,7 +215,7 @@ impl Layer {
     fn check(format: &Format) -> Result<Option<Self>> {
         let path = LayerSidecar::path_of(&format.data);
         // The same checks as of another file that is written when all else is done.
-        RootHashFile::check(path.clone(), &[("data", format.data.as_path())])?;
+        RootHashFile::check(path.clone(), Kind::Layer, &[("data", format.data.as_path())])?;
         Ok((!format.dry_run).then_some(Self(path)))
     }
 

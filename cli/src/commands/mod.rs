@@ -23,10 +23,13 @@ mod requested_signature;
 pub(crate) mod root_device;
 pub(crate) mod root_hash;
 mod root_policy;
+pub(crate) mod sign;
+pub(crate) mod signature;
 mod signed_disk;
 mod source;
 pub(crate) mod status;
 pub(crate) mod table;
+mod trust;
 pub(crate) mod verify;
 mod verity_d;
 

@@ -53,12 +53,22 @@ fn action_line(name: &str, info: &ActionInfo) -> String {
     let mut words = vec![".It Cm", name];
     let mut macro_before = "";
     for argument in arguments {
-        let macro_here = if argument.starts_with('[') { "Op Ar" } else { "Ar" };
+        // Without signs around it, it is one of these words.
+        let macro_here = match argument.chars().next() {
+            Some('[') => "Op Ar",
+            Some('<') => "Ar",
+            _ => "Cm",
+        };
         if macro_here != macro_before {
             words.push(macro_here);
             macro_before = macro_here;
         }
-        words.push(argument.trim_matches(['<', '>', '[', ']']));
+        for (index, alternative) in argument.trim_matches(['<', '>', '[', ']']).split('|').enumerate() {
+            if index > 0 {
+                words.push("|");
+            }
+            words.push(alternative);
+        }
     }
     words.join(" ")
 }

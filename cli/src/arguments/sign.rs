@@ -1,0 +1,95 @@
+//! `sign`: what is signed, with which key, and where the signature goes.
+
+use std::path::PathBuf;
+
+use dmverity::signature::{DigestAlgorithm, SignOptions};
+
+use super::image::RootHashOptions;
+use super::words::{Words, exact};
+use crate::escape::text_of;
+use crate::failure::{Exit, Failure, Result};
+use crate::root_hash_file;
+
+/// `sign`.
+pub(crate) struct Sign {
+    pub(crate) content: Content,
+    pub(crate) digest: DigestAlgorithm,
+    pub(crate) task: Task,
+}
+
+/// What is signed.
+pub(crate) enum Content {
+    RootHash(RootHashOptions),
+    /// The bytes of a file.
+    Manifest(PathBuf),
+}
+
+/// What is done.
+pub(crate) enum Task {
+    /// Show what another program has to sign.
+    Prepare,
+    Make(Make),
+}
+
+/// A signature is made.
+pub(crate) struct Make {
+    pub(crate) source: Source,
+    pub(crate) certificate: PathBuf,
+    pub(crate) options: SignOptions,
+    pub(crate) embeds_certificate: bool,
+    pub(crate) output: PathBuf,
+}
+
+/// Who signs.
+pub(crate) enum Source {
+    Key {
+        path: PathBuf,
+        passphrase: Option<PathBuf>,
+    },
+    /// Another program has signed.
+    Raw(PathBuf),
+}
+
+impl Sign {
+    pub(super) fn of(words: &Words) -> Result<Self> {
+        let digest = digest(words)?;
+        let needed = |option: &str| {
+            words.path_option(option).ok_or_else(|| Failure::usage(format!("sign: requires option --{option}")))
+        };
+        let root_hash =
+            RootHashOptions { argument: words.rest.first().map(text_of), file: words.path_option("root-hash-file") };
+        let content = match words.path_option("manifest") {
+            Some(_) if root_hash.argument.is_some() => {
+                return Err(Failure::usage("Option --manifest and <root_hash> cannot be used together."));
+            }
+            Some(path) => Content::Manifest(path),
+            None => Content::RootHash(root_hash),
+        };
+        if words.flag("prepare") {
+            return Ok(Self { content, digest, task: Task::Prepare });
+        }
+        let source = match words.path_option("join") {
+            Some(raw) => Source::Raw(raw),
+            None => Source::Key { path: needed("key")?, passphrase: words.path_option("passphrase-file") },
+        };
+        let output = needed("output")?;
+        if words.flag("json") && root_hash_file::is_stdout(&output) {
+            return Err(Failure::usage("Option --json and --output=- cannot be used together."));
+        }
+        let embeds_certificate = words.flag("embed-certificate");
+        let options =
+            SignOptions::new().digest(digest).embed_certificate(embeds_certificate).smime(words.flag("smime"));
+        let make = Make { source, certificate: needed("certificate")?, options, embeds_certificate, output };
+        Ok(Self { content, digest, task: Task::Make(make) })
+    }
+}
+
+fn digest(words: &Words) -> Result<DigestAlgorithm> {
+    let Some(value) = words.value("digest") else { return Ok(DigestAlgorithm::Sha256) };
+    let name = exact("digest", &value)?;
+    DigestAlgorithm::from_name(&name).ok_or_else(|| {
+        let names: Vec<&str> = DigestAlgorithm::SIGNING.iter().map(|digest| digest.name()).collect();
+        Failure::new(Exit::Parameters, format!("Unknown digest {name}."))
+            .hint(format!("known ones are {}.", names.join(", ")))
+    })
+}

@@ -1,0 +1,307 @@
+//! `sign`: a signature of a root hash, or of a manifest, with a key in a file or one that is somewhere else.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use base64ct::{Base64, Encoding as _};
+use dmverity::HashAlgorithm;
+use dmverity::signature::{Certificate, Error, Prepared, PrivateKey, join, sign};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::root_hash::{self, RootHashText};
+use super::trust::certificate;
+use super::{read_bounded, shown};
+use crate::arguments::{self, Content, Make, RootHashOptions, Source, Task};
+use crate::escape::text_of;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::Fields;
+use crate::report::Report;
+use crate::root_hash_file::{Kind, RootHashFile};
+
+/// The longest signature, key and manifest that are read, in bytes.
+pub(super) const SIGNATURE_MAX: u64 = 1 << 20;
+const KEY_MAX: u64 = 1 << 20;
+const MANIFEST_MAX: u64 = 1 << 20;
+/// More than a raw signature in any form.
+const RAW_READ: u64 = 32 << 10;
+const PASSPHRASE_MAX: usize = 4096;
+
+/// A certificate in an object.
+#[derive(Serialize)]
+pub(super) struct CertificateFields {
+    pub(super) subject: String,
+    pub(super) issuer: String,
+    pub(super) serial: String,
+    pub(super) fingerprint: String,
+    /// `None` for a kind that is not supported.
+    pub(super) key: Option<String>,
+    pub(super) not_before: String,
+    pub(super) not_after: String,
+}
+
+impl CertificateFields {
+    pub(super) fn new(certificate: &Certificate) -> Self {
+        Self {
+            subject: certificate.subject(),
+            issuer: certificate.issuer(),
+            serial: certificate.serial(),
+            fingerprint: digits(&certificate.fingerprint()),
+            key: certificate.key_name().ok(),
+            not_before: certificate.not_before().to_string(),
+            not_after: certificate.not_after().to_string(),
+        }
+    }
+}
+
+/// What both forms show.
+#[derive(Serialize)]
+struct SignFields {
+    /// `None` for a manifest.
+    root_hash: Option<String>,
+    manifest: Option<String>,
+    digest_algorithm: &'static str,
+    /// `None` if a signature was made.
+    prepared: Option<PreparedFields>,
+    /// `None` if none was made.
+    signature: Option<MadeFields>,
+}
+
+/// What another program has to sign.
+#[derive(Serialize)]
+struct PreparedFields {
+    content: String,
+    digest: String,
+    digest_base64: String,
+    digest_info: String,
+    digest_info_base64: String,
+}
+
+/// A signature that was made.
+#[derive(Serialize)]
+struct MadeFields {
+    file: String,
+    bytes: usize,
+    certificate_embedded: bool,
+    signer: CertificateFields,
+}
+
+pub(crate) fn run(arguments: &arguments::Sign) -> Result<Report> {
+    let mut fields = SignFields {
+        root_hash: None,
+        manifest: None,
+        digest_algorithm: arguments.digest.name(),
+        prepared: None,
+        signature: None,
+    };
+    let content = match &arguments.content {
+        Content::RootHash(options) => {
+            let digits = root_hash_digits(options)?;
+            fields.root_hash = Some(digits.clone());
+            digits
+        }
+        Content::Manifest(path) => {
+            fields.manifest = Some(shown(path));
+            manifest(path)?
+        }
+    };
+    match &arguments.task {
+        Task::Prepare => prepare(arguments, content, fields),
+        Task::Make(task) => make(&arguments.content, task, &content, fields),
+    }
+}
+
+fn prepare(arguments: &arguments::Sign, content: String, mut fields: SignFields) -> Result<Report> {
+    let prepared = Prepared::new(content.as_bytes(), arguments.digest);
+    let prepared = prepared.map_err(|error| Failure::new(Exit::Parameters, format!("{error}.")))?;
+    let (digest, info) = (prepared.digest(), prepared.digest_info());
+    let prepared = PreparedFields {
+        content,
+        digest: digits(digest),
+        digest_base64: Base64::encode_string(digest),
+        digest_info: digits(info),
+        digest_info_base64: Base64::encode_string(info),
+    };
+    let mut text = Fields::default();
+    match &fields.manifest {
+        Some(path) => text.add("Manifest", path),
+        None => text.add("Content", &prepared.content),
+    }
+    text.add("Algorithm", fields.digest_algorithm);
+    text.add("Digest", &prepared.digest);
+    text.add("Digest (base64)", &prepared.digest_base64);
+    text.add("DigestInfo", &prepared.digest_info);
+    fields.prepared = Some(prepared);
+    Ok(Report::new(text.into_text(), fields))
+}
+
+fn make(content_of: &Content, task: &Make, content: &str, mut fields: SignFields) -> Result<Report> {
+    let Make { source, certificate: certificate_path, options, embeds_certificate, output } = task;
+    let mut inputs = vec![("certificate", certificate_path.as_path())];
+    match source {
+        Source::Key { path, .. } => inputs.push(("key", path)),
+        Source::Raw(path) => inputs.push(("raw signature", path)),
+    }
+    match content_of {
+        Content::Manifest(path) => inputs.push(("manifest", path)),
+        Content::RootHash(options) => inputs.extend(options.file.as_deref().map(|path| ("root hash", path))),
+    }
+    let certificate = certificate(certificate_path)?;
+    let file = RootHashFile::check(output.clone(), Kind::Signature, &inputs)?;
+    let is_shown = file.is_file();
+    let made = match source {
+        Source::Key { path, passphrase } => {
+            let key = private_key(path, passphrase.as_deref())?;
+            sign(content.as_bytes(), &key, &certificate, options)
+        }
+        Source::Raw(path) => join(content.as_bytes(), &certificate, &raw(path)?, options),
+    };
+    let made = made.map_err(|error| not_made(&error))?;
+    file.write(&made)?;
+    let made = MadeFields {
+        file: shown(output),
+        bytes: made.len(),
+        certificate_embedded: *embeds_certificate,
+        signer: CertificateFields::new(&certificate),
+    };
+    let mut text = Fields::default();
+    if is_shown {
+        text.add("Signature", &made.file);
+        text.add("Signed by", &made.signer.subject);
+        text.add("Fingerprint", &made.signer.fingerprint);
+    }
+    fields.signature = Some(made);
+    Ok(Report::new(text.into_text(), fields))
+}
+
+/// The root hash as it is signed: lower-case digits, as many as some hash function makes.
+pub(super) fn root_hash_digits(options: &RootHashOptions) -> Result<String> {
+    let (text, is_file) = match root_hash::text(options)? {
+        RootHashText::Argument(text) => (text, false),
+        RootHashText::File(_, bytes) => (String::from_utf8(bytes).unwrap_or_default(), true),
+    };
+    // An editor's newline.
+    let digits = if is_file { text.trim_end() } else { &text };
+    let invalid = |hint: String| Failure::new(Exit::Parameters, "Invalid root hash string specified.").hint(hint);
+    if !digits.bytes().all(|each| each.is_ascii_hexdigit()) {
+        return Err(invalid("it is not made of hexadecimal digits.".to_owned()));
+    }
+    if digits.bytes().any(|each| each.is_ascii_uppercase()) {
+        return Err(invalid(
+            "the kernel checks the signature of the root hash in lower case: use lower-case digits.".to_owned(),
+        ));
+    }
+    if !HashAlgorithm::all().any(|algorithm| digits.len() == 2 * algorithm.digest_size()) {
+        return Err(invalid(format!("no hash function makes {} hexadecimal digits.", digits.len())));
+    }
+    Ok(digits.to_owned())
+}
+
+/// The text of a manifest: an object as `format --json` prints it after it has made an image.
+fn manifest(path: &Path) -> Result<String> {
+    let invalid =
+        |hint: String| Failure::new(Exit::Parameters, format!("Invalid manifest {}.", text_of(path))).hint(hint);
+    let bytes = read_bounded(path, MANIFEST_MAX, "manifest")?
+        .ok_or_else(|| invalid(format!("it has more than {MANIFEST_MAX} bytes.")))?;
+    let object: Map<String, Value> = serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(format!("it is not a JSON object as format --json prints it: {error}.")))?;
+    let is_result = object.get("action").is_some_and(|action| action == "format")
+        && object.get("error").is_some_and(Value::is_null)
+        && object.get("root_hash").is_some_and(Value::is_string);
+    if !is_result {
+        return Err(invalid("it is not the result of a successful format --json.".to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8.".to_owned()))
+}
+
+fn private_key(path: &Path, passphrase: Option<&Path>) -> Result<PrivateKey> {
+    let invalid = || Failure::new(Exit::Parameters, format!("Invalid private key {}.", text_of(path)));
+    let bytes = read_bounded(path, KEY_MAX, "private key")?;
+    let bytes = Zeroizing::new(bytes.ok_or_else(|| invalid().hint(format!("it has more than {KEY_MAX} bytes.")))?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| invalid().hint("it is not PEM text."))?;
+    let passphrase = match passphrase {
+        Some(path) => Some(passphrase_of(path)?),
+        None if PrivateKey::is_encrypted(text) => Some(asked_passphrase(path)?),
+        None => None,
+    };
+    PrivateKey::from_pem(text, passphrase.as_ref().map(|phrase| &phrase[..])).map_err(|error| match error {
+        Error::Passphrase => {
+            Failure::new(Exit::Permission, format!("Wrong pass phrase for private key {}.", text_of(path)))
+        }
+        Error::PrivateKey { .. } => invalid()
+            .hint(format!("{error}."))
+            .hint("openssl pkcs8 -topk8 converts keys of other forms, with a pass phrase or with -nocrypt."),
+        error => invalid().hint(format!("{error}.")),
+    })
+}
+
+/// The contents of a file or descriptor without the newline at its end.
+fn passphrase_of(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let invalid =
+        |hint| Failure::new(Exit::Parameters, format!("Invalid pass phrase file {}.", text_of(path))).hint(hint);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * PASSPHRASE_MAX));
+    let most = PASSPHRASE_MAX as u64 + 1;
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| {
+        Failure::new(Exit::Device, format!("Cannot read pass phrase file {}.", text_of(path))).because(&error)
+    })?;
+    if bytes.len() > PASSPHRASE_MAX {
+        return Err(invalid(format!("it has more than {PASSPHRASE_MAX} bytes.")));
+    }
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+    }
+    Ok(bytes)
+}
+
+/// Asks on the terminal, which does not show what is typed.
+fn asked_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let phrase = rpassword::prompt_password(format!("Enter pass phrase for {}: ", text_of(path)));
+    phrase.map(|phrase| Zeroizing::new(phrase.into_bytes())).map_err(|error| {
+        Failure::new(Exit::Parameters, format!("Private key {} needs a pass phrase.", text_of(path)))
+            .hint("no terminal can be asked for it: name a file with --passphrase-file.")
+            .because(&error)
+    })
+}
+
+/// A raw signature from a file or from standard input; one that is too long is refused when it is joined.
+fn raw(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(RAW_READ).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(RAW_READ).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| {
+        Failure::new(Exit::Device, format!("Cannot read raw signature {}.", text_of(path))).because(&error)
+    })?;
+    Ok(bytes)
+}
+
+fn not_made(error: &Error) -> Failure {
+    let exit = if matches!(error, Error::Wrong { .. }) { Exit::Permission } else { Exit::Parameters };
+    let failure = Failure::new(exit, format!("Cannot sign: {error}."));
+    match error {
+        Error::Wrong { .. } => {
+            failure.hint("sign what --prepare shows, with the same --digest and the key of --certificate.")
+        }
+        Error::KeyMismatch { .. } => failure.hint("--key and --certificate have to be a pair."),
+        Error::Digest { .. } => failure.hint("sha256, sha384 and sha512 can be used with every key."),
+        _ => failure,
+    }
+}
+
+/// Bytes in hexadecimal digits.
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
+}
