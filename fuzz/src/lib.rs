@@ -6,6 +6,7 @@ mod append_find_plan;
 mod command_line;
 mod fec_repair;
 mod file;
+mod gpt_ddi;
 mod image_verify;
 mod input;
 mod json;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub use append_find_plan::append_find_plan;
 pub use command_line::command_line;
 pub use fec_repair::fec_repair;
+pub use gpt_ddi::gpt_ddi;
 pub use image_verify::image_verify;
 pub use json::json;
 pub use kernel_cmdline::kernel_cmdline;
@@ -87,6 +89,7 @@ pub const TARGETS: &[Target] = &[
         max_len: 256,
         executions: 30_000,
     },
+    Target { name: "gpt_ddi", run: gpt_ddi, dictionary: gpt_ddi::DICTIONARY, max_len: 2048, executions: 100_000 },
     Target { name: "fec_repair", run: fec_repair, dictionary: &[], max_len: 128, executions: 15_000 },
 ];
 

@@ -1,10 +1,13 @@
 //! The C library beside Debian's own: the same calls, the same names, the same programs. No kernel is needed.
 //!
+//! Next to them is what else runs from the same trees of Debian's programs: the verdicts of systemd's image policies.
+//!
 //! `make lib` builds what is tested. Programs in C are compiled into a directory of the test.
 
 mod clients;
 mod header;
 mod install;
+mod policies;
 mod probe;
 mod repart;
 mod sanitized;

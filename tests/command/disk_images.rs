@@ -212,7 +212,8 @@ fn partition(sandbox: &Sandbox, name: &str, partitions: &[(&str, &str, &[u8])]) 
     let mut bytes = vec![0; (2 + partitions.len()) << 20];
     for (index, (kind, uuid, content)) in partitions.iter().enumerate() {
         let start = (1 + index) << 20;
-        script += &format!("start={}, size=2048, type={kind}, uuid={uuid}, name=\"slot {index}\"\n", start / 512);
+        let line = format!("start={}, size=2048, type={kind}, uuid={uuid}, name=\"slot {index}\"\n", start / 512);
+        script.push_str(&line);
         bytes[start..start + content.len()].copy_from_slice(content);
     }
     sandbox.write(name, &bytes);
@@ -223,8 +224,8 @@ fn partition(sandbox: &Sandbox, name: &str, partitions: &[(&str, &str, &[u8])]) 
         .stdin(Stdio::piped())
         .spawn()
         .expect("sfdisk");
-    child.stdin.take().expect("a pipe").write_all(script.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success(), "{script}");
+    child.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("sfdisk reads");
+    assert!(child.wait().expect("a child").success(), "{script}");
 }
 
 #[test]

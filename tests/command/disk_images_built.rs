@@ -33,9 +33,9 @@ fn object(sandbox: &Sandbox, arguments: &[&str]) -> Value {
 fn run(sandbox: &Sandbox, program: &str, arguments: &[&str]) -> String {
     let output = sandbox.command(program, arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}: install Debian's fdisk and gdisk"));
-    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}: {text}");
-    text
+    let outcome = Outcome::from(output);
+    assert_eq!(outcome.code, Some(0), "{program} {arguments:?}: {outcome:?}");
+    outcome.stdout + &outcome.stderr
 }
 
 #[test]
