@@ -13,7 +13,9 @@ use super::image::{Choice, ImageOptions, ImageToCheck};
 use super::kernel::KernelOptions;
 use super::sign::Sign;
 use super::signature::Signature;
+use super::signature_option::SignatureOption;
 use super::table::Table;
+use super::trust::TrustOptions;
 use super::words::{Words, exact};
 use super::work::{LongWork, Threads};
 use crate::escape::text_of;
@@ -229,16 +231,22 @@ pub(crate) struct Dump {
     pub(crate) hash: PathBuf,
     pub(crate) image: ImageOptions,
     pub(crate) choice: Choice,
+    /// Who has to have signed the root hash.
+    pub(crate) trust: TrustOptions,
+    pub(crate) signature: Option<SignatureOption>,
     pub(crate) root_hash: bool,
     pub(crate) tree: bool,
 }
 
 impl Dump {
     fn of(words: &Words) -> Result<Self> {
+        contradictions::check_trust(words)?;
         Ok(Self {
             hash: words.path(0),
             image: ImageOptions::of(words)?,
             choice: Choice::of(words, true)?,
+            trust: TrustOptions::of(words)?,
+            signature: SignatureOption::of(words)?,
             root_hash: dump_root_hash(words)?,
             tree: words.flag("tree"),
         })

@@ -144,6 +144,23 @@ pub(super) fn check_usr(words: &Words, is_one: bool) -> Result<bool> {
     }))
 }
 
+/// Signatures are checked for somebody who is trusted, except those that go to the kernel or into a line.
+pub(super) fn check_trust(words: &Words) -> Result<()> {
+    let is_trusted = words.given("trusted") || words.given("ca");
+    let needs = |option: &str| Err(Failure::usage(format!("Option --{option} must be used with --trusted or --ca.")));
+    let goes_elsewhere = matches!(words.action, Action::Open | Action::Table);
+    if !is_trusted && words.given("root-hash-signature") && !goes_elsewhere {
+        return needs("root-hash-signature");
+    }
+    if !is_trusted && words.given("manifest") {
+        return needs("manifest");
+    }
+    if words.given("manifest-signature") && !words.given("manifest") {
+        return Err(Failure::usage("Option --manifest-signature must be used with --manifest."));
+    }
+    Ok(())
+}
+
 /// Not every form of a line can express every option.
 pub(super) fn check_form(form: &Form, words: &Words) -> Result<()> {
     let refused = |line| Failure::new(Exit::Parameters, line);

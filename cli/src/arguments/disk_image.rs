@@ -66,7 +66,7 @@ impl Build {
     }
 }
 
-fn policy(text: &OsStr) -> Result<Policy> {
+pub(super) fn policy(text: &OsStr) -> Result<Policy> {
     Policy::parse(&text_of(text))
         .map_err(|error| Failure::new(Exit::Parameters, "Invalid image policy.").hint(format!("{error}.")))
 }

@@ -3,12 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use dmverity::ddi::Architecture;
+use dmverity::ddi::{Architecture, Policy};
 use dmverity::{BlockSize, Devices, HashAlgorithm, HashType, Hashing, Params, ParamsBuilder, Salt};
 
 use super::contradictions;
+use super::disk_image::policy;
 use super::fec::FecOptions;
 use super::signature_option::SignatureOption;
+use super::trust::TrustOptions;
 use super::words::Words;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -185,7 +187,26 @@ pub(crate) struct ImageToCheck {
     pub(crate) expect: Expect,
     /// The signature of the root hash.
     pub(crate) signature: Option<SignatureOption>,
+    /// Who has to have signed the root hash, or the manifest.
+    pub(crate) trust: TrustOptions,
+    /// What says which root hash and parameters the image has.
+    pub(crate) manifest: Option<ManifestOptions>,
+    /// What systemd would demand of a disk image.
+    pub(crate) policy: Option<Policy>,
     pub(crate) choice: Choice,
+}
+
+/// A signed manifest.
+pub(crate) struct ManifestOptions {
+    pub(crate) file: PathBuf,
+    /// Next to it unless it is given.
+    pub(crate) signature: Option<PathBuf>,
+}
+
+impl ManifestOptions {
+    fn of(words: &Words) -> Option<Self> {
+        Some(Self { file: words.path_option("manifest")?, signature: words.path_option("manifest-signature") })
+    }
 }
 
 /// Which of the images in a disk is meant.
@@ -219,6 +240,7 @@ impl ImageToCheck {
             (None, Some(option)) if option.is_empty() => return Err(Failure::usage("--root-hash: missing argument")),
             (argument, option) => argument.map(text_of).or(option.map(text_of)),
         };
+        contradictions::check_trust(words)?;
         Ok(Self {
             action: words.action,
             place,
@@ -226,6 +248,9 @@ impl ImageToCheck {
             options: ImageOptions::of(words)?,
             expect: Expect { file: words.path_option("expect"), data_blocks: words.number("expect-data-blocks")? },
             signature: SignatureOption::of(words)?,
+            trust: TrustOptions::of(words)?,
+            manifest: ManifestOptions::of(words),
+            policy: words.value("policy").map(|text| policy(&text)).transpose()?,
             choice,
         })
     }

@@ -28,7 +28,9 @@ pub(crate) use self::actions::{
     Benchmark, Close, Command, Dump, Format, FromCmdline, Open, Plan, Planned, Repair, Status, Verify,
 };
 pub(crate) use self::disk_image::{Build, Inspect};
-pub(crate) use self::image::{Choice, Expect, HashOffset, ImageOptions, ImageToCheck, Place, RootHashOptions};
+pub(crate) use self::image::{
+    Choice, Expect, HashOffset, ImageOptions, ImageToCheck, ManifestOptions, Place, RootHashOptions,
+};
 pub(crate) use self::output::Output;
 use self::parser::{did_you_mean, info_of};
 pub(crate) use self::sign::{Content, Make, Sign, Source, Task};

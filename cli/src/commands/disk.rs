@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::path::Path;
 
-use dmverity::ddi::{self, Designator, FoundSignature, Gpt, ImageSet, Images, Sidecars, SignatureContent, Wanted};
+use dmverity::ddi::{
+    self, Designator, FoundSignature, Gpt, ImageFacts, ImageSet, Images, Sidecars, SignatureContent, Wanted,
+};
 use dmverity::dm::partition_node;
 use dmverity::{Devices, Fec, Image, Layout, Params, Parts};
 
-use super::found::{Asked, Found, Stored};
+use super::found::{Asked, Found, Stored, StoredSignature};
 use super::source::Source;
 use crate::arguments::{Choice, HashOffset, ImageOptions};
 use crate::escape::text_of;
@@ -18,6 +20,10 @@ pub(super) fn find(path: &Path, file: &File, gpt: &Gpt, asked: &Asked<'_>) -> Re
     check_options(asked.options)?;
     check_sidecars(path)?;
     let images = Images::of(gpt, file).map_err(|error| unusable(path, &error))?;
+    if let Some(policy) = asked.policy {
+        let facts = ImageFacts::of(gpt, file).map_err(|error| unusable(path, &error))?;
+        policy.check(&facts).map_err(|refusal| against_policy(&refusal.to_string()))?;
+    }
     let Choice { usr, architecture } = *asked.choice;
     let wanted = Wanted { root_hash: asked.root_hash, architecture, designator: usr.then_some(Designator::Usr) };
     let set = images.pick(&wanted).map_err(|error| unusable(path, &error))?;
@@ -65,14 +71,16 @@ fn check_sidecars(path: &Path) -> Result<()> {
 }
 
 /// The signature in a partition; none if it is to be filled later.
-fn signature(path: &Path, found: &FoundSignature) -> Result<Option<Vec<u8>>> {
+fn signature(path: &Path, found: &FoundSignature) -> Result<Option<StoredSignature>> {
     let number = found.partition.number;
     let unusable = |why: String| {
         let line = format!("The signature in partition {number} of {} cannot be used.", text_of(path));
         Err(Failure::new(Exit::Permission, line).hint(why))
     };
     match &found.content {
-        SignatureContent::Signature(content) => Ok(Some(content.signature.clone())),
+        SignatureContent::Signature(content) => {
+            Ok(Some(StoredSignature { bytes: content.signature.clone(), fingerprint: content.fingerprint }))
+        }
         SignatureContent::OtherRootHash(content) => unusable(format!("it is one of root hash {}.", content.root_hash)),
         SignatureContent::Empty => Ok(None),
         SignatureContent::Unusable(why) => unusable(format!("{why}.")),
@@ -99,6 +107,11 @@ fn params(options: &ImageOptions, path: &Path, parts: &Parts) -> Result<Params> 
         Some(roots) => Some(Fec::new(roots, Layout::new(&params)?.fec_offset_after_tree())?),
     };
     Ok(opened.load(0, fec)?)
+}
+
+/// A disk image that a policy refuses.
+pub(super) fn against_policy(reason: &str) -> Failure {
+    Failure::new(Exit::Permission, "The image does not agree with the policy.").hint(format!("{reason}."))
 }
 
 /// A disk image that cannot be used as one.

@@ -5,10 +5,14 @@ use serde::Serialize;
 
 use super::found::{self, Asked};
 use super::image::{ImageFields, Spelling};
+use super::proof;
+use super::sign::CertificateFields;
 use super::source::Source;
+use super::trust::Trust;
 use super::{check_devices, load, shown};
 use crate::arguments::{Dump, HashOffset};
 use crate::failure::Result;
+use crate::output::Fields;
 use crate::report::Report;
 
 #[derive(Serialize)]
@@ -17,8 +21,10 @@ struct DumpFields {
     fec_device: Option<String>,
     #[serde(flatten)]
     image: ImageFields,
-    /// What the tree says, with `--root-hash`.
+    /// What the tree says, with `--root-hash` or a trusted signature.
     root_hash: Option<String>,
+    /// Who has signed it, if somebody was to be trusted.
+    signer: Option<CertificateFields>,
 }
 
 /// The warning about any root hash that comes from the hash device.
@@ -27,7 +33,8 @@ const NOT_VERIFIED: &str = "the root hash was computed from the hash tree alone;
 pub(crate) fn run(dump: &Dump) -> Result<Report> {
     let Dump { hash, image: options, .. } = dump;
     check_devices([hash.as_path()])?;
-    let Dumped { source, params } = dumped(dump)?;
+    let trust = Trust::read(&dump.trust)?;
+    let Dumped { source, params, signature } = dumped(dump)?;
     let layout = Layout::new(&params)?;
     let fec_area = match source.fec() {
         None => None,
@@ -38,7 +45,12 @@ pub(crate) fn run(dump: &Dump) -> Result<Report> {
         algorithm: params.algorithm().to_string(),
     };
     let image = ImageFields::new(&layout, fec_area.as_ref(), &spelling);
-    let root_hash = dump.root_hash.then(|| source.open()?.unverified_root_hash(&params)).transpose()?;
+    let is_wanted = dump.root_hash || trust.is_some();
+    let root_hash = is_wanted.then(|| source.open()?.unverified_root_hash(&params)).transpose()?;
+    let signed = root_hash.as_ref().zip(trust.as_ref());
+    let verified =
+        signed.map(|(root_hash, trust)| proof::signed(trust, dump.signature.as_ref(), root_hash, signature.as_deref()));
+    let verified = verified.transpose()?;
     let mut text = image.text(hash, &layout, fec_area.as_ref(), root_hash.as_ref());
     if options.hash_offset.is_auto() {
         text += &image.offsets(None);
@@ -52,8 +64,15 @@ pub(crate) fn run(dump: &Dump) -> Result<Report> {
         fec_device: source.fec().map(shown),
         image,
         root_hash: root_hash.as_ref().map(RootHash::to_string),
+        signer: verified.as_ref().map(|verified| CertificateFields::new(verified.signer())),
     };
-    let warnings = root_hash.map(|_| NOT_VERIFIED.to_owned()).into_iter().collect();
+    let mut warnings = Vec::from_iter(root_hash.map(|_| NOT_VERIFIED.to_owned()));
+    if let Some(verified) = &verified {
+        let mut lines = Fields::default();
+        lines.add("Signed by", verified.signer().subject());
+        text += &lines.into_text();
+        warnings.extend(verified.warnings().iter().cloned());
+    }
     Ok(Report { warnings, ..Report::new(text, fields) })
 }
 
@@ -61,6 +80,8 @@ pub(crate) fn run(dump: &Dump) -> Result<Report> {
 struct Dumped {
     source: Source,
     params: Params,
+    /// The signature that is stored with it.
+    signature: Option<Vec<u8>>,
 }
 
 /// The superblock on the hash device, or that of the image which it is by itself.
@@ -70,11 +91,14 @@ fn dumped(dump: &Dump) -> Result<Dumped> {
         let params = load(options, options.hash_offset.on(hash)?, None, hash)?;
         // Nothing is read of the data.
         let devices = Devices { data: hash.clone(), hash: hash.clone(), fec: options.fec.device.clone() };
-        Ok(Dumped { source: Source::Devices(devices), params })
+        Ok(Dumped { source: Source::Devices(devices), params, signature: None })
     };
     if !matches!(options.hash_offset, HashOffset::At(0)) || dmverity::load(hash, 0, None).is_ok() {
         return on_device();
     }
-    let found = found::look(hash, &Asked { options, choice, root_hash: None })?;
-    found.map_or_else(on_device, |found| Ok(Dumped { source: found.source, params: found.params }))
+    let found = found::look(hash, &Asked { options, choice, policy: None, root_hash: None })?;
+    found.map_or_else(on_device, |found| {
+        let signature = found.signature.map(|signature| signature.bytes);
+        Ok(Dumped { source: found.source, params: found.params, signature })
+    })
 }

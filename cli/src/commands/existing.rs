@@ -1,15 +1,20 @@
-//! What is needed to check an existing image: where it is, its parameters, and its root hash.
+//! What is needed to check an existing image: where it is, its parameters, and its root hash with what proves it.
 
 use std::path::Path;
 
-use dmverity::{Layout, Params, RootHash, SharedDevices};
+use dmverity::ddi::{Designator, Policy, Protection};
+use dmverity::signature::Verified;
+use dmverity::{Layout, Params, ParamsBuilder, RootHash, SharedDevices};
 
 use super::expect::Expectation;
 use super::found::{self, Asked, Found, Stored};
+use super::manifest::Manifest;
 use super::root_hash::RootHashText;
+use super::sign::CertificateFields;
 use super::source::Source;
-use super::{check_devices, load, misplaced, on, root_hash};
-use crate::arguments::{ImageOptions, ImageToCheck, Place};
+use super::trust::Trust;
+use super::{check_devices, load, misplaced, on, proof, root_hash};
+use crate::arguments::{Choice, ImageOptions, ImageToCheck, Place};
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
 
@@ -20,11 +25,14 @@ pub(super) struct Image {
     pub(super) root_hash: RootHash,
     /// The signature that is stored with it.
     pub(super) stored_signature: Option<Vec<u8>>,
+    /// Who has signed the root hash, or the manifest that has it; `None` if nobody was to be trusted.
+    pub(super) signer: Option<CertificateFields>,
     pub(super) warnings: Vec<String>,
 }
 
 /// What is needed to check an existing image: its parameters from the superblock, or, with `--no-superblock`, from the
-/// options; and the root hash. They agree with `--expect` and `--expect-data-blocks`.
+/// options; and the root hash. They agree with `--expect` and `--expect-data-blocks`, and a signature of the root hash
+/// or of the manifest is right.
 ///
 /// Several things may be wrong. Callers rely on which of them is named: first a missing device, the hash
 /// device before the data device, then the superblock, the FEC device and last the root hash.
@@ -35,72 +43,152 @@ pub(super) fn image_to_check(image: &ImageToCheck) -> Result<Image> {
     }
 }
 
+/// What somebody has to have signed.
+struct Signed {
+    trust: Option<Trust>,
+    manifest: Option<Manifest>,
+}
+
+impl Signed {
+    /// Checks the signature of the manifest, if there is one.
+    fn read(image: &ImageToCheck) -> Result<Self> {
+        let trust = Trust::read(&image.trust)?;
+        let manifest = image.manifest.as_ref().zip(trust.as_ref());
+        let manifest = manifest.map(|(manifest, trust)| Manifest::read(manifest, trust)).transpose()?;
+        Ok(Self { trust, manifest })
+    }
+
+    fn check_parameters(&self, params: &Params) -> Result<()> {
+        self.manifest.as_ref().map_or(Ok(()), |manifest| manifest.check(params))
+    }
+
+    /// The root hash of the manifest, or the one that was given.
+    fn root_hash(&self, given: Option<&RootHashText>, params: &Params) -> Result<Option<RootHash>> {
+        match (&self.manifest, given) {
+            (Some(manifest), _) => Ok(Some(manifest.root_hash.clone())),
+            (None, given) => given.map(|given| given.parse(params.algorithm())).transpose(),
+        }
+    }
+
+    /// Checks the signature of the root hash, unless the manifest's proves it.
+    fn prove(self, image: &ImageToCheck, root_hash: &RootHash, stored: Option<&[u8]>) -> Result<Option<Verified>> {
+        match self.manifest {
+            Some(manifest) => Ok(Some(manifest.verified)),
+            None => proof::check(image, self.trust.as_ref(), root_hash, stored),
+        }
+    }
+}
+
 /// An image whose parts are found.
 fn in_one(image: &ImageToCheck, path: &Path) -> Result<Image> {
     let ImageToCheck { options, expect, .. } = image;
     let expectation = Expectation::of(expect)?;
+    let signed = Signed::read(image)?;
     let given = if image.root_hash.is_given() { Some(root_hash::text(&image.root_hash)?) } else { None };
-    let wanted = given.as_ref().and_then(RootHashText::guess);
-    let Found { source, params, root_hash, signature } =
-        found::find(image.action, path, &Asked { options, choice: &image.choice, root_hash: wanted.as_ref() })?;
+    let wanted = signed.manifest.as_ref().map(|manifest| manifest.root_hash.clone());
+    let wanted = wanted.or_else(|| given.as_ref().and_then(RootHashText::guess));
+    let asked = Asked { options, choice: &image.choice, policy: image.policy.as_ref(), root_hash: wanted.as_ref() };
+    let Found { source, params, root_hash: stored, signature } = found::find(image.action, path, &asked)?;
     expectation.check(&params)?;
-    let (root_hash, unproven) = match (given, root_hash) {
-        (Some(given), _) => (given.parse(params.algorithm())?, None),
+    signed.check_parameters(&params)?;
+    let (root_hash, from) = match (signed.root_hash(given.as_ref(), &params)?, stored) {
+        (Some(root_hash), _) => (root_hash, None),
         (None, Some(Stored { root_hash, from })) => {
             (RootHash::from_hex(&root_hash.to_string(), params.algorithm())?, Some(from))
         }
         (None, None) => return Err(root_hash::missing()),
     };
     expectation.check_root_hash(&root_hash)?;
-    let mut warnings = Vec::new();
-    if let Some(from) = unproven {
-        let unproven = format!("nothing proves the root hash, which comes from {from}");
-        if image.action == Action::Open {
-            return Err(Failure::new(Exit::Permission, format!("The image is not opened: {unproven}."))
-                .hint(format!("if you know that it is right, name it: --root-hash={root_hash}")));
-        }
-        warnings.push(format!("{unproven}."));
+    if let Some(signature) = &signature {
+        proof::check_own(&root_hash, signature)?;
+    }
+    let stored_signature = signature.map(|signature| signature.bytes);
+    let verified = signed.prove(image, &root_hash, stored_signature.as_deref())?;
+    if let (Some(policy), None) = (&image.policy, &verified) {
+        check_signed(policy, &image.choice)?;
+    }
+    let mut warnings = verified.as_ref().map_or(Vec::new(), |verified| verified.warnings().to_vec());
+    if let (Some(from), None) = (from, &verified) {
+        warnings.push(unproven(image.action, &root_hash, &from)?);
     }
     warnings.extend(ignored_blocks(options, &params));
     warnings.extend(misplaced::contradictions(options, &params));
-    Ok(Image { source, params, root_hash, stored_signature: signature, warnings })
+    let signer = verified.as_ref().map(|verified| CertificateFields::new(verified.signer()));
+    Ok(Image { source, params, root_hash, stored_signature, signer, warnings })
+}
+
+/// What is said of a root hash that nothing proves. It is not enough to open an image.
+fn unproven(action: Action, root_hash: &RootHash, from: &str) -> Result<String> {
+    let unproven = format!("nothing proves the root hash, which comes from {from}");
+    if action != Action::Open {
+        return Ok(format!("{unproven}."));
+    }
+    Err(Failure::new(Exit::Permission, format!("The image is not opened: {unproven}."))
+        .hint(format!("if you know that it is right, name it: --root-hash={root_hash}"))
+        .hint("if you know who has signed it, name that certificate: --trusted=PATH"))
+}
+
+/// A policy that wants a signature is about one that somebody trusted has made.
+fn check_signed(policy: &Policy, choice: &Choice) -> Result<()> {
+    let designator = if choice.usr { Designator::Usr } else { Designator::Root };
+    if policy.allows(designator, Protection::Verity) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Permission, "The policy wants a signature, and nobody is trusted to make one.")
+        .hint("--trusted names the certificate of the signer, --ca that of an authority."))
 }
 
 fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
-    let ImageToCheck { root_hash, options, expect, .. } = image;
-    if !root_hash.is_given() {
+    let ImageToCheck { options, expect, .. } = image;
+    if !image.root_hash.is_given() && image.manifest.is_none() {
         return Err(root_hash::missing());
+    }
+    if image.policy.is_some() {
+        return Err(Failure::new(Exit::Parameters, "A policy can be checked for a disk image only."));
     }
     check_devices([hash, data])?;
     let expectation = Expectation::of(expect)?;
-    let params = if options.no_superblock {
-        let (builder, bytes) = (options.params()?, dmverity::device_size(data)?);
-        let params = on(data, builder.clone(), bytes)?;
-        let params = match options.fec.after_tree(hash, || Ok(params.clone()))? {
-            Some(fec) => on(data, builder.fec(fec), bytes)?,
-            None => params,
-        };
-        // A tree over its own blocks has a root hash too: with one of them it is that block's digest.
-        let shared = SharedDevices { data_and_hash: dmverity::is_same_device(data, hash), ..SharedDevices::default() };
-        Layout::new(&params)?.check_overlaps(shared, None)?;
-        params
-    } else {
-        load(options, options.hash_offset.on(hash)?, Some(data), hash)?
+    let signed = Signed::read(image)?;
+    let without_superblock = signed.manifest.as_ref().and_then(|manifest| manifest.without_superblock.clone());
+    let params = match (&signed.manifest, without_superblock) {
+        (_, Some(builder)) => plain(options, builder, data, hash)?,
+        (Some(manifest), None) => load(options, manifest.hash_offset, Some(data), hash)?,
+        (None, None) if options.no_superblock => plain(options, options.params()?, data, hash)?,
+        (None, None) => load(options, options.hash_offset.on(hash)?, Some(data), hash)?,
     };
     expectation.check(&params)?;
+    signed.check_parameters(&params)?;
     // It may not be needed, but it was named.
     check_devices(options.fec.device.as_deref())?;
-    let root_hash = root_hash::text(root_hash)?;
-    let root_hash = root_hash.parse(params.algorithm())?;
+    let given = if signed.manifest.is_none() { Some(root_hash::text(&image.root_hash)?) } else { None };
+    let root_hash = signed.root_hash(given.as_ref(), &params)?.ok_or_else(root_hash::missing)?;
     expectation.check_root_hash(&root_hash)?;
-    let mut warnings = Vec::from_iter(ignored_blocks(options, &params));
-    if options.no_superblock {
+    let verified = signed.prove(image, &root_hash, None)?;
+    let mut warnings = verified.as_ref().map_or(Vec::new(), |verified| verified.warnings().to_vec());
+    warnings.extend(ignored_blocks(options, &params));
+    if params.uuid().is_none() {
         warnings.extend(misplaced::unused_superblock(hash, params.hash_offset()));
     } else {
         warnings.extend(misplaced::contradictions(options, &params));
     }
     let source = Source::Devices(options.devices(data, hash));
-    Ok(Image { source, params, root_hash, stored_signature: None, warnings })
+    let signer = verified.as_ref().map(|verified| CertificateFields::new(verified.signer()));
+    Ok(Image { source, params, root_hash, stored_signature: None, signer, warnings })
+}
+
+/// The parameters of an image without superblock.
+fn plain(options: &ImageOptions, builder: ParamsBuilder, data: &Path, hash: &Path) -> Result<Params> {
+    let bytes = dmverity::device_size(data)?;
+    let builder = options.fec.fec()?.map_or(builder.clone(), |fec| builder.fec(fec)).no_superblock();
+    let params = on(data, builder.clone(), bytes)?;
+    let params = match options.fec.after_tree(hash, || Ok(params.clone()))? {
+        Some(fec) => on(data, builder.fec(fec), bytes)?,
+        None => params,
+    };
+    // A tree over its own blocks has a root hash too: with one of them it is that block's digest.
+    let shared = SharedDevices { data_and_hash: dmverity::is_same_device(data, hash), ..SharedDevices::default() };
+    Layout::new(&params)?.check_overlaps(shared, None)?;
+    Ok(params)
 }
 
 /// A warning if `--data-blocks` contradicts the superblock, which is used as in the reference tool.

@@ -1,8 +1,11 @@
 //! `--expect` and `--expect-data-blocks`: what the image has to be, from a source other than its superblock.
 
+use std::fmt;
 use std::path::Path;
 
 use dmverity::{BlockSize, Expected, HashAlgorithm, HashType, Params, RootHash, Salt};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -62,13 +65,45 @@ pub(crate) fn read(path: &Path) -> Result<Expected> {
     };
     let bytes = read_bounded(path, FILE_MAX, "expected values file")?
         .ok_or_else(|| invalid(format!("it has more than {FILE_MAX} bytes.")))?;
-    let object: Map<String, Value> = serde_json::from_slice(&bytes)
-        .map_err(|error| invalid(format!("it is not a JSON object as format --json prints it: {error}.")))?;
-    parse(&object).map_err(invalid)
+    object(&bytes).and_then(|object| parse(&object)).map_err(invalid)
+}
+
+/// A JSON object that has each of its fields once.
+pub(super) fn object(bytes: &[u8]) -> std::result::Result<Map<String, Value>, String> {
+    let object: std::result::Result<Once, serde_json::Error> = serde_json::from_slice(bytes);
+    let object = object.map_err(|error| format!("it is not a JSON object as format --json prints it: {error}."))?;
+    Ok(object.0)
+}
+
+/// The fields of an object. serde's own map keeps the last of several with one name.
+struct Once(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Once;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> std::result::Result<Once, A::Error> {
+                let mut object = Map::new();
+                while let Some((name, value)) = fields.next_entry::<String, Value>()? {
+                    if object.insert(name.clone(), value).is_some() {
+                        return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+                    }
+                }
+                Ok(Once(object))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
 }
 
 /// The contents of an object, or what is wrong with it.
-fn parse(object: &Map<String, Value>) -> std::result::Result<Expected, String> {
+pub(super) fn parse(object: &Map<String, Value>) -> std::result::Result<Expected, String> {
     let mut expected = Expected::default();
     for (field, value) in object {
         if !NOT_COMPARED.contains(&field.as_str()) {

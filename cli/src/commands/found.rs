@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use dmverity::ddi::{self, Designator, Gpt, HashFiles, LayerSidecar, Sidecars};
+use dmverity::ddi::{self, Designator, Gpt, HashFiles, LayerSidecar, Policy, Sidecars};
 use dmverity::{Params, RootHash};
 
 use super::source::Source;
@@ -22,7 +22,14 @@ pub(super) struct Found {
     /// What is said to be its root hash: whoever can change the image can change this too.
     pub(super) root_hash: Option<Stored>,
     /// A signature that is said to be of this root hash.
-    pub(super) signature: Option<Vec<u8>>,
+    pub(super) signature: Option<StoredSignature>,
+}
+
+/// A signature that is stored with the image.
+pub(super) struct StoredSignature {
+    pub(super) bytes: Vec<u8>,
+    /// The SHA-256 of the signer's certificate, if that is stored too.
+    pub(super) fingerprint: Option<[u8; 32]>,
 }
 
 /// A root hash that is stored with the image.
@@ -44,6 +51,8 @@ const ROOT_HASH_FILE_MAX: u64 = 4096;
 pub(super) struct Asked<'a> {
     pub(super) options: &'a ImageOptions,
     pub(super) choice: &'a Choice,
+    /// What a disk image has to agree with.
+    pub(super) policy: Option<&'a Policy>,
     /// If one was given.
     pub(super) root_hash: Option<&'a RootHash>,
 }
@@ -69,6 +78,10 @@ pub(super) fn look(path: &Path, asked: &Asked<'_>) -> Result<Option<Found>> {
     let file = File::open(path).map_err(|error| cannot_read(path).because(&error))?;
     match Gpt::read(&file) {
         Ok(gpt) => disk::find(path, &file, &gpt, asked).map(Some),
+        Err(ddi::Error::NoGpt) if asked.policy.is_some() => {
+            let failure = Failure::new(Exit::Parameters, "A policy can be checked for a disk image only.");
+            Err(failure.hint(format!("{} has no partitions.", text_of(path))))
+        }
         Err(ddi::Error::NoGpt) => beside(path, asked),
         Err(error) => Err(disk::unusable(path, &error)),
     }
@@ -102,6 +115,7 @@ fn of_sidecars(path: &Path, sidecars: &Sidecars, asked: &Asked<'_>) -> Result<Fo
     let default = sidecars.hash_files(wanted[0]);
     let (root_hash, files) = found.map_or((None, default), |(stored, files)| (Some(stored), files));
     let signature = if files.signature.exists() { Some(requested_signature::read(&files.signature)?) } else { None };
+    let signature = signature.map(|bytes| StoredSignature { bytes, fingerprint: None });
     let options = asked.options;
     let offset = options.hash_offset.on(&sidecars.verity)?;
     Ok(Found {

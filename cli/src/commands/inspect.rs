@@ -9,7 +9,7 @@ use dmverity::ddi::{
 use dmverity::{Fec, Layout, Params};
 use serde::Serialize;
 
-use super::disk::unusable;
+use super::disk::{against_policy, unusable};
 use super::image::{ImageFields, Spelling};
 use super::partitions::PartitionFields;
 use super::{check_devices, shown};
@@ -154,7 +154,7 @@ fn refused(fields: &InspectFields, path: &Path) -> Option<Failure> {
         return Some(failure.hint(format!("it has partitions, and {verity} is next to it.")));
     }
     let reason = fields.policy.as_ref()?.reason.as_ref()?;
-    Some(Failure::new(Exit::Permission, "The image does not agree with the policy.").hint(format!("{reason}.")))
+    Some(against_policy(reason))
 }
 
 /// An image, and what is in its verity partition.

@@ -7,6 +7,7 @@ use dmverity::messages::{CORRUPTED_AT_ONCE, of_silent_udev};
 use serde::Serialize;
 
 use super::existing::{Image, image_to_check};
+use super::sign::CertificateFields;
 use super::{check_root, requested_signature, shown};
 use crate::arguments::Open;
 use crate::escape::text_of;
@@ -24,6 +25,8 @@ struct OpenFields {
     device: String,
     hash_offset: u64,
     root_hash: String,
+    /// Who has signed the root hash, or the manifest that has it, if somebody was to be trusted.
+    signer: Option<CertificateFields>,
     requested_table: String,
     table: String,
     /// What the kernel refused; the image was opened without it.
@@ -34,7 +37,7 @@ struct OpenFields {
 pub(crate) fn run(open: &Open) -> Result<Report> {
     let Open { image, kernel, .. } = open;
     let name = new_name(&open.mapping)?;
-    let Image { source, params, root_hash, stored_signature, mut warnings } = image_to_check(image)?;
+    let Image { source, params, root_hash, stored_signature, signer, mut warnings } = image_to_check(image)?;
 
     let options = ActivateOptions {
         flags: kernel.flags.clone(),
@@ -58,6 +61,7 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
         device: format!("{}:{}", activation.device.0, activation.device.1),
         hash_offset: params.hash_offset(),
         root_hash: root_hash.to_string(),
+        signer,
         requested_table: activation.requested.to_string(),
         table: activation.table.to_string(),
         dropped: activation.dropped.iter().map(option_fields).collect(),

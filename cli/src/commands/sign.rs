@@ -31,7 +31,7 @@ const RAW_READ: u64 = 32 << 10;
 const PASSPHRASE_MAX: usize = 4096;
 
 /// A certificate in an object.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct CertificateFields {
     pub(super) subject: String,
     pub(super) issuer: String,

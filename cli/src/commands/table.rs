@@ -32,7 +32,7 @@ struct TableFields {
 
 pub(crate) fn run(table: &Table) -> Result<Report> {
     let Table { form, kernel, .. } = table;
-    let Image { source, params, root_hash, stored_signature, mut warnings } = image_to_check(&table.image)?;
+    let Image { source, params, root_hash, stored_signature, mut warnings, .. } = image_to_check(&table.image)?;
     let layout = Layout::new(&params)?;
     let fields = |line| TableFields {
         form: form.name(),

@@ -60,7 +60,7 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>> {
 }
 
 /// A signature that is refused: by its form, its signer or its content.
-fn refused(error: &Error) -> Failure {
+pub(super) fn refused(error: &Error) -> Failure {
     let failure = Failure::new(Exit::Permission, format!("Signature refused: {error}."));
     match error {
         Error::Pem => failure.hint("convert it: openssl pkcs7 -in FILE -outform der -out NEW_FILE"),

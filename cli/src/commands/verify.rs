@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::existing::{Image, image_to_check};
 use super::shown;
+use super::sign::CertificateFields;
 use super::source::Source;
 use crate::arguments;
 use crate::escape::text_of;
@@ -20,6 +21,8 @@ struct VerifyFields {
     fec_device: Option<String>,
     hash_offset: u64,
     root_hash: String,
+    /// Who has signed the root hash, or the manifest that has it, if somebody was to be trusted.
+    signer: Option<CertificateFields>,
     #[serde(flatten)]
     found: FoundFields,
     /// What FEC found, if it was used.
@@ -53,7 +56,7 @@ struct RepairableFields {
 
 pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
     let arguments::Verify { image, strict, work: long } = arguments;
-    let Image { source, params, root_hash, mut warnings, .. } = image_to_check(image)?;
+    let Image { source, params, root_hash, signer, mut warnings, .. } = image_to_check(image)?;
     let data = source.data();
     let with_fec = params.fec().is_some();
     // A device that ends too early is a failed verification, although its data may be correct.
@@ -73,6 +76,7 @@ pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
             fec_device: source.fec().map(shown),
             hash_offset: params.hash_offset(),
             root_hash: root_hash.to_string(),
+            signer: signer.clone(),
             found: FoundFields::of(found),
             fec: repair
                 .map(|repair| RepairableFields { repairable: repair.is_complete(), wrong_bytes: repair.wrong_bytes() }),
