@@ -252,7 +252,7 @@ const TABLE: &[Action] = &[Action::Table];
 const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table];
 /// The actions that find an image in a disk image, or put one there.
 const ON_DISK_IMAGE: &[Action] =
-    &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Build];
+    &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Build, Action::Sign];
 /// The actions that need the parameters of an image, unless a superblock has them.
 const IMAGE: &[Action] = &[
     Action::Format,
@@ -292,7 +292,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("boot-hash-device", "path", "The hash device's name where the line is used", TABLE),
     with_value("ca", "path", "Trust signers with a certificate from this authority", TRUSTING).repeatable(),
     flag("cancel-deferred", "Cancel a previously set deferred device removal", CLOSE),
-    with_value("certificate", "path", "The signer's certificate", SIGN),
+    with_value("certificate", "path", "The signer's certificate", &[Action::Sign, Action::Build]),
     flag("check-at-most-once", "Verify data block only the first time it is read", OPEN_OR_TABLE).accepted_by_all(),
     flag("check-root", "Read the first and last data block, close it again if they are wrong", OPEN),
     flag("chromeos", "Show ChromiumOS's dm= parameter", TABLE),
@@ -377,7 +377,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     ),
     with_value("join", "path", "Make a signature from one that was made elsewhere", SIGN),
     flag("kata", "Show what Kata Containers open the image with", TABLE),
-    with_value("key", "path", "The signer's private key", SIGN),
+    with_value("key", "path", "The signer's private key", &[Action::Sign, Action::Build]),
     with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
     with_value(
         "manifest",
@@ -396,7 +396,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "Show the partition UUIDs that follow from the root hash",
         &[Action::Format, Action::Table],
     ),
-    with_value("passphrase-file", "path", "Path to pass phrase of the private key", SIGN),
+    with_value("passphrase-file", "path", "Path to pass phrase of the private key", &[Action::Sign, Action::Build]),
     with_value(
         "policy",
         "policy",
@@ -457,7 +457,16 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "usr",
         "path",
         "Use the image for /usr; in build, the file system for it",
-        &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Build],
+        &[
+            Action::Format,
+            Action::Verify,
+            Action::Repair,
+            Action::Open,
+            Action::Dump,
+            Action::Table,
+            Action::Build,
+            Action::Sign,
+        ],
     )
     .or(""),
     with_value("uuid", "string", "UUID for device to use", MAKE).accepted_by_all(),
@@ -484,6 +493,7 @@ const NOT_TOGETHER: &[(&str, &str)] = &[
     ("usr", "with-usr"),
     ("deterministic", "salt-seed"),
     ("env", "json"),
+    ("defer-signature", "key"),
     ("manifest", "root-hash"),
     ("manifest", "no-superblock"),
     ("manifest", "hash-offset"),

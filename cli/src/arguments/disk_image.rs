@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use dmverity::ddi::{Architecture, Policy};
 
 use super::image::{ImageOptions, architecture};
+use super::sign::Key;
 use super::words::{Words, exact};
 use super::work::LongWork;
 use super::{contradictions, requires_option};
@@ -35,6 +36,8 @@ pub(crate) struct Build {
     pub(crate) salt_seed: Option<String>,
     /// Whether signature partitions are reserved.
     pub(crate) defer_signature: bool,
+    /// Who signs the root hashes: key and certificate.
+    pub(crate) signer: Option<(Key, PathBuf)>,
     pub(crate) min_size: bool,
     pub(crate) sector_size: Option<u64>,
     pub(crate) root_hash_file: Option<PathBuf>,
@@ -49,6 +52,12 @@ impl Build {
             return Err(requires_option(name, "--root or --usr"));
         }
         contradictions::check_build(words)?;
+        let signer = match (words.path_option("key"), words.path_option("certificate")) {
+            (Some(key), Some(certificate)) => Some((Key::of(words, key), certificate)),
+            (None, None) => None,
+            (Some(_), None) => return Err(requires_option(name, "--certificate")),
+            (None, Some(_)) => return Err(requires_option(name, "--key")),
+        };
         Ok(Self {
             output: words.path_option("output").ok_or_else(|| requires_option(name, "--output"))?,
             root,
@@ -57,6 +66,7 @@ impl Build {
             image: ImageOptions::of(words)?,
             salt_seed: words.value("salt-seed").map(|text| exact("salt-seed", &text)).transpose()?,
             defer_signature: words.flag("defer-signature"),
+            signer,
             min_size: words.flag("min-size"),
             sector_size: words.number("sector-size")?,
             root_hash_file: words.path_option("root-hash-file"),

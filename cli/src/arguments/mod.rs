@@ -33,7 +33,7 @@ pub(crate) use self::image::{
 };
 pub(crate) use self::output::Output;
 use self::parser::{did_you_mean, info_of};
-pub(crate) use self::sign::{Content, Make, Sign, Source, Task};
+pub(crate) use self::sign::{Content, Key, Make, Sign, Source, Task};
 pub(crate) use self::signature::{Question, Signature};
 pub(crate) use self::signature_option::SignatureOption;
 pub(crate) use self::table::{Form, Table};

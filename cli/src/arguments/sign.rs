@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use dmverity::signature::{DigestAlgorithm, SignOptions};
 
-use super::image::RootHashOptions;
+use super::image::{Choice, RootHashOptions};
 use super::words::{Words, exact};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -19,7 +19,8 @@ pub(crate) struct Sign {
 
 /// What is signed.
 pub(crate) enum Content {
-    RootHash(RootHashOptions),
+    /// Its argument may also be a disk image.
+    RootHash(RootHashOptions, Choice),
     /// The bytes of a file.
     Manifest(PathBuf),
 }
@@ -37,17 +38,27 @@ pub(crate) struct Make {
     pub(crate) certificate: PathBuf,
     pub(crate) options: SignOptions,
     pub(crate) embeds_certificate: bool,
-    pub(crate) output: PathBuf,
+    /// `None` for the signature partition of a disk image.
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Who signs.
 pub(crate) enum Source {
-    Key {
-        path: PathBuf,
-        passphrase: Option<PathBuf>,
-    },
+    Key(Key),
     /// Another program has signed.
     Raw(PathBuf),
+}
+
+/// A private key in a file.
+pub(crate) struct Key {
+    pub(crate) path: PathBuf,
+    pub(crate) passphrase: Option<PathBuf>,
+}
+
+impl Key {
+    pub(super) fn of(words: &Words, path: PathBuf) -> Self {
+        Self { path, passphrase: words.path_option("passphrase-file") }
+    }
 }
 
 impl Sign {
@@ -63,17 +74,17 @@ impl Sign {
                 return Err(Failure::usage("Option --manifest and <root_hash> cannot be used together."));
             }
             Some(path) => Content::Manifest(path),
-            None => Content::RootHash(root_hash),
+            None => Content::RootHash(root_hash, Choice::of(words, true)?),
         };
         if words.flag("prepare") {
             return Ok(Self { content, digest, task: Task::Prepare });
         }
         let source = match words.path_option("join") {
             Some(raw) => Source::Raw(raw),
-            None => Source::Key { path: needed("key")?, passphrase: words.path_option("passphrase-file") },
+            None => Source::Key(Key::of(words, needed("key")?)),
         };
-        let output = needed("output")?;
-        if words.flag("json") && root_hash_file::is_stdout(&output) {
+        let output = words.path_option("output");
+        if words.flag("json") && output.as_deref().is_some_and(root_hash_file::is_stdout) {
             return Err(Failure::usage("Option --json and --output=- cannot be used together."));
         }
         let embeds_certificate = words.flag("embed-certificate");

@@ -5,17 +5,19 @@ use std::io::Error as SystemError;
 use std::path::{Path, PathBuf};
 
 use dmverity::ddi::{
-    self, Architecture, BuiltImage, Designator, DiskImage, DiskPlan, FileSystem, ImagePlan, SignatureSource, Unsigned,
+    self, Architecture, BuiltImage, Designator, DiskImage, DiskPlan, FileSystem, ImagePlan, PartitionKind,
+    SignaturePartition, SignatureSource, Signer, SignerError, Unsigned,
 };
-use dmverity::{Hashing, ReadAt, Salt, Seed, Work};
+use dmverity::signature::{Certificate, PrivateKey, SignOptions};
+use dmverity::{Hashing, ReadAt, RootHash, Salt, Seed, Work};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use super::image::{ImageFields, Spelling};
 use super::partitions::{self, PartitionFields};
-use super::shown;
-use crate::arguments::Build;
+use super::{shown, sign, trust};
+use crate::arguments::{Build, Key};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
@@ -66,12 +68,16 @@ pub(crate) fn run(asked: &Build) -> Result<Report> {
     let disk = disk(asked, &inputs)?;
     let plan = disk.plan().map_err(|error| failed(&asked.output, &error))?;
     let root_hash_file = root_hash_file(asked, &inputs)?;
+    let mut signer = asked.signer.as_ref().map(|(key, certificate)| Signing::read(key, certificate)).transpose()?;
     let data: Vec<&dyn ReadAt> = inputs.iter().map(|input| &input.file as &dyn ReadAt).collect();
     let work = |work: &Work<'_>| {
         let made = if asked.dry_run {
             plan.dry_run(&data, work).map_err(Fault::Disk)
         } else {
-            make(&plan, &data, &output, work)
+            match &mut signer {
+                Some(signer) => make(&plan, &data, &output, signer, work),
+                None => make(&plan, &data, &output, &mut Unsigned, work),
+            }
         };
         match made {
             // An interruption ends the command in its own way.
@@ -93,6 +99,34 @@ pub(crate) fn run(asked: &Build) -> Result<Report> {
     Ok(report)
 }
 
+/// Signs root hashes as systemd-repart does: with the certificate in the signature, whose digest has parameters.
+struct Signing {
+    key: PrivateKey,
+    certificate: Certificate,
+}
+
+impl Signing {
+    fn read(key: &Key, certificate: &Path) -> Result<Self> {
+        let signing = Self { certificate: trust::certificate(certificate)?, key: sign::private_key(key)? };
+        // Before anything is written.
+        signing.sign(&RootHash::new(vec![0; 32])).map_err(|error| sign::not_made(&error))?;
+        Ok(signing)
+    }
+
+    fn sign(&self, root_hash: &RootHash) -> dmverity::signature::Result<Vec<u8>> {
+        let options = SignOptions::new().embed_certificate(true).smime(true);
+        dmverity::signature::sign(root_hash.to_string().as_bytes(), &self.key, &self.certificate, &options)
+    }
+}
+
+impl Signer for Signing {
+    fn sign(&mut self, _: PartitionKind, root_hash: &RootHash) -> std::result::Result<SignaturePartition, SignerError> {
+        let signature = Self::sign(self, root_hash)?;
+        let fingerprint = Some(self.certificate.fingerprint());
+        Ok(SignaturePartition { root_hash: root_hash.clone(), fingerprint, signature })
+    }
+}
+
 /// What making the file failed with.
 enum Fault {
     Disk(ddi::Error),
@@ -104,10 +138,11 @@ fn make(
     plan: &DiskPlan,
     data: &[&dyn ReadAt],
     output: &Path,
+    signer: &mut dyn Signer,
     work: &Work<'_>,
 ) -> std::result::Result<Vec<BuiltImage>, Fault> {
     let temporary = NamedTempFile::new_in(directory_of(output)).map_err(Fault::Output)?;
-    let built = plan.build(data, temporary.as_file(), &mut Unsigned, work).map_err(Fault::Disk)?;
+    let built = plan.build(data, temporary.as_file(), signer, work).map_err(Fault::Disk)?;
     temporary.persist(output).map_err(|error| Fault::Output(error.error))?;
     Ok(built)
 }
@@ -179,7 +214,11 @@ fn disk(asked: &Build, inputs: &[Input<'_>]) -> Result<DiskImage> {
         let hashing = hashing(asked, uuid.filter(|_| index == 0), &disk.hashing(input.designator))?;
         let file_system =
             FileSystem { hashing: Some(hashing), ..FileSystem::new(input.designator, architecture, input.bytes) };
-        let signature = if asked.defer_signature { SignatureSource::Deferred } else { SignatureSource::None };
+        let signature = match (asked.defer_signature, &asked.signer) {
+            (true, _) => SignatureSource::Deferred,
+            (false, Some(_)) => SignatureSource::Signer,
+            (false, None) => SignatureSource::None,
+        };
         disk.add(file_system, asked.image.fec.given_roots(), signature);
     }
     Ok(disk)

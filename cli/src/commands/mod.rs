@@ -26,6 +26,7 @@ pub(crate) mod root_device;
 pub(crate) mod root_hash;
 mod root_policy;
 pub(crate) mod sign;
+mod sign_image;
 pub(crate) mod signature;
 mod signed_disk;
 mod source;

@@ -13,9 +13,10 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::root_hash::{self, RootHashText};
+use super::sign_image::Unsigned;
 use super::trust::certificate;
 use super::{read_bounded, shown};
-use crate::arguments::{self, Content, Make, RootHashOptions, Source, Task};
+use crate::arguments::{self, Content, Key, Make, RootHashOptions, Source, Task};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Fields;
@@ -62,6 +63,8 @@ impl CertificateFields {
 struct SignFields {
     /// `None` for a manifest.
     root_hash: Option<String>,
+    /// The disk image that has it.
+    image: Option<String>,
     manifest: Option<String>,
     digest_algorithm: &'static str,
     /// `None` if a signature was made.
@@ -83,7 +86,8 @@ struct PreparedFields {
 /// A signature that was made.
 #[derive(Serialize)]
 struct MadeFields {
-    file: String,
+    /// `None` if it went into the image.
+    file: Option<String>,
     bytes: usize,
     certificate_embedded: bool,
     signer: CertificateFields,
@@ -92,14 +96,29 @@ struct MadeFields {
 pub(crate) fn run(arguments: &arguments::Sign) -> Result<Report> {
     let mut fields = SignFields {
         root_hash: None,
+        image: None,
         manifest: None,
         digest_algorithm: arguments.digest.name(),
         prepared: None,
         signature: None,
     };
+    let mut unsigned = None;
     let content = match &arguments.content {
-        Content::RootHash(options) => {
-            let digits = root_hash_digits(options)?;
+        Content::RootHash(options, choice) => {
+            let digits = match disk_image(options) {
+                Some(path) => {
+                    let writes = matches!(&arguments.task, Task::Make(Make { output: None, .. }));
+                    let image = Unsigned::open(path, choice, writes)?;
+                    if writes {
+                        image.check_place(path)?;
+                    }
+                    let digits = image.root_hash.to_string();
+                    fields.image = Some(shown(path));
+                    unsigned = Some((path, image));
+                    digits
+                }
+                None => root_hash_digits(options)?,
+            };
             fields.root_hash = Some(digits.clone());
             digits
         }
@@ -110,7 +129,7 @@ pub(crate) fn run(arguments: &arguments::Sign) -> Result<Report> {
     };
     match &arguments.task {
         Task::Prepare => prepare(arguments, content, fields),
-        Task::Make(task) => make(&arguments.content, task, &content, fields),
+        Task::Make(task) => make(&arguments.content, task, &content, unsigned, fields),
     }
 }
 
@@ -138,43 +157,68 @@ fn prepare(arguments: &arguments::Sign, content: String, mut fields: SignFields)
     Ok(Report::new(text.into_text(), fields))
 }
 
-fn make(content_of: &Content, task: &Make, content: &str, mut fields: SignFields) -> Result<Report> {
+fn make(
+    content_of: &Content,
+    task: &Make,
+    content: &str,
+    unsigned: Option<(&Path, Unsigned)>,
+    mut fields: SignFields,
+) -> Result<Report> {
     let Make { source, certificate: certificate_path, options, embeds_certificate, output } = task;
     let mut inputs = vec![("certificate", certificate_path.as_path())];
     match source {
-        Source::Key { path, .. } => inputs.push(("key", path)),
+        Source::Key(key) => inputs.push(("key", &key.path)),
         Source::Raw(path) => inputs.push(("raw signature", path)),
     }
     match content_of {
         Content::Manifest(path) => inputs.push(("manifest", path)),
-        Content::RootHash(options) => inputs.extend(options.file.as_deref().map(|path| ("root hash", path))),
+        Content::RootHash(options, _) => inputs.extend(options.file.as_deref().map(|path| ("root hash", path))),
     }
     let certificate = certificate(certificate_path)?;
-    let file = RootHashFile::check(output.clone(), Kind::Signature, &inputs)?;
-    let is_shown = file.is_file();
+    let place = match (output, unsigned) {
+        (Some(output), _) => Place::File(RootHashFile::check(output.clone(), Kind::Signature, &inputs)?),
+        (None, Some((path, image))) => Place::Partition(path, image),
+        (None, None) => return Err(Failure::usage("sign: requires option --output")),
+    };
+    let is_shown = !matches!(&place, Place::File(file) if !file.is_file());
     let made = match source {
-        Source::Key { path, passphrase } => {
-            let key = private_key(path, passphrase.as_deref())?;
-            sign(content.as_bytes(), &key, &certificate, options)
-        }
+        Source::Key(key) => sign(content.as_bytes(), &private_key(key)?, &certificate, options),
         Source::Raw(path) => join(content.as_bytes(), &certificate, &raw(path)?, options),
     };
     let made = made.map_err(|error| not_made(&error))?;
-    file.write(&made)?;
+    let bytes = made.len();
+    match place {
+        Place::File(file) => file.write(&made)?,
+        Place::Partition(path, image) => image.fill(path, certificate.fingerprint(), made)?,
+    }
     let made = MadeFields {
-        file: shown(output),
-        bytes: made.len(),
+        file: output.as_deref().map(shown),
+        bytes,
         certificate_embedded: *embeds_certificate,
         signer: CertificateFields::new(&certificate),
     };
     let mut text = Fields::default();
     if is_shown {
-        text.add("Signature", &made.file);
+        let place = made.file.as_ref().or(fields.image.as_ref()).map_or("", String::as_str);
+        text.add("Signature", place);
         text.add("Signed by", &made.signer.subject);
         text.add("Fingerprint", &made.signer.fingerprint);
     }
     fields.signature = Some(made);
     Ok(Report::new(text.into_text(), fields))
+}
+
+/// Where a signature goes.
+enum Place<'a> {
+    File(RootHashFile),
+    Partition(&'a Path, Unsigned),
+}
+
+/// The disk image in place of a root hash: a file or block device of this name.
+fn disk_image(options: &RootHashOptions) -> Option<&Path> {
+    let argument = options.argument.as_deref().filter(|_| options.file.is_none())?;
+    let is_root_hash = argument.len() >= 32 && argument.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Some(Path::new(argument)).filter(|path| !is_root_hash && path.exists())
 }
 
 /// The root hash as it is signed: lower-case digits, as many as some hash function makes.
@@ -217,12 +261,13 @@ fn manifest(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8.".to_owned()))
 }
 
-fn private_key(path: &Path, passphrase: Option<&Path>) -> Result<PrivateKey> {
+pub(super) fn private_key(key: &Key) -> Result<PrivateKey> {
+    let path = key.path.as_path();
     let invalid = || Failure::new(Exit::Parameters, format!("Invalid private key {}.", text_of(path)));
     let bytes = read_bounded(path, KEY_MAX, "private key")?;
     let bytes = Zeroizing::new(bytes.ok_or_else(|| invalid().hint(format!("it has more than {KEY_MAX} bytes.")))?);
     let text = std::str::from_utf8(&bytes).map_err(|_| invalid().hint("it is not PEM text."))?;
-    let passphrase = match passphrase {
+    let passphrase = match &key.passphrase {
         Some(path) => Some(passphrase_of(path)?),
         None if PrivateKey::is_encrypted(text) => Some(asked_passphrase(path)?),
         None => None,
@@ -285,7 +330,7 @@ fn raw(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn not_made(error: &Error) -> Failure {
+pub(super) fn not_made(error: &Error) -> Failure {
     let exit = if matches!(error, Error::Wrong { .. }) { Exit::Permission } else { Exit::Parameters };
     let failure = Failure::new(exit, format!("Cannot sign: {error}."));
     match error {
