@@ -29,7 +29,7 @@ all|-? --help||Show this help message
 all|--usage||Display brief usage
 all|-V --version||Print package version
 format plan|--append||Append hash tree (and FEC) to the data of one image
-verify repair open dump table build|--arch|text|Use the image for these processors
+verify repair open dump table build sign|--arch|text|Use the image for these processors
 verify repair open dump table signature|--at|text|Refuse certificates that are not valid at this time
 all|-q --batch-mode||Do not ask for confirmation, show no progress
 table|--boot-data-device|device|The data device's name where the line is used
@@ -37,7 +37,7 @@ table|--boot-fec-device|device|The FEC device's name where the line is used
 table|--boot-hash-device|device|The hash device's name where the line is used
 verify repair open dump table signature|--ca|file|Trust signers with a certificate from this authority
 close|--cancel-deferred||Cancel a previously set deferred device removal
-sign|--certificate|file|The signer's certificate
+build sign|--certificate|file|The signer's certificate
 open table|--check-at-most-once||Verify data block only the first time it is read
 open|--check-root||Read the first and last data block, close it again if they are wrong
 table|--chromeos||Show ChromiumOS's dm= parameter
@@ -76,17 +76,18 @@ table|--ipe||Show a rule for a policy of the kernel's IPE module
 format verify repair open close status dump plan table features inspect build sign signature|--json||Print one JSON object instead of text
 sign|--join|file|Make a signature from one that was made elsewhere
 table|--kata||Show what Kata Containers open the image with
-sign|--key|file|The signer's private key
+build sign|--key|file|The signer's private key
 format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
-sign|--manifest|file|Sign this JSON of format
+verify repair open table sign|--manifest|file|JSON of format: sign it, or take root hash and parameters from it
+verify repair open table|--manifest-signature|file|Path to the manifest's signature
 build|--min-size||Place partitions as close together as systemd-repart does
 open|--no-fallback||Fail if the kernel refuses an option that only affects speed
 format verify repair open plan table|--no-superblock||Do not use verity superblock
 build sign|-o --output|file|Where the result is written
 open table|--panic-on-corruption||Panic kernel if corruption is detected
 format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
-sign|--passphrase-file|file|Path to pass phrase of the private key
-inspect|--policy|text|Fail unless the image agrees with systemd's image policy
+build sign|--passphrase-file|file|Path to pass phrase of the private key
+verify repair open table inspect|--policy|text|Fail unless the image agrees with systemd's image policy
 sign|--prepare||Show what has to be signed elsewhere
 format verify repair build|--progress-frequency|text|Show progress in lines, one every <secs> seconds
 format verify repair build|--progress-json||Show progress as lines of JSON
@@ -94,7 +95,7 @@ open table|--restart-on-corruption||Restart kernel if corruption is detected
 build|--root|file|The root file system
 verify repair open dump table|--root-hash|text|Root hash of an image that is one argument; in dump, show that of the hash tree
 format verify repair open table build sign signature|--root-hash-file|file|Path to root hash file
-verify repair open table|--root-hash-signature|text|Root hash signature
+verify repair open dump table|--root-hash-signature|text|Root hash signature
 format verify repair open table build benchmark|-s --salt|text|Salt
 format build|--salt-seed|text|Derive salt and UUID from a text
 build|--sector-size|text|Size of the disk's sectors, 512 or 4096
@@ -106,7 +107,7 @@ format verify repair build benchmark|--threads|text|Threads that hash (default: 
 dump|--tree||Draw the levels of the hash tree
 verify repair open dump table signature|--trusted|file|Trust the holder of this certificate (sha256: and its fingerprint)
 open table|--use-tasklets||Use kernel tasklets for performance
-format verify repair open dump table build|--usr|file|Use the image for /usr; in build, the file system for it
+format verify repair open dump table build sign|--usr|file|Use the image for /usr; in build, the file system for it
 format build|--uuid|text|UUID for device to use
 all|-v --verbose||Shows more detailed error messages
 table|--veritytab|text|Show the line for /etc/veritytab

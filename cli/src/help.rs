@@ -32,11 +32,11 @@ const GROUPS: &[(&str, &[&str])] = &[
             "uuid",
         ],
     ),
-    ("Disk images", &["arch", "defer-signature", "min-size", "output", "policy", "root", "sector-size", "usr"]),
+    ("Disk images", &["arch", "defer-signature", "min-size", "policy", "root", "sector-size", "usr"]),
     ("Forward error correction", &["fec-device", "fec-offset", "fec-roots", "fec-scope"]),
     ("What the image has to be", &["expect", "expect-data-blocks"]),
     ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
-    ("Who is trusted to sign", &["at", "ca", "intermediate", "trusted"]),
+    ("Who is trusted to sign", &["at", "ca", "intermediate", "manifest", "manifest-signature", "trusted"]),
     (
         "Signing",
         &[
@@ -45,7 +45,6 @@ const GROUPS: &[(&str, &[&str])] = &[
             "embed-certificate",
             "join",
             "key",
-            "manifest",
             "output",
             "passphrase-file",
             "prepare",
