@@ -48,6 +48,7 @@ fn read(command: &Command) -> Result<Report> {
         Command::Open(open) => (Some(&open.image.options), None),
         Command::Dump(dump) => (Some(&dump.image), None),
         Command::Table(table) => (Some(&table.image.options), None),
+        Command::Build(build) => (Some(&build.image), Some(build.work.threads)),
         Command::Benchmark(benchmark) => (Some(&benchmark.image), Some(benchmark.threads)),
         Command::Plan(plan) if matches!(plan.data, Planned::Size(_)) => return commands::plan::run(plan),
         _ => (None, None),

@@ -70,6 +70,12 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// More images than are looked for.
+    #[error("there are more than {most} verity images")]
+    TooManyImages {
+        /// How many are found.
+        most: usize,
+    },
     /// More bytes of signatures than are read.
     #[error("the signature partitions hold more than {most} bytes")]
     TooManySignatures {

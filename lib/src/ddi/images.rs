@@ -5,6 +5,7 @@
 //! themselves, whose top block has the whole root hash.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::architecture::Architecture;
 use super::error::Error;
@@ -16,6 +17,9 @@ use crate::image::Image;
 use crate::io::{ReadAt, Storage};
 use crate::tree;
 use crate::value::RootHash;
+
+/// The most images that are found in one: there is no reason for as many, but for a table that is made to take memory.
+const MOST_IMAGES: usize = 1024;
 
 /// The most bytes of signature partitions that are read of one image.
 const MOST_SIGNATURE_BYTES: u64 = 64 << 20;
@@ -62,9 +66,9 @@ pub struct FoundSignature {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureContent {
     /// A signature that says it is one of this image's root hash. It is not verified.
-    Signature(SignaturePartition),
+    Signature(Arc<SignaturePartition>),
     /// A signature of another root hash.
-    OtherRootHash(SignaturePartition),
+    OtherRootHash(Arc<SignaturePartition>),
     /// Nothing yet: zeros.
     Empty,
     /// Something else, and what is wrong with it.
@@ -97,7 +101,7 @@ impl Images {
     /// the superblock and the top of the tree.
     ///
     /// # Errors
-    /// [`Error::TooManySignatures`] and [`Error::Io`]. Content that cannot be used is no error: it is not part of an
+    /// [`Error::TooManyImages`], [`Error::TooManySignatures`] and [`Error::Io`]. Content that cannot be used is no error: it is not part of an
     /// image, or described by [`SignatureContent`].
     pub fn of(gpt: &Gpt, storage: &dyn ReadAt) -> Result<Self, Error> {
         let mut groups: Vec<Group> = Vec::new();
@@ -123,7 +127,10 @@ impl Images {
                 }
             }
         }
-        let sets = groups.iter().flat_map(|group| group.sets(storage)).collect();
+        let mut sets = Vec::new();
+        for group in &groups {
+            group.add_sets(storage, &mut sets)?;
+        }
         Ok(Self { groups, sets })
     }
 
@@ -220,8 +227,7 @@ impl Group {
         Self { designator, architecture, data: Vec::new(), verity: Vec::new(), signatures: Vec::new() }
     }
 
-    fn sets(&self, storage: &dyn ReadAt) -> Vec<ImageSet> {
-        let mut sets = Vec::new();
+    fn add_sets(&self, storage: &dyn ReadAt, sets: &mut Vec<ImageSet>) -> Result<(), Error> {
         for verity in &self.verity {
             let params = load(verity, storage, None).ok();
             let top = params.as_ref().and_then(|params| top_digest(params, verity, storage));
@@ -230,8 +236,12 @@ impl Group {
             known.sort_by_key(|hash| hash.as_bytes());
             known.dedup();
             for hash in known {
-                let data = self.data.iter().filter(|data| begins_with(hash, data));
-                sets.extend(data.map(|data| self.set(data, verity, Some(hash.clone()))));
+                for data in self.data.iter().filter(|data| begins_with(hash, data)) {
+                    if sets.len() == MOST_IMAGES {
+                        return Err(Error::TooManyImages { most: MOST_IMAGES });
+                    }
+                    sets.push(self.set(data, verity, Some(hash.clone())));
+                }
             }
         }
         let is_free = |partition: &&Partition| {
@@ -243,7 +253,7 @@ impl Group {
             let len = load(verity, storage, None).map_or(MOST_UUID_BYTES, |params| params.algorithm().digest_size());
             sets.push(self.set(data, verity, joined(data, verity, len)));
         }
-        sets
+        Ok(())
     }
 
     /// The pairs whose UUIDs are the ends of a root hash.
@@ -253,7 +263,8 @@ impl Group {
             let verity = self.verity.iter().filter(|verity| ends_with(root_hash, verity));
             verity.map(move |verity| self.set(data, verity, Some(root_hash.clone())))
         });
-        pairs.collect()
+        // More than one is too many already.
+        pairs.take(MOST_IMAGES).collect()
     }
 
     fn set(&self, data: &Partition, verity: &Partition, root_hash: Option<RootHash>) -> ImageSet {
@@ -291,7 +302,7 @@ fn read_signature(partition: &Partition, storage: &dyn ReadAt) -> Result<Signatu
         return Ok(SignatureContent::Empty);
     }
     Ok(match SignaturePartition::parse(&bytes) {
-        Ok(content) => SignatureContent::Signature(content),
+        Ok(content) => SignatureContent::Signature(Arc::new(content)),
         Err(Error::SignaturePartition { why }) => SignatureContent::Unusable(why),
         Err(error) => SignatureContent::Unusable(error.to_string()),
     })

@@ -162,3 +162,20 @@ fn other_partitions_are_left_alone() {
     assert_eq!(found.unmatched().map(|partition| partition.number).collect::<Vec<_>>(), [1]);
     assert!(matches!(found.pick(&Wanted::default()), Err(Error::NoSuchImage { .. })));
 }
+
+#[test]
+fn a_table_that_is_made_to_take_memory_is_refused() {
+    let root_hash = RootHash::new((0..32).collect());
+    let [data, verity] = pair(&root_hash, &[]);
+    let with = |count: usize| {
+        let mut partitions = vec![signature(&root_hash)];
+        partitions.extend(std::iter::repeat_n(data.clone(), count));
+        partitions.extend(std::iter::repeat_n(verity.clone(), count));
+        let image = image(&partitions);
+        Images::of(&Gpt::read(&image).unwrap(), &image)
+    };
+    assert_eq!(with(32).unwrap().sets().len(), 1024);
+    assert!(matches!(with(33), Err(Error::TooManyImages { most: 1024 })));
+    let wanted = Wanted { root_hash: Some(&root_hash), ..Wanted::default() };
+    assert!(matches!(with(2).unwrap().pick(&wanted), Err(Error::Ambiguous { there }) if there.len() == 4));
+}
