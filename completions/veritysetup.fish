@@ -17,6 +17,7 @@ dump|device|show on-disk information
 plan|device|show sizes and offsets, without writing anything
 table|device device text|show the line that opens device elsewhere
 features||show what this kernel's dm-verity accepts
+keyring|text file|add certificates to dm-verity's keyring, or seal it
 inspect|device|show what is in a disk image
 build||make a disk image of file systems and their hash trees
 benchmark||show how fast this machine hashes
@@ -37,7 +38,7 @@ table|--boot-fec-device|device|The FEC device's name where the line is used
 table|--boot-hash-device|device|The hash device's name where the line is used
 verify repair open dump table signature|--ca|file|Trust signers with a certificate from this authority
 close|--cancel-deferred||Cancel a previously set deferred device removal
-build sign|--certificate|file|The signer's certificate
+format build sign|--certificate|file|The signer's certificate
 open table|--check-at-most-once||Verify data block only the first time it is read
 open|--check-root||Read the first and last data block, close it again if they are wrong
 table|--chromeos||Show ChromiumOS's dm= parameter
@@ -73,10 +74,10 @@ open table|--ignore-corruption||Ignore corruption, log it only
 open table|--ignore-zero-blocks||Do not verify zeroed blocks
 verify repair open dump table signature|--intermediate|file|A certificate between signer and authority
 table|--ipe||Show a rule for a policy of the kernel's IPE module
-format verify repair open close status dump plan table features inspect build sign signature|--json||Print one JSON object instead of text
+format verify repair open close status dump plan table features keyring inspect build sign signature|--json||Print one JSON object instead of text
 sign|--join|file|Make a signature from one that was made elsewhere
 table|--kata||Show what Kata Containers open the image with
-build sign|--key|file|The signer's private key
+format build sign|--key|file|The signer's private key
 format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
 verify repair open table sign|--manifest|file|JSON of format: sign it, or take root hash and parameters from it
 verify repair open table|--manifest-signature|file|Path to the manifest's signature
@@ -86,7 +87,7 @@ format verify repair open plan table|--no-superblock||Do not use verity superblo
 build sign|-o --output|file|Where the result is written
 open table|--panic-on-corruption||Panic kernel if corruption is detected
 format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
-build sign|--passphrase-file|file|Path to pass phrase of the private key
+format build sign|--passphrase-file|file|Path to pass phrase of the private key
 verify repair open table inspect|--policy|text|Fail unless the image agrees with systemd's image policy
 sign|--prepare||Show what has to be signed elsewhere
 format verify repair build|--progress-frequency|text|Show progress in lines, one every <secs> seconds

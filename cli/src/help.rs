@@ -39,17 +39,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Who is trusted to sign", &["at", "ca", "intermediate", "manifest", "manifest-signature", "trusted"]),
     (
         "Signing",
-        &[
-            "certificate",
-            "digest",
-            "embed-certificate",
-            "join",
-            "key",
-            "output",
-            "passphrase-file",
-            "prepare",
-            "smime",
-        ],
+        &["certificate", "digest", "embed-certificate", "join", "key", "output", "passphrase-file", "prepare", "smime"],
     ),
     (
         "What the kernel does",
@@ -103,6 +93,7 @@ const EXAMPLES: &[(Action, &str)] = &[
     (Action::Plan, "veritysetup plan --data-size=1073741824 --fec-roots=2"),
     (Action::Table, "veritysetup table data.img hash.img --root-hash-file=root-hash --veritytab=image"),
     (Action::Features, "veritysetup features --json"),
+    (Action::Keyring, "veritysetup keyring add certificate.pem"),
     (Action::Inspect, "veritysetup inspect image.raw --policy=root=signed"),
     (Action::Build, "veritysetup build --output=image.raw --root=root.squashfs --root-hash-file=root-hash"),
     (Action::Benchmark, "veritysetup benchmark --hash=sha512"),

@@ -88,6 +88,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Plan(plan) => commands::plan::run(plan),
         Command::Table(table) => commands::table::run(table),
         Command::Features => commands::features::run(),
+        Command::Keyring(keyring) => commands::keyring::run(keyring),
         Command::Inspect(inspect) => commands::inspect::run(inspect),
         Command::Build(build) => commands::build::run(build),
         Command::Benchmark(benchmark) => commands::benchmark::run(benchmark),

@@ -1,161 +1,9 @@
 //! The one table of actions and options. The parser, `--help` and `--usage` are made from it, and by `make completions`
 //! and `make man` the tables in the shells' completion files and the lists in the manual.
 
-/// What the command is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    Format,
-    Verify,
-    Repair,
-    Open,
-    Close,
-    Status,
-    Dump,
-    Plan,
-    Table,
-    Features,
-    Inspect,
-    Build,
-    Benchmark,
-    Sign,
-    Signature,
-}
+mod actions;
 
-/// How an action is called.
-pub(crate) struct ActionInfo {
-    pub(crate) action: Action,
-    pub(crate) name: &'static str,
-    /// Another name, whose first two arguments are swapped if it is `create`.
-    pub(crate) alias: Option<&'static str>,
-    /// Its arguments, as help and messages show them.
-    pub(crate) arguments: &'static str,
-    /// How many arguments it needs at least; `<root_hash>` may come from a file.
-    pub(crate) needed: usize,
-    pub(crate) help: &'static str,
-}
-
-pub(crate) const ACTIONS: &[ActionInfo] = &[
-    ActionInfo {
-        action: Action::Format,
-        name: "format",
-        alias: None,
-        arguments: "<data_device> <hash_device>",
-        needed: 2,
-        help: "format device",
-    },
-    ActionInfo {
-        action: Action::Verify,
-        name: "verify",
-        alias: None,
-        arguments: "<data_device> <hash_device> [<root_hash>]",
-        needed: 2,
-        help: "verify device",
-    },
-    ActionInfo {
-        action: Action::Repair,
-        name: "repair",
-        alias: None,
-        arguments: "<data_device> <hash_device> [<root_hash>]",
-        needed: 2,
-        help: "repair device with its FEC device",
-    },
-    ActionInfo {
-        action: Action::Open,
-        name: "open",
-        alias: Some("create"),
-        arguments: "<data_device> <name> <hash_device> [<root_hash>]",
-        needed: 3,
-        help: "open device as <name>",
-    },
-    ActionInfo {
-        action: Action::Close,
-        name: "close",
-        alias: Some("remove"),
-        arguments: "<name>",
-        needed: 1,
-        help: "close device (remove mapping)",
-    },
-    ActionInfo {
-        action: Action::Status,
-        name: "status",
-        alias: None,
-        arguments: "<name>",
-        needed: 1,
-        help: "show active device status",
-    },
-    ActionInfo {
-        action: Action::Dump,
-        name: "dump",
-        alias: None,
-        arguments: "<hash_device>",
-        needed: 1,
-        help: "show on-disk information",
-    },
-    ActionInfo {
-        action: Action::Plan,
-        name: "plan",
-        alias: None,
-        arguments: "[<data_device>]",
-        needed: 0,
-        help: "show sizes and offsets, without writing anything",
-    },
-    ActionInfo {
-        action: Action::Table,
-        name: "table",
-        alias: None,
-        arguments: "<data_device> <hash_device> [<root_hash>]",
-        needed: 2,
-        help: "show the line that opens device elsewhere",
-    },
-    ActionInfo {
-        action: Action::Features,
-        name: "features",
-        alias: None,
-        arguments: "",
-        needed: 0,
-        help: "show what this kernel's dm-verity accepts",
-    },
-    ActionInfo {
-        action: Action::Inspect,
-        name: "inspect",
-        alias: None,
-        arguments: "<image>",
-        needed: 1,
-        help: "show what is in a disk image",
-    },
-    ActionInfo {
-        action: Action::Build,
-        name: "build",
-        alias: None,
-        arguments: "",
-        needed: 0,
-        help: "make a disk image of file systems and their hash trees",
-    },
-    ActionInfo {
-        action: Action::Benchmark,
-        name: "benchmark",
-        alias: None,
-        arguments: "",
-        needed: 0,
-        help: "show how fast this machine hashes",
-    },
-    ActionInfo {
-        action: Action::Sign,
-        name: "sign",
-        alias: None,
-        arguments: "[<root_hash>]",
-        needed: 0,
-        help: "sign a root hash",
-    },
-    ActionInfo {
-        action: Action::Signature,
-        name: "signature",
-        alias: None,
-        arguments: "lint|verify <file> [<root_hash>]",
-        needed: 2,
-        help: "show who takes a root hash signature, or verify it",
-    },
-];
+pub(crate) use actions::{ACTIONS, Action, ActionInfo};
 
 /// One option.
 pub(crate) struct OptionInfo {
@@ -273,6 +121,8 @@ const ON_DISK: &[Action] =
 const SALTED: &[Action] =
     &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark, Action::Build];
 const SIGN: &[Action] = &[Action::Sign];
+/// The actions that have a key in a file.
+const SIGNING: &[Action] = &[Action::Sign, Action::Build, Action::Format];
 /// The actions that check signatures of root hashes.
 const TRUSTING: &[Action] =
     &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Signature];
@@ -292,7 +142,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("boot-hash-device", "path", "The hash device's name where the line is used", TABLE),
     with_value("ca", "path", "Trust signers with a certificate from this authority", TRUSTING).repeatable(),
     flag("cancel-deferred", "Cancel a previously set deferred device removal", CLOSE),
-    with_value("certificate", "path", "The signer's certificate", &[Action::Sign, Action::Build]),
+    with_value("certificate", "path", "The signer's certificate", SIGNING),
     flag("check-at-most-once", "Verify data block only the first time it is read", OPEN_OR_TABLE).accepted_by_all(),
     flag("check-root", "Read the first and last data block, close it again if they are wrong", OPEN),
     flag("chromeos", "Show ChromiumOS's dm= parameter", TABLE),
@@ -369,6 +219,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Plan,
             Action::Table,
             Action::Features,
+            Action::Keyring,
             Action::Inspect,
             Action::Build,
             Action::Sign,
@@ -377,7 +228,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     ),
     with_value("join", "path", "Make a signature from one that was made elsewhere", SIGN),
     flag("kata", "Show what Kata Containers open the image with", TABLE),
-    with_value("key", "path", "The signer's private key", &[Action::Sign, Action::Build]),
+    with_value("key", "path", "The signer's private key", SIGNING),
     with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
     with_value(
         "manifest",
@@ -396,7 +247,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "Show the partition UUIDs that follow from the root hash",
         &[Action::Format, Action::Table],
     ),
-    with_value("passphrase-file", "path", "Path to pass phrase of the private key", &[Action::Sign, Action::Build]),
+    with_value("passphrase-file", "path", "Path to pass phrase of the private key", SIGNING),
     with_value(
         "policy",
         "policy",

@@ -11,6 +11,8 @@ use super::disk_image::{Build, Inspect};
 use super::fec::FecOptions;
 use super::image::{Choice, ImageOptions, ImageToCheck};
 use super::kernel::KernelOptions;
+use super::keyring::Keyring;
+use super::sign::Key;
 use super::sign::Sign;
 use super::signature::Signature;
 use super::signature_option::SignatureOption;
@@ -35,6 +37,7 @@ pub(crate) enum Command {
     Plan(Plan),
     Table(Table),
     Features,
+    Keyring(Keyring),
     Inspect(Inspect),
     Build(Build),
     Benchmark(Benchmark),
@@ -58,6 +61,7 @@ impl Command {
             Action::Plan => Self::Plan(Plan::of(words)?),
             Action::Table => Self::Table(Table::of(words)?),
             Action::Features => Self::Features,
+            Action::Keyring => Self::Keyring(Keyring::of(words)?),
             Action::Inspect => Self::Inspect(Inspect::of(words)?),
             Action::Build => Self::Build(Build::of(words, name)?),
             Action::Benchmark => Self::Benchmark(Benchmark::of(words)?),
@@ -78,6 +82,8 @@ pub(crate) struct Format {
     pub(crate) containerd: bool,
     /// Where what belongs to the image is, if it is next to it.
     pub(crate) sidecars: Option<HashFiles>,
+    /// Who signs the root hash then: key and certificate.
+    pub(crate) signer: Option<(Key, PathBuf)>,
     pub(crate) image: ImageOptions,
     pub(crate) like: Option<PathBuf>,
     pub(crate) deterministic: bool,
@@ -105,6 +111,7 @@ impl Format {
             hash,
             append,
             containerd,
+            signer: Key::with_certificate(words, name)?,
             image: ImageOptions::of(words)?,
             like: words.path_option("like"),
             deterministic: words.flag("deterministic"),

@@ -105,6 +105,9 @@ pub(super) fn check_format(format: &Format, words: &Words) -> Result<()> {
     if words.given("usr") && format.sidecars.is_none() {
         return Err(Failure::usage("Option --usr must be used with --sidecars in format action."));
     }
+    if format.signer.is_some() && format.sidecars.is_none() {
+        return Err(Failure::usage("Option --key must be used with --sidecars in format action."));
+    }
     if format.append && format.image.data_blocks().is_some() {
         return Err(together("--append", "--data-blocks"));
     }

@@ -52,12 +52,7 @@ impl Build {
             return Err(requires_option(name, "--root or --usr"));
         }
         contradictions::check_build(words)?;
-        let signer = match (words.path_option("key"), words.path_option("certificate")) {
-            (Some(key), Some(certificate)) => Some((Key::of(words, key), certificate)),
-            (None, None) => None,
-            (Some(_), None) => return Err(requires_option(name, "--certificate")),
-            (None, Some(_)) => return Err(requires_option(name, "--key")),
-        };
+        let signer = Key::with_certificate(words, name)?;
         Ok(Self {
             output: words.path_option("output").ok_or_else(|| requires_option(name, "--output"))?,
             root,

@@ -10,6 +10,7 @@ mod disk_image;
 mod fec;
 mod image;
 mod kernel;
+mod keyring;
 mod output;
 mod parser;
 mod sign;
@@ -31,6 +32,7 @@ pub(crate) use self::disk_image::{Build, Inspect};
 pub(crate) use self::image::{
     Choice, Expect, HashOffset, ImageOptions, ImageToCheck, ManifestOptions, Place, RootHashOptions,
 };
+pub(crate) use self::keyring::Keyring;
 pub(crate) use self::output::Output;
 use self::parser::{did_you_mean, info_of};
 pub(crate) use self::sign::{Content, Key, Make, Sign, Source, Task};
@@ -117,7 +119,7 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
         words.rest.swap(0, 1);
     }
     contradictions::check(&words, info)?;
-    let taken = taken.split_whitespace().count();
+    let taken = if taken.ends_with("...]") { usize::MAX } else { taken.split_whitespace().count() };
     let extra = words.rest.get(taken..).filter(|extra| !extra.is_empty()).map(|extra| extra.join(OsStr::new(" ")));
     Ok(Invocation {
         action: info.action,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use dmverity::signature::{DigestAlgorithm, SignOptions};
 
 use super::image::{Choice, RootHashOptions};
+use super::requires_option;
 use super::words::{Words, exact};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -58,6 +59,16 @@ pub(crate) struct Key {
 impl Key {
     pub(super) fn of(words: &Words, path: PathBuf) -> Self {
         Self { path, passphrase: words.path_option("passphrase-file") }
+    }
+
+    /// A key and its certificate, for an action that can do without.
+    pub(super) fn with_certificate(words: &Words, name: &str) -> Result<Option<(Self, PathBuf)>> {
+        match (words.path_option("key"), words.path_option("certificate")) {
+            (Some(key), Some(certificate)) => Ok(Some((Self::of(words, key), certificate))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(requires_option(name, "--certificate")),
+            (None, Some(_)) => Err(requires_option(name, "--key")),
+        }
     }
 }
 

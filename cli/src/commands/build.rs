@@ -8,7 +8,6 @@ use dmverity::ddi::{
     self, Architecture, BuiltImage, Designator, DiskImage, DiskPlan, FileSystem, ImagePlan, PartitionKind,
     SignaturePartition, SignatureSource, Signer, SignerError, Unsigned,
 };
-use dmverity::signature::{Certificate, PrivateKey, SignOptions};
 use dmverity::{Hashing, ReadAt, RootHash, Salt, Seed, Work};
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -16,8 +15,9 @@ use uuid::Uuid;
 
 use super::image::{ImageFields, Spelling};
 use super::partitions::{self, PartitionFields};
-use super::{shown, sign, trust};
-use crate::arguments::{Build, Key};
+use super::shown;
+use super::signing::Signing;
+use crate::arguments::Build;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::interruption;
@@ -68,7 +68,7 @@ pub(crate) fn run(asked: &Build) -> Result<Report> {
     let disk = disk(asked, &inputs)?;
     let plan = disk.plan().map_err(|error| failed(&asked.output, &error))?;
     let root_hash_file = root_hash_file(asked, &inputs)?;
-    let mut signer = asked.signer.as_ref().map(|(key, certificate)| Signing::read(key, certificate)).transpose()?;
+    let mut signer = Signing::read(asked.signer.as_ref())?;
     let data: Vec<&dyn ReadAt> = inputs.iter().map(|input| &input.file as &dyn ReadAt).collect();
     let work = |work: &Work<'_>| {
         let made = if asked.dry_run {
@@ -99,29 +99,10 @@ pub(crate) fn run(asked: &Build) -> Result<Report> {
     Ok(report)
 }
 
-/// Signs root hashes as systemd-repart does: with the certificate in the signature, whose digest has parameters.
-struct Signing {
-    key: PrivateKey,
-    certificate: Certificate,
-}
-
-impl Signing {
-    fn read(key: &Key, certificate: &Path) -> Result<Self> {
-        let signing = Self { certificate: trust::certificate(certificate)?, key: sign::private_key(key)? };
-        // Before anything is written.
-        signing.sign(&RootHash::new(vec![0; 32])).map_err(|error| sign::not_made(&error))?;
-        Ok(signing)
-    }
-
-    fn sign(&self, root_hash: &RootHash) -> dmverity::signature::Result<Vec<u8>> {
-        let options = SignOptions::new().embed_certificate(true).smime(true);
-        dmverity::signature::sign(root_hash.to_string().as_bytes(), &self.key, &self.certificate, &options)
-    }
-}
-
+/// As systemd-repart does it: with the certificate in the signature, whose digest has parameters.
 impl Signer for Signing {
     fn sign(&mut self, _: PartitionKind, root_hash: &RootHash) -> std::result::Result<SignaturePartition, SignerError> {
-        let signature = Self::sign(self, root_hash)?;
+        let signature = Self::sign(self, root_hash, true)?;
         let fingerprint = Some(self.certificate.fingerprint());
         Ok(SignaturePartition { root_hash: root_hash.clone(), fingerprint, signature })
     }

@@ -43,13 +43,13 @@ pub(super) fn image_to_check(image: &ImageToCheck) -> Result<Image> {
     }
 }
 
-/// What somebody has to have signed.
-struct Signed {
+/// What somebody has to have demanded.
+struct Demanded {
     trust: Option<Trust>,
     manifest: Option<Manifest>,
 }
 
-impl Signed {
+impl Demanded {
     /// Checks the signature of the manifest, if there is one.
     fn read(image: &ImageToCheck) -> Result<Self> {
         let trust = Trust::read(&image.trust)?;
@@ -83,15 +83,15 @@ impl Signed {
 fn in_one(image: &ImageToCheck, path: &Path) -> Result<Image> {
     let ImageToCheck { options, expect, .. } = image;
     let expectation = Expectation::of(expect)?;
-    let signed = Signed::read(image)?;
+    let demanded = Demanded::read(image)?;
     let given = if image.root_hash.is_given() { Some(root_hash::text(&image.root_hash)?) } else { None };
-    let wanted = signed.manifest.as_ref().map(|manifest| manifest.root_hash.clone());
+    let wanted = demanded.manifest.as_ref().map(|manifest| manifest.root_hash.clone());
     let wanted = wanted.or_else(|| given.as_ref().and_then(RootHashText::guess));
     let asked = Asked { options, choice: &image.choice, policy: image.policy.as_ref(), root_hash: wanted.as_ref() };
     let Found { source, params, root_hash: stored, signature } = found::find(image.action, path, &asked)?;
     expectation.check(&params)?;
-    signed.check_parameters(&params)?;
-    let (root_hash, from) = match (signed.root_hash(given.as_ref(), &params)?, stored) {
+    demanded.check_parameters(&params)?;
+    let (root_hash, from) = match (demanded.root_hash(given.as_ref(), &params)?, stored) {
         (Some(root_hash), _) => (root_hash, None),
         (None, Some(Stored { root_hash, from })) => {
             (RootHash::from_hex(&root_hash.to_string(), params.algorithm())?, Some(from))
@@ -103,7 +103,7 @@ fn in_one(image: &ImageToCheck, path: &Path) -> Result<Image> {
         proof::check_own(&root_hash, signature)?;
     }
     let stored_signature = signature.map(|signature| signature.bytes);
-    let verified = signed.prove(image, &root_hash, stored_signature.as_deref())?;
+    let verified = demanded.prove(image, &root_hash, stored_signature.as_deref())?;
     if let (Some(policy), None) = (&image.policy, &verified) {
         check_signed(policy, &image.choice)?;
     }
@@ -148,22 +148,22 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
     }
     check_devices([hash, data])?;
     let expectation = Expectation::of(expect)?;
-    let signed = Signed::read(image)?;
-    let without_superblock = signed.manifest.as_ref().and_then(|manifest| manifest.without_superblock.clone());
-    let params = match (&signed.manifest, without_superblock) {
+    let demanded = Demanded::read(image)?;
+    let without_superblock = demanded.manifest.as_ref().and_then(|manifest| manifest.without_superblock.clone());
+    let params = match (&demanded.manifest, without_superblock) {
         (_, Some(builder)) => plain(options, builder, data, hash)?,
         (Some(manifest), None) => load(options, manifest.hash_offset, Some(data), hash)?,
         (None, None) if options.no_superblock => plain(options, options.params()?, data, hash)?,
         (None, None) => load(options, options.hash_offset.on(hash)?, Some(data), hash)?,
     };
     expectation.check(&params)?;
-    signed.check_parameters(&params)?;
+    demanded.check_parameters(&params)?;
     // It may not be needed, but it was named.
     check_devices(options.fec.device.as_deref())?;
-    let given = if signed.manifest.is_none() { Some(root_hash::text(&image.root_hash)?) } else { None };
-    let root_hash = signed.root_hash(given.as_ref(), &params)?.ok_or_else(root_hash::missing)?;
+    let given = if demanded.manifest.is_none() { Some(root_hash::text(&image.root_hash)?) } else { None };
+    let root_hash = demanded.root_hash(given.as_ref(), &params)?.ok_or_else(root_hash::missing)?;
     expectation.check_root_hash(&root_hash)?;
-    let verified = signed.prove(image, &root_hash, None)?;
+    let verified = demanded.prove(image, &root_hash, None)?;
     let mut warnings = verified.as_ref().map_or(Vec::new(), |verified| verified.warnings().to_vec());
     warnings.extend(ignored_blocks(options, &params));
     if params.uuid().is_none() {

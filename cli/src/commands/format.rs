@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::ddi::LayerSidecar;
+use dmverity::ddi::{HashFiles, LayerSidecar};
 use dmverity::{Devices, Formatted, Hashing, Image, Layout, Params, ParamsBuilder, RootHash, Salt, Seed, Work};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::image::{ImageFields, PartitionUuids, Spelling};
 use super::like::Like;
-use super::{check_devices, on, shown};
+use super::signing::Signing;
+use super::{check_devices, on, shown, sign};
 use crate::arguments::Format;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -80,6 +81,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     hashing.uuid = uuid.as_ref().map(|uuid| uuid.value);
     let root_hash_file = root_hash_file(format)?;
     let layer = format.containerd.then(|| Layer::check(format)).transpose()?;
+    let signature = Signature::check(format)?;
     let (formatted, fec_device, appended) = if format.append {
         let (formatted, fec_device, appended) = append(format, hashing, one_file)?;
         (formatted, fec_device, Some(appended))
@@ -111,6 +113,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
         text += &fields.image.offsets(fields.appended.as_ref().map(|appended| appended.image_bytes));
     }
     let mut warnings = warnings(&fields, &layout);
+    warnings.extend(format.sidecars.as_ref().and_then(|files| stale(format, files)));
     if let Some(like) = &like {
         warnings.extend(like.uncovered(data, &layout)?);
     }
@@ -123,6 +126,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     let mut report = Report { warnings, ..Report::new(text, fields) };
     let hash_offset = params.hash_offset();
     report.last = Some(Box::new(move || {
+        signature.map_or(Ok(()), |signature| signature.write(&root_hash))?;
         root_hash_file.map_or(Ok(()), |file| file.write(root_hash.to_string().as_bytes()))?;
         layer.flatten().map_or(Ok(()), |layer| layer.write(root_hash, hash_offset))
     }));
@@ -157,6 +161,12 @@ fn warnings(fields: &FormatFields, layout: &Layout) -> Vec<String> {
         )
     });
     too_large.into_iter().chain(uncovered).chain(missing).collect()
+}
+
+/// A warning of what an older image has left next to this one, where systemd finds it.
+fn stale(format: &Format, files: &HashFiles) -> Option<String> {
+    let is_left = format.signer.is_none() && files.signature.exists();
+    is_left.then(|| format!("{} is there, and is not a signature of this root hash.", text_of(&files.signature)))
 }
 
 /// Makes the image in its files, or computes it; and says where its parity goes.
@@ -224,6 +234,29 @@ impl Layer {
         whole_file::write(&self.0, text.as_bytes(), whole_file::PUBLIC).map_err(|error| {
             Failure::new(Exit::Parameters, format!("Cannot write {}.", text_of(&self.0))).because(&error)
         })
+    }
+}
+
+/// A signature next to the image.
+struct Signature {
+    signing: Signing,
+    file: RootHashFile,
+}
+
+impl Signature {
+    /// Checks key and place; `None` if nothing is to be signed.
+    fn check(format: &Format) -> Result<Option<Self>> {
+        let (Some(files), Some(signing)) = (&format.sidecars, Signing::read(format.signer.as_ref())?) else {
+            return Ok(None);
+        };
+        let devices = [("data", format.data.as_path())];
+        let file = RootHashFile::check(files.signature.clone(), Kind::Signature, &devices)?;
+        Ok((!format.dry_run).then_some(Self { signing, file }))
+    }
+
+    fn write(self, root_hash: &RootHash) -> Result<()> {
+        let made = self.signing.sign(root_hash, false).map_err(|error| sign::not_made(&error))?;
+        self.file.write(&made)
     }
 }
 

@@ -11,7 +11,7 @@ use super::sign::CertificateFields;
 use super::{check_root, requested_signature, shown};
 use crate::arguments::Open;
 use crate::escape::text_of;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::kernel_options::KernelOption;
 use crate::refused::option_fields;
 use crate::report::{RefusedOptionFields, Report};
@@ -51,8 +51,11 @@ pub(crate) fn run(open: &Open) -> Result<Report> {
     let activation = match opened {
         Ok(activation) => activation,
         Err(error) => {
+            let is_signature = matches!(&error, Error::TableRefused(table) if table.signature_fault().is_some());
+            let signature = options.root_hash_signature.as_deref().filter(|_| is_signature);
+            let why = signature.map(|signature| requested_signature::why_refused(signature, &root_hash));
             let report = Report { warnings, ..Report::default() };
-            return Err(report.failed(error.into()));
+            return Err(report.failed(Failure::from(error).hints(why.into_iter().flatten())));
         }
     };
     let fields = OpenFields {

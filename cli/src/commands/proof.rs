@@ -43,9 +43,9 @@ pub(super) fn check_own(root_hash: &RootHash, stored: &StoredSignature) -> Resul
         return Ok(());
     }
     let verifier = certificates.iter().cloned().fold(Verifier::new(), Verifier::signer);
-    let verified = verifier.verify(root_hash.to_string().as_bytes(), &signature);
-    let verified = verified.map_err(|error| trust::refused(&error))?;
-    let signer = verified.signer();
+    let own = verifier.verify(root_hash.to_string().as_bytes(), &signature);
+    let own = own.map_err(|error| trust::refused(&error))?;
+    let signer = own.signer();
     if stored.fingerprint.is_none_or(|fingerprint| fingerprint == signer.fingerprint()) {
         return Ok(());
     }

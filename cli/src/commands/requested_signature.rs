@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use dmverity::RootHash;
+use dmverity::signature::{Answer, Reader, lint};
+
 use crate::arguments::SignatureOption;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -25,6 +28,18 @@ fn none_stored() -> Failure {
     Failure::new(Exit::Permission, "The image has no signature.").hint(
         "--root-hash-signature=auto is for an image with a signature partition, or with its signature next to it.",
     )
+}
+
+/// Why kernels refuse a signature of this root hash, as far as it shows in the signature.
+pub(super) fn why_refused(signature: &[u8], root_hash: &RootHash) -> Vec<String> {
+    let lint = lint(signature, Some(root_hash.to_string().as_bytes()), None);
+    let kernels = lint.readings().iter().filter(|reading| reading.reader() != Reader::Systemd);
+    let mut reasons: Vec<String> = kernels
+        .filter(|reading| reading.answer() == Answer::Refused)
+        .map(|reading| format!("the signature was looked at: {}.", reading.reason()))
+        .collect();
+    reasons.dedup();
+    reasons
 }
 
 /// Reads a signature from its file.

@@ -31,6 +31,16 @@ impl RefusedOption {
     }
 }
 
+impl RefusedTable {
+    /// What is wrong with the signature, if that is what the kernel refuses.
+    pub fn signature_fault(&self) -> Option<SignatureFault> {
+        match &self.cause {
+            Cause::Options(refused) => refused.iter().find_map(RefusedOption::signature_fault),
+            _ => None,
+        }
+    }
+}
+
 /// Why the kernel did not accept a root hash signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureFault {

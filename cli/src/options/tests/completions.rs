@@ -9,7 +9,7 @@ const WIDTH: usize = 96;
 
 /// An action's arguments without the signs around them.
 fn arguments_of(info: &ActionInfo) -> Vec<&'static str> {
-    info.arguments.split_whitespace().map(|argument| argument.trim_matches(['<', '>', '[', ']'])).collect()
+    info.arguments.split_whitespace().map(|argument| argument.trim_matches(['<', '>', '[', ']', '.'])).collect()
 }
 
 /// What kind of value completion has to find for an option.
@@ -32,7 +32,7 @@ fn kind_of(option: &OptionInfo) -> &'static str {
 fn argument_kind(action: Action, argument: &str) -> &'static str {
     match (argument, action) {
         ("data_device" | "hash_device" | "image", _) => "device",
-        ("file", _) => "file",
+        ("file" | "certificate", _) => "file",
         ("name", Action::Close | Action::Status) => "mapping",
         _ => "text",
     }

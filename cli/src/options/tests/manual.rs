@@ -67,7 +67,11 @@ fn action_line(name: &str, info: &ActionInfo) -> String {
             if index > 0 {
                 words.push("|");
             }
-            words.push(alternative);
+            // Of several, the dots stand alone.
+            match alternative.strip_suffix(">...") {
+                Some(one) => words.extend([one, "..."]),
+                None => words.push(alternative),
+            }
         }
     }
     words.join(" ")

@@ -1,0 +1,166 @@
+//! The actions.
+
+/// What the command is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Format,
+    Verify,
+    Repair,
+    Open,
+    Close,
+    Status,
+    Dump,
+    Plan,
+    Table,
+    Features,
+    Keyring,
+    Inspect,
+    Build,
+    Benchmark,
+    Sign,
+    Signature,
+}
+
+/// How an action is called.
+pub(crate) struct ActionInfo {
+    pub(crate) action: Action,
+    pub(crate) name: &'static str,
+    /// Another name, whose first two arguments are swapped if it is `create`.
+    pub(crate) alias: Option<&'static str>,
+    /// Its arguments, as help and messages show them.
+    pub(crate) arguments: &'static str,
+    /// How many arguments it needs at least; `<root_hash>` may come from a file.
+    pub(crate) needed: usize,
+    pub(crate) help: &'static str,
+}
+
+pub(crate) const ACTIONS: &[ActionInfo] = &[
+    ActionInfo {
+        action: Action::Format,
+        name: "format",
+        alias: None,
+        arguments: "<data_device> <hash_device>",
+        needed: 2,
+        help: "format device",
+    },
+    ActionInfo {
+        action: Action::Verify,
+        name: "verify",
+        alias: None,
+        arguments: "<data_device> <hash_device> [<root_hash>]",
+        needed: 2,
+        help: "verify device",
+    },
+    ActionInfo {
+        action: Action::Repair,
+        name: "repair",
+        alias: None,
+        arguments: "<data_device> <hash_device> [<root_hash>]",
+        needed: 2,
+        help: "repair device with its FEC device",
+    },
+    ActionInfo {
+        action: Action::Open,
+        name: "open",
+        alias: Some("create"),
+        arguments: "<data_device> <name> <hash_device> [<root_hash>]",
+        needed: 3,
+        help: "open device as <name>",
+    },
+    ActionInfo {
+        action: Action::Close,
+        name: "close",
+        alias: Some("remove"),
+        arguments: "<name>",
+        needed: 1,
+        help: "close device (remove mapping)",
+    },
+    ActionInfo {
+        action: Action::Status,
+        name: "status",
+        alias: None,
+        arguments: "<name>",
+        needed: 1,
+        help: "show active device status",
+    },
+    ActionInfo {
+        action: Action::Dump,
+        name: "dump",
+        alias: None,
+        arguments: "<hash_device>",
+        needed: 1,
+        help: "show on-disk information",
+    },
+    ActionInfo {
+        action: Action::Plan,
+        name: "plan",
+        alias: None,
+        arguments: "[<data_device>]",
+        needed: 0,
+        help: "show sizes and offsets, without writing anything",
+    },
+    ActionInfo {
+        action: Action::Table,
+        name: "table",
+        alias: None,
+        arguments: "<data_device> <hash_device> [<root_hash>]",
+        needed: 2,
+        help: "show the line that opens device elsewhere",
+    },
+    ActionInfo {
+        action: Action::Features,
+        name: "features",
+        alias: None,
+        arguments: "",
+        needed: 0,
+        help: "show what this kernel's dm-verity accepts",
+    },
+    ActionInfo {
+        action: Action::Keyring,
+        name: "keyring",
+        alias: None,
+        arguments: "add|seal [<certificate>...]",
+        needed: 1,
+        help: "add certificates to dm-verity's keyring, or seal it",
+    },
+    ActionInfo {
+        action: Action::Inspect,
+        name: "inspect",
+        alias: None,
+        arguments: "<image>",
+        needed: 1,
+        help: "show what is in a disk image",
+    },
+    ActionInfo {
+        action: Action::Build,
+        name: "build",
+        alias: None,
+        arguments: "",
+        needed: 0,
+        help: "make a disk image of file systems and their hash trees",
+    },
+    ActionInfo {
+        action: Action::Benchmark,
+        name: "benchmark",
+        alias: None,
+        arguments: "",
+        needed: 0,
+        help: "show how fast this machine hashes",
+    },
+    ActionInfo {
+        action: Action::Sign,
+        name: "sign",
+        alias: None,
+        arguments: "[<root_hash>]",
+        needed: 0,
+        help: "sign a root hash",
+    },
+    ActionInfo {
+        action: Action::Signature,
+        name: "signature",
+        alias: None,
+        arguments: "lint|verify <file> [<root_hash>]",
+        needed: 2,
+        help: "show who takes a root hash signature, or verify it",
+    },
+];
