@@ -61,7 +61,7 @@ fn sidecars_have_systemds_names_and_are_found_again() {
         assert!(table.contains(&root_hash), "{table}");
         let refusal = refused(&sandbox, &["open", image, "name"], 2);
         assert!(refusal.starts_with("The image is not opened: nothing proves the root hash"), "{refusal}");
-        assert!(refusal.ends_with(&format!("hint: if you know that it is right, name it: {option}\n")), "{refusal}");
+        assert!(refusal.contains(&format!("hint: if you know that it is right, name it: {option}\n")), "{refusal}");
 
         sandbox.flip(image, 5000);
         let found = refused(&sandbox, &["verify", image], 2);

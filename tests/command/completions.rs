@@ -28,6 +28,7 @@ const CASES: &[(&str, &[&str])] = &[
             "features",
             "format",
             "inspect",
+            "keyring",
             "open",
             "plan",
             "remove",

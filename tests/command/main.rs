@@ -7,6 +7,7 @@ mod append_plain;
 mod bad_input;
 mod behaviour;
 mod beside;
+mod chain;
 mod completions;
 mod dependencies;
 mod disk_images;

@@ -94,7 +94,10 @@ impl Sign {
             Some(raw) => Source::Raw(raw),
             None => Source::Key(Key::of(words, needed("key")?)),
         };
-        let output = words.path_option("output");
+        // Any other word may be a disk image, whose signature has a place in it.
+        let is_image = matches!(&content, Content::RootHash(RootHashOptions { argument: Some(word), file: None }, _)
+            if !word.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let output = if is_image { words.path_option("output") } else { Some(needed("output")?) };
         if words.flag("json") && output.as_deref().is_some_and(root_hash_file::is_stdout) {
             return Err(Failure::usage("Option --json and --output=- cannot be used together."));
         }

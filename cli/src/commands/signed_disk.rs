@@ -87,8 +87,9 @@ fn disks() -> Vec<PathBuf> {
 fn sets(disk: &Path, designator: Designator) -> Vec<ImageSet> {
     let read = || {
         let file = File::open(disk).ok()?;
-        let gpt = Gpt::read(&file).map_err(|error| log::debug!("{}: {error}", disk.display())).ok()?;
-        let images = Images::of(&gpt, &file).map_err(|error| log::debug!("{}: {error}", disk.display())).ok()?;
+        let said = |error| log::debug!("{}: {error}", text_of(disk));
+        let gpt = Gpt::read(&file).map_err(said).ok()?;
+        let images = Images::of(&gpt, &file).map_err(said).ok()?;
         Some(images.sets().to_vec())
     };
     let mut sets = read().unwrap_or_default();
@@ -104,7 +105,7 @@ fn proven(set: &ImageSet, verifier: &Verifier, disk: &Path) -> Option<RootHash> 
     match signature.and_then(|signature| verifier.verify(root_hash.to_string().as_bytes(), &signature)) {
         Ok(_) => Some(root_hash),
         Err(error) => {
-            log::debug!("{}: the signature of root hash {root_hash}: {error}", disk.display());
+            log::debug!("{}: the signature of root hash {root_hash}: {error}", text_of(disk));
             None
         }
     }

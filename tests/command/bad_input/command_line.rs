@@ -77,7 +77,7 @@ fn options_with_actions_that_do_not_take_them() {
     let long = ["format", "verify", "repair"];
     let allowed: &[(&str, &[&str])] = &[
         ("root-hash-file=x", &["format", "open", "verify", "repair", "table"]),
-        ("root-hash-signature=x", &["open", "verify", "repair", "table"]),
+        ("root-hash-signature=x", &["open", "verify", "repair", "dump", "table"]),
         ("ignore-corruption", &open_or_table),
         ("restart-on-corruption", &open_or_table),
         ("panic-on-corruption", &open_or_table),
