@@ -14,6 +14,7 @@ mod kernel_cmdline;
 mod model;
 mod mutate;
 pub mod run;
+mod signature_parse;
 mod superblock_params;
 mod table_lines;
 
@@ -26,6 +27,7 @@ pub use gpt_ddi::gpt_ddi;
 pub use image_verify::image_verify;
 pub use json::json;
 pub use kernel_cmdline::kernel_cmdline;
+pub use signature_parse::signature_parse;
 pub use superblock_params::superblock_params;
 pub use table_lines::table_lines;
 
@@ -90,6 +92,13 @@ pub const TARGETS: &[Target] = &[
         executions: 30_000,
     },
     Target { name: "gpt_ddi", run: gpt_ddi, dictionary: gpt_ddi::DICTIONARY, max_len: 2048, executions: 100_000 },
+    Target {
+        name: "signature_parse",
+        run: signature_parse,
+        dictionary: signature_parse::DICTIONARY,
+        max_len: 4096,
+        executions: 200_000,
+    },
     Target { name: "fec_repair", run: fec_repair, dictionary: &[], max_len: 128, executions: 15_000 },
 ];
 

@@ -23,7 +23,8 @@ macro_rules! targets {
     };
 }
 
-targets!(superblock_params table_lines command_line kernel_cmdline json image_verify append_find_plan gpt_ddi fec_repair);
+targets!(superblock_params table_lines command_line kernel_cmdline json image_verify append_find_plan gpt_ddi
+    signature_parse fec_repair);
 
 #[test]
 fn every_target_is_run() {

@@ -7,6 +7,7 @@ use der::{Decode, Encode, Tag, Tagged};
 use spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef};
 use x509_cert::name::Name;
 
+use super::ber;
 use super::certificate::Certificate;
 use super::cms::{self, Attribute, ContentInfo, SetBytes, SignedData, SignerIdentifier};
 use super::digest::DigestAlgorithm;
@@ -53,6 +54,7 @@ impl Signature {
         if rest.iter().any(|each| *each != 0) {
             return Err(Error::TrailingBytes { found: rest.len() });
         }
+        check_inside(der)?;
         let message = Message::decode(der)?;
         message.check_form()?;
         Ok(Self { message, der: der.to_vec(), padding: rest.len() })
@@ -97,6 +99,18 @@ pub(super) fn divided(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
         return Err(Error::NotDer { what: "signature", reason: format!("it starts with {}", whole.tag()) });
     }
     Ok((&bytes[..bytes.len() - rest.len()], rest))
+}
+
+/// Refuses what is not DER in parts that are not looked at further, such as attributes that are not signed.
+fn check_inside(der: &[u8]) -> Result<()> {
+    match ber::normal(der) {
+        Some(normal) if normal.has_indefinite_lengths => Err(Error::IndefiniteLength),
+        Some(normal) if normal.has_long_lengths => {
+            Err(Error::NotDer { what: "signature", reason: "a length inside is longer than needed".to_owned() })
+        }
+        Some(_) => Ok(()),
+        None => Err(Error::NotDer { what: "signature", reason: "a value inside ends too early".to_owned() }),
+    }
 }
 
 /// What a message has, before it is known whether its parts fit together.

@@ -335,6 +335,12 @@ fn each_form_that_is_no_signature_has_its_error() {
     // Another type of message, a wrong length, and nothing.
     let other = openssl("cms -encrypt -aes128 -outform der -recip certs/rsa.crt", b"text");
     assert!(matches!(Signature::parse(&other), Err(Error::NotSignedData { .. })));
+    // A length inside an attribute that is not signed, and so not looked at.
+    let mut inside = vector("sig/extra/x-unsigned-attr");
+    assert!(Signature::parse(&inside).is_ok() && inside.ends_with(b"\x30\x0a\x06\x03\x2a\x03\x04\x31\x03\x04\x01x"));
+    let length = inside.len() - 11;
+    inside[length] += 1;
+    assert!(matches!(Signature::parse(&inside), Err(Error::NotDer { .. })));
     let mut long = vector("sig/cms-p256");
     long[2] += 1;
     for bytes in [&long[..], &[], &[0; 100], b"\x04\x00", b"\x30\x00", b"\x30\x84\xff\xff\xff\xff"] {
