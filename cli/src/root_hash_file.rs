@@ -1,5 +1,5 @@
-//! Where `format` writes the root hash, for `--root-hash-file`, and `sign` a signature. Whether it can be written is found
-//! out before anything else is.
+//! Where `format` writes the root hash, for `--root-hash-file`, and `sign` a signature. Whether it can be written is
+//! found out before anything else is.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};

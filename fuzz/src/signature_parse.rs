@@ -12,7 +12,8 @@ pub(crate) const DICTIONARY: &[&str] = &[
     "-----BEGIN CERTIFICATE-----\n",
     "\n-----END CERTIFICATE-----\n",
     "vault:v1:",
-    // Object identifiers: signed data, data, SHA-256, RSA, RSA-PSS, ECDSA with SHA-256, message digest, basic constraints.
+    // Object identifiers: signed data, data, SHA-256, RSA, RSA-PSS, ECDSA with SHA-256, message digest, basic
+    // constraints.
     "\x06\x09\x2a",
     "\x01\x07\x02",
     "\x01\x07\x01",

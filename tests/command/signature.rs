@@ -193,7 +193,8 @@ fn keys_elsewhere_sign_what_is_prepared() {
         assert_eq!((outcome.code, sandbox.path("s").exists()), (Some(1), false), "{outcome:?}");
     }
     sandbox.write("raw", &openssl(&sandbox, "dgst -sha512 -sign rsa.key root", b""));
-    let message = "Cannot sign: the signature of CN=Example rsa is wrong: another key made it, or it is for other content.\n\
+    let message = "Cannot sign: the signature of CN=Example rsa is wrong: another key made it, or it is for other \
+                   content.\n\
                    hint: sign what --prepare shows, with the same --digest and the key of --certificate.\n";
     refused(&sandbox, "sign --root-hash-file=root --certificate=rsa.crt -o s --join=raw", 2, message);
 }
@@ -279,22 +280,26 @@ fn verify_checks_signer_and_content() {
     let chain = object(&sandbox, &format!("{} --ca=ca.crt --intermediate=inter.crt", verify("chain-leaf2-leaf")), 0);
     let subjects: Vec<&Value> = chain["chain"].as_array().unwrap().iter().map(|each| &each["subject"]).collect();
     assert_eq!(subjects, ["CN=Example leaf2", "CN=Example intermediate", "CN=Example verity CA"]);
-    let missing = "Signature refused: signed by certificate 6437CE63067BC9A26CF11EFD1C1275A5CF86386B of issuer CN=Example \
-                   intermediate, which is not trusted.\nhint: the certificate of CN=Example intermediate, which issued that of \
-                   CN=Example leaf2, is missing.\n";
+    let missing = "Signature refused: signed by certificate 6437CE63067BC9A26CF11EFD1C1275A5CF86386B of issuer \
+                   CN=Example intermediate, which is not trusted.\n\
+                   hint: the certificate of CN=Example intermediate, which issued that of CN=Example leaf2, is \
+                   missing.\n";
     refused(&sandbox, &format!("{} --ca=ca.crt", verify("chain-leaf2-leaf")), 2, missing);
     let expired = run(&sandbox, &format!("{} --trusted=expired.crt", verify("c-expired")));
     let warning = "WARNING: the certificate of CN=Example expired expired at 2011-01-01T00:00:00Z.\n";
     assert_eq!((expired.code, expired.stderr.as_str()), (Some(0), warning));
     succeeds(&sandbox, &format!("{} --trusted=expired.crt --at=2010-06-01T00:00:00Z", verify("c-expired")));
-    let at = "Signature refused: certificate of CN=Example expired: valid from 2010-01-01T00:00:00Z to 2011-01-01T00:00:00Z, not \
-              at 2011-01-01T00:00:01Z.\nhint: --at asks for this time; without it dates cause warnings only.\n";
+    let at = "Signature refused: certificate of CN=Example expired: valid from 2010-01-01T00:00:00Z to \
+              2011-01-01T00:00:00Z, not at 2011-01-01T00:00:01Z.\n\
+              hint: --at asks for this time; without it dates cause warnings only.\n";
     refused(&sandbox, &format!("{} --trusted=expired.crt --at=@1293840001", verify("c-expired")), 2, at);
-    let pem = "Signature refused: not DER: the signature is PEM text.\nhint: convert it: openssl pkcs7 -in FILE -outform der \
+    let pem = "Signature refused: not DER: the signature is PEM text.\n\
+               hint: convert it: openssl pkcs7 -in FILE -outform der \
                -out NEW_FILE\n";
     refused(&sandbox, &format!("{} --trusted=rsa.crt", verify("smime-pem")), 2, pem);
     let other = root_hash().replace('0', "1");
-    let wrong = "Signature refused: the signature of CN=Example rsa is wrong: another key made it, or it is for other content.\n\
+    let wrong = "Signature refused: the signature of CN=Example rsa is wrong: another key made it, or it is for other \
+                   content.\n\
                  hint: a root hash is signed in lower-case digits without a newline; signature lint tells more.\n";
     refused(&sandbox, &format!("signature verify smime-noattr-cert {other} --trusted=rsa.crt"), 2, wrong);
 }

@@ -17,7 +17,7 @@ use super::sign_image::Unsigned;
 use super::trust::certificate;
 use super::{read_bounded, shown};
 use crate::arguments::{self, Content, Key, Make, RootHashOptions, Source, Task};
-use crate::escape::text_of;
+use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Fields;
 use crate::report::Report;
@@ -308,7 +308,7 @@ fn passphrase_of(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 
 /// Asks on the terminal, which does not show what is typed.
 fn asked_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let phrase = rpassword::prompt_password(format!("Enter pass phrase for {}: ", text_of(path)));
+    let phrase = rpassword::prompt_password(format!("Enter pass phrase for {}: ", escaped(&text_of(path))));
     phrase.map(|phrase| Zeroizing::new(phrase.into_bytes())).map_err(|error| {
         Failure::new(Exit::Parameters, format!("Private key {} needs a pass phrase.", text_of(path)))
             .hint("no terminal can be asked for it: name a file with --passphrase-file.")

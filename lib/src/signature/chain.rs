@@ -1,28 +1,46 @@
 //! Chains of certificates from a signer to a trusted authority. This is stricter than the kernel, which ignores what a
 //! certificate may be used for.
 
+use std::cell::Cell;
+
 use super::certificate::Certificate;
 use super::error::Result;
 
 /// The longest chain, signer and authority included.
 const MOST_CERTIFICATES: usize = 8;
 
-/// How many signatures of certificates are checked in search of a chain.
+/// How many signatures of certificates are checked to verify one signature of content.
 const MOST_CHECKS: usize = 64;
 
+/// Counts checks, which take time, over all searches for one signature.
+#[derive(Default)]
+pub(super) struct Checks(Cell<usize>);
+
+impl Checks {
+    /// Whether one more is too many.
+    fn are_used_up(&self) -> bool {
+        self.0.set(self.0.get() + 1);
+        self.0.get() > MOST_CHECKS
+    }
+}
+
 /// Searches a chain.
-pub(super) struct Search<'a> {
+pub(super) struct Search<'a, 'b> {
     authorities: &'a [Certificate],
     others: Vec<&'a Certificate>,
-    checks: usize,
+    checks: &'b Checks,
     /// Why the last promising chain was refused.
     reason: Option<String>,
 }
 
-impl<'a> Search<'a> {
+impl<'a, 'b> Search<'a, 'b> {
     /// Between signer and authority there may be any of `others`, which are not trusted on their own.
-    pub(super) fn new(authorities: &'a [Certificate], others: impl Iterator<Item = &'a Certificate>) -> Self {
-        Self { authorities, others: others.collect(), checks: 0, reason: None }
+    pub(super) fn new(
+        authorities: &'a [Certificate],
+        others: impl Iterator<Item = &'a Certificate>,
+        checks: &'b Checks,
+    ) -> Self {
+        Self { authorities, others: others.collect(), checks, reason: None }
     }
 
     /// The certificates from the signer's own to the authority; or why there is no such chain, if that is known.
@@ -50,8 +68,7 @@ impl<'a> Search<'a> {
             if issuer.subject_der() != last.issuer_der() || chain.contains(&issuer) {
                 continue;
             }
-            self.checks += 1;
-            if self.checks > MOST_CHECKS {
+            if self.checks.are_used_up() {
                 self.reason = Some(format!("more than {MOST_CHECKS} certificates could have issued others"));
                 return false;
             }

@@ -79,7 +79,7 @@ fn check_message(message: &Message) -> Result<(), Refusal> {
 fn check_signer(reader: Reader, signer: &Signer) -> Result<Vec<String>, Refusal> {
     let mut conditions = Vec::new();
     let Some(digest) = DigestAlgorithm::from_oid(signer.digest) else {
-        return refused("ENOPKG", format!("digest {} is not known", signer.digest));
+        return refused("ENOPKG", format!("digest {} is not supported", signer.digest));
     };
     check_digest(reader, digest)?.into_iter().for_each(|condition| conditions.push(condition));
     let algorithm = signer.algorithm.oid;
@@ -98,12 +98,12 @@ fn check_signer(reader: Reader, signer: &Signer) -> Result<Vec<String>, Refusal>
             return refused("ENOKEY", format!("certificates for {name} cannot be added to a keyring"));
         }
         None if scheme::is_known_but_unsupported(algorithm) => {
-            return refused_somehow(format!("{name} is not known"));
+            return refused_somehow(format!("{name} is not supported"));
         }
         Some(_) => {
             return refused("ENOPKG", format!("the signature's algorithm is {name}; it has to be RSA (rsaEncryption)"));
         }
-        None => return refused("ENOPKG", format!("{name} is not known")),
+        None => return refused("ENOPKG", format!("{name} is not supported")),
     }
     if signer.attributes.as_ref().is_some_and(|attributes| attributes.has_smime_capabilities) {
         return refused("EKEYREJECTED", "the signed attributes have S/MIME capabilities; sign without attributes");
@@ -120,7 +120,7 @@ fn check_digest(reader: Reader, digest: DigestAlgorithm) -> Result<Option<String
             Ok(Some(format!("{name} needs the kernel's module sha3 to be loaded; else it is refused with ENOPKG")))
         }
         D::Sha1 | D::Sha224 | D::Sha256 | D::Sha384 | D::Sha512 => Ok(None),
-        _ => refused("ENOPKG", format!("{name} is not known")),
+        _ => refused("ENOPKG", format!("{name} is not supported")),
     }
 }
 
@@ -138,7 +138,7 @@ fn trusted(reader: Reader, seen: &Seen<'_>, message: &Message) -> Result<String,
     }
     let keyrings = reader.keyrings().join(", ");
     let Some(ring) = seen.trusted else {
-        return Ok(format!("if a keyring has the signer's certificate or leads to it ({keyrings})"));
+        return Ok(format!("if the signer's certificate, or one that leads to it, is in a keyring ({keyrings})"));
     };
     match message.signers.iter().find_map(|signer| link(signer, message, ring)) {
         Some(link) => Ok(link),

@@ -45,9 +45,9 @@ impl Lint {
     }
 }
 
-/// Tells who would take a signature, and why not. If `content` is given, usually a root hash, and the certificate of the
-/// signer is in the signature or among those given, a wrong signature is noticed too. If `trusted` is given, it is what
-/// the readers trust.
+/// Tells who would take a signature, and why not. If `content` is given, usually a root hash, and the certificate of
+/// the signer is in the signature or among those given, a wrong signature is noticed too. If `trusted` is given, it is
+/// what the readers trust.
 ///
 /// ```
 /// use dmverity::signature::{Answer, Reader, lint};

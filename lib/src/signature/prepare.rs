@@ -63,8 +63,8 @@ impl Prepared {
 }
 
 /// Makes a signature from a raw one, which the key of this certificate made over the content: as bytes, in hexadecimal
-/// digits or base64, or as Vault writes it (`vault:v1:...`). One of an elliptic curve is DER, or both numbers of the same
-/// length one after the other, as PKCS#11 has them. It is checked before it is used.
+/// digits or base64, or as Vault writes it (`vault:v1:...`). One of an elliptic curve is DER, or both numbers of the
+/// same length one after the other, as PKCS#11 has them. It is checked before it is used.
 pub fn join(content: &[u8], certificate: &Certificate, raw: &[u8], options: &SignOptions) -> Result<Vec<u8>> {
     if raw.len() > MOST_BYTES {
         return Err(Error::TooLarge { what: "raw signature", found: raw.len(), most: MOST_BYTES });

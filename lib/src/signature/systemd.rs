@@ -53,6 +53,6 @@ pub(super) fn read(seen: &Seen<'_>) -> Result<(Vec<String>, String), Refusal> {
     }
     match seen.trusted {
         Some(_) => Ok((conditions, "the signer's certificate is a given one".to_owned())),
-        None => Ok((conditions, "if the signer's own certificate is in a folder verity.d".to_owned())),
+        None => Ok((conditions, "if the signer's own certificate is in one of its folders verity.d".to_owned())),
     }
 }

@@ -213,7 +213,7 @@ fn lint_says_what_openssl_says_in_place_of_systemd() {
     }
 }
 
-/// What OpenSSL verifies and is no proper signature, so that a kernel refuses it or takes it only because it is lenient.
+/// What OpenSSL verifies and is no proper signature: a kernel refuses it, or takes it only because it is lenient.
 const IMPROPER: [&str; 8] = [
     "sig/cms-nodetach-stream",
     "sig/extra/x-ber-indefinite",
@@ -289,7 +289,8 @@ fn rsa_signatures_have_the_bytes_of_openssl() {
                 ("smime -sign", true, true, false),
             ] {
                 let arguments = format!(
-                    "{options} -noattr -binary -outform der -md {digest} -signer certs/{name}.crt -inkey keys/{name}.key"
+                    "{options} -noattr -binary -outform der -md {digest} -signer certs/{name}.crt \
+                     -inkey keys/{name}.key"
                 );
                 let algorithm = DigestAlgorithm::from_name(digest).unwrap();
                 let ours = SignOptions::new().digest(algorithm).smime(smime).embed_certificate(embed).key_id(key_id);

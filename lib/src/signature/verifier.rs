@@ -1,7 +1,7 @@
 //! Who is trusted, and whether a signature is right.
 
 use super::certificate::Certificate;
-use super::chain::Search;
+use super::chain::{Checks, Search};
 use super::check::check_content;
 use super::error::{Error, Result};
 use super::message::{Signature, Signer};
@@ -80,7 +80,7 @@ impl Verifier {
 
     /// Trusts everyone to whom this authority issued a certificate, and those below. Chains follow RFC 5280: every
     /// issuer is an authority (`CA:TRUE`) that may sign certificates, path lengths hold, and no critical extension is
-    /// unknown.
+    /// unknown. The holder of this certificate may sign content too.
     #[must_use]
     pub fn authority(mut self, certificate: Certificate) -> Self {
         self.authorities.push(certificate);
@@ -114,9 +114,10 @@ impl Verifier {
         if signature.padding() > 0 {
             warnings.push(format!("{} NULs follow the signature.", signature.padding()));
         }
+        let checks = Checks::default();
         let mut first = None;
         for signer in &message.signers {
-            let chain = self.check_signer(signer, signature, content)?;
+            let chain = self.check_signer(signer, signature, content, &checks)?;
             warnings.extend(warnings_about(signer, &chain));
             warnings.extend(self.check_dates(&chain)?);
             first.get_or_insert(chain);
@@ -133,11 +134,12 @@ impl Verifier {
         signer: &Signer,
         signature: &'a Signature,
         content: &[u8],
+        checks: &Checks,
     ) -> Result<Vec<&'a Certificate>> {
         let known = self.signers.iter().chain(&self.authorities).chain(&self.intermediates);
         let mut reason = None;
         for certificate in known.chain(signature.certificates()).filter(|each| signer.id.names(each)) {
-            match self.trusted(certificate, signature) {
+            match self.trusted(certificate, signature, checks) {
                 Ok(chain) => {
                     chain.iter().try_for_each(|certificate| certificate.check_extensions())?;
                     signer.check(signature.message(), certificate, content)?;
@@ -155,6 +157,7 @@ impl Verifier {
         &'a self,
         certificate: &'a Certificate,
         signature: &'a Signature,
+        checks: &Checks,
     ) -> Result<Vec<&'a Certificate>, Option<String>> {
         if self.signers.contains(certificate) || self.fingerprints.contains(&certificate.fingerprint()) {
             return Ok(vec![certificate]);
@@ -163,7 +166,7 @@ impl Verifier {
             return Err(None);
         }
         let others = self.intermediates.iter().chain(signature.certificates());
-        Search::new(&self.authorities, others).chain_of(certificate)
+        Search::new(&self.authorities, others, checks).chain_of(certificate)
     }
 
     /// Warnings about dates, or a refusal if the time is given.

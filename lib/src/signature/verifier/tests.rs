@@ -26,7 +26,8 @@ fn only_the_named_signer_is_trusted() {
         let error = verify(&others, name).unwrap_err();
         assert!(matches!(error, Error::NotTrusted { reason: None, .. }), "{name}: {error:?}");
     }
-    let named = "signed by certificate 6DC9B4E5BF25AECE696912BBCF51CC908EDBCC8A of issuer CN=Example verity CA, which is not trusted";
+    let named = "signed by certificate 6DC9B4E5BF25AECE696912BBCF51CC908EDBCC8A of issuer CN=Example verity CA, \
+                 which is not trusted";
     assert_eq!(verify(&rsa, "cms-p256").unwrap_err().to_string(), named);
     // The certificate of a fingerprint has to come from somewhere.
     let by_fingerprint = Verifier::new().fingerprint(certificate("rsa").fingerprint());
@@ -103,7 +104,8 @@ fn dates_are_warnings_unless_a_time_is_given() {
     let error = at("2011-01-01T00:00:01Z").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "certificate of CN=Example expired: valid from 2010-01-01T00:00:00Z to 2011-01-01T00:00:00Z, not at 2011-01-01T00:00:01Z"
+        "certificate of CN=Example expired: valid from 2010-01-01T00:00:00Z to 2011-01-01T00:00:00Z, not at \
+         2011-01-01T00:00:01Z"
     );
     assert!(at("2009-12-31T23:59:59Z").is_err());
     // Every certificate of the chain.
@@ -186,9 +188,16 @@ fn rsa_keys_of_other_sizes_are_refused_in_a_moment() {
 
 /// A certificate with a modulus of this size, which nobody signed.
 fn with_modulus(folder: &Path, bits: usize) -> Certificate {
-    fs::write(folder.join("config"), format!(
-        "asn1=SEQUENCE:key\n[key]\nalgorithm=SEQUENCE:algorithm\nkey=BITWRAP,SEQUENCE:rsa\n[algorithm]\noid=OID:rsaEncryption\n\
-         null=NULL\n[rsa]\nn=INTEGER:0xC{}1\ne=INTEGER:0x10001\n", "5".repeat(bits / 4 - 2))).unwrap();
+    fs::write(
+        folder.join("config"),
+        format!(
+            "asn1=SEQUENCE:key\n[key]\nalgorithm=SEQUENCE:algorithm\nkey=BITWRAP,SEQUENCE:rsa\n\
+             [algorithm]\noid=OID:rsaEncryption\n\
+         null=NULL\n[rsa]\nn=INTEGER:0xC{}1\ne=INTEGER:0x10001\n",
+            "5".repeat(bits / 4 - 2)
+        ),
+    )
+    .unwrap();
     openssl_in(folder, "asn1parse -genconf config -noout -out spki", b"").unwrap();
     openssl_in(folder, "genrsa -out ca 2048", b"").unwrap();
     openssl_in(folder, "req -new -key ca -subj /CN=x -out csr", b"").unwrap();
@@ -224,8 +233,8 @@ fn verify_chain(extensions: [&str; 4], digest: &str) -> Result<Verified, Error> 
         let issuer =
             index.checked_sub(1).map_or(String::new(), |issuer| format!("-CA {issuer}.crt -CAkey {issuer}.key"));
         run(&format!(
-            "req -config config -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {index}.key -out {index}.crt \
-             -subj /CN={index} -extensions e -days 30 -{digest} {issuer}"
+            "req -config config -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {index}.key \
+             -out {index}.crt -subj /CN={index} -extensions e -days 30 -{digest} {issuer}"
         ));
     }
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
@@ -257,4 +266,16 @@ fn chains_follow_rfc_5280() {
     assert!(matches!(verify_chain(critical, "sha256"), Err(Error::Certificate { .. })));
     let reason = reason(verify_chain([CA, CA, CA, LEAF], "sha1"));
     assert!(reason.contains("its issuer signed it with sha1"), "{reason}");
+}
+
+#[test]
+fn the_search_for_a_chain_ends() {
+    let pair = || openssl_pair("ec -pkeyopt ec_paramgen_curve:P-256", "");
+    let signer = pair();
+    let mut verifier = Verifier::new().authority(pair().certificate()).intermediate(signer.certificate());
+    for _ in 0..64 {
+        verifier = verifier.intermediate(pair().certificate());
+    }
+    let reason = reason(verifier.verify(&root_hash(), &Made::sign(&signer)));
+    assert_eq!(reason, "more than 64 certificates could have issued others");
 }
