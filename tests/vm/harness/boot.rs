@@ -25,7 +25,7 @@ const BOOT_LIMIT: Duration = Duration::from_secs(180);
 pub const SPARE: Duration = Duration::from_secs(60);
 
 /// What the cases' scripts use, below `/vm`.
-const SCRIPTS: [&str; 4] = ["clients.sh", "debian.sh", "leftovers.sh", "lib.sh"];
+const SCRIPTS: [&str; 5] = ["clients.sh", "debian.sh", "leftovers.sh", "lib.sh", "signed.sh"];
 
 /// What the guest does once it is up.
 #[derive(Debug)]
@@ -217,8 +217,12 @@ fn pack_cases(archive: &mut Initramfs, cases: &[Case]) -> Result<Vec<(PathBuf, S
         }
         if !case.signatures.is_empty() {
             let folder = signatures::folder()?;
-            let names = case.signatures.iter().map(String::as_str).chain(signatures::ALWAYS.iter().copied());
+            let names = case.signatures.iter().map(String::as_str).filter(|name| *name != signatures::FORMS);
+            let names = names.chain(signatures::ALWAYS.iter().copied());
             files.extend(names.map(|name| (folder.join(name), format!("/signatures/{name}"))));
+            if case.signatures.iter().any(|name| name == signatures::FORMS) {
+                files.extend(signatures::forms()?);
+            }
         }
         for file in &case.files {
             let name = file.file_name().with_context(|| format!("{} is not a file", file.display()))?;

@@ -11,7 +11,7 @@ use regex_lite::Regex;
 use super::images;
 use super::kernels::{self, KERNELS, Kernel};
 use super::paths;
-use super::signatures::SIGNATURES;
+use super::signatures::{FORMS, SIGNATURES};
 
 /// Who makes the device nodes in the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,8 @@ pub struct Case {
     pub processors: u8,
     /// Images it finds as `/images/KIND.img`.
     pub images: Vec<String>,
-    /// Signatures it finds as `/signatures/NAME`, beside the certificate to trust and the root hash they sign.
+    /// Signatures it finds as `/signatures/NAME`, beside the certificate to trust and the root hash they sign; `forms`
+    /// are those of [`super::signatures::forms`].
     pub signatures: Vec<String>,
     /// Whether the kernel is to have that certificate among its own; this gives the case a machine of its own.
     pub built_in: bool,
@@ -206,7 +207,8 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
     if let Some(kind) = case.images.iter().find(|kind| !images::KINDS.contains(&kind.as_str())) {
         bail!("there is no image of kind {kind:?}, only {}", images::KINDS.join(", "));
     }
-    let unknown = |name: &&String| !SIGNATURES.iter().any(|signature| signature.name == name.as_str());
+    let unknown =
+        |name: &&String| *name != FORMS && !SIGNATURES.iter().any(|signature| signature.name == name.as_str());
     if let Some(name) = case.signatures.iter().find(unknown) {
         let known: Vec<_> = SIGNATURES.iter().map(|signature| signature.name).collect();
         bail!("there is no signature {name:?}, only {}", known.join(", "));
