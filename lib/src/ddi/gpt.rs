@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::error::{Error, GptCopy, GptFault};
-use super::header::{Entry, Header, MAGIC, is_protective_mbr};
+use super::header::{Entry, Header, MAGIC, checksum, is_protective_mbr};
 use super::kind::{PartitionKind, type_name};
 use super::part::Part;
 use crate::io::ReadAt;
@@ -206,7 +206,7 @@ impl Copy<'_> {
         let len = usize::try_from(header.table_bytes()).expect("it is bounded");
         let mut table = memory::zeroed(len)?;
         self.storage.read_exact_at(&mut table, header.table * size).map_err(Error::io("read"))?;
-        if crc32fast::hash(&table) != header.table_checksum {
+        if checksum(&table) != header.table_checksum {
             return Err(damaged(GptFault::TableChecksum));
         }
         Ok((header, table))

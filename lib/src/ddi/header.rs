@@ -6,6 +6,7 @@
 //! sector 2...  table of partitions
 //! ```
 
+use crc::{CRC_32_ISO_HDLC, Crc};
 use uuid::Uuid;
 
 use super::error::GptFault;
@@ -30,6 +31,12 @@ const MOST_ENTRY_BYTES: u32 = 4096;
 
 /// The most entries that are read. Together this bounds a table to 4 MiB.
 const MOST_ENTRIES: u32 = 1024;
+
+/// The checksum of headers and tables.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+    CRC.checksum(bytes)
+}
 
 const REVISION: u32 = 0x0001_0000;
 
@@ -87,7 +94,7 @@ impl Header {
         }
         let mut zeroed = sector[..len].to_vec();
         zeroed[16..20].fill(0);
-        if crc32fast::hash(&zeroed) != u32_at(sector, 16) {
+        if checksum(&zeroed) != u32_at(sector, 16) {
             return Err(GptFault::HeaderChecksum);
         }
         let header = Self {
@@ -134,7 +141,7 @@ impl Header {
         sector[80..84].copy_from_slice(&self.entries.to_le_bytes());
         sector[84..88].copy_from_slice(&self.entry_bytes.to_le_bytes());
         sector[88..92].copy_from_slice(&self.table_checksum.to_le_bytes());
-        let checksum = crc32fast::hash(&sector[..HEADER_BYTES]);
+        let checksum = checksum(&sector[..HEADER_BYTES]);
         sector[16..20].copy_from_slice(&checksum.to_le_bytes());
         sector
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use uuid::Uuid;
 
-use super::header::{ENTRY_BYTES, ENTRY_SIZE, Entry, Header, protective_mbr};
+use super::header::{ENTRY_BYTES, ENTRY_SIZE, Entry, Header, checksum, protective_mbr};
 use crate::io::WriteAt;
 
 /// The number of entries that every tool makes.
@@ -54,7 +54,7 @@ impl Table {
             table: 2,
             entries: ENTRIES,
             entry_bytes: ENTRY_SIZE,
-            table_checksum: crc32fast::hash(&entries),
+            table_checksum: checksum(&entries),
         };
         let backup = Header { own: last, other: 1, table: last - table_sectors(self.sector_size), ..primary.clone() };
         storage.write_all_at(&entries, backup.table * size)?;

@@ -41,7 +41,7 @@ fn set(image: &mut [u8], header: usize, field: usize, value: &[u8]) {
     let header = &mut image[header..][..512];
     header[16..20].fill(0);
     let len = u32::from_le_bytes(header[12..16].try_into().unwrap()) as usize;
-    let checksum = crc32fast::hash(&header[..len.min(512)]);
+    let checksum = checksum(&header[..len.min(512)]);
     header[16..20].copy_from_slice(&checksum.to_le_bytes());
 }
 
@@ -50,7 +50,7 @@ fn edit_entries(image: &mut [u8], edit: impl Fn(&mut [u8])) {
     let len = ENTRIES as usize * ENTRY_BYTES;
     for (header, table) in [(PRIMARY, 1024), (BACKUP, BACKUP - len)] {
         edit(&mut image[table..][..len]);
-        let checksum = crc32fast::hash(&image[table..][..len]);
+        let checksum = checksum(&image[table..][..len]);
         set(image, header, 88, &checksum.to_le_bytes());
     }
 }
@@ -181,7 +181,7 @@ fn copies_have_to_agree() {
     let mut image = image(512);
     let table = BACKUP - 16384;
     image[table + 56] = b'x';
-    let checksum = crc32fast::hash(&image[table..BACKUP]);
+    let checksum = checksum(&image[table..BACKUP]);
     set(&mut image, BACKUP, 88, &checksum.to_le_bytes());
     assert!(matches!(Gpt::read(&image), Err(Error::CopiesDiffer { what: "the table of partitions" })));
 }

@@ -1,6 +1,8 @@
 //! GF(256): bytes that are added by exclusive or and multiplied as polynomials over GF(2) modulo x^8+x^4+x^3+x^2+1. All
 //! but zero are powers of [`alpha`]`(1)`, which is 2.
 
+use std::sync::LazyLock;
+
 /// The modulus, with its highest term.
 const POLYNOMIAL: u16 = 0x11D;
 
@@ -8,7 +10,7 @@ const POLYNOMIAL: u16 = 0x11D;
 pub(crate) const ORDER: usize = 255;
 
 /// Powers, twice in a row so that sums of two logarithms need no division; and logarithms, of which zero has none.
-const TABLES: ([u8; 2 * ORDER], [u8; 256]) = {
+static TABLES: ([u8; 2 * ORDER], [u8; 256]) = {
     let (mut powers, mut logarithms) = ([0; 2 * ORDER], [0; 256]);
     let (mut element, mut power) = (1_u16, 0);
     while power < ORDER {
@@ -24,20 +26,11 @@ const TABLES: ([u8; 2 * ORDER], [u8; 256]) = {
     (powers, logarithms)
 };
 
-/// Row `a` holds the products of `a` with each element.
-pub(crate) static PRODUCTS: [[u8; 256]; 256] = {
-    let mut products = [[0; 256]; 256];
-    let mut a = 1;
-    while a < 256 {
-        let mut b = 1;
-        while b < 256 {
-            products[a][b] = TABLES.0[TABLES.1[a] as usize + TABLES.1[b] as usize];
-            b += 1;
-        }
-        a += 1;
-    }
-    products
-};
+/// Row `a` holds the products of `a` with each element. Made when it is first used: few processors need it.
+pub(crate) static PRODUCTS: LazyLock<Box<[[u8; 256]]>> = LazyLock::new(|| {
+    let row = |a: u8| std::array::from_fn(|b| multiply(a, u8::try_from(b).expect("rows have 256 elements")));
+    (0..=u8::MAX).map(row).collect()
+});
 
 /// The power of the primitive element 2.
 pub(crate) fn alpha(power: usize) -> u8 {
@@ -46,7 +39,10 @@ pub(crate) fn alpha(power: usize) -> u8 {
 
 /// The product.
 pub(crate) fn multiply(a: u8, b: u8) -> u8 {
-    PRODUCTS[usize::from(a)][usize::from(b)]
+    if a == 0 || b == 0 {
+        return 0;
+    }
+    TABLES.0[usize::from(TABLES.1[usize::from(a)]) + usize::from(TABLES.1[usize::from(b)])]
 }
 
 /// The inverse of `a`, which is not zero.
