@@ -58,7 +58,8 @@ fn in_words(error: &Error) -> Failure {
             "Linux has it since 7.0; load it with `modprobe dm-verity`, and add certificates before it is sealed.",
         ),
         Error::KeyringSealed { .. } => failure.hint(
-            "certificates can be added until it is sealed, if the kernel was started with dm_verity.keyring_unsealed=1.",
+            "certificates can be added before it is sealed, if the kernel was started with \
+             dm_verity.keyring_unsealed=1.",
         ),
         _ => failure,
     }

@@ -154,8 +154,8 @@ impl DiskImage {
         self.contents.push(Content { file_system, fec_roots, signature });
     }
 
-    /// How a file system is hashed unless it says otherwise: sha256, blocks of 4096 bytes, and salt and UUID that follow
-    /// from the seed.
+    /// How a file system is hashed unless it says otherwise: sha256, blocks of 4096 bytes, and salt and UUID that
+    /// follow from the seed.
     pub fn hashing(&self, designator: Designator) -> Hashing {
         let seed = match designator {
             Designator::Root => self.seed.clone(),

@@ -101,8 +101,8 @@ impl Images {
     /// the superblock and the top of the tree.
     ///
     /// # Errors
-    /// [`Error::TooManyImages`], [`Error::TooManySignatures`] and [`Error::Io`]. Content that cannot be used is no error: it is not part of an
-    /// image, or described by [`SignatureContent`].
+    /// [`Error::TooManyImages`], [`Error::TooManySignatures`] and [`Error::Io`]. Content that cannot be used is no
+    /// error: it is not part of an image, or described by [`SignatureContent`].
     pub fn of(gpt: &Gpt, storage: &dyn ReadAt) -> Result<Self, Error> {
         let mut groups: Vec<Group> = Vec::new();
         let mut signature_bytes = 0;

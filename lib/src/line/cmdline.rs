@@ -3,8 +3,8 @@
 //!
 //! The parameters are those of systemd-veritysetup-generator(8). The kernel and systemd do not divide a command line
 //! into words by the same rules, so it is divided by both. Both have to find the same parameters, and a `roothash=`,
-//! `usrhash=` or policy that is somewhere on the line has to be a parameter: everything else is an error, because a boot
-//! that ignored it would mount an unverified root.
+//! `usrhash=` or policy that is somewhere on the line has to be a parameter: everything else is an error, because a
+//! boot that ignored it would mount an unverified root.
 //!
 //! Sources: the kernel's `lib/cmdline.c`; systemd's kernel-command-line(7), veritytab(5) and `proc-cmdline.c`.
 
@@ -243,8 +243,8 @@ impl Cmdline {
     /// Reads the bytes of `/proc/cmdline`.
     ///
     /// # Errors
-    /// [`Fault`] if `roothash=`, `usrhash=`, `systemd.image_policy=` or `dmverity.image=` is anywhere on the line and the
-    /// line cannot be followed.
+    /// [`Fault`] if `roothash=`, `usrhash=`, `systemd.image_policy=` or `dmverity.image=` is anywhere on the line and
+    /// the line cannot be followed.
     pub fn parse(line: &[u8]) -> Result<Self> {
         Self::of(line, followed(line)?.as_deref())
     }

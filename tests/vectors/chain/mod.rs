@@ -1,5 +1,5 @@
-//! Disk images that `systemd-repart` has made, each with what it said of it: root file systems by version 257, signed and
-//! not, and one for `/usr` with sectors of 4096 bytes by version 262. The definitions they were made from are with
+//! Disk images that `systemd-repart` has made, each with what it said of it: root file systems by version 257, signed
+//! and not, and one for `/usr` with sectors of 4096 bytes by version 262. The definitions they were made from are with
 //! them. All have the same squashfs inside, for which reason the archive is small.
 
 use std::path::Path;

@@ -102,9 +102,9 @@ const CONFIGURATION: &str = "[req]\ndistinguished_name = name\nx509_extensions =
                              subjectKeyIdentifier = hash\n[issued]\nsubjectKeyIdentifier = hash\n\
                              authorityKeyIdentifier = keyid\n";
 
-/// The signers of [`forms`], each with its key, who issued its certificate, and the certificate's subject and number. The
-/// kernel takes them into its secondary keyring, or finds their certificates in a signature, because the first issuer's
-/// is built in. The kept signatures name the issuer `r2` and the number 1.
+/// The signers of [`forms`], each with its key, who issued its certificate, and the certificate's subject and number.
+/// The kernel takes them into its secondary keyring, or finds their certificates in a signature, because the first
+/// issuer's is built in. The kept signatures name the issuer `r2` and the number 1.
 const SIGNERS: &[(&str, &str, &str, &str, u32)] = &[
     ("issuer", "rsa:2048", "trusted", "r2", 2),
     ("rsa", "rsa:2048", "issuer", "rsa", 1),
