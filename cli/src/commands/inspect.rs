@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use dmverity::ddi::{
     Designator, FoundSignature, Gpt, ImageFacts, ImageSet, Images, LayerSidecar, Policy, Sidecars, SignatureContent,
 };
+use dmverity::signature::Signature;
 use dmverity::{Fec, Layout, Params};
 use serde::Serialize;
 
 use super::disk::{against_policy, unusable};
 use super::image::{ImageFields, Spelling};
 use super::partitions::PartitionFields;
+use super::sign::CertificateFields;
 use super::{check_devices, shown};
 use crate::arguments::Inspect;
 use crate::escape::text_of;
@@ -65,6 +67,8 @@ struct SignatureFields {
     state: &'static str,
     root_hash: Option<String>,
     certificate_fingerprint: Option<String>,
+    /// The signer's certificate, if the signature has it.
+    certificate: Option<CertificateFields>,
     /// The length of the signature itself.
     bytes: Option<usize>,
     /// What is wrong with the partition.
@@ -253,7 +257,14 @@ impl<'s> Found<'s> {
 
 impl SignatureFields {
     fn of(found: &FoundSignature) -> Self {
-        let empty = Self { state: "empty", root_hash: None, certificate_fingerprint: None, bytes: None, error: None };
+        let empty = Self {
+            state: "empty",
+            root_hash: None,
+            certificate_fingerprint: None,
+            certificate: None,
+            bytes: None,
+            error: None,
+        };
         let (state, content) = match &found.content {
             SignatureContent::Signature(content) => ("present", content),
             SignatureContent::OtherRootHash(content) => ("other_root_hash", content),
@@ -264,6 +275,7 @@ impl SignatureFields {
             state,
             root_hash: Some(content.root_hash.to_string()),
             certificate_fingerprint: content.fingerprint.as_ref().map(hex),
+            certificate: certificate(&content.signature),
             bytes: Some(content.signature.len()),
             error: None,
         }
@@ -279,10 +291,19 @@ impl SignatureFields {
             "empty" => fields.add("Signature", "none yet, the partition is empty"),
             _ => fields.add("Signature", format!("cannot be used: {error}")),
         }
+        if let Some(certificate) = &self.certificate {
+            fields.add("Signer", &certificate.subject);
+        }
         if let Some(fingerprint) = &self.certificate_fingerprint {
             fields.add("Certificate", format!("SHA-256 {fingerprint}"));
         }
     }
+}
+
+/// The certificate that a signature has, if it has one that can be read.
+fn certificate(signature: &[u8]) -> Option<CertificateFields> {
+    let signature = Signature::parse(signature).ok()?;
+    signature.certificates().first().map(CertificateFields::new)
 }
 
 fn hex(bytes: &[u8; 32]) -> String {
