@@ -8,15 +8,18 @@
 //!
 //! Sources: the kernel's `lib/cmdline.c`; systemd's kernel-command-line(7), veritytab(5) and `proc-cmdline.c`.
 
+mod device;
 mod options;
 mod words;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use uuid::Uuid;
 
 use crate::line::parameters::{DISK, Name, POLICY, Parameters, ROOT, USR, VERITY};
 use crate::value::RootHash;
+use device::device;
+pub(crate) use device::is_device;
 use words::{KERNEL, SYSTEMD, divide, is_backslash_ambiguous, unquoted};
 
 type Result<T> = std::result::Result<T, Fault>;
@@ -42,8 +45,9 @@ pub struct Cmdline {
     /// Whether it asks for a verity device for `/usr`, by `usrhash=`. Which one is read by [`usr_image()`], where it
     /// matters.
     pub usr: bool,
-    /// systemd's policy for images, by `systemd.image_policy=`; it is not parsed here.
-    pub policy: Option<String>,
+    /// systemd's policies for images, by `systemd.image_policy=`; they are not parsed here. systemd follows the last
+    /// one.
+    pub policies: Vec<String>,
     /// Where to look for a signed image that needs no `roothash=`, by `dmverity.image=`.
     pub disk: Option<Disk>,
 }
@@ -251,22 +255,24 @@ impl Cmdline {
 
     /// The same, of the parameters about verity that are on the line.
     fn of(line: &[u8], parameters: Option<&[Parameter]>) -> Result<Self> {
-        let nothing = Self { root: Root::NotAsked, usr: false, policy: None, disk: None };
+        let nothing = Self { root: Root::NotAsked, usr: false, policies: Vec::new(), disk: None };
         let Some(parameters) = parameters else { return Ok(nothing) };
-        let last = |name: Name| parameters.iter().rfind(|parameter| parameter.is(name));
-        let policy = last(POLICY).map(|parameter| Ok(parameter.value()?.to_owned())).transpose()?;
-        let disk = last(DISK).map(disk).transpose()?;
-        if !is_enabled(parameters)? {
-            return Ok(Self { root: Root::SwitchedOff, policy, disk, ..nothing });
-        }
-        let has = |name: Name| last(name).is_some();
-        for name in NOTICED {
-            if contains(line, name.written().as_bytes()) && !has(name) {
+        let all = |name: Name| parameters.iter().filter(move |parameter| parameter.is(name));
+        let policies = all(POLICY).map(|parameter| Ok(parameter.value()?.to_owned())).collect::<Result<_>>()?;
+        let disk = all(DISK).last().map(disk).transpose()?;
+        let is_enabled = is_enabled(parameters)?;
+        let has = |name: Name| all(name).next().is_some();
+        // Verity that is switched off does not switch a policy off.
+        for name in NOTICED.into_iter().filter(|name| is_enabled || *name == POLICY) {
+            if mentions(line, name.written()) && !has(name) {
                 return Err(Fault::NoParameter { name: name.written() });
             }
         }
+        if !is_enabled {
+            return Ok(Self { root: Root::SwitchedOff, policies, disk, ..nothing });
+        }
         let root = if has(ROOT.hash) { Root::Image(Box::new(image(parameters, &ROOT)?)) } else { Root::NotAsked };
-        Ok(Self { root, usr: has(USR.hash), policy, disk })
+        Ok(Self { root, usr: has(USR.hash), policies, disk })
     }
 }
 
@@ -282,16 +288,40 @@ pub fn usr_image(line: &[u8]) -> Result<Option<Box<RootImage>>> {
     parameters.map(|parameters| image(&parameters, &USR).map(Box::new)).transpose()
 }
 
+/// The options for an image whose root hash is not on the command line, but found with its signature. `fec-device` is
+/// one of them.
+///
+/// # Errors
+/// [`Fault`] if the line has anything about verity and cannot be followed, and if it names devices: they would be used
+/// with a root hash only.
+pub fn signed_image_options(line: &[u8], is_usr: bool) -> Result<Vec<RootOption>> {
+    let names = if is_usr { &USR } else { &ROOT };
+    let Some(parameters) = followed_if(line, |found| found || mentions(line, VERITY))? else { return Ok(Vec::new()) };
+    is_enabled(&parameters)?;
+    let Described { data_device, hash_device, fec_device, mut options, .. } = described(&parameters, names)?;
+    for (device, name) in [(data_device, names.data_device), (hash_device, names.hash_device)] {
+        if device.is_some() {
+            return Err(Fault::Parameter { word: name.written().to_owned(), what: "needs the root hash" });
+        }
+    }
+    options.extend(fec_device.map(|device| RootOption { name: "fec-device", value: Some(device) }));
+    Ok(options)
+}
+
 /// The parameters about verity of a line that mentions a root hash, if the kernel and systemd find the same ones.
 fn followed(line: &[u8]) -> Result<Option<Vec<Parameter>>> {
+    followed_if(line, |found| found)
+}
+
+/// The same of a line that matters; `matters` is told whether it mentions what must not be overlooked.
+fn followed_if(line: &[u8], matters: impl Fn(bool) -> bool) -> Result<Option<Vec<Parameter>>> {
     let (kernel, systemd) = (divide(line, &KERNEL), divide(line, &SYSTEMD));
     let found = |words: &words::Words<'_>| -> Vec<Parameter> {
         words.words.iter().filter_map(|word| Parameter::of(&unquoted(word))).collect()
     };
     let (by_kernel, parameters) = (found(&kernel), found(&systemd));
     let has = |name: Name| parameters.iter().any(|parameter| parameter.is(name));
-    let mentions = |name: Name| contains(line, name.written().as_bytes());
-    if !NOTICED.into_iter().any(|name| has(name) || mentions(name)) {
+    if !matters(NOTICED.into_iter().any(|name| has(name) || mentions(line, name.written()))) {
         return Ok(None);
     }
     if line.contains(&0) {
@@ -337,16 +367,26 @@ fn truth(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// The image that the parameters with these names describe. The last of each counts.
-fn image(parameters: &[Parameter], names: &Parameters) -> Result<RootImage> {
-    let (mut hash, mut data_device, mut hash_device, mut options) = (None, None, None, None);
+/// What parameters say about an image.
+#[derive(Default)]
+struct Described {
+    root_hash: Option<RootHash>,
+    data_device: Option<RootDevice>,
+    hash_device: Option<RootDevice>,
+    fec_device: Option<String>,
+    options: Vec<RootOption>,
+}
+
+/// What the parameters with these names say. The last of each counts.
+fn described(parameters: &[Parameter], names: &Parameters) -> Result<Described> {
+    let (mut found, mut options) = (Described::default(), None);
     for parameter in parameters {
         if parameter.is(names.hash) {
-            hash = Some(root_hash(parameter)?);
+            found.root_hash = Some(root_hash(parameter)?);
         } else if parameter.is(names.data_device) {
-            data_device = Some(named(parameter)?);
+            found.data_device = Some(named(parameter)?);
         } else if parameter.is(names.hash_device) {
-            hash_device = Some(named(parameter)?);
+            found.hash_device = Some(named(parameter)?);
         } else if parameter.is(names.options) {
             // Without a value as none.
             options = if parameter.value.as_ref().is_none_or(Vec::is_empty) { None } else { Some(parameter.value()?) };
@@ -354,8 +394,17 @@ fn image(parameters: &[Parameter], names: &Parameters) -> Result<RootImage> {
             return Err(parameter.fault("is not a known parameter"));
         }
     }
+    for option in options.unwrap_or_default().split(',') {
+        found.add_option(option, names.options.written())?;
+    }
+    Ok(found)
+}
+
+/// The image that the parameters with these names describe.
+fn image(parameters: &[Parameter], names: &Parameters) -> Result<RootImage> {
+    let Described { root_hash, data_device, hash_device, fec_device, options } = described(parameters, names)?;
     let too_short = || Fault::Parameter { word: names.hash.written().to_owned(), what: "is empty" };
-    let root_hash = hash.ok_or_else(too_short)?;
+    let root_hash = root_hash.ok_or_else(too_short)?;
     // As in the Discoverable Partitions Specification.
     let partition = |chunk: Option<&[u8; 16]>| -> Result<RootDevice> {
         let uuid = Uuid::from_bytes(*chunk.ok_or_else(too_short)?);
@@ -363,11 +412,7 @@ fn image(parameters: &[Parameter], names: &Parameters) -> Result<RootImage> {
     };
     let data_device = data_device.map_or_else(|| partition(root_hash.as_bytes().first_chunk()), Ok)?;
     let hash_device = hash_device.map_or_else(|| partition(root_hash.as_bytes().last_chunk()), Ok)?;
-    let mut image = RootImage { root_hash, data_device, hash_device, fec_device: None, options: Vec::new() };
-    for option in options.unwrap_or_default().split(',') {
-        image.add_option(option, names.options.written())?;
-    }
-    Ok(image)
+    Ok(RootImage { root_hash, data_device, hash_device, fec_device, options })
 }
 
 /// Whether a parameter is about the other device, or about both.
@@ -401,43 +446,10 @@ fn named(parameter: &Parameter) -> Result<RootDevice> {
     Ok(RootDevice { path, is_named: true })
 }
 
-/// Whether a device can be named this way.
-pub(crate) fn is_device(text: &str) -> bool {
-    device(text).is_some()
-}
-
-/// The path of the device that a text names: a path below `/dev`, or one of the four kinds of names that udev makes
-/// links for.
-fn device(text: &str) -> Option<String> {
-    if text.len() > "/dev/".len() && text.starts_with("/dev/") {
-        return Some(text.to_owned());
-    }
-    let (kind, name) = text.split_once('=').filter(|(_, name)| !name.is_empty())?;
-    let (folder, name) = match kind {
-        "UUID" => ("by-uuid", name.to_owned()),
-        "PARTUUID" => ("by-partuuid", name.to_ascii_lowercase()),
-        "LABEL" => ("by-label", name.to_owned()),
-        "PARTLABEL" => ("by-partlabel", name.to_owned()),
-        _ => return None,
-    };
-    Some(format!("/dev/disk/{folder}/{}", udev_encoded(&name)))
-}
-
-/// A name as udev encodes it in the name of a link.
-fn udev_encoded(name: &str) -> String {
-    let mut encoded = String::new();
-    for each in name.chars() {
-        if each.is_ascii_alphanumeric() || "#+-.:=@_".contains(each) || !each.is_ascii() {
-            encoded.push(each);
-        } else {
-            write!(encoded, "\\x{:02x}", u32::from(each)).expect("a String takes everything");
-        }
-    }
-    encoded
-}
-
-fn contains(line: &[u8], part: &[u8]) -> bool {
-    line.windows(part.len()).any(|window| window == part)
+/// Whether a name is anywhere on a line, with dashes for its underscores too.
+fn mentions(line: &[u8], name: &str) -> bool {
+    let is_same = |(&byte, expected): (&u8, u8)| byte == expected || (byte, expected) == (b'-', b'_');
+    line.windows(name.len()).any(|window| window.iter().zip(name.bytes()).all(is_same))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! them: one table for writing such lines and for reading them.
 
 /// The name of a parameter, with the equals sign that its value follows.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Name(&'static str);
 
 /// The parameters about one device.

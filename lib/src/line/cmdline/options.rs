@@ -1,6 +1,6 @@
 //! The options of an image on a kernel command line.
 
-use super::{Fault, OptionFault, Result, RootImage, RootOption, device, truth};
+use super::{Described, Fault, OptionFault, Result, RootOption, device, truth};
 use crate::line::table::{Reader, TableOption};
 
 /// Flags that only `veritysetup open` has, besides the kernel's options that veritytab(5) has too.
@@ -22,7 +22,7 @@ const WITH_VALUE: &[&str] = &[
 /// Options about mounting, ordering and prompting.
 const ELSEWHERE: &[&str] = &["", "nofail", "x-initrd.attach", "_netdev", "auto", "noauto", "tries"];
 
-impl RootImage {
+impl Described {
     pub(super) fn add_option(&mut self, option: &str, parameter: &'static str) -> Result<()> {
         let fault = |what| Fault::Option { option: option.to_owned(), what, parameter };
         let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));

@@ -362,7 +362,7 @@ fn no_line_with_a_root_hash_is_overlooked() {
         line.splice(0..0, format!("roothash={HASH} ").into_bytes());
         let at = random(line.len());
         line.splice(at..at, PARTS[random(PARTS.len())].iter().copied());
-        if !contains(&line, b"roothash=") {
+        if !mentions(&line, "roothash=") {
             continue;
         }
         if let Ok(cmdline) = Cmdline::parse(&line) {
@@ -376,36 +376,76 @@ fn no_line_with_a_root_hash_is_overlooked() {
 #[test]
 fn a_policy_and_a_disk_are_noticed_wherever_they_are() {
     let parse = |line: &str| Cmdline::parse(line.as_bytes()).map_err(|fault| fault.to_string());
-    let read = |line: &str| parse(line).map(|cmdline| (cmdline.policy, cmdline.disk));
-    let policy = |text: &str| Some(text.to_owned());
-    for (line, expected) in [
-        ("root=/dev/sda1", (None, None)),
-        ("systemd.image_policy=root=signed quiet", (policy("root=signed"), None)),
-        ("rd.systemd.image-policy=root=signed", (policy("root=signed"), None)),
-        ("systemd.image_policy=* systemd.image_policy=root=verity", (policy("root=verity"), None)),
-        ("dmverity.image=auto", (None, Some(Disk::Any))),
-        ("dmverity.image=/dev/vda", (None, Some(Disk::Device("/dev/vda".to_owned())))),
-        ("\"dmverity.image=LABEL=a b\"", (None, Some(Disk::Device("/dev/disk/by-label/a\\x20b".to_owned())))),
+    let read = |line: &str| parse(line).map(|cmdline| (cmdline.policies.join(" and "), cmdline.disk));
+    let device = |path: &str| Some(Disk::Device(path.to_owned()));
+    for (line, policies, disk) in [
+        ("root=/dev/sda1", "", None),
+        ("systemd.image_policy=root=signed quiet", "root=signed", None),
+        ("rd.systemd.image-policy=root=signed", "root=signed", None),
+        ("systemd.image\"_\"policy='root=signed'", "root=signed", None),
+        // A later one takes nothing back.
+        ("systemd.image_policy=* systemd.image_policy=root=verity", "* and root=verity", None),
+        ("rd.systemd.image_policy=root=signed systemd.image-policy=*", "root=signed and *", None),
+        ("dmverity.image=auto", "", Some(Disk::Any)),
+        ("dmverity.image=/dev/vda", "", device("/dev/vda")),
+        ("\"dmverity.image=LABEL=a b\"", "", device("/dev/disk/by-label/a\\x20b")),
         // Verity that is switched off does not switch the policy off.
-        ("systemd.image_policy=root=signed systemd.verity=no", (policy("root=signed"), None)),
+        ("systemd.image_policy=root=signed systemd.verity=no", "root=signed", None),
     ] {
-        assert_eq!(read(line), Ok(expected), "{line}");
+        assert_eq!(read(line), Ok((policies.to_owned(), disk)), "{line}");
     }
+    let no_parameter = "systemd.image_policy= is on the kernel command line, but not as a parameter of its own";
     for (line, fault) in [
         ("systemd.image_policy", "systemd.image_policy= is empty"),
+        ("systemd.image_policy=root=signed systemd.image_policy=", "systemd.image_policy= is empty"),
         ("dmverity.image=vda", "dmverity.image=vda names no device"),
         (
             "quiet -- systemd.image_policy=root=signed",
             "the kernel and systemd read systemd.image_policy in different ways",
         ),
-        (
-            "dyndbg=\"file x.c systemd.image_policy=root=signed\"",
-            "systemd.image_policy= is on the kernel command line, but not as a parameter of its own",
-        ),
+        ("dyndbg=\"file x.c systemd.image_policy=root=signed\"", no_parameter),
+        ("dyndbg=\"file x.c systemd.image-policy=root=signed\"", no_parameter),
+        ("x.systemd.image_policy=root=signed systemd.verity=no", no_parameter),
         ("systemd.image_policy=root=signed \"x", "a quotation mark on the kernel command line is not closed"),
     ] {
         assert_eq!(parse(line).map(drop), Err(fault.to_owned()), "{line}");
     }
     let line = format!("roothash={HASH} systemd.image_policy=root=verity dmverity.image=auto");
     assert!(matches!(parse(&line).unwrap().root, Root::Image(_)));
+}
+
+#[test]
+fn an_image_without_a_root_hash_has_its_options_too() {
+    let read = |line: &str, is_usr| {
+        let options = signed_image_options(line.as_bytes(), is_usr).map_err(|fault| fault.to_string())?;
+        let words =
+            options.into_iter().map(|RootOption { name, value }| format!("{name} {}", value.unwrap_or_default()));
+        Ok(words.collect::<Vec<_>>().join(","))
+    };
+    for (line, root, usr) in [
+        ("quiet \"x", Ok(""), Ok("")),
+        // The policy may be in a file.
+        ("systemd.verity_root_options=panic-on-corruption", Ok("panic-on-corruption "), Ok("")),
+        (
+            "dmverity.image=auto rd.systemd.verity-usr-options=fec-device=/dev/a,expect-data-blocks=3,nofail",
+            Ok(""),
+            Ok("expect-data-blocks 3,fec-device /dev/a"),
+        ),
+        (
+            "systemd.verity_root_data=/dev/a systemd.verity_usr_hash=/dev/b",
+            Err("systemd.verity_root_data= needs the root hash"),
+            Err("systemd.verity_usr_hash= needs the root hash"),
+        ),
+        (
+            "systemd.verity_root_options=what systemd.verity=0",
+            Err("systemd.verity_root_options= has the unknown option what"),
+            Ok(""),
+        ),
+    ] {
+        for (is_usr, expected) in [(false, root), (true, usr)] {
+            assert_eq!(read(line, is_usr), expected.map(str::to_owned).map_err(str::to_owned), "{line}");
+        }
+    }
+    let quote = "a quotation mark on the kernel command line is not closed";
+    assert_eq!(read("\"systemd.verity_root_options=panic-on-corruption", false), Err(quote.to_owned()));
 }
