@@ -201,7 +201,6 @@ fn a_policy_decides_what_may_be_booted() {
     let signed = "systemd.image_policy=root=signed";
     // A signed image is looked for.
     check(signed, true, 0, "asked\n", "");
-    check(&format!("{signed}:usr=verity"), true, 0, "asked usr\n", "");
     check("dmverity.image=auto", true, 0, "asked\n", "");
     check("systemd.image_policy=root=verity+unprotected", true, 0, "not-asked\n", "");
     check(&format!("{signed} roothash={{}}"), true, 0, "asked\n", "");
@@ -217,6 +216,25 @@ fn a_policy_decides_what_may_be_booted() {
             "the policy does not allow a signed image\nhint: policy: root=encrypted\n",
         ),
         ("systemd.image_policy=root=what", 1, "the policy in systemd.image_policy= cannot be followed\nhint: "),
+        ("systemd.image_policy=root=signed systemd.image_policy=", 1, "systemd.image_policy= is empty\n"),
+        // All of them have to be met.
+        (
+            "rd.systemd.image-policy=root=signed systemd.image_policy=root=encrypted",
+            2,
+            "the policy does not allow a signed image\nhint: policy: root=signed and root=encrypted\n",
+        ),
+        // Nothing would use them.
+        ("dmverity.image=auto systemd.verity_root_data=/dev/a", 1, "systemd.verity_root_data= needs the root hash\n"),
+        (
+            "dmverity.image=auto systemd.verity_root_options=panic-on-corruptoin",
+            1,
+            "systemd.verity_root_options= has the unknown option panic-on-corruptoin\n",
+        ),
+        (
+            "dmverity.image=auto systemd.verity_root_options=expect-data-blocks=many",
+            1,
+            "veritysetup open failed\nveritysetup: invalid numeric value\n",
+        ),
     ] {
         for options in [&["--dry-run"][..], &[]] {
             let (found, stdout, stderr) = answer(line, options);
@@ -230,4 +248,22 @@ fn a_policy_decides_what_may_be_booted() {
     assert!(stderr.starts_with(&format!("{BECAUSE} there is no certificate to check a signature with\n")), "{stderr}");
     let (code, stdout, _) = answer("dmverity.image=/dev/null/x", &[]);
     assert_eq!((code, stdout.as_str()), (Some(4), "missing /dev/null/x\n"));
+}
+
+/// systemd's generator opens what `usrhash=` asks for, and knows of no policy.
+#[test]
+fn only_what_satisfies_the_policy_for_usr_is_left_to_others() {
+    for (line, expected) in [
+        ("systemd.image_policy=root=signed:usr=verity usrhash={}", "asked usr\n"),
+        ("systemd.image_policy=root=signed:usr=signed usrhash={}", "asked\n"),
+        ("systemd.image_policy=root=signed:usr=verity", "asked\n"),
+        ("systemd.image_policy=usr=verity usrhash={}", "not-asked usr\n"),
+        ("systemd.image_policy=usr=verity+unprotected", "not-asked\n"),
+    ] {
+        check(line, true, 0, expected, "");
+    }
+    for line in ["systemd.image_policy=usr=verity", "systemd.image_policy=usr=signed usrhash={}"] {
+        let reason = format!("{BECAUSE} the policy asks for a verity device for /usr\n");
+        check(line, true, 1, "", &format!("{reason}hint: the root device has to be one, too\n"));
+    }
 }

@@ -6,12 +6,12 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use dmverity::RootHash;
-use dmverity::cmdline::{Cmdline, Disk, Root, RootDevice, RootImage, usr_image};
+use dmverity::cmdline::{Cmdline, Disk, Root, RootDevice, RootImage, RootOption, signed_image_options, usr_image};
 use dmverity::ddi::{Designator, Protection};
 use dmverity::dm::MappingName;
 
 use super::root_policy::RootPolicy;
-use super::signed_disk::{self, SignedImage};
+use super::signed_disk::{self, Search, SignedImage};
 use super::{check_root, read_bounded};
 use crate::arguments::{self, Command, FromCmdline, Open, Request};
 use crate::escape::{escaped, text_of};
@@ -40,9 +40,35 @@ const START: u64 = 128 << 10;
 /// What the command line asks for, or what was done about it.
 struct Answer {
     word: &'static str,
-    /// Whether it asks for a device for /usr beside the root device.
-    usr: bool,
+    /// What asks for a device for /usr beside the root device.
+    usr: Option<UsrAsker>,
     report: Report,
+}
+
+/// What asks for a verity device for /usr.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum UsrAsker {
+    /// `usrhash=` alone: systemd's generator opens what it asks for too.
+    RootHash,
+    /// A policy demands more than `usrhash=` gives.
+    Policy,
+}
+
+impl UsrAsker {
+    fn of(cmdline: &Cmdline, policy: &RootPolicy) -> Option<Self> {
+        let is_enough = cmdline.usr && policy.allows(Designator::Usr, Protection::Verity);
+        if policy.wants_verity(Designator::Usr) && !is_enough {
+            return Some(Self::Policy);
+        }
+        cmdline.usr.then_some(Self::RootHash)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::RootHash => "usrhash=",
+            Self::Policy => "the policy",
+        }
+    }
 }
 
 const ASKED: &str = "asked";
@@ -56,17 +82,19 @@ pub(crate) fn run(arguments: &FromCmdline) -> Result<Report> {
     let line = read(&arguments.file).map_err(|failure| about(wanted, failure))?;
     let answer = |wanted| answer(&line, wanted, arguments.dry_run).map_err(|failure| about(wanted, failure));
     let mut first = answer(wanted)?;
-    if arguments.with_usr && first.usr {
+    // A policy is not left to what else may open the device for /usr.
+    if let Some(asker) = first.usr.filter(|asker| arguments.with_usr || *asker == UsrAsker::Policy) {
         if first.word == NOT_ASKED {
-            let failure = Failure::new(Exit::Parameters, "usrhash= asks for a verity device for /usr");
-            return Err(about(wanted, failure.hint("with this option the root device has to be one, too")));
+            let reason = format!("{} asks for a verity device for /usr", asker.name());
+            let failure = Failure::new(Exit::Parameters, reason);
+            return Err(about(wanted, failure.hint("the root device has to be one, too")));
         }
         let usr = answer(&USR)?.report;
         first.report.warnings.extend(usr.warnings);
         first.report.notes.extend(usr.notes);
-        first.usr = false;
+        first.usr = None;
     }
-    let usr = if first.usr && first.word != OPENED { " usr" } else { "" };
+    let usr = if first.usr.is_some() && first.word != OPENED { " usr" } else { "" };
     Ok(said(&format!("{}{usr}", first.word), first.report))
 }
 
@@ -81,14 +109,14 @@ fn about(wanted: &Wanted, mut failure: Failure) -> Failure {
 
 fn answer(line: &[u8], wanted: &Wanted, is_dry_run: bool) -> Result<Answer> {
     let cmdline = Cmdline::parse(line)?;
-    let policy = RootPolicy::of(cmdline.policy.as_deref())?;
+    let policy = RootPolicy::of(&cmdline.policies)?;
     let wants_verity = policy.wants_verity(wanted.designator);
     let is_usr = wanted.designator == Designator::Usr;
-    let usr = !is_usr && (cmdline.usr || policy.wants_verity(Designator::Usr));
+    let usr = if is_usr { None } else { UsrAsker::of(&cmdline, &policy) };
     let answer = |word| Answer { word, usr, report: Report::default() };
     let usr_image = if is_usr { usr_image(line)? } else { None };
     let image = match (&cmdline.root, &usr_image) {
-        (Root::SwitchedOff, _) if wants_verity || usr => {
+        (Root::SwitchedOff, _) if wants_verity || usr.is_some() => {
             return Err(policy.refused("systemd.verity= to switch verity off"));
         }
         (Root::SwitchedOff, _) => return Ok(answer("switched-off")),
@@ -99,10 +127,13 @@ fn answer(line: &[u8], wanted: &Wanted, is_dry_run: bool) -> Result<Answer> {
             if !policy.allows(wanted.designator, Protection::Signed) {
                 return Err(policy.refused("a signed image"));
             }
+            // Wrong options are refused before anything is waited for.
+            let options = signed_image_options(line, is_usr)?;
+            request_of_disk(Path::new("/dev"), None, &options, wanted)?;
             if is_dry_run {
                 return Ok(answer(ASKED));
             }
-            return Ok(Answer { report: open_signed(cmdline.disk.as_ref(), wanted)?, ..answer(OPENED) });
+            return Ok(Answer { report: open_signed(cmdline.disk.as_ref(), &options, wanted)?, ..answer(OPENED) });
         }
         _ => return Ok(answer(NOT_ASKED)),
     };
@@ -125,32 +156,52 @@ fn check_policy(image: &RootImage, cmdline: &Cmdline, wanted: &Wanted, policy: &
         return Ok(());
     }
     let is_for_kernel = image.options.iter().any(|option| option.name == "root-hash-signature");
-    if policy.allows(designator, Protection::Signed) {
-        let root_hash = Some(&image.root_hash);
-        let wanted = signed_disk::Wanted { designator, disk: cmdline.disk.as_ref(), root_hash };
-        if is_for_kernel || signed_disk::find(&wanted)?.is_some() {
-            return Ok(());
-        }
+    let refused =
+        || policy.refused(&format!("the image with root hash {}, which has no trusted signature", image.root_hash));
+    if !policy.allows(designator, Protection::Signed) {
+        return Err(refused());
     }
-    Err(policy.refused(&format!("the image with root hash {}, which has no trusted signature", image.root_hash)))
+    if is_for_kernel {
+        return Ok(());
+    }
+    let disk = cmdline.disk.as_ref();
+    check_there(disk)?;
+    let search = signed_disk::find(&signed_disk::Wanted { designator, disk, root_hash: Some(&image.root_hash) })?;
+    search.image.map(drop).ok_or_else(|| refused().hints(search.refused))
+}
+
+/// A disk that has a name can be missing.
+fn check_there(disk: Option<&Disk>) -> Result<()> {
+    match disk {
+        Some(Disk::Device(path)) if !Path::new(path).exists() => {
+            Err(missing_device(path, format!("{path} does not exist")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens the image whose signature is by somebody trusted.
-fn open_signed(disk: Option<&Disk>, wanted: &Wanted) -> Result<Report> {
-    let designator = wanted.designator;
-    let device = if let Some(Disk::Device(path)) = disk { path.as_str() } else { "/dev" };
-    if !Path::new(device).exists() {
-        return Err(missing_device(device, format!("{device} does not exist")));
-    }
-    let found = signed_disk::find(&signed_disk::Wanted { designator, disk, root_hash: None })?;
-    let Some(SignedImage { disk, root_hash }) = found else {
+fn open_signed(disk: Option<&Disk>, options: &[RootOption], wanted: &Wanted) -> Result<Report> {
+    check_there(disk)?;
+    let Search { image, refused } =
+        signed_disk::find(&signed_disk::Wanted { designator: wanted.designator, disk, root_hash: None })?;
+    let Some(SignedImage { disk, root_hash }) = image else {
+        let device = if let Some(Disk::Device(path)) = disk { path } else { "/dev" };
         let reason = "there is no image for this machine with a signature by a trusted certificate";
-        return Err(missing_device(device, reason.to_owned()));
+        return Err(missing_device(device, reason.to_owned()).hints(refused));
     };
-    let mut words: Vec<OsString> = vec!["veritysetup".into(), "open".into(), format!("--root-hash={root_hash}").into()];
-    words.extend((designator == Designator::Usr).then(|| "--usr".into()));
-    words.extend(["--".into(), disk.clone().into_os_string(), wanted.name.into()]);
-    open(&root_hash, &format!("disk: {}", text_of(&disk)), wanted, &parsed(&words)?)
+    let request = request_of_disk(&disk, Some(&root_hash), options, wanted)?;
+    open(&root_hash, &format!("disk: {}", text_of(&disk)), wanted, &request)
+}
+
+/// The command line of `open` that opens the image on a disk.
+fn request_of_disk(disk: &Path, root_hash: Option<&RootHash>, options: &[RootOption], wanted: &Wanted) -> Result<Open> {
+    let mut words: Vec<OsString> = vec!["veritysetup".into(), "open".into()];
+    words.extend(root_hash.map(|root_hash| format!("--root-hash={root_hash}").into()));
+    words.extend((wanted.designator == Designator::Usr).then(|| "--usr".into()));
+    add_options(&mut words, options)?;
+    words.extend(["--".into(), disk.as_os_str().to_owned(), wanted.name.into()]);
+    parsed(&words)
 }
 
 /// A report with the one line, and with the warnings and notes of another.
@@ -170,7 +221,15 @@ fn request(image: &RootImage, wanted: &Wanted) -> Result<Open> {
     if let Some(device) = &image.fec_device {
         words.push(format!("--fec-device={device}").into());
     }
-    for option in &image.options {
+    add_options(&mut words, &image.options)?;
+    words.push("--".into());
+    words.extend([&image.data_device.path, wanted.name, &image.hash_device.path].map(OsString::from));
+    words.push(image.root_hash.to_string().into());
+    parsed(&words)
+}
+
+fn add_options(words: &mut Vec<OsString>, options: &[RootOption]) -> Result<()> {
+    for option in options {
         let value = option.value.as_ref().map_or_else(String::new, |value| format!("={value}"));
         if let ("root-hash-signature", Some(path)) = (option.name, &option.value)
             && path.starts_with('/')
@@ -181,10 +240,7 @@ fn request(image: &RootImage, wanted: &Wanted) -> Result<Open> {
         }
         words.push(format!("--{}{value}", option.name).into());
     }
-    words.push("--".into());
-    words.extend([&image.data_device.path, wanted.name, &image.hash_device.path].map(OsString::from));
-    words.push(image.root_hash.to_string().into());
-    parsed(&words)
+    Ok(())
 }
 
 fn parsed(words: &[OsString]) -> Result<Open> {
@@ -238,11 +294,14 @@ fn block_devices() -> Vec<String> {
 
 fn open(root_hash: &RootHash, devices: &str, wanted: &Wanted, request: &Open) -> Result<Report> {
     let name = MappingName::new(wanted.name)?;
-    // Someone in the emergency shell may have opened it.
+    // Someone in the emergency shell may have opened it, and something else at the same moment.
     let report = if is_open(&name, root_hash) {
         Report::default()
     } else {
-        super::open::run(request).map_err(|failure| refused(failure).hint(devices))?
+        match super::open::run(request) {
+            Err(_) if is_open(&name, root_hash) => Report::default(),
+            opened => opened.map_err(|failure| refused(failure).hint(devices))?,
+        }
     };
     // A wrong root hash shows at the first read.
     let block = check_root::mapping(&name).and_then(|mapping| mapping.verity);

@@ -1,6 +1,7 @@
 //! What the owner of a machine demands of its root device: systemd's image policy, on the kernel command line and in a
 //! file of the initramfs.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use dmverity::ddi::{Designator, Policy, Protection};
@@ -19,11 +20,11 @@ const FILE_MAX: u64 = 64 << 10;
 pub(super) struct RootPolicy(Vec<Policy>);
 
 impl RootPolicy {
-    /// The policy on the command line, if there is one, and that in the file.
-    pub(super) fn of(cmdline: Option<&str>) -> Result<Self> {
-        let from_cmdline = cmdline.map(|text| (text.to_owned(), "systemd.image_policy="));
+    /// Those on the command line, and the one in the file.
+    pub(super) fn of(cmdline: &[String]) -> Result<Self> {
+        let from_cmdline = cmdline.iter().map(|text| (text.clone(), "systemd.image_policy="));
         let from_file = file(Path::new(FILE))?.map(|text| (text, FILE));
-        let policies = from_cmdline.into_iter().chain(from_file).map(|(text, from)| {
+        let policies = from_cmdline.chain(from_file).map(|(text, from)| {
             let unusable = |error| {
                 let failure = Failure::new(Exit::Parameters, format!("the policy in {from} cannot be followed"));
                 failure.hint(format!("{error}"))
@@ -51,17 +52,22 @@ impl RootPolicy {
     }
 }
 
-/// The policy in a file: its first line that is neither empty nor a comment.
+/// The policy in a file: its only line that is neither empty nor a comment.
 fn file(path: &Path) -> Result<Option<String>> {
-    if !path.exists() {
+    // A link to nowhere was meant to lead to a policy.
+    if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         return Ok(None);
     }
     let unusable = |why: &str| Failure::new(Exit::Parameters, format!("{} {why}", text_of(path)));
     let bytes = read_bounded(path, FILE_MAX, "policy")?.ok_or_else(|| unusable("is too long for a policy"))?;
     let text = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8"))?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    // A file without a policy is one that was meant to have one.
-    lines.next().map(|line| Some(line.to_owned())).ok_or_else(|| unusable("has no policy"))
+    // A file without a policy is one that was meant to have one, and a second line was not meant to be ignored.
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => Ok(Some(line.to_owned())),
+        (None, _) => Err(unusable("has no policy")),
+        (Some(_), Some(_)) => Err(unusable("has more than one line with a policy")),
+    }
 }
 
 #[cfg(test)]
@@ -74,16 +80,26 @@ mod tests {
         let path = directory.path().join("policy");
         assert_eq!(file(&path).unwrap(), None);
         for (text, expected) in [
-            ("root=signed", Some("root=signed")),
-            ("# only ours\n\n  root=verity \nroot=unprotected\n", Some("root=verity")),
-            ("", None),
-            ("# nothing\n", None),
+            ("root=signed", Ok("root=signed")),
+            ("# only ours\n\n  root=verity \n", Ok("root=verity")),
+            ("", Err("has no policy")),
+            ("# nothing\n", Err("has no policy")),
+            ("usr=verity\nroot=signed\n", Err("has more than one line with a policy")),
+            ("root=\u{0}", Ok("root=\u{0}")),
         ] {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(file(&path).ok().flatten().as_deref(), expected, "{text:?}");
+            let found = file(&path).map(Option::unwrap).map_err(|failure| failure.lines.join(""));
+            let expected = expected.map(str::to_owned).map_err(|why| format!("{} {why}", path.display()));
+            assert_eq!(found, expected, "{text:?}");
         }
         std::fs::write(&path, [0xff]).unwrap();
         assert!(file(&path).is_err());
+        // What cannot be read is not taken for none.
+        for target in ["/no/where", ".", "/dev/null", "policy"] {
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink(target, &path).unwrap();
+            assert!(file(&path).is_err(), "{target}");
+        }
     }
 
     #[test]

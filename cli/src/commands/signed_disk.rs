@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use dmverity::RootHash;
 use dmverity::cmdline::Disk;
-use dmverity::ddi::{Architecture, Designator, Gpt, ImageSet, Images};
+use dmverity::ddi::{Architecture, Designator, Gpt, ImageSet, Images, SignatureContent};
 use dmverity::signature::{Certificate, Signature, Verifier};
 
 use super::verity_d;
-use crate::escape::text_of;
+use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
 
 /// The block devices that there are.
@@ -30,34 +30,54 @@ pub(super) struct Wanted<'a> {
     pub(super) root_hash: Option<&'a RootHash>,
 }
 
-/// Finds the one signed image for this machine; `None` if there is none yet.
-pub(super) fn find(wanted: &Wanted<'_>) -> Result<Option<SignedImage>> {
+/// What was found.
+pub(super) struct Search {
+    /// The image, unless there is none yet.
+    pub(super) image: Option<SignedImage>,
+    /// Images that are there, and what is wrong with their signatures.
+    pub(super) refused: Vec<String>,
+}
+
+/// How many of them are named: a disk can be made to have more than anybody reads.
+const REFUSED_MAX: usize = 8;
+
+/// Looks for the one signed image for this machine.
+pub(super) fn find(wanted: &Wanted<'_>) -> Result<Search> {
     let verifier = verifier()?;
     let disks = match wanted.disk {
         Some(Disk::Device(path)) => vec![PathBuf::from(path)],
         _ => disks(),
     };
-    let mut found: Vec<SignedImage> = Vec::new();
+    let (mut found, mut refused) = (Vec::<SignedImage>::new(), Vec::new());
     for disk in disks {
         for set in sets(&disk, wanted.designator) {
-            let Some(root_hash) = proven(&set, &verifier, &disk) else { continue };
-            if wanted.root_hash.is_none_or(|wanted| *wanted == root_hash) {
-                found.push(SignedImage { disk: disk.clone(), root_hash });
+            let is_wanted = |root_hash: &RootHash| wanted.root_hash.is_none_or(|wanted| wanted == root_hash);
+            match proven(&set, &verifier) {
+                Ok(root_hash) if is_wanted(&root_hash) => found.push(SignedImage { disk: disk.clone(), root_hash }),
+                Err(why) if set.root_hash.as_ref().is_none_or(is_wanted) => refused.push(reason(&disk, &set, &why)),
+                _ => {}
             }
         }
     }
-    match found.len() {
-        0 | 1 => Ok(found.pop()),
-        // With one root hash it is the same image, wherever it is.
-        _ if wanted.root_hash.is_some() => Ok(found.pop()),
-        _ => {
-            let names = found.iter().map(|image| format!("{} on {}", image.root_hash, text_of(&image.disk)));
-            let failure = Failure::new(Exit::Parameters, "there is more than one signed image");
-            Err(failure
-                .hint(format!("root hashes: {}", names.collect::<Vec<_>>().join(", ")))
-                .hint("dmverity.image=DEVICE chooses a disk, and roothash= an image"))
-        }
+    refused.truncate(REFUSED_MAX);
+    // With one root hash it is the same image, wherever it is.
+    if found.iter().any(|image| image.root_hash != found[0].root_hash) {
+        return Err(ambiguous(&found));
     }
+    found.truncate(1);
+    Ok(Search { image: found.pop(), refused })
+}
+
+fn ambiguous(found: &[SignedImage]) -> Failure {
+    let names = found.iter().take(REFUSED_MAX).map(|image| format!("{} on {}", image.root_hash, text_of(&image.disk)));
+    Failure::new(Exit::Parameters, "there is more than one signed image")
+        .hint(format!("root hashes: {}", names.collect::<Vec<_>>().join(", ")))
+        .hint("dmverity.image=DEVICE chooses a disk, and roothash= an image")
+}
+
+fn reason(disk: &Path, set: &ImageSet, why: &str) -> String {
+    let root_hash = set.root_hash.as_ref().map_or_else(String::new, |root_hash| format!(" with root hash {root_hash}"));
+    escaped(&format!("not the image{root_hash} on {}: {why}", text_of(disk))).into_owned()
 }
 
 /// What checks signatures: those whom the system trusts.
@@ -97,16 +117,20 @@ fn sets(disk: &Path, designator: Designator) -> Vec<ImageSet> {
     sets
 }
 
-/// The root hash of an image, if its signature proves it.
-fn proven(set: &ImageSet, verifier: &Verifier, disk: &Path) -> Option<RootHash> {
-    let stored = set.signature()?;
-    let root_hash = stored.root_hash.clone();
-    let signature = Signature::parse(&stored.signature);
-    match signature.and_then(|signature| verifier.verify(root_hash.to_string().as_bytes(), &signature)) {
-        Ok(_) => Some(root_hash),
-        Err(error) => {
-            log::debug!("{}: the signature of root hash {root_hash}: {error}", text_of(disk));
-            None
+/// The root hash of an image, if its signature proves it; otherwise what is wrong.
+fn proven(set: &ImageSet, verifier: &Verifier) -> std::result::Result<RootHash, String> {
+    let Some(found) = &set.signature else { return Err("it has no signature".to_owned()) };
+    let stored = match &found.content {
+        SignatureContent::Signature(stored) => stored,
+        SignatureContent::OtherRootHash(other) => {
+            return Err(format!("its signature is one of root hash {}", other.root_hash));
         }
-    }
+        SignatureContent::Empty => return Err("its signature partition is empty".to_owned()),
+        SignatureContent::Unusable(why) => return Err(format!("its signature partition cannot be used: {why}")),
+    };
+    let root_hash = stored.root_hash.clone();
+    Signature::parse(&stored.signature)
+        .and_then(|signature| verifier.verify(root_hash.to_string().as_bytes(), &signature))
+        .map(|_| root_hash)
+        .map_err(|error| error.to_string())
 }
