@@ -2,7 +2,7 @@
 //! a kernel command line is read is tested in the library, which does it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,8 +12,8 @@ use libtest_mimic::Trial;
 
 const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
 
-/// Prints the results of the functions of script `$1`, with command `$2`, command line `$3`, and something that opens
-/// `/usr` if `$4` is not empty. `set -u` catches variables that are read but not set.
+/// Prints the results of the functions of script `$1`, with command `$2`, command line `$3`, something that opens `/usr`
+/// if `$4` is not empty, and the file `$5` with a policy. `set -u` catches variables that are read but not set.
 const SCRIPT: &str = r#"
 set -u
 verity_line() {
@@ -23,6 +23,7 @@ line=$3
 verity_usr=$4
 . "$1"
 verity_command=$2
+verity_policy=$5
 modprobe() { :; }
 if ! verity_wanted; then
     echo 'not wanted'
@@ -63,6 +64,7 @@ fn all(shell: &'static str) -> Result<()> {
     fakes.real()?;
     fakes.unknown_answers()?;
     fakes.known_answers()?;
+    fakes.policies()?;
     fakes.root_and_usr()
 }
 
@@ -92,6 +94,7 @@ impl Shell<'_> {
             "",
             "refused\ndmverity: cannot open the root device: roothash=$(x) is not hexadecimal\n",
         )?;
+        real("systemd.image_policy=root=singed", "", "refused\ndmverity: cannot open the root device: the policy in")?;
         real("* roothash={} \"", "", "refused\ndmverity: cannot open the root device: a quotation mark on the kernel")?;
         let usr = "refused\ndmverity: cannot open the root device: usrhash= asks for a verity device for /usr\nhint: ";
         real("usrhash={}", "", usr)?;
@@ -122,7 +125,16 @@ impl Shell<'_> {
             ("echo '$(touch x) * `'; exit 3", "$(touch x) * `\n"),
         ] {
             let command = self.fake(&Fake(answer, "exit 9"))?;
-            for line in ["roothash=00", "x.roothash=00", "\"x usrhash=00\"", "rd.usrhash="] {
+            for line in [
+                "roothash=00",
+                "x.roothash=00",
+                "\"x usrhash=00\"",
+                "rd.usrhash=",
+                "quiet 'r'\"oot\"hash=00 *",
+                "systemd.image-policy=root=signed",
+                "rd.systemd.image\"_\"policy='root=signed'",
+                "\tdmverity.image=auto",
+            ] {
                 self.check(&command, line, "1", &format!("refused\n{NO_ANSWER}{said}"))?;
             }
             self.check(&command, "root=/dev/sda", "", "not wanted\n")?;
@@ -147,6 +159,30 @@ impl Shell<'_> {
             let command = self.fake(&Fake("echo asked", answer))?;
             self.check(&command, "roothash=00", "", &format!("failed\n{NO_ANSWER}{said}"))?;
         }
+        Ok(())
+    }
+
+    /// A policy in the initramfs is not overlooked, even if it is a link to nowhere, and leaves the shell as it was.
+    fn policies(&self) -> Result<()> {
+        let policy = self.folder.join("policy");
+        let broken = self.fake(&Fake("exit 9", "exit 9"))?;
+        for is_link in [false, true] {
+            if is_link {
+                fs::remove_file(&policy)?;
+                symlink("/no/where", &policy)?;
+            } else {
+                fs::write(&policy, "")?;
+            }
+            self.check(&broken, "root=/dev/sda", "1", &format!("refused\n{NO_ANSWER}"))?;
+        }
+        let because = "dmverity: cannot open the root device: the policy does not allow a signed image";
+        let refuses = self.fake(&Fake(&format!("echo '{because}' >&2; exit 2"), "exit 9"))?;
+        self.check(&refuses, "root=/dev/sda", "", &format!("refused\n{because}\n"))?;
+        let waits = "echo missing /dev; echo 'dmverity: cannot open the root device: a' >&2; echo hint: b >&2; exit 4";
+        let waits = self.fake(&Fake("echo asked", waits))?;
+        let expected = "waits for /dev\ndmverity: cannot open the root device: a (waited for 3 seconds)\nhint: b\n";
+        self.check(&waits, "systemd.image_policy=root=signed", "", expected)?;
+        fs::remove_file(&policy)?;
         Ok(())
     }
 
@@ -205,6 +241,7 @@ impl Shell<'_> {
         };
         let library = workspace().join("cli/boot/dracut/verity-root.sh");
         command.arg("-c").arg(SCRIPT).arg("sh").arg(library).arg(verity).arg(line).arg(usr);
+        command.arg(self.folder.join("policy"));
         let found = process::output(&mut command).with_context(|| format!("{} with {line:?}", self.shell))?;
         // The shell's own message about a command that was killed or is missing follows.
         let expected = expected.replace("COMMAND", &verity.display().to_string());

@@ -36,8 +36,13 @@ install() {
             fi
         done
     done
-    if [ -e /etc/dmverity/policy ]; then
-        inst_simple /etc/dmverity/policy
+    if [ -e /etc/dmverity/policy ] || [ -L /etc/dmverity/policy ]; then
+        mkdir -p "$initdir/etc/dmverity"
+        if ! cp -L /etc/dmverity/policy "$initdir/etc/dmverity/policy"; then
+            # dracut would go on, and what it makes would boot anything.
+            dfatal "dmverity: /etc/dmverity/policy cannot be copied"
+            exit 1
+        fi
     fi
     # Before root= is used.
     inst_hook cmdline 94 "$moddir/parse-verity.sh"

@@ -14,6 +14,7 @@
 
 # shellcheck disable=SC2034 # variables for those who source this
 verity_command=/usr/sbin/veritysetup
+verity_policy=/etc/dmverity/policy
 verity_because='dmverity: cannot open the root device:'
 
 # Calls the command; sets verity_said to all that it says, and verity_answer to that when there is but one line.
@@ -25,12 +26,23 @@ verity_run() {
     verity_answer=$?:$verity_said
 }
 
-# Whether the command line has what must not be overlooked, in whatever form, or this initramfs has.
+# Whether the command line has what must not be overlooked, in whatever form and with quotation marks anywhere, or this
+# initramfs has.
 verity_mentioned() {
-    case $(verity_line) in
+    verity_ifs=$IFS
+    set -f
+    IFS=\'\"
+    # shellcheck disable=SC2046 # divided at quotation marks
+    set -- $(verity_line)
+    IFS=
+    verity_bare="$*"
+    IFS=$verity_ifs
+    set +f
+    case $verity_bare in
     *roothash=* | *usrhash=* | *image?policy=* | *dmverity.image=*) return 0 ;;
     esac
-    [ -e /etc/dmverity/policy ]
+    # A link to nowhere was meant to lead to a policy.
+    [ -e "$verity_policy" ] || [ -L "$verity_policy" ]
 }
 
 verity_wanted() {
