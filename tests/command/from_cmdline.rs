@@ -223,6 +223,16 @@ fn a_policy_decides_what_may_be_booted() {
             2,
             "the policy does not allow a signed image\nhint: policy: root=signed and root=encrypted\n",
         ),
+        (
+            "systemd.image_policy=root=signed roothash={} systemd.verity_root_options=nofail,ignore-corruption",
+            2,
+            "the policy does not allow ignore-corruption, with which changed blocks are read\nhint: policy: ",
+        ),
+        (
+            "systemd.image_policy=root=verity systemd.verity_root_options=ignore-corruption",
+            2,
+            "the policy does not allow ignore-corruption, with which changed blocks are read\nhint: policy: ",
+        ),
         // Nothing would use them.
         ("dmverity.image=auto systemd.verity_root_data=/dev/a", 1, "systemd.verity_root_data= needs the root hash\n"),
         (
@@ -242,6 +252,8 @@ fn a_policy_decides_what_may_be_booted() {
             assert!(stderr.starts_with(&format!("{BECAUSE} {reason}")), "{line}: {stderr}");
         }
     }
+    let ignored = "roothash={} systemd.image_policy=root=unprotected systemd.verity_root_options=ignore-corruption";
+    check(ignored, true, 0, "asked\n", "");
     // Nobody is trusted here.
     let (code, stdout, stderr) = answer(signed, &[]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""));

@@ -129,6 +129,7 @@ fn answer(line: &[u8], wanted: &Wanted, is_dry_run: bool) -> Result<Answer> {
             }
             // Wrong options are refused before anything is waited for.
             let options = signed_image_options(line, is_usr)?;
+            check_options(&options, wanted, &policy)?;
             request_of_disk(Path::new("/dev"), None, &options, wanted)?;
             if is_dry_run {
                 return Ok(answer(ASKED));
@@ -137,6 +138,7 @@ fn answer(line: &[u8], wanted: &Wanted, is_dry_run: bool) -> Result<Answer> {
         }
         _ => return Ok(answer(NOT_ASKED)),
     };
+    check_options(&image.options, wanted, &policy)?;
     let request = request(image, wanted)?;
     if is_dry_run {
         return Ok(answer(ASKED));
@@ -145,8 +147,20 @@ fn answer(line: &[u8], wanted: &Wanted, is_dry_run: bool) -> Result<Answer> {
         return Err(report_missing(image, wanted, device));
     }
     check_policy(image, &cmdline, wanted, &policy)?;
-    let devices = format!("data device: {}, hash device: {}", image.data_device.path, image.hash_device.path);
-    Ok(Answer { report: open(&image.root_hash, &devices, wanted, &request)?, ..answer(OPENED) })
+    let hints = [
+        "the root hash on the command line is wrong, or the data or the hash device was changed".to_owned(),
+        format!("data device: {}, hash device: {}", image.data_device.path, image.hash_device.path),
+    ];
+    Ok(Answer { report: open(&image.root_hash, hints, wanted, &request)?, ..answer(OPENED) })
+}
+
+/// A policy that wants verity does not want it to let changed blocks through.
+fn check_options(options: &[RootOption], wanted: &Wanted, policy: &RootPolicy) -> Result<()> {
+    let ignores = options.iter().any(|option| option.name == "ignore-corruption");
+    if ignores && policy.wants_verity(wanted.designator) {
+        return Err(policy.refused("ignore-corruption, with which changed blocks are read"));
+    }
+    Ok(())
 }
 
 /// An image that the policy wants signed needs a signature: one that the kernel will check, or one on a disk.
@@ -191,7 +205,8 @@ fn open_signed(disk: Option<&Disk>, options: &[RootOption], wanted: &Wanted) -> 
         return Err(missing_device(device, reason.to_owned()).hints(refused));
     };
     let request = request_of_disk(&disk, Some(&root_hash), options, wanted)?;
-    open(&root_hash, &format!("disk: {}", text_of(&disk)), wanted, &request)
+    let hints = ["the image was changed: its root hash is signed".to_owned(), format!("disk: {}", text_of(&disk))];
+    open(&root_hash, hints, wanted, &request)
 }
 
 /// The command line of `open` that opens the image on a disk.
@@ -292,7 +307,8 @@ fn block_devices() -> Vec<String> {
     names
 }
 
-fn open(root_hash: &RootHash, devices: &str, wanted: &Wanted, request: &Open) -> Result<Report> {
+/// Opens an image. The hints are about what may be wrong if its blocks do not match, and where it is.
+fn open(root_hash: &RootHash, [reason, place]: [String; 2], wanted: &Wanted, request: &Open) -> Result<Report> {
     let name = MappingName::new(wanted.name)?;
     // Someone in the emergency shell may have opened it, and something else at the same moment.
     let report = if is_open(&name, root_hash) {
@@ -300,7 +316,7 @@ fn open(root_hash: &RootHash, devices: &str, wanted: &Wanted, request: &Open) ->
     } else {
         match super::open::run(request) {
             Err(_) if is_open(&name, root_hash) => Report::default(),
-            opened => opened.map_err(|failure| refused(failure).hint(devices))?,
+            opened => opened.map_err(|failure| refused(failure).hint(place.clone()))?,
         }
     };
     // A wrong root hash shows at the first read.
@@ -309,11 +325,11 @@ fn open(root_hash: &RootHash, devices: &str, wanted: &Wanted, request: &Open) ->
     let Err(error) = check_root::read_ends(&name.node(), START, block) else { return Ok(report) };
     let failure = if check_root::is_corrupted(&name) {
         Failure::new(Exit::Permission, format!("its first or last blocks do not match the root hash {root_hash}"))
-            .hint("the root hash on the command line is wrong, or the data or the hash device was changed")
+            .hint(reason)
     } else {
         Failure::new(Exit::Device, "its first or last blocks cannot be read").because(&error)
     };
-    let failure = check_root::closed(&name, failure.hint(devices));
+    let failure = check_root::closed(&name, failure.hint(place));
     Err(report.failed(failure))
 }
 

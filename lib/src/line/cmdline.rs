@@ -259,7 +259,7 @@ impl Cmdline {
         let Some(parameters) = parameters else { return Ok(nothing) };
         let all = |name: Name| parameters.iter().filter(move |parameter| parameter.is(name));
         let policies = all(POLICY).map(|parameter| Ok(parameter.value()?.to_owned())).collect::<Result<_>>()?;
-        let disk = all(DISK).last().map(disk).transpose()?;
+        let disk = all(DISK).next_back().map(disk).transpose()?;
         let is_enabled = is_enabled(parameters)?;
         let has = |name: Name| all(name).next().is_some();
         // Verity that is switched off does not switch a policy off.
