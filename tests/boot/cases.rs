@@ -2,6 +2,7 @@
 
 use super::disks::{Disk, Disks, FILE_SYSTEM, PARITY};
 use super::tree::Framework::{self, Dracut, DracutPlain, InitramfsTools, Klibc};
+use super::tree::{Addition, Host, Kernel};
 
 /// How a machine ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,20 +24,45 @@ pub(crate) struct Case {
     pub(crate) long: &'static [Framework],
     /// The disk that it boots from.
     pub(crate) disk: Disk,
+    /// Its other disks.
+    pub(crate) more_disks: &'static [Disk],
+    /// Its kernel.
+    pub(crate) kernel: Kernel,
+    /// What the system had when it made the initramfs.
+    pub(crate) host: Host,
+    /// What is put into the initramfs after that.
+    pub(crate) additions: &'static [Addition],
     /// Words on the kernel's command line. `{hash}` is the root hash; `{whole}` gives the position of the hash tree on
-    /// a whole disk, and more of its options can follow; `{parity}` gives the position of its parity.
-    options: &'static str,
+    /// a whole disk, and more of its options can follow; `{parity}` gives the position of its parity. `{NAME}` of a
+    /// disk is that disk's root hash, and `{signature}` one of `{hash}`.
+    pub(crate) options: &'static str,
     /// The expected outcome.
     pub(crate) end: End,
-    /// Regular expressions for what the console shows, with `{hash}` and `{story}`.
+    /// Regular expressions for what the console shows, with `{hash}`, `{story}` and the `{NAME}` of a disk.
     pub(crate) shows: &'static [&'static str],
     /// Regular expressions for what it must not show.
     pub(crate) hides: &'static [&'static str],
 }
 
 /// Both kinds, dracut only with systemd: without it, dracut differs in its first process only.
-const BOTH: &[Framework] = &[InitramfsTools, Dracut];
-const ALL: &[Framework] = &[InitramfsTools, Klibc, Dracut, DracutPlain];
+pub(crate) const BOTH: &[Framework] = &[InitramfsTools, Dracut];
+pub(crate) const ALL: &[Framework] = &[InitramfsTools, Klibc, Dracut, DracutPlain];
+
+/// A machine with nothing special.
+pub(crate) const PLAIN: Case = Case {
+    name: "",
+    frameworks: BOTH,
+    long: BOTH,
+    disk: Disk::Whole,
+    more_disks: &[],
+    kernel: Kernel::Debian,
+    host: Host::WithoutPolicy,
+    additions: &[],
+    options: "",
+    end: End::Refused,
+    shows: &[],
+    hides: &[],
+};
 
 /// The console output for a wrong byte in the first block.
 const WRONG_BYTE: &[&str] =
@@ -45,7 +71,7 @@ const WRONG_BYTE: &[&str] =
 /// If a shell runs this, it writes to the console a text that no command line contains.
 const RUN: &str = "$(echo${IFS}$((40+2))x>/dev/console)";
 
-/// All of them.
+/// Those with a root hash on the command line.
 pub(crate) const CASES: &[Case] = &[
     // Nothing but the root hash. `rw` changes nothing.
     Case {
@@ -67,6 +93,7 @@ pub(crate) const CASES: &[Case] = &[
             "^END$",
         ],
         hides: &["written", "dmverity: "],
+        ..PLAIN
     },
     // Options reach the kernel, which panics when /story is read. The plain device in `root=` is not booted.
     Case {
@@ -83,6 +110,7 @@ pub(crate) const CASES: &[Case] = &[
             "Kernel panic - not syncing: dm-verity device corrupted",
         ],
         hides: &["story: ", "written", "dmverity: "],
+        ..PLAIN
     },
     // The same wrong byte, corrected.
     Case {
@@ -94,6 +122,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Booted,
         shows: &["^mounted: /dev/mapper/root ext4 ro\\b", "^  FEC device:  /dev/vda$", "^story: {story} ", "^END$"],
         hides: &["dmverity: "],
+        ..PLAIN
     },
     // The device in `root=` is not even waited for.
     Case {
@@ -105,6 +134,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Booted,
         shows: &["^mounted: /dev/mapper/root ext4 ro\\b", "^  flags:       ignore_zero_blocks ?$", "^END$"],
         hides: &["dmverity: "],
+        ..PLAIN
     },
     // One wrong byte, and the plain device could be booted.
     Case {
@@ -120,6 +150,7 @@ pub(crate) const CASES: &[Case] = &[
             "^hint: data device: /dev/vda, hash device: /dev/vda$",
         ],
         hides: &[],
+        ..PLAIN
     },
     Case {
         name: "last-block",
@@ -130,6 +161,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: WRONG_BYTE,
         hides: &[],
+        ..PLAIN
     },
     Case {
         name: "wrong-root-hash",
@@ -141,6 +173,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: &["dmverity: cannot open the root device: its first or last blocks do not match the root hash 0123"],
         hides: &[],
+        ..PLAIN
     },
     // Whatever separates `roothash=` from its neighbours, the device with the wrong byte is not booted.
     Case {
@@ -152,6 +185,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: WRONG_BYTE,
         hides: &[],
+        ..PLAIN
     },
     Case {
         name: "newline",
@@ -162,6 +196,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: WRONG_BYTE,
         hides: &[],
+        ..PLAIN
     },
     Case {
         name: "single-quotes",
@@ -172,6 +207,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: WRONG_BYTE,
         hides: &[],
+        ..PLAIN
     },
     // Text between quotation marks disables nothing.
     Case {
@@ -183,6 +219,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: WRONG_BYTE,
         hides: &[],
+        ..PLAIN
     },
     // A root hash that is not a parameter is not overlooked.
     Case {
@@ -194,6 +231,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: &["dmverity: cannot open the root device: a quotation mark on the kernel command line is not closed$"],
         hides: &[],
+        ..PLAIN
     },
     Case {
         name: "inside-a-word",
@@ -207,6 +245,7 @@ pub(crate) const CASES: &[Case] = &[
              of its own$",
         ],
         hides: &[],
+        ..PLAIN
     },
     Case {
         name: "inside-quotes",
@@ -220,6 +259,7 @@ pub(crate) const CASES: &[Case] = &[
              of its own$",
         ],
         hides: &[],
+        ..PLAIN
     },
     // If systemd's own generator is there, dracut leaves the device to it.
     Case {
@@ -231,6 +271,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: &["dmverity: cannot open the root device: usrhash= asks for a verity device for /usr"],
         hides: &[],
+        ..PLAIN
     },
     // No shell executes the command line, nor the text kept for the emergency shell.
     Case {
@@ -245,6 +286,7 @@ pub(crate) const CASES: &[Case] = &[
              does not exist",
         ],
         hides: &["42x"],
+        ..PLAIN
     },
     Case {
         name: "substituted-root-hash",
@@ -255,6 +297,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Refused,
         shows: &["dmverity: cannot open the root device: roothash=\\$\\(echo.* is not hexadecimal"],
         hides: &["42x"],
+        ..PLAIN
     },
     // Nor is it a line of a systemd unit.
     Case {
@@ -266,6 +309,7 @@ pub(crate) const CASES: &[Case] = &[
         end: End::Booted,
         shows: &["^mounted: /dev/mapper/root ext4 ro\\b", "^  status:      verified$", "^END$"],
         hides: &["mounted: /dev/vda"],
+        ..PLAIN
     },
     // No root hash covers the superblock.
     Case {
@@ -280,6 +324,7 @@ pub(crate) const CASES: &[Case] = &[
             "^Image is not the expected one: data_blocks is 3072, expected 300\\.$",
         ],
         hides: &[],
+        ..PLAIN
     },
     // The command's own words follow.
     Case {
@@ -295,6 +340,7 @@ pub(crate) const CASES: &[Case] = &[
             "^Device /dev/vda is not a valid VERITY device\\.$",
         ],
         hides: &[],
+        ..PLAIN
     },
     // The partitions that follow from the root hash are not on this disk.
     Case {
@@ -311,6 +357,7 @@ pub(crate) const CASES: &[Case] = &[
             "^hint: without systemd.verity_root_data= it is the partition with the root hash's first half as UUID$",
         ],
         hides: &[],
+        ..PLAIN
     },
     // Nor is another kind of root device booted.
     Case {
@@ -323,6 +370,7 @@ pub(crate) const CASES: &[Case] = &[
         shows: &["dmverity: cannot open the root device: systemd.verity_root_options= has the unknown option \
              panic-on-corruptoin$"],
         hides: &[],
+        ..PLAIN
     },
     // Without a root hash the boot is the same as if these scripts were not installed.
     Case {
@@ -339,6 +387,7 @@ pub(crate) const CASES: &[Case] = &[
             "^END$",
         ],
         hides: &["dmverity: "],
+        ..PLAIN
     },
     Case {
         name: "switched-off",
@@ -353,6 +402,7 @@ pub(crate) const CASES: &[Case] = &[
             "^END$",
         ],
         hides: &["dmverity: "],
+        ..PLAIN
     },
 ];
 
@@ -365,7 +415,7 @@ impl Case {
         );
         // initramfs-tools waits for 30 seconds at least.
         let patience = if matches!(framework, InitramfsTools | Klibc) { "rootdelay=3" } else { "rd.timeout=3" };
-        let options = self.options.replace("{hash}", &disks.root_hash).replace("{whole}", &whole).replace("{run}", RUN);
+        let options = disks.filled(self.options).replace("{whole}", &whole).replace("{run}", RUN);
         options.replace("{parity}", &PARITY.to_string()).replace("{patience}", patience)
     }
 }

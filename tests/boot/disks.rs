@@ -1,11 +1,12 @@
-//! The disks that the machines boot from: one file system, its hash tree, and copies with a wrong byte.
+//! The disks that the machines boot from: one file system, its hash tree, disk images of both, signed or not, and
+//! copies with a wrong byte.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use dmverity_tests::vm::{kernels, process};
+use dmverity_tests::vm::{kernels, process, signatures};
 use dmverity_tests::{static_binary, workspace};
 use sha2::{Digest as _, Sha256};
 
@@ -28,6 +29,43 @@ pub(crate) enum Disk {
     LastBlockWrong,
     /// The same with one wrong byte in the file `/story`.
     StoryWrong,
+    /// A disk image that [`OWNER`] has signed, as `veritysetup build` makes it.
+    Signed,
+    /// The same with one wrong byte in the first block.
+    SignedFirstBlockWrong,
+    /// The same with another root hash in its signature partition.
+    SignedOtherwise,
+    /// Another one, with `/usr` as an image of its own.
+    SignedToo,
+    /// One that [`STRANGER`] has signed.
+    Strangers,
+    /// One without a signature.
+    Unsigned,
+    /// The signed one with a table of far more partitions than there is room for.
+    Hostile,
+}
+
+/// Whose certificate the machines trust; files below `tests/vectors/chain/`.
+pub(crate) const OWNER: Identity = Identity { key: "keys/rsa.key", certificate: "certs/rsa.crt" };
+
+/// Whose certificate they have, but do not trust.
+pub(crate) const STRANGER: Identity = Identity { key: "keys/p256.key", certificate: "certs/p256.crt" };
+
+/// A signer.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    key: &'static str,
+    certificate: &'static str,
+}
+
+impl Identity {
+    pub(crate) fn certificate(&self) -> PathBuf {
+        chain(self.certificate)
+    }
+}
+
+fn chain(file: &str) -> PathBuf {
+    workspace().join("tests/vectors/chain").join(file)
 }
 
 /// All of them.
@@ -37,7 +75,11 @@ pub(crate) struct Disks {
     /// In hexadecimal digits.
     pub(crate) root_hash: String,
     /// Of the file `/story`, as sha256sum prints it.
-    pub(crate) story: String,
+    story: String,
+    /// A signature of the root hash by [`signatures`]'s certificate, which a kernel can be made to trust, in base64.
+    signature: String,
+    /// The root hashes of disk images.
+    built: Vec<(Disk, String)>,
 }
 
 impl Disks {
@@ -61,12 +103,15 @@ impl Disks {
             format!("--fec-offset={PARITY}"),
         ];
         format(&whole_path, &whole_path, &offsets)?;
-        let disks = Self {
+        let root_hash = fs::read_to_string(root_hash_file)?;
+        let mut disks = Self {
             folder: folder.to_owned(),
-            root_hash: fs::read_to_string(root_hash_file)?,
+            signature: signature(folder, &root_hash)?,
+            root_hash,
             story: hex::encode(Sha256::digest(&story)),
+            built: Vec::new(),
         };
-
+        disks.build_all(&data)?;
         disks.make_partitions(&fs::read(data)?, &fs::read(hash)?)?;
         let mut whole = fs::read(&whole_path)?;
         // A whole number of sectors.
@@ -88,6 +133,67 @@ impl Disks {
     /// The disk's image.
     pub(crate) fn path(&self, disk: Disk) -> PathBuf {
         self.folder.join(format!("{disk:?}.img"))
+    }
+
+    /// A text with what this knows in place of names in braces.
+    pub(crate) fn filled(&self, text: &str) -> String {
+        let known = [("hash", &self.root_hash), ("story", &self.story), ("signature", &self.signature)];
+        let known = known.map(|(name, value)| (name.to_owned(), value));
+        let built = self.built.iter().map(|(disk, root_hash)| (format!("{disk:?}"), root_hash));
+        known
+            .into_iter()
+            .chain(built)
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    }
+
+    /// Makes the disk images, and from the signed one those that are wrong.
+    fn build_all(&mut self, file_system: &Path) -> Result<()> {
+        self.build(Disk::Signed, file_system, Some(&OWNER), &[])?;
+        self.build(Disk::SignedToo, file_system, Some(&OWNER), &[format!("--usr={}", file_system.display())])?;
+        self.build(Disk::Strangers, file_system, Some(&STRANGER), &[])?;
+        self.build(Disk::Unsigned, file_system, None, &[])?;
+        let signed = fs::read(self.path(Disk::Signed))?;
+        let start = fs::read(file_system)?;
+        let start = position(&signed, &start[1024..2048]).context("the disk image does not hold the file system")?;
+        // The part of the first block that ext4 does not use.
+        self.change(Disk::SignedFirstBlockWrong, &signed, start - 1024, |byte| byte ^ 1)?;
+        let root_hash = format!("\"rootHash\":\"{}", self.of(Disk::Signed));
+        let last_digit =
+            position(&signed, root_hash.as_bytes()).context("there is no signature")? + root_hash.len() - 1;
+        self.change(Disk::SignedOtherwise, &signed, last_digit, |byte| if byte == b'0' { b'1' } else { b'0' })?;
+        fs::write(self.path(Disk::Hostile), hostile(signed))?;
+        Ok(())
+    }
+
+    fn build(&mut self, disk: Disk, file_system: &Path, signer: Option<&Identity>, options: &[String]) -> Result<()> {
+        let root_hash = self.folder.join(format!("{disk:?}-root-hash"));
+        let mut command = process::command_at(&static_binary()?);
+        command.arg("build").arg(format!("--output={}", self.path(disk).display()));
+        command.arg(format!("--root={}", file_system.display())).args(options);
+        // Otherwise their UUIDs would be the same, and each root hash.
+        command.arg(format!("--salt-seed={disk:?}"));
+        if let Some(Identity { key, certificate }) = signer {
+            command.arg(format!("--key={}", chain(key).display()));
+            command.arg(format!("--certificate={}", chain(certificate).display()));
+        }
+        if options.is_empty() {
+            command.arg(format!("--root-hash-file={}", root_hash.display()));
+            process::output(&mut command)?;
+            self.built.push((disk, fs::read_to_string(root_hash)?.trim().to_owned()));
+        } else {
+            process::output(&mut command)?;
+        }
+        Ok(())
+    }
+
+    fn of(&self, wanted: Disk) -> &str {
+        self.built.iter().find(|(disk, _)| *disk == wanted).map_or("", |(_, root_hash)| root_hash)
+    }
+
+    fn change(&self, disk: Disk, bytes: &[u8], at: usize, to: impl Fn(u8) -> u8) -> Result<()> {
+        let mut changed = bytes.to_vec();
+        changed[at] = to(changed[at]);
+        Ok(fs::write(self.path(disk), changed)?)
     }
 
     fn make_partitions(&self, data: &[u8], hash: &[u8]) -> Result<()> {
@@ -123,6 +229,40 @@ fn format(data: &Path, hash: &Path, options: &[String]) -> Result<()> {
     let mut command = process::command_at(&static_binary()?);
     process::output(command.arg("format").arg(data).arg(hash).arg("--salt=0123456789abcdef").args(options))?;
     Ok(())
+}
+
+/// A signature of the root hash, as base64, by the certificate that a kernel can be made to trust.
+fn signature(folder: &Path, root_hash: &str) -> Result<String> {
+    let (signer, made) = (signatures::folder()?, folder.join("signature"));
+    let option = |name, file| format!("--{name}={}", signer.join(file).display());
+    let mut command = process::command_at(&static_binary()?);
+    command.arg("sign").arg(root_hash.trim()).arg(option("key", "trusted.key"));
+    command.arg(option("certificate", "trusted.pem")).arg("-o").arg(&made);
+    process::output(&mut command)?;
+    process::output(process::command("base64")?.arg("--wrap=0").arg(made))
+}
+
+fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+/// The disk with a partition table that says it has 2^32 - 1 partitions, and with the checksum that belongs to that.
+/// Its copy at the end is gone.
+fn hostile(mut disk: Vec<u8>) -> Vec<u8> {
+    const HEADER: usize = 512;
+    let end = disk.len() - HEADER;
+    disk[end..].fill(0);
+    let header = &mut disk[HEADER..HEADER + 92];
+    header[80..84].fill(0xff);
+    header[16..20].fill(0);
+    let checksum = crc32(header);
+    header[16..20].copy_from_slice(&checksum.to_le_bytes());
+    disk
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let shifted = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| shifted(crc)))
 }
 
 fn uuid(digits: &str) -> String {

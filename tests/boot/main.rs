@@ -5,6 +5,7 @@
 mod cases;
 mod disks;
 mod shells;
+mod signed;
 mod tree;
 
 use std::fs;
@@ -22,7 +23,7 @@ use regex_lite::Regex;
 
 use cases::{CASES, Case, End};
 use disks::Disks;
-use tree::{Built, Framework};
+use tree::{Built, Framework, Host};
 
 /// The timeout of a machine; usually it needs a tenth of it.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -35,13 +36,18 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let workshop = Arc::new(Workshop::new());
     let mut trials = shells::trials();
-    for case in CASES {
+    for case in CASES.iter().chain(signed::CASES) {
         for framework in case.frameworks {
             let workshop = Arc::clone(&workshop);
             let test = move || workshop.run(case, *framework).map_err(|error| format!("{error:#}").into());
             let trial = Trial::test(format!("{}/{}", framework.name(), case.name), test);
             trials.push(trial.with_ignored_flag(case.long.contains(framework)));
         }
+    }
+    for framework in [Framework::InitramfsTools, Framework::Dracut] {
+        let workshop = Arc::clone(&workshop);
+        let test = move || workshop.make_nothing(framework).map_err(|error| format!("{error:#}").into());
+        trials.push(Trial::test(format!("{}/no-policy-no-initramfs", framework.name()), test).with_ignored_flag(true));
     }
     let code = libtest_mimic::run(&arguments, trials).exit_code();
     paths::remove(&workshop.folder);
@@ -52,13 +58,17 @@ fn main() -> ExitCode {
 struct Workshop {
     folder: PathBuf,
     disks: OnceLock<Result<Disks, String>>,
-    built: [OnceLock<Result<Built, String>>; Framework::COUNT],
+    built: [[OnceLock<Result<Built, String>>; Host::COUNT]; Framework::COUNT],
 }
 
 impl Workshop {
     fn new() -> Self {
         let folder = paths::cache().join("boot").join(paths::temporary("run"));
-        Self { folder, disks: OnceLock::new(), built: [const { OnceLock::new() }; Framework::COUNT] }
+        Self {
+            folder,
+            disks: OnceLock::new(),
+            built: [const { [const { OnceLock::new() }; Host::COUNT] }; Framework::COUNT],
+        }
     }
 
     fn disks(&self) -> Result<&Disks> {
@@ -72,27 +82,40 @@ impl Workshop {
         made.as_ref().map_err(|error| anyhow!("{error}")).context("cannot make the disks")
     }
 
-    fn built(&self, framework: Framework) -> Result<&Built> {
-        let built = self.built[framework as usize]
-            .get_or_init(|| tree::build(framework, &self.folder).map_err(|error| format!("{error:#}")));
+    fn built(&self, framework: Framework, host: Host) -> Result<&Built> {
+        let built = self.built[framework as usize][host as usize]
+            .get_or_init(|| tree::build(framework, host, &self.folder).map_err(|error| format!("{error:#}")));
         built.as_ref().map_err(|error| anyhow!("{error}")).context("cannot make the initramfs")
+    }
+
+    /// A system whose policy cannot be copied has no initramfs made that would boot anything.
+    fn make_nothing(&self, framework: Framework) -> Result<()> {
+        self.disks()?;
+        match self.built(framework, Host::WithoutItsPolicy) {
+            Ok(_) => bail!("{} made an initramfs without the policy", framework.name()),
+            Err(error) if format!("{error:#}").contains("/etc/dmverity/policy") => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn run(&self, case: &Case, framework: Framework) -> Result<()> {
         process::require(&["qemu-system-x86_64", "setpriv"])?;
         let disks = self.disks()?;
-        let built = self.built(framework)?;
+        let built = self.built(framework, case.host)?;
+        let own = tempfile::tempdir_in(&self.folder)?;
+        let kernel = built.kernel(case.kernel, own.path())?;
+        let initramfs = built.with(case.additions, own.path())?;
         let log = paths::logs().join("boot").join(format!("{}-{}.log", framework.name(), case.name));
         fs::create_dir_all(log.parent().context("a log lies in a folder")?)?;
         fs::write(&log, "")?;
         let extras = Extras {
             // Words of the case may continue to the end of the line.
             options: format!("{} {}", always(framework), case.options(framework, disks)),
-            disks: vec![disks.path(case.disk)],
+            disks: [case.disk].iter().chain(case.more_disks).map(|disk| disks.path(*disk)).collect(),
         };
         let file = qemu::Console::File(log.clone());
         // One processor: two machines at a time are as many as most hosts can emulate.
-        let mut machine = Machine::start(&built.kernel, &built.initramfs, &file, 1, qemu::Clock::Host, &extras)?;
+        let mut machine = Machine::start(&kernel, &initramfs, &file, 1, qemu::Clock::Host, &extras)?;
         let console = Console::new(&log);
         let deadline = Instant::now() + LIMIT;
         let is_at_its_end = || ENDS.iter().any(|end| console.text().contains(end));
@@ -126,7 +149,7 @@ fn judge(case: &Case, framework: Framework, text: &str, disks: &Disks) -> Result
         bail!("a root file system was mounted");
     }
     for expected in case.shows {
-        let expected = expected.replace("{hash}", &disks.root_hash).replace("{story}", &disks.story);
+        let expected = disks.filled(expected);
         if !Regex::new(&format!("(?m){expected}"))?.is_match(text) {
             bail!("the console of {} does not show {expected:?}", framework.name());
         }

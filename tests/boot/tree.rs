@@ -3,14 +3,17 @@
 //!
 //! The tree is fetched once and kept; the initramfs is rebuilt in every run.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
+use dmverity_tests::vm::initramfs::Initramfs;
 use dmverity_tests::vm::kernels::{self, Installed};
-use dmverity_tests::vm::{debian, process};
+use dmverity_tests::vm::{builtin, debian, process, signatures};
 use dmverity_tests::{static_binary, workspace};
+
+use super::disks::{Identity, OWNER, STRANGER};
 
 /// The suite that provides `mkinitramfs` and `dracut`, unless `BOOT_SUITE` names another.
 const SUITE: &str = "bookworm";
@@ -78,24 +81,97 @@ impl Framework {
     }
 }
 
-/// A kernel and an initramfs for it, removed on drop.
+/// What the system has when it makes its initramfs, besides certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// Nothing.
+    WithoutPolicy,
+    /// A policy that wants a signed root file system.
+    WithPolicy,
+    /// A link to a policy that is not there.
+    WithoutItsPolicy,
+}
+
+impl Host {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 3;
+}
+
+/// The kernel of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// As it is.
+    Debian,
+    /// With a certificate of [`signatures`] in place of a built-in one.
+    Trusting,
+}
+
+/// Something that is put into an initramfs after it was made.
+#[derive(Debug)]
+pub(crate) enum Addition {
+    /// A file, its path first.
+    File(&'static str, &'static str),
+    /// One that can be run.
+    Program(&'static str, &'static str),
+    /// A symbolic link, and what it leads to.
+    Link(&'static str, &'static str),
+}
+
+/// A kernel and an initramfs for it.
 #[derive(Debug)]
 pub(crate) struct Built {
     /// The kernel's image.
-    pub(crate) kernel: PathBuf,
+    kernel: PathBuf,
     /// The initramfs.
-    pub(crate) initramfs: PathBuf,
+    initramfs: PathBuf,
+}
+
+impl Built {
+    /// The image of a kernel like this.
+    pub(crate) fn kernel(&self, kind: Kernel, folder: &Path) -> Result<PathBuf> {
+        if kind == Kernel::Debian {
+            return Ok(self.kernel.clone());
+        }
+        let kernel = folder.join("kernel");
+        builtin::replace_certificate(&self.kernel, &signatures::folder()?.join("certificate"), &kernel)?;
+        Ok(kernel)
+    }
+
+    /// An initramfs with additions: a second archive after the first one, whose files replace those in it.
+    pub(crate) fn with(&self, additions: &[Addition], folder: &Path) -> Result<PathBuf> {
+        if additions.is_empty() {
+            return Ok(self.initramfs.clone());
+        }
+        let (archive, initramfs) = (folder.join("additions"), folder.join("initramfs"));
+        let mut second = Initramfs::create(&archive)?;
+        for addition in additions {
+            match addition {
+                Addition::File(path, text) => second.put(path, text.as_bytes(), false)?,
+                Addition::Program(path, text) => second.put(path, text.as_bytes(), true)?,
+                Addition::Link(path, target) => second.link(path, target)?,
+            }
+        }
+        second.finish()?;
+        let mut bytes = fs::read(&self.initramfs)?;
+        // Where the kernel expects an archive.
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend(fs::read(archive)?);
+        fs::write(&initramfs, bytes)?;
+        Ok(initramfs)
+    }
 }
 
 /// Makes the initramfs in the folder.
-pub(crate) fn build(framework: Framework, folder: &Path) -> Result<Built> {
+pub(crate) fn build(framework: Framework, host: Host, folder: &Path) -> Result<Built> {
     process::require(&["unshare", "chroot", "cp", "tar", "mount"])?;
     let kernel = kernels::kernel(kernels::by_name(KERNEL)?, false)?;
-    let tree = folder.join(format!("{}-tree", framework.name()));
+    let name = format!("{}-{host:?}", framework.name());
+    let tree = folder.join(format!("{name}-tree"));
     // Hard links to the cached tree: the initramfs tools never write into an existing file.
     process::output(process::command("cp")?.arg("-al").arg(debian()?).arg(&tree))?;
     install(&tree)?;
     configure(&tree, &kernel, framework)?;
+    trust(&tree, host)?;
     let release = kernel.release.as_str();
     let made = tree.join("initramfs");
     let mut command = process::command("unshare")?;
@@ -130,7 +206,7 @@ pub(crate) fn build(framework: Framework, folder: &Path) -> Result<Built> {
         command.arg("/initramfs");
     }
     let said = process::output(&mut command).with_context(|| format!("{} makes no initramfs", framework.name()))?;
-    let initramfs = folder.join(format!("{}.img", framework.name()));
+    let initramfs = folder.join(format!("{name}.img"));
     fs::rename(&made, &initramfs).with_context(|| format!("{} made no initramfs: {said}", framework.name()))?;
     fs::remove_dir_all(&tree)?;
     Ok(Built { kernel: kernel.folder.join("vmlinuz"), initramfs })
@@ -162,6 +238,25 @@ fn configure(tree: &Path, kernel: &Installed, framework: Framework) -> Result<()
     let settings = format!("MODULES=list\nBUSYBOX={busybox}\nCOMPRESS=zstd\nRUNSIZE=10%\n");
     put(&tree.join("etc/initramfs-tools/initramfs.conf"), settings.as_bytes(), 0o644)?;
     put(&tree.join("etc/initramfs-tools/modules"), format!("{}\n", DRIVERS.join("\n")).as_bytes(), 0o644)
+}
+
+/// Sets up whom the system trusts, and what it wants. The name of the stranger's certificate is hidden, and the owner's
+/// file is a link.
+fn trust(tree: &Path, host: Host) -> Result<()> {
+    let certificate = |identity: &Identity| fs::read(identity.certificate());
+    put(&tree.join("usr/share/owner.pem"), &certificate(&OWNER)?, 0o644)?;
+    put(&tree.join("usr/lib/verity.d/stranger.crt"), &certificate(&STRANGER)?, 0o644)?;
+    fs::create_dir_all(tree.join("etc/verity.d"))?;
+    symlink("/usr/share/owner.pem", tree.join("etc/verity.d/owner.crt"))?;
+    symlink("/dev/null", tree.join("etc/verity.d/stranger.crt"))?;
+    match host {
+        Host::WithoutPolicy => Ok(()),
+        Host::WithPolicy => put(&tree.join("etc/dmverity/policy"), b"# Only ours.\nroot=signed\n", 0o644),
+        Host::WithoutItsPolicy => {
+            fs::create_dir_all(tree.join("etc/dmverity"))?;
+            Ok(symlink("/no/where", tree.join("etc/dmverity/policy"))?)
+        }
+    }
 }
 
 /// Replaces the file instead of writing into it: it may be a hard link to the cached tree.
