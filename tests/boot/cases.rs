@@ -56,7 +56,7 @@ pub(crate) const PLAIN: Case = Case {
     disk: Disk::Whole,
     more_disks: &[],
     kernel: Kernel::Debian,
-    host: Host::WithoutPolicy,
+    host: Host::Plain,
     additions: &[],
     options: "",
     end: End::Refused,

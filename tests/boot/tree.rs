@@ -85,7 +85,7 @@ impl Framework {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Host {
     /// Nothing.
-    WithoutPolicy,
+    Plain,
     /// A policy that wants a signed root file system.
     WithPolicy,
     /// A link to a policy that is not there.
@@ -250,7 +250,7 @@ fn trust(tree: &Path, host: Host) -> Result<()> {
     symlink("/usr/share/owner.pem", tree.join("etc/verity.d/owner.crt"))?;
     symlink("/dev/null", tree.join("etc/verity.d/stranger.crt"))?;
     match host {
-        Host::WithoutPolicy => Ok(()),
+        Host::Plain => Ok(()),
         Host::WithPolicy => put(&tree.join("etc/dmverity/policy"), b"# Only ours.\nroot=signed\n", 0o644),
         Host::WithoutItsPolicy => {
             fs::create_dir_all(tree.join("etc/dmverity"))?;
