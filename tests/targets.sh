@@ -17,7 +17,7 @@ for triple in x86_64-pc-windows-gnu aarch64-apple-darwin aarch64-unknown-linux-m
     # shellcheck disable=SC2086 # none or one word
     "$cargo" $toolchain check --quiet --locked -p dmverity --no-default-features --target "$triple" $build_std
     # shellcheck disable=SC2086 # none or one word
-    "$cargo" $toolchain check --quiet --locked -p dmverity --no-default-features --features signature \
+    "$cargo" $toolchain check --quiet --locked -p dmverity --no-default-features --features signature,ddi \
         --target "$triple" $build_std
     echo "$triple: compiles, with $how"
 done

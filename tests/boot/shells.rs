@@ -12,8 +12,8 @@ use libtest_mimic::Trial;
 
 const HASH: &str = "0123456789ABCDEF0123456789abcdeffedcba9876543210FEDCBA9876543210";
 
-/// Prints the results of the functions of script `$1`, with command `$2`, command line `$3`, something that opens `/usr`
-/// if `$4` is not empty, and the file `$5` with a policy. `set -u` catches variables that are read but not set.
+/// Prints the results of the functions of script `$1`, with command `$2`, command line `$3`, something that opens
+/// `/usr` if `$4` is not empty, and the file `$5` with a policy. `set -u` catches variables that are read but not set.
 const SCRIPT: &str = r#"
 set -u
 verity_line() {

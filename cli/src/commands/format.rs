@@ -79,9 +79,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     }
     let uuid = uuid(format, seed.as_ref(), like.as_ref())?;
     hashing.uuid = uuid.as_ref().map(|uuid| uuid.value);
-    let root_hash_file = root_hash_file(format)?;
-    let layer = format.containerd.then(|| Layer::check(format)).transpose()?;
-    let signature = Signature::check(format)?;
+    let files = Files::check(format)?;
     let (formatted, fec_device, appended) = if format.append {
         let (formatted, fec_device, appended) = append(format, hashing, one_file)?;
         (formatted, fec_device, Some(appended))
@@ -125,11 +123,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     }
     let mut report = Report { warnings, ..Report::new(text, fields) };
     let hash_offset = params.hash_offset();
-    report.last = Some(Box::new(move || {
-        signature.map_or(Ok(()), |signature| signature.write(&root_hash))?;
-        root_hash_file.map_or(Ok(()), |file| file.write(root_hash.to_string().as_bytes()))?;
-        layer.flatten().map_or(Ok(()), |layer| layer.write(root_hash, hash_offset))
-    }));
+    report.last = Some(Box::new(move || files.write(root_hash, hash_offset)));
     Ok(report)
 }
 
@@ -215,6 +209,28 @@ fn root_hash_file(format: &Format) -> Result<Option<RootHashFile>> {
     let file = RootHashFile::check(path, Kind::RootHash, &devices)?;
     // A dry run only says whether a file could be written.
     Ok(Some(file).filter(|file| !(format.dry_run && file.is_file())))
+}
+
+/// What is written besides the image, after all else.
+struct Files {
+    signature: Option<Signature>,
+    root_hash: Option<RootHashFile>,
+    layer: Option<Layer>,
+}
+
+impl Files {
+    /// Checks that they can be written.
+    fn check(format: &Format) -> Result<Self> {
+        let root_hash = root_hash_file(format)?;
+        let layer = if format.containerd { Layer::check(format)? } else { None };
+        Ok(Self { signature: Signature::check(format)?, root_hash, layer })
+    }
+
+    fn write(self, root_hash: RootHash, hash_offset: u64) -> Result<()> {
+        self.signature.map_or(Ok(()), |signature| signature.write(&root_hash))?;
+        self.root_hash.map_or(Ok(()), |file| file.write(root_hash.to_string().as_bytes()))?;
+        self.layer.map_or(Ok(()), |layer| layer.write(root_hash, hash_offset))
+    }
 }
 
 /// The file that tells containerd of a layer's hash tree.

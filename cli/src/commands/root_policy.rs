@@ -89,7 +89,7 @@ mod tests {
         ] {
             std::fs::write(&path, text).unwrap();
             let found = file(&path).map(Option::unwrap).map_err(|failure| failure.lines.join(""));
-            let expected = expected.map(str::to_owned).map_err(|why| format!("{} {why}", path.display()));
+            let expected = expected.map(str::to_owned).map_err(|why| format!("{} {why}", text_of(&path)));
             assert_eq!(found, expected, "{text:?}");
         }
         std::fs::write(&path, [0xff]).unwrap();

@@ -268,14 +268,18 @@ impl Policy {
     /// assert!(policy.allows(Designator::Root, Protection::Signed));
     /// assert!(!policy.allows(Designator::Root, Protection::Verity));
     /// assert!(policy.allows(Designator::Usr, Protection::None));
+    /// assert!(!"root=signed+absent".parse::<Policy>()?.allows(Designator::Root, Protection::None));
     /// # Ok::<(), dmverity::ddi::Error>(())
     /// ```
     pub fn allows(&self, designator: Designator, protection: Protection) -> bool {
         let uses = self.rule(PolicyPartition::Image(designator, Role::Data)).uses;
+        let verity = Uses::VERITY.and(Uses::SIGNED);
         let enough = match protection {
-            Protection::None => Uses(Uses::ALL.0 & !Uses::VERITY.0 & !Uses::SIGNED.0),
+            // That the partition may be missing says nothing of one that is there.
+            Protection::None if uses.has_any_of(verity) => Uses(Uses::ALL.0 & !verity.0 & !Uses::IGNORE.0),
+            Protection::None => Uses(Uses::ALL.0 & !verity.0),
             Protection::Verity => Uses::VERITY,
-            Protection::Signed => Uses::VERITY.and(Uses::SIGNED),
+            Protection::Signed => verity,
         };
         uses.has_any_of(enough)
     }

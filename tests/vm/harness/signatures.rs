@@ -198,7 +198,7 @@ fn make_forms(folder: &Path) -> Result<Vec<PathBuf>> {
             fs::copy(folder.join(&file), forms.join(file))?;
         }
     }
-    Ok(fs::read_dir(&forms)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?)
+    fs::read_dir(&forms)?.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// Puts our signature in the place of that of the kept forms, over another root hash.
