@@ -68,7 +68,7 @@ fn sidecars_have_systemds_names_and_are_found_again() {
         assert!(found.contains("Verification failed at position 4096"), "{found}");
         sandbox.flip(image, 5000);
         sandbox.write(&from, root_hash.replace(|_| true, "0").as_bytes());
-        refused(&sandbox, &["verify", image], 1);
+        refused(&sandbox, &["verify", image], 2);
         sandbox.write(&from, b"zz");
         assert!(refused(&sandbox, &["verify", image], 1).starts_with("Invalid root hash in "));
         fs::remove_file(sandbox.path(&from)).unwrap();
@@ -88,7 +88,7 @@ fn a_root_hash_in_an_attribute_goes_before_that_in_a_file() {
     let found = ok(&sandbox, &["verify", "app.raw"]);
     assert!(found.stderr.ends_with("comes from attribute user.verity.roothash of app.raw.\n"), "{found:?}");
     set(&"0".repeat(64));
-    refused(&sandbox, &["verify", "app.raw"], 1);
+    refused(&sandbox, &["verify", "app.raw"], 2);
 }
 
 #[test]

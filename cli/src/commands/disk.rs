@@ -30,7 +30,8 @@ pub(super) fn find(path: &Path, file: &File, gpt: &Gpt, asked: &Asked<'_>) -> Re
     let signature = set.signature.as_ref().map(|found| signature(path, found)).transpose()?.flatten();
     let root_hash = stored(path, &set);
     let parts = Parts::new(set.data.offset..set.data.end(), set.verity.offset..set.verity.end());
-    let params = params(asked.options, path, &parts)?;
+    let params = params(asked.options, path, &parts)
+        .map_err(|error| Failure { exit: Exit::Permission, ..Failure::from(error) })?;
     let parts = if params.fec().is_some() { parts.with_fec() } else { parts };
     Ok(Found { source: source(path, parts), params, root_hash, signature })
 }
@@ -99,14 +100,14 @@ fn stored(path: &Path, set: &ImageSet) -> Option<Stored> {
 
 /// What the superblock says, and the parity after the hash tree: with as many roots as an option says, or as are
 /// found.
-fn params(options: &ImageOptions, path: &Path, parts: &Parts) -> Result<Params> {
+fn params(options: &ImageOptions, path: &Path, parts: &Parts) -> dmverity::Result<Params> {
     let opened = Image::of_parts(path, parts)?;
     let params = opened.load(0, None)?;
     let fec = match options.fec.given_roots() {
         None => opened.find_fec(&params)?,
         Some(roots) => Some(Fec::new(roots, Layout::new(&params)?.fec_offset_after_tree())?),
     };
-    Ok(opened.load(0, fec)?)
+    opened.load(0, fec)
 }
 
 /// A disk image that a policy refuses.

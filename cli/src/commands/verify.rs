@@ -8,7 +8,7 @@ use super::existing::{Image, image_to_check};
 use super::shown;
 use super::sign::CertificateFields;
 use super::source::Source;
-use crate::arguments;
+use crate::arguments::{self, Place};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result, sizes};
 use crate::interruption;
@@ -55,8 +55,18 @@ struct RepairableFields {
 }
 
 pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
-    let arguments::Verify { image, strict, work: long } = arguments;
-    let Image { source, params, root_hash, signer, mut warnings, .. } = image_to_check(image)?;
+    let image = image_to_check(&arguments.image)?;
+    let is_one = matches!(arguments.image.place, Place::One(_));
+    // All that is wrong with an image which says itself where it is, and what its root hash is, was changed in it.
+    verified(arguments, image).map_err(|failure| match failure.exit {
+        Exit::Parameters if is_one => Failure { exit: Exit::Permission, ..failure },
+        _ => failure,
+    })
+}
+
+fn verified(arguments: &arguments::Verify, image: Image) -> Result<Report> {
+    let arguments::Verify { strict, work: long, .. } = arguments;
+    let Image { source, params, root_hash, signer, mut warnings, .. } = image;
     let data = source.data();
     let with_fec = params.fec().is_some();
     // A device that ends too early is a failed verification, although its data may be correct.

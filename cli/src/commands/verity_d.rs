@@ -7,18 +7,14 @@ use std::path::{Path, PathBuf};
 
 use dmverity::signature::Certificate;
 
-use super::read_bounded;
-use crate::escape::text_of;
-use crate::failure::{Exit, Failure, Result};
+use super::trust;
+use crate::failure::Result;
 
 /// The folders; a file in one hides those of its name in the later ones.
 const FOLDERS: [&str; 4] = ["/etc/verity.d", "/run/verity.d", "/usr/local/lib/verity.d", "/usr/lib/verity.d"];
 
 /// What the names of certificates end with.
 const EXTENSION: &str = "crt";
-
-/// Longer than any certificate with text around it.
-const CERTIFICATE_MAX: u64 = 1 << 20;
 
 /// The certificates in systemd's folders: of each file the first one. A link to `/dev/null` is a file without a
 /// certificate.
@@ -28,7 +24,7 @@ pub(super) fn certificates() -> Result<Vec<Certificate>> {
 
 /// The same for other folders.
 pub(super) fn certificates_in(folders: &[&Path]) -> Result<Vec<Certificate>> {
-    files(folders).into_values().filter(|path| !is_masked(path)).map(|path| certificate(&path)).collect()
+    files(folders).into_values().filter(|path| !is_masked(path)).map(|path| trust::certificate(&path)).collect()
 }
 
 /// The files that are not hidden, by name.
@@ -45,15 +41,6 @@ fn files(folders: &[&Path]) -> BTreeMap<OsString, PathBuf> {
 
 fn is_masked(path: &Path) -> bool {
     path.canonicalize().is_ok_and(|target| target == Path::new("/dev/null"))
-}
-
-fn certificate(path: &Path) -> Result<Certificate> {
-    let invalid =
-        |why: String| Failure::new(Exit::Parameters, format!("Invalid certificate file {}.", text_of(path))).hint(why);
-    let bytes = read_bounded(path, CERTIFICATE_MAX, "certificate file")?
-        .ok_or_else(|| invalid(format!("it has more than {CERTIFICATE_MAX} bytes.")))?;
-    let text = String::from_utf8(bytes).map_err(|_| invalid("it is not in PEM form.".to_owned()))?;
-    Certificate::from_pem_first(&text).map_err(|error| invalid(format!("{error}.")))
 }
 
 #[cfg(test)]

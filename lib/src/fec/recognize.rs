@@ -13,8 +13,8 @@ use crate::memory;
 const ENOUGH: usize = 16;
 
 /// Whether the image's FEC area holds its parity, as far as the codewords of the first round, the last, and one between
-/// them tell.
-pub(crate) fn holds_parity(image: &Areas<'_>) -> Result<bool> {
+/// them tell; of each round, the first `most` are looked at, and those in whole steps.
+pub(crate) fn holds_parity(image: &Areas<'_>, most: u64) -> Result<bool> {
     let encoder = Encoder::new(image);
     let roots = encoder.code.roots();
     let block = image.layout.params().hash_block_size().bytes();
@@ -22,7 +22,7 @@ pub(crate) fn holds_parity(image: &Areas<'_>) -> Result<bool> {
     let mut scratch = encoder.scratch(COLUMNS)?;
     let (mut right, mut all_right) = (BTreeSet::new(), true);
     for round in BTreeSet::from([0, last / 2, last]) {
-        for start in (round * block..(round + 1) * block).step_by(COLUMNS) {
+        for start in (round * block..round * block + block.min(most)).step_by(COLUMNS) {
             let columns = start..((round + 1) * block).min(start + COLUMNS as u64);
             let computed = encoder.parity(&columns, What::All, &mut scratch)?;
             let mut stored = memory::zeroed(computed.len())?;

@@ -70,6 +70,9 @@ pub fn repair(
     image.repair(params, root_hash, mode, work)
 }
 
+/// How many codewords of a round are recomputed to recognize parity.
+const CODEWORDS: u64 = 4096;
+
 /// The result of a verification and, if it found damage, of FEC.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -195,7 +198,9 @@ impl Image<'_> {
             let Some(area) = layout.fec_area_on(self.hash.bytes(), true) else { continue };
             if self.hash.check_size(area.bytes.end).is_ok() {
                 let hash = &self.hash;
-                if fec::holds_parity(&fec::Areas { layout: &layout, area: &area, data: &self.data, hash, fec: hash })? {
+                let areas = fec::Areas { layout: &layout, area: &area, data: &self.data, hash, fec: hash };
+                // However large the blocks are, this reads no more than 24 MiB.
+                if fec::holds_parity(&areas, CODEWORDS)? {
                     return Ok(Some(fec));
                 }
             }

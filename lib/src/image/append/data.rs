@@ -100,7 +100,7 @@ fn ends_with_parity(params: &Params, tree_end: u64, image: &Device<'_>) -> Resul
         let Ok(layout) = with_fec.and_then(|params| Layout::new(&params)) else { continue };
         if let Some(area) = layout.fec_area_on(tree_end, true).filter(|area| area.bytes.end == image.bytes()) {
             let image = fec::Areas { layout: &layout, area: &area, data: image, hash: image, fec: image };
-            return fec::holds_parity(&image);
+            return fec::holds_parity(&image, u64::MAX);
         }
     }
     Ok(false)
