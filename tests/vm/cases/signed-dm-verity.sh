@@ -7,7 +7,7 @@
 
 # Reloads dm-verity with these parameters, which makes a new keyring too.
 reload() {
-    modprobe -r dm-verity
+    rmmod dm_verity
     modprobe dm-verity "$@"
 }
 trap 'vs close v0 || dmsetup remove v0 || :; reload' EXIT

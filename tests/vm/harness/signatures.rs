@@ -100,7 +100,8 @@ const fn attempt(name: &'static str, options: &'static str) -> Signature {
 /// The configuration for making certificates, independent of the machine's own.
 const CONFIGURATION: &str = "[req]\ndistinguished_name = name\nx509_extensions = extensions\n[name]\n[extensions]\n\
                              subjectKeyIdentifier = hash\n[issued]\nsubjectKeyIdentifier = hash\n\
-                             authorityKeyIdentifier = keyid\n";
+                             authorityKeyIdentifier = keyid\n[authority]\nsubjectKeyIdentifier = hash\n\
+                             authorityKeyIdentifier = keyid\nbasicConstraints = critical, CA:TRUE\n";
 
 /// The signers of [`forms`], each with its key, who issued its certificate, and the certificate's subject and number.
 /// The kernel takes them into its secondary keyring, or finds their certificates in a signature, because the first
@@ -166,8 +167,9 @@ pub fn forms() -> Result<Vec<(PathBuf, String)>> {
 fn make_forms(folder: &Path) -> Result<Vec<PathBuf>> {
     let openssl = |arguments: &str| openssl(folder, arguments);
     for (name, key, issuer, subject, number) in SIGNERS {
+        let extensions = if *name == "issuer" { "authority" } else { "issued" };
         openssl(&format!(
-            "req -x509 -config configuration -extensions issued -newkey {key} -nodes -sha256 -set_serial {number} \
+            "req -x509 -config configuration -extensions {extensions} -newkey {key} -nodes -sha256 -set_serial {number} \
              -days 36500 -subj /CN={subject} -CA {issuer}.pem -CAkey {issuer}.key -keyout {name}.key -out {name}.pem"
         ))?;
     }
