@@ -1,9 +1,11 @@
 //! The C library beside Debian's own: the same calls, the same names, the same programs. No kernel is needed.
 //!
-//! Next to them is what else runs from the same trees of Debian's programs: the verdicts of systemd's image policies.
+//! Next to them is what else runs from the same trees of Debian's programs: the verdicts of systemd's image policies,
+//! and disk images of systemd-repart beside ours.
 //!
 //! `make lib` builds what is tested. Programs in C are compiled into a directory of the test.
 
+mod built;
 mod clients;
 mod header;
 mod install;

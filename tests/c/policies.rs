@@ -46,13 +46,13 @@ fn policy(random: &mut fastrand::Rng) -> String {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     Agrees,
     Refused,
     NoPolicy,
 }
 
-fn theirs(tree: &Path, policy: &str, image: &Path) -> Verdict {
+pub(crate) fn theirs(tree: &Path, policy: &str, image: &Path) -> Verdict {
     let libraries = tree.join("usr/lib/x86_64-linux-gnu");
     let path = std::env::join_paths([libraries.clone(), libraries.join("systemd")]).expect("no path has a colon");
     let mut dissect = Command::new(tree.join("usr/lib64/ld-linux-x86-64.so.2"));

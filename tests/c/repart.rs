@@ -29,7 +29,7 @@ fn definitions(folder: &Path, data: &Path) -> PathBuf {
 }
 
 /// The program with these folders of libraries.
-fn repart(tree: &Path, libraries: &OsStr) -> Command {
+pub(crate) fn repart(tree: &Path, libraries: &OsStr) -> Command {
     let mut repart = Command::new(tree.join("usr/lib64/ld-linux-x86-64.so.2"));
     repart.arg("--library-path").arg(libraries).arg(tree.join("usr/bin/systemd-repart"));
     repart.args(["--offline=yes", "--empty=create", "--dry-run=no", "--no-pager", SEED]);
