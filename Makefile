@@ -103,10 +103,10 @@ FUZZ_ENV = CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_
 FUZZ = ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0 $(FUZZ_ENV) $(CARGO) +nightly fuzz
 FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITIZER),--sanitizer $(SANITIZER))
 
-.PHONY: help demo test test-boot test-lib test-vm check build static lib install-lib uninstall-lib c-lists forced \
-	install uninstall deb test-deb vm-shell compat diff \
-	diff-manual man completions fuzz faults signals bench bench-chart bench-instructions bench-tasklet vectors semver \
-	deny coverage mutants miri sanitize soak test-arches test-quick check-targets dist fmt clean
+.PHONY: help demo demo-chain test test-boot test-lib test-vm check build static lib install-lib uninstall-lib \
+	c-lists forced install uninstall deb test-deb vm-shell compat diff diff-manual man completions fuzz faults \
+	signals bench bench-chart bench-instructions bench-tasklet vectors semver deny coverage mutants miri sanitize \
+	soak test-arches test-quick check-targets dist fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -115,6 +115,11 @@ demo: ## Format, verify, open and read a real image, on a real kernel
 	tests/setup.sh build demo
 	$(MAKE) static
 	tests/demo/run.sh $(STATIC)
+
+demo-chain: ## Build an image, sign it with a security module, verify it, and open it on a kernel that trusts the signer
+	tests/setup.sh build demo chain
+	$(MAKE) static
+	tests/demo/chain.sh $(STATIC)
 
 test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	tests/setup.sh build test $(SOME_ARCHES)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing Debian or Ubuntu packages for a purpose, and lists them.
-#   tests/setup.sh build|test|demo|bench|deb|aarch64|armv7|i686|s390x...
+#   tests/setup.sh build|test|demo|chain|bench|deb|aarch64|armv7|i686|s390x...
 # Needs no network when nothing is missing.
 set -eu
 
@@ -17,6 +17,8 @@ library="gcc g++ libc6-dev binutils libcryptsetup12 libcryptsetup-dev"
 test="$machines $library e2fsprogs fdisk gdisk squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux \
     zsh fish bsdutils mandoc groff-base jq diffutils python3-minimal"
 demo="$machines squashfs-tools"
+# A security module in software, the program that talks to it, and one that makes certificates.
+chain="softhsm2 opensc openssl"
 # The reference tool is among the packages for the machines. The programs that count instructions (perf, of linux-perf,
 # is used too if installed) and that tell how much of a file is in the page cache.
 bench="$machines valgrind"
@@ -36,6 +38,7 @@ for group in "$@"; do
     build) packages="$packages $build" ;;
     test) packages="$packages $test" ;;
     demo) packages="$packages $demo" ;;
+    chain) packages="$packages $chain" ;;
     bench) packages="$packages $bench" ;;
     deb) packages="$packages $deb" ;;
     aarch64) packages="$packages $aarch64" ;;
@@ -43,7 +46,7 @@ for group in "$@"; do
     i686) packages="$packages $i686" ;;
     s390x) packages="$packages $s390x" ;;
     *)
-        echo "usage: tests/setup.sh build|test|demo|bench|deb|aarch64|armv7|i686|s390x..." >&2
+        echo "usage: tests/setup.sh build|test|demo|chain|bench|deb|aarch64|armv7|i686|s390x..." >&2
         exit 2
         ;;
     esac
