@@ -4,7 +4,7 @@
 # debian: trixie
 # images: squashfs extension
 # certificate: built-in
-# signatures: good untrusted
+# signatures: good untrusted forms
 # files: tests/vm/expected/mappings.diff
 # compiled: mappings threads
 # processors: 1

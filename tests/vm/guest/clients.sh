@@ -193,3 +193,5 @@ not grep -B 9 wanted ours
 [ "$(grep -c '^\$' ours)" -gt 60 ] || fail "too few steps: $(cat ours)"
 expect_text "what is said and made on our library" "$(cat theirs)" "$(cat ours)"
 expect_text "the difference of what the calls return" "$(cat expected)" "$(cat differences)"
+
+. /vm/images.sh

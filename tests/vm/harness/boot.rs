@@ -25,7 +25,7 @@ const BOOT_LIMIT: Duration = Duration::from_secs(180);
 pub const SPARE: Duration = Duration::from_secs(60);
 
 /// What the cases' scripts use, below `/vm`.
-const SCRIPTS: [&str; 5] = ["clients.sh", "debian.sh", "leftovers.sh", "lib.sh", "signed.sh"];
+const SCRIPTS: [&str; 6] = ["clients.sh", "debian.sh", "images.sh", "leftovers.sh", "lib.sh", "signed.sh"];
 
 /// What the guest does once it is up.
 #[derive(Debug)]
