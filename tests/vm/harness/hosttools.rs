@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -85,10 +86,12 @@ pub fn own(name: &str) -> Result<Copies> {
 
 /// A program of `tests/c/`, compiled here against the C library.
 pub fn compiled(name: &str) -> Result<PathBuf> {
+    static ONE: Mutex<()> = Mutex::new(());
     process::require(&["cc"])?;
     let (folder, sources) = (paths::cache().join("c"), crate::workspace().join("tests/c"));
     paths::sweep(&folder)?;
-    // Two boots may want it at the same time.
+    // Two boots may want it at the same time, in this process and in others.
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (made, program) = (folder.join(paths::temporary(name)), folder.join(name));
     let mut cc = process::command("cc")?;
     cc.args(["-O1", "-pthread", "-Wl,--as-needed", "-I"]).arg(crate::workspace().join("lib/c/include"));
