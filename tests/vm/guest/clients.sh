@@ -194,4 +194,5 @@ not grep -B 9 wanted ours
 expect_text "what is said and made on our library" "$(cat theirs)" "$(cat ours)"
 expect_text "the difference of what the calls return" "$(cat expected)" "$(cat differences)"
 
+set -x
 . /vm/images.sh

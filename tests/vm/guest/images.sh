@@ -23,7 +23,8 @@ mounts() {
 mounts trusted "verified (with signature)"
 # Release 257 of systemd looks for the signature of a root file system only, and mounts that for /usr without verity.
 [ "$kernel" = 6.12 ] || mounts usr "verified (with signature)"
-not debian systemd-dissect --image-policy=root=signed --mount /tmp/unknown.raw /mnt/one
+# Release 257 takes the kernel's refusal for a missing pass phrase, and may wait for one without end.
+[ "$kernel" = 6.12 ] || not debian systemd-dissect --image-policy=root=signed --mount /tmp/unknown.raw /mnt/one
 mkdir -p $tree/etc/verity.d
 cp $signers/unknown.pem $tree/etc/verity.d/unknown.crt
 mounts unknown verified

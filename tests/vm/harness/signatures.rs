@@ -169,8 +169,9 @@ fn make_forms(folder: &Path) -> Result<Vec<PathBuf>> {
     for (name, key, issuer, subject, number) in SIGNERS {
         let extensions = if *name == "issuer" { "authority" } else { "issued" };
         openssl(&format!(
-            "req -x509 -config configuration -extensions {extensions} -newkey {key} -nodes -sha256 -set_serial {number} \
-             -days 36500 -subj /CN={subject} -CA {issuer}.pem -CAkey {issuer}.key -keyout {name}.key -out {name}.pem"
+            "req -x509 -config configuration -extensions {extensions} -newkey {key} -nodes -sha256 \
+             -set_serial {number} -days 36500 -subj /CN={subject} -CA {issuer}.pem -CAkey {issuer}.key \
+             -keyout {name}.key -out {name}.pem"
         ))?;
     }
     let forms = folder.join(FORMS);
