@@ -1,6 +1,7 @@
 //! An image in the partitions of a disk image.
 
 use std::fs::File;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use dmverity::ddi::{
@@ -14,6 +15,13 @@ use super::source::Source;
 use crate::arguments::{Choice, HashOffset, ImageOptions};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
+
+/// Reads the partition table of a disk image. A block device may be larger than the image that was written to it; a
+/// file is the image.
+pub(super) fn read_table(file: &File) -> std::result::Result<Gpt, ddi::Error> {
+    let is_device = file.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device());
+    if is_device { Gpt::read_from_larger(file) } else { Gpt::read(file) }
+}
 
 /// Finds the image that is wanted among those in the partitions.
 pub(super) fn find(path: &Path, file: &File, gpt: &Gpt, asked: &Asked<'_>) -> Result<Found> {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use dmverity::ddi::{self, Designator, Gpt, HashFiles, LayerSidecar, Policy, Sidecars};
+use dmverity::ddi::{self, Designator, HashFiles, LayerSidecar, Policy, Sidecars};
 use dmverity::{Params, RootHash};
 
 use super::source::Source;
@@ -76,7 +76,7 @@ pub(super) fn find(action: Action, path: &Path, asked: &Asked<'_>) -> Result<Fou
 /// The same, where it may be something else.
 pub(super) fn look(path: &Path, asked: &Asked<'_>) -> Result<Option<Found>> {
     let file = File::open(path).map_err(|error| cannot_read(path).because(&error))?;
-    match Gpt::read(&file) {
+    match disk::read_table(&file) {
         Ok(gpt) => disk::find(path, &file, &gpt, asked).map(Some),
         Err(ddi::Error::NoGpt) if asked.policy.is_some() => {
             let failure = Failure::new(Exit::Parameters, "A policy can be checked for a disk image only.");

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use dmverity::ddi::{
-    Designator, FoundSignature, Gpt, ImageFacts, ImageSet, Images, LayerSidecar, Policy, Sidecars, SignatureContent,
+    Designator, FoundSignature, ImageFacts, ImageSet, Images, LayerSidecar, Policy, Sidecars, SignatureContent,
 };
 use dmverity::signature::Signature;
 use dmverity::{Fec, Layout, Params};
 use serde::Serialize;
 
-use super::disk::{against_policy, unusable};
+use super::disk::{against_policy, read_table, unusable};
 use super::image::{ImageFields, Spelling};
 use super::partitions::PartitionFields;
 use super::sign::CertificateFields;
@@ -90,7 +90,7 @@ pub(crate) fn run(inspect: &Inspect) -> Result<Report> {
         |error| Failure::new(Exit::Device, format!("Cannot read device {}.", text_of(path))).because(&error);
     let file = File::open(path).map_err(cannot_read)?;
     let sidecars = existing_sidecars(path);
-    let gpt = match Gpt::read(&file) {
+    let gpt = match read_table(&file) {
         Ok(gpt) => gpt,
         Err(dmverity::ddi::Error::NoGpt) if !sidecars.is_empty() => return beside(inspect, &sidecars),
         Err(error) => return Err(unusable(path, &error)),

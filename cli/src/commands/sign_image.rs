@@ -3,10 +3,10 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-use dmverity::ddi::{Designator, Gpt, Images, Partition, SignaturePartition, Wanted};
+use dmverity::ddi::{Designator, Images, Partition, SignaturePartition, Wanted};
 use dmverity::{Image, Parts, RootHash};
 
-use super::disk::unusable;
+use super::disk::{read_table, unusable};
 use crate::arguments::Choice;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -28,7 +28,7 @@ impl Unsigned {
         if write {
             lock(&file, path)?;
         }
-        let gpt = Gpt::read(&file).map_err(|error| unusable(path, &error))?;
+        let gpt = read_table(&file).map_err(|error| unusable(path, &error))?;
         let images = Images::of(&gpt, &file).map_err(|error| unusable(path, &error))?;
         let designator = choice.usr.then_some(Designator::Usr);
         let wanted = Wanted { root_hash: None, architecture: choice.architecture, designator };

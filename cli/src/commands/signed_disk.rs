@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use dmverity::RootHash;
 use dmverity::cmdline::Disk;
-use dmverity::ddi::{Architecture, Designator, Gpt, ImageSet, Images, SignatureContent};
+use dmverity::ddi::{Architecture, Designator, ImageSet, Images, SignatureContent};
 use dmverity::signature::{Certificate, Signature, Verifier};
 
+use super::disk::read_table;
 use super::verity_d;
 use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
@@ -108,7 +109,7 @@ fn sets(disk: &Path, designator: Designator) -> Vec<ImageSet> {
     let read = || {
         let file = File::open(disk).ok()?;
         let said = |error| log::debug!("{}: {error}", text_of(disk));
-        let gpt = Gpt::read(&file).map_err(said).ok()?;
+        let gpt = read_table(&file).map_err(said).ok()?;
         let images = Images::of(&gpt, &file).map_err(said).ok()?;
         Some(images.sets().to_vec())
     };

@@ -76,8 +76,8 @@ impl Gpt {
     /// Reads the table of an image with sectors of 512 or 4096 bytes. It takes memory for two tables, of at most 1024
     /// entries of 4096 bytes.
     ///
-    /// Both copies are read. An image that one copy could make readable is refused too: its other copy is what another
-    /// system may read.
+    /// Both copies are read, and the backup has to be at the end. An image that one copy could make readable is refused
+    /// too: its other copy is what another system may read.
     ///
     /// # Errors
     /// [`Error::NoGpt`] if nothing shows that there ever was one: neither a header at the beginning or the end nor a
@@ -92,27 +92,39 @@ impl Gpt {
     /// assert!(matches!(Gpt::read(&vec![0; 40960]), Err(Error::NoGpt)));
     /// ```
     pub fn read(storage: &dyn ReadAt) -> Result<Self, Error> {
+        let gpt = Self::read_from_larger(storage)?;
+        let found = storage.size().map_err(Error::io("read"))?;
+        // Less than a sector belongs to no sector.
+        if found - gpt.bytes >= u64::from(gpt.sector_size) {
+            return Err(Error::Grown { expected: gpt.bytes, found });
+        }
+        Ok(Self { bytes: found, ..gpt })
+    }
+
+    /// Reads the table of an image that may have been written to a larger block device: its backup is where the primary
+    /// says, and need not be at the end. The kernel and systemd accept such a device too.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read) but [`Error::Grown`].
+    pub fn read_from_larger(storage: &dyn ReadAt) -> Result<Self, Error> {
         let bytes = storage.size().map_err(Error::io("read"))?;
         let sector_size = find(storage, bytes)?;
         let size = u64::from(sector_size);
         let last = bytes / size - 1;
         let primary = Copy { which: GptCopy::Primary, storage, sector_size };
         let (header, table) = primary.read(1, last)?;
-        if header.other != last {
-            let end = header.other.saturating_add(1).saturating_mul(size);
-            return Err(if header.other > last {
-                Error::Truncated { needed: end, found: bytes }
-            } else {
-                Error::Grown { expected: end, found: bytes }
-            });
+        let end = header.other.saturating_add(1).saturating_mul(size);
+        if header.other > last {
+            return Err(Error::Truncated { needed: end, found: bytes });
         }
-        let (backup_header, backup_table) = Copy { which: GptCopy::Backup, ..primary }.read(last, last)?;
+        let backup = Copy { which: GptCopy::Backup, ..primary };
+        let (backup_header, backup_table) = backup.read(header.other, header.other)?;
         compare(&header, &backup_header)?;
         if table != backup_table {
             return Err(Error::CopiesDiffer { what: "the table of partitions" });
         }
         let partitions = partitions(&header, &table, size)?;
-        Ok(Self { sector_size, disk_uuid: header.disk, bytes, partitions })
+        Ok(Self { sector_size, disk_uuid: header.disk, bytes: end, partitions })
     }
 
     /// The size of a sector in bytes, 512 or 4096.
@@ -125,7 +137,7 @@ impl Gpt {
         self.disk_uuid
     }
 
-    /// The size of the image in bytes.
+    /// The size of the image in bytes, whatever follows it on a larger device.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

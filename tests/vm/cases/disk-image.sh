@@ -111,6 +111,15 @@ expect_text "the devices" "$(cat "/sys/class/block/${disk#/dev/}p1/dev" "/sys/cl
 vs close v0
 losetup -d "$disk"
 nothing_left
+# A device may be larger than the image that was written to it; a file is the image.
+cp fec.512 larger
+head -c 1048576 /dev/zero >>larger
+disk=$(attach larger -r)
+opens "$disk" --root-hash-file=root-hash
+vs close v0
+losetup -d "$disk"
+refused 2 "larger is not a usable disk image." larger --root-hash-file=root-hash
+nothing_left
 # A disk with large sectors, and an image that is as large.
 mv content content.60
 make_image content 491

@@ -199,7 +199,18 @@ fn the_end_of_the_image_is_where_the_backup_is() {
         long.resize(good.len() + more, 0);
         let len = long.len() as u64;
         assert!(matches!(Gpt::read(&long), Err(Error::Grown { expected: 102_400, found }) if found == len), "{more}");
+        // The same image, written to a larger device.
+        assert_eq!(Gpt::read_from_larger(&long).unwrap(), Gpt::read(&good).unwrap(), "{more}");
+        // What is at the end of the device says nothing.
+        let at = long.len() - 512;
+        long[at..].copy_from_slice(&image(512)[512..1024]);
+        assert_eq!(Gpt::read_from_larger(&long).unwrap(), Gpt::read(&good).unwrap(), "{more}");
+        long[good.len() - 512] ^= 1;
+        let missing = (GptCopy::Backup, GptFault::Missing);
+        let found = Gpt::read_from_larger(&long);
+        assert!(matches!(found, Err(Error::Damaged { copy, fault }) if (copy, fault) == missing), "{more} {found:?}");
     }
+    assert!(matches!(Gpt::read_from_larger(&good[..good.len() - 512].to_vec()), Err(Error::Truncated { .. })));
     // Less than a sector belongs to no sector.
     assert!(Gpt::read(&[&good[..], &[0; 511]].concat()).is_ok());
     // A table that has its header and ends too early.
