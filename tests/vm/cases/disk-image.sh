@@ -169,8 +169,9 @@ if [ "$kernel" = 7 ]; then
     }
     trap 'vs close v0 || dmsetup remove v0 || :; reload' EXIT
     reload keyring_unsealed=1
-    keyctl padd asymmetric "" %keyring:.dm-verity <$signers/rsa.der
-    keyctl restrict_keyring %keyring:.dm-verity
+    vs keyring add $signers/rsa.pem
+    vs keyring seal
+    not vs keyring add $signers/p256.pem
     opens fec.512 --root-hash-file=root-hash --root-hash-signature=auto
     vs status v0 | grep -x "  status:      verified (with signature)"
     vs close v0
