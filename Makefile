@@ -94,7 +94,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DIST := target/dist
 DIST_BUILT := target/dist-build
 DIST_TAR = $(DIST)/dmverity-tools-$(VERSION)-$(TARGET).tar
-DIST_FLAGS = -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/dmverity \
+DIST_FLAGS = $(STATIC_FLAGS) --remap-path-prefix=$(CURDIR)=/dmverity \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(shell rustc --print sysroot)=/rust
 
 FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
