@@ -148,7 +148,7 @@ pub(crate) struct Verify {
 
 impl Verify {
     fn of(words: &Words, name: &'static str) -> Result<Self> {
-        Ok(Self { image: ImageToCheck::of(words, 1)?, strict: words.flag("strict"), work: LongWork::of(words, name)? })
+        Ok(Self { image: ImageToCheck::of(words)?, strict: words.flag("strict"), work: LongWork::of(words, name)? })
     }
 }
 
@@ -161,11 +161,7 @@ pub(crate) struct Repair {
 
 impl Repair {
     fn of(words: &Words, name: &'static str) -> Result<Self> {
-        Ok(Self {
-            image: ImageToCheck::of(words, 1)?,
-            dry_run: words.flag("dry-run"),
-            work: LongWork::of(words, name)?,
-        })
+        Ok(Self { image: ImageToCheck::of(words)?, dry_run: words.flag("dry-run"), work: LongWork::of(words, name)? })
     }
 }
 
@@ -184,7 +180,7 @@ impl Open {
     fn of(words: &Words) -> Result<Self> {
         Ok(Self {
             mapping: words.word(1),
-            image: ImageToCheck::of(words, 2)?,
+            image: ImageToCheck::of(words)?,
             kernel: KernelOptions::of(words),
             shared: words.flag("shared"),
             no_fallback: words.flag("no-fallback"),
@@ -251,7 +247,7 @@ impl Dump {
         Ok(Self {
             hash: words.path(0),
             image: ImageOptions::of(words)?,
-            choice: Choice::of(words, true)?,
+            choice: Choice::of(words)?,
             trust: TrustOptions::of(words)?,
             signature: SignatureOption::of(words)?,
             root_hash: dump_root_hash(words)?,

@@ -30,6 +30,7 @@ pub(super) fn check(words: &Words, info: &ActionInfo) -> Result<()> {
         }
     }
     check_usr_value(words, info)?;
+    check_usr(words)?;
     if info.action == Action::Open {
         check_from_cmdline(words)?;
     }
@@ -132,31 +133,33 @@ pub(super) fn check_plan(words: &Words, has_blocks: bool) -> Result<()> {
     }
 }
 
-/// `--usr` chooses an image in a disk, a kernel command line that is written, or one that is read; returns whether it
-/// was given.
-pub(super) fn check_usr(words: &Words, is_one: bool) -> Result<bool> {
-    let usr = words.given("usr");
-    if !usr || is_one {
-        return Ok(usr);
+/// `--usr` chooses an image in a disk, a kernel command line that is written, or one that is read.
+fn check_usr(words: &Words) -> Result<()> {
+    let has_hash_device = words.hash_argument().is_some_and(|hash| words.rest.len() > hash);
+    if !words.given("usr") || !has_hash_device {
+        return Ok(());
     }
     Err(Failure::usage(match words.action {
-        Action::Table if words.flag("cmdline") => return Ok(usr),
+        Action::Table if words.flag("cmdline") => return Ok(()),
         Action::Table => "Option --usr must be used with --cmdline.",
         Action::Open => "Option --usr must be used with --from-cmdline in open action.",
         _ => "Option --usr must be used with an image that is one argument.",
     }))
 }
 
-/// Signatures are checked for somebody who is trusted, except those that go to the kernel or into a line.
+pub(super) fn needs_trust(option: &str) -> Failure {
+    Failure::usage(format!("Option --{option} must be used with --trusted or --ca."))
+}
+
+/// A signature needs `--trusted` or `--ca` to be checked against, unless it goes to the kernel or into a line.
 pub(super) fn check_trust(words: &Words) -> Result<()> {
     let is_trusted = words.given("trusted") || words.given("ca");
-    let needs = |option: &str| Err(Failure::usage(format!("Option --{option} must be used with --trusted or --ca.")));
     let goes_elsewhere = matches!(words.action, Action::Open | Action::Table);
     if !is_trusted && words.given("root-hash-signature") && !goes_elsewhere {
-        return needs("root-hash-signature");
+        return Err(needs_trust("root-hash-signature"));
     }
     if !is_trusted && words.given("manifest") {
-        return needs("manifest");
+        return Err(needs_trust("manifest"));
     }
     if words.given("manifest-signature") && !words.given("manifest") {
         return Err(Failure::usage("Option --manifest-signature must be used with --manifest."));

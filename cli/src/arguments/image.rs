@@ -218,24 +218,24 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    pub(super) fn of(words: &Words, is_one: bool) -> Result<Self> {
+    pub(super) fn of(words: &Words) -> Result<Self> {
         Ok(Self {
-            usr: contradictions::check_usr(words, is_one)?,
+            usr: words.given("usr"),
             architecture: words.value("arch").map(|name| architecture(&name)).transpose()?,
         })
     }
 }
 
 impl ImageToCheck {
-    /// The hash device is argument `hash`, and the root hash may follow it; without a hash device, the first argument
-    /// is all of the image.
-    pub(super) fn of(words: &Words, hash: usize) -> Result<Self> {
-        let place = match words.rest.get(hash) {
+    /// The root hash may follow the hash device; without a hash device, the first argument is all of the image.
+    pub(super) fn of(words: &Words) -> Result<Self> {
+        let from_hash = |index| words.hash_argument().and_then(|hash| words.rest.get(hash + index));
+        let place = match from_hash(0) {
             Some(hash) => Place::Devices { data: words.path(0), hash: hash.into() },
             None => Place::One(words.path(0)),
         };
-        let choice = Choice::of(words, matches!(place, Place::One(_)))?;
-        let argument = match (words.rest.get(hash + 1), words.value("root-hash")) {
+        let choice = Choice::of(words)?;
+        let argument = match (from_hash(1), words.value("root-hash")) {
             (Some(_), Some(_)) => return Err(contradictions::together("--root-hash", "<root_hash>")),
             (None, Some(option)) if option.is_empty() => return Err(Failure::usage("--root-hash: missing argument")),
             (argument, option) => argument.map(text_of).or(option.map(text_of)),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use dmverity::signature::{DigestAlgorithm, SignOptions};
 
 use super::image::{Choice, RootHashOptions};
-use super::requires_option;
 use super::words::{Words, exact};
+use super::{contradictions, requires_option};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::root_hash_file;
@@ -82,10 +82,10 @@ impl Sign {
             RootHashOptions { argument: words.rest.first().map(text_of), file: words.path_option("root-hash-file") };
         let content = match words.path_option("manifest") {
             Some(_) if root_hash.argument.is_some() => {
-                return Err(Failure::usage("Option --manifest and <root_hash> cannot be used together."));
+                return Err(contradictions::together("--manifest", "<root_hash>"));
             }
             Some(path) => Content::Manifest(path),
-            None => Content::RootHash(root_hash, Choice::of(words, true)?),
+            None => Content::RootHash(root_hash, Choice::of(words)?),
         };
         if words.flag("prepare") {
             return Ok(Self { content, digest, task: Task::Prepare });
@@ -99,7 +99,7 @@ impl Sign {
             if !word.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let output = if is_image { words.path_option("output") } else { Some(needed("output")?) };
         if words.flag("json") && output.as_deref().is_some_and(root_hash_file::is_stdout) {
-            return Err(Failure::usage("Option --json and --output=- cannot be used together."));
+            return Err(contradictions::together("--json", "--output=-"));
         }
         let embeds_certificate = words.flag("embed-certificate");
         let options =

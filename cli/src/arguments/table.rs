@@ -42,7 +42,7 @@ impl Table {
         let form = Form::of(words)?;
         contradictions::check_form(&form, words)?;
         Ok(Self {
-            image: ImageToCheck::of(words, 1)?,
+            image: ImageToCheck::of(words)?,
             form,
             kernel: KernelOptions::of(words),
             boot_data_device: words.path_option("boot-data-device"),

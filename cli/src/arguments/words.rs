@@ -29,6 +29,15 @@ impl Words {
         self.matches.value_source(option) == Some(ValueSource::CommandLine)
     }
 
+    /// Which argument after the action is the hash device, of actions that also take an image in one.
+    pub(super) fn hash_argument(&self) -> Option<usize> {
+        match self.action {
+            Action::Open => Some(2),
+            Action::Verify | Action::Repair | Action::Table => Some(1),
+            _ => None,
+        }
+    }
+
     /// Argument `index` after the action, which the action needs: it was counted.
     pub(super) fn word(&self, index: usize) -> OsString {
         self.rest[index].clone()
