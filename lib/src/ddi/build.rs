@@ -61,6 +61,13 @@ pub struct BuiltImage {
     pub signature: Option<Partition>,
 }
 
+impl BuiltImage {
+    /// Its partitions: data, verity, and signature if there is one.
+    pub fn partitions(&self) -> impl Iterator<Item = &Partition> {
+        [&self.data, &self.verity].into_iter().chain(&self.signature)
+    }
+}
+
 impl DiskPlan {
     /// Makes the image on a storage: what it held before is gone. `data` are the file systems in the order in which
     /// they were added; each is read once, and its holes are holes in the image too. Until this returns, the storage
@@ -157,7 +164,6 @@ impl DiskPlan {
 
     fn table(&self, built: &[BuiltImage]) -> Table {
         let sector = u64::from(self.sector_size);
-        let all = built.iter().flat_map(|image| [Some(&image.data), Some(&image.verity), image.signature.as_ref()]);
         let entry = |partition: &Partition| Entry {
             type_guid: partition.type_guid,
             uuid: partition.uuid,
@@ -170,7 +176,7 @@ impl DiskPlan {
             sector_size: self.sector_size,
             sectors: self.bytes / sector,
             disk: self.disk_uuid,
-            entries: all.flatten().map(entry).collect(),
+            entries: built.iter().flat_map(BuiltImage::partitions).map(entry).collect(),
         }
     }
 }
@@ -209,9 +215,8 @@ impl SignaturePartition {
         if self.root_hash != *root_hash {
             return refused("it is for another root hash");
         }
-        let mut bytes = self.to_bytes();
-        let Some(room) = usize::try_from(range.end - range.start).ok().filter(|&room| self.to_json().len() <= room)
-        else {
+        let mut bytes = self.to_json().into_bytes();
+        let Some(room) = usize::try_from(range.end - range.start).ok().filter(|&room| bytes.len() <= room) else {
             return refused("the partition has no room for it");
         };
         bytes.resize(room, 0);

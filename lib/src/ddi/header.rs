@@ -78,7 +78,7 @@ fn guid_at(bytes: &[u8], at: usize) -> Uuid {
 }
 
 impl Header {
-    /// Reads the header in a sector and checks what can be checked by itself.
+    /// Reads the header in a sector and checks what does not depend on the rest of the disk.
     pub(super) fn parse(sector: &[u8]) -> Result<Self, GptFault> {
         if !sector.starts_with(MAGIC) {
             return Err(GptFault::Missing);

@@ -13,7 +13,7 @@ use super::gpt::{Gpt, Partition};
 use super::kind::{Designator, PartitionKind, Role};
 use super::signature_partition::SignaturePartition;
 use crate::format::{Fec, Layout, Params};
-use crate::image::Image;
+use crate::image::{Image, Parts};
 use crate::io::{ReadAt, Storage};
 use crate::tree;
 use crate::value::RootHash;
@@ -145,9 +145,7 @@ impl Images {
             let signatures = group.signatures.iter().map(|signature| &signature.partition);
             group.data.iter().chain(&group.verity).chain(signatures)
         });
-        all.filter(|partition| {
-            !self.sets.iter().any(|set| set.partitions().any(|used| used.number == partition.number))
-        })
+        all.filter(|partition| !is_used(partition, &self.sets))
     }
 
     /// Every signature partition, with its content; without an image to compare with, each of them is a signature of
@@ -186,6 +184,11 @@ impl ImageSet {
     /// Its partitions: data, verity, and signature if there is one.
     pub fn partitions(&self) -> impl Iterator<Item = &Partition> {
         [&self.data, &self.verity].into_iter().chain(self.signature.as_ref().map(|signature| &signature.partition))
+    }
+
+    /// Where its data and its hash tree are.
+    pub fn parts(&self) -> Parts {
+        Parts::new(self.data.offset..self.data.end(), self.verity.offset..self.verity.end())
     }
 
     /// The signature of its root hash, if there is one that can be used. It is not verified.
@@ -244,9 +247,7 @@ impl Group {
                 }
             }
         }
-        let is_free = |partition: &&Partition| {
-            !sets.iter().any(|set| set.partitions().any(|used| used.number == partition.number))
-        };
+        let is_free = |partition: &&Partition| !is_used(partition, sets);
         let free_data: Vec<&Partition> = self.data.iter().filter(is_free).collect();
         let free_verity: Vec<&Partition> = self.verity.iter().filter(is_free).collect();
         if let ([data], [verity]) = (&free_data[..], &free_verity[..]) {
@@ -290,6 +291,11 @@ impl FoundSignature {
             SignatureContent::Empty | SignatureContent::Unusable(_) => None,
         }
     }
+}
+
+/// Whether a partition belongs to one of these images.
+fn is_used(partition: &Partition, sets: &[ImageSet]) -> bool {
+    sets.iter().flat_map(ImageSet::partitions).any(|used| used.number == partition.number)
 }
 
 fn read_signature(partition: &Partition, storage: &dyn ReadAt) -> Result<SignatureContent, Error> {

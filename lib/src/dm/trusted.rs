@@ -4,6 +4,8 @@
 //! the kernel is built so, the secondary one with the machine's owner's keys; then the platform's; from 7.0 one that is
 //! dm-verity's own.
 
+use std::io;
+
 use linux_keyutils::{KeyRing, KeyRingIdentifier};
 
 use super::error::{Error, Result};
@@ -41,6 +43,11 @@ pub enum KeyringState {
     Kernel,
 }
 
+/// The error about a keyring that a call to the kernel failed with.
+fn failed(name: &'static str) -> impl Fn(io::Error) -> Error + Copy {
+    move |source| Error::Keyring { name, source }
+}
+
 /// The keyrings that can trust a signature, and what is in them. Needs root to see all of them.
 ///
 /// Whether dm-verity's own keyring is sealed is found out with a key that is not kept there.
@@ -52,12 +59,11 @@ pub fn trusted_keyrings() -> Result<Vec<TrustedKeyring>> {
 }
 
 fn look(name: &'static str) -> Result<TrustedKeyring> {
-    let failed = |source| Error::Keyring { name, source };
-    let Some(ring) = keyctl::find(name).map_err(failed)? else {
+    let Some(ring) = keyctl::find(name).map_err(failed(name))? else {
         return Ok(TrustedKeyring { name, state: KeyringState::Absent, keys: Vec::new() });
     };
     let mut keys = Vec::new();
-    for member in keyctl::members(ring).map_err(failed)? {
+    for member in keyctl::members(ring).map_err(failed(name))? {
         // One that has been revoked since is none.
         let found = keyctl::describe(member).ok().filter(|found| found.kind == "asymmetric");
         keys.extend(found.map(|found| found.name));
@@ -73,14 +79,13 @@ fn look(name: &'static str) -> Result<TrustedKeyring> {
 
 /// Whether anything can be added to dm-verity's own keyring.
 fn is_open(ring: Serial) -> Result<bool> {
-    let failed = |source| Error::Keyring { name: OWN, source };
     let own = KeyRing::from_special_id(KeyRingIdentifier::Thread, true);
     let trial = own.and_then(|own| Ok((own, own.add_key("dmverity:trial", b"-")?)));
-    let (own, key) = trial.map_err(|error| failed(std::io::Error::other(error.to_string())))?;
+    let (own, key) = trial.map_err(|error| failed(OWN)(io::Error::other(error.to_string())))?;
     let is_open = keyctl::takes(ring, key.into());
     // It would be gone with the thread anyway.
     let _ = own.unlink_key(key);
-    is_open.map_err(failed)
+    is_open.map_err(failed(OWN))
 }
 
 /// Adds a certificate, in DER, to dm-verity's own keyring, and returns the name that the kernel gives it. The kernel
@@ -91,9 +96,8 @@ fn is_open(ring: Serial) -> Result<bool> {
 /// certificate that the kernel does not take.
 pub fn add_trusted_certificate(der: &[u8]) -> Result<String> {
     let ring = open_ring()?;
-    let failed = |source| Error::Keyring { name: OWN, source };
-    let key = keyctl::add_certificate(ring, der).map_err(failed)?;
-    Ok(keyctl::describe(key).map_err(failed)?.name)
+    let key = keyctl::add_certificate(ring, der).map_err(failed(OWN))?;
+    Ok(keyctl::describe(key).map_err(failed(OWN))?.name)
 }
 
 /// Seals dm-verity's own keyring: from now on the kernel trusts what is in it, and nothing can be added until the next
@@ -103,13 +107,13 @@ pub fn add_trusted_certificate(der: &[u8]) -> Result<String> {
 /// [`Error::NoKeyring`], [`Error::KeyringSealed`] and [`Error::Keyring`].
 pub fn seal_keyring() -> Result<TrustedKeyring> {
     let ring = open_ring()?;
-    keyctl::restrict(ring).map_err(|source| Error::Keyring { name: OWN, source })?;
+    keyctl::restrict(ring).map_err(failed(OWN))?;
     look(OWN)
 }
 
 /// dm-verity's own keyring, to which something can be added.
 fn open_ring() -> Result<Serial> {
-    let ring = keyctl::find(OWN).map_err(|source| Error::Keyring { name: OWN, source })?;
+    let ring = keyctl::find(OWN).map_err(failed(OWN))?;
     let ring = ring.ok_or(Error::NoKeyring { name: OWN })?;
     if is_open(ring)? { Ok(ring) } else { Err(Error::KeyringSealed { name: OWN }) }
 }

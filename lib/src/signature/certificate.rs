@@ -171,6 +171,11 @@ impl Certificate {
         Time::from_unix(self.tbs.validity().not_after.to_unix_duration().as_secs())
     }
 
+    /// Whether it is valid at this time.
+    pub(super) fn is_valid_at(&self, time: Time) -> bool {
+        (self.not_before()..=self.not_after()).contains(&time)
+    }
+
     /// The kind of its key, such as `RSA-2048` or `P-256`.
     pub fn key_name(&self) -> Result<String> {
         Ok(self.public_key()?.name())

@@ -4,7 +4,7 @@ use super::certificate::Certificate;
 use super::cms;
 use super::digest::DigestAlgorithm;
 use super::error::Error;
-use super::message::{Message, Signer, SignerId};
+use super::message::{Message, Signer};
 use super::reading::{Reader, Refusal, refused, refused_somehow};
 use super::scheme::{self, RSA_ENCRYPTION, Scheme};
 use super::seen::{Form, Seen, SeenMessage, mistake};
@@ -126,11 +126,8 @@ fn check_digest(reader: Reader, digest: DigestAlgorithm) -> Result<Option<String
 
 /// Why the kernel trusts a message, or what it needs to.
 fn trusted(reader: Reader, seen: &Seen<'_>, message: &Message) -> Result<String, Refusal> {
-    let versions = message.signers.iter().map(|signer| {
-        let needed = if matches!(signer.id, SignerId::KeyId(_)) { 3 } else { 1 };
-        (signer.version, needed)
-    });
-    for (found, needed) in versions {
+    for signer in &message.signers {
+        let (found, needed) = (signer.version, signer.id.cms_version());
         if found != needed || message.version != needed {
             let data = message.version;
             return refused("EBADMSG", format!("SignedData of version {data} with SignerInfo of version {found}"));
@@ -173,7 +170,7 @@ fn check_content(reader: Reader, seen: &Seen<'_>, message: &Message) -> Result<(
     for signer in &message.signers {
         let embedded = message.certificates.iter().find(|certificate| signer.id.names(certificate));
         if let (Some(certificate), Some(time)) = (embedded, signer.signing_time())
-            && !(certificate.not_before()..=certificate.not_after()).contains(&time)
+            && !certificate.is_valid_at(time)
         {
             return refused("EKEYREJECTED", format!("signed at {time}, when the certificate in it was not valid"));
         }
@@ -185,8 +182,7 @@ fn check_content(reader: Reader, seen: &Seen<'_>, message: &Message) -> Result<(
                 Reader::Linux7 if embedded.is_some() => "EINVAL",
                 _ => "EKEYREJECTED",
             };
-            let reason = mistake(message, signer, certificate, content);
-            return refused(errno, reason.unwrap_or_else(|| "it is not for this root hash, or was changed".to_owned()));
+            return refused(errno, mistake(message, signer, certificate, content));
         }
     }
     Ok(())

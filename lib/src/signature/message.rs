@@ -206,6 +206,11 @@ impl fmt::Display for SignerId {
 }
 
 impl SignerId {
+    /// The version of a `SignerInfo` with it, which RFC 5652 asks for.
+    pub(super) fn cms_version(&self) -> u8 {
+        if matches!(self, Self::KeyId(_)) { 3 } else { 1 }
+    }
+
     /// Whether this is how a message names this certificate.
     pub(super) fn names(&self, certificate: &Certificate) -> bool {
         match self {
@@ -253,7 +258,7 @@ impl Message {
             return Err(Error::malformed("it has no signer"));
         }
         for signer in &self.signers {
-            let needed = if matches!(signer.id, SignerId::KeyId(_)) { 3 } else { 1 };
+            let needed = signer.id.cms_version();
             if signer.version != needed {
                 let found = signer.version;
                 return Err(Error::malformed(format!("SignerInfo of version {found} in place of {needed}")));

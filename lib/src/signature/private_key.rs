@@ -11,7 +11,7 @@ use rsa::pkcs1::RsaPrivateKey as RsaPrivateKeyInfo;
 use super::digest::DigestAlgorithm;
 use super::error::{Error, Result};
 use super::pem;
-use super::public_key::{self, PublicKey};
+use super::public_key::{self, PublicKey, with_curve};
 
 /// The longest file of a key that is read, in bytes.
 const MOST_TEXT: usize = 1 << 20;
@@ -48,8 +48,7 @@ impl PrivateKey {
         if text.len() > MOST_TEXT {
             return Err(Error::TooLarge { what: "private key", found: text.len(), most: MOST_TEXT });
         }
-        let block = pem::blocks(text).find(|block| block.label.ends_with("PRIVATE KEY"));
-        let block = block.ok_or_else(|| refused("no PEM block ends with PRIVATE KEY"))?;
+        let block = first_block(text).ok_or_else(|| refused("no PEM block ends with PRIVATE KEY"))?;
         if block.has_headers {
             return Err(refused("encrypted in the form from before PKCS#8"));
         }
@@ -70,9 +69,7 @@ impl PrivateKey {
 
     /// Whether the first private key of a PEM text needs a pass phrase.
     pub fn is_encrypted(text: &str) -> bool {
-        pem::blocks(text)
-            .find(|block| block.label.ends_with("PRIVATE KEY"))
-            .is_some_and(|block| block.label == "ENCRYPTED PRIVATE KEY")
+        first_block(text).is_some_and(|block| block.label == "ENCRYPTED PRIVATE KEY")
     }
 
     fn from_pkcs8(bytes: &[u8]) -> Result<Self> {
@@ -125,29 +122,28 @@ impl PrivateKey {
     /// Signs a digest: PKCS#1 v1.5 for RSA, DER for elliptic curves, whose signatures are those of RFC 6979 and so the
     /// same every time.
     pub(super) fn sign(&self, digest: DigestAlgorithm, hash: &[u8]) -> Result<Vec<u8>> {
-        let failed = |reason: String| Error::Signing { reason };
-        let der = |bytes: &[u8]| bytes.to_vec();
-        match &self.0 {
-            Kind::Rsa(key) => {
-                key.sign(public_key::pkcs1(digest, hash)?, hash).map_err(|error| failed(error.to_string()))
-            }
-            Kind::P256(key) => {
-                let signature: p256::ecdsa::Signature =
-                    key.sign_prehash(hash).map_err(|error| failed(error.to_string()))?;
-                Ok(der(signature.to_der().as_bytes()))
-            }
-            Kind::P384(key) => {
-                let signature: p384::ecdsa::Signature =
-                    key.sign_prehash(hash).map_err(|error| failed(error.to_string()))?;
-                Ok(der(signature.to_der().as_bytes()))
-            }
-            Kind::P521(key) => {
-                let signature: p521::ecdsa::Signature =
-                    key.sign_prehash(hash).map_err(|error| failed(error.to_string()))?;
-                Ok(der(signature.to_der().as_bytes()))
-            }
-        }
+        self.0.sign(digest, hash)
     }
+}
+
+impl Kind {
+    fn sign(&self, digest: DigestAlgorithm, hash: &[u8]) -> Result<Vec<u8>> {
+        let failed = |reason: String| Error::Signing { reason };
+        with_curve!(self,
+        Self::Rsa(key) => {
+            key.sign(public_key::pkcs1(digest, hash)?, hash).map_err(|error| failed(error.to_string()))
+        },
+        key: curve => {
+            let signature: curve::ecdsa::Signature =
+                key.sign_prehash(hash).map_err(|error| failed(error.to_string()))?;
+            Ok(signature.to_der().as_bytes().to_vec())
+        })
+    }
+}
+
+/// The first private key of a PEM text.
+fn first_block(text: &str) -> Option<pem::Block> {
+    pem::blocks(text).find(|block| block.label.ends_with("PRIVATE KEY"))
 }
 
 fn refused(reason: impl Into<String>) -> Error {

@@ -68,12 +68,15 @@ fn read(bytes: &[u8]) -> Result<Form, Error> {
     })))
 }
 
-/// What a signature was made for in place of the content, if that is a usual mistake.
-pub(super) fn mistake(message: &Message, signer: &Signer, certificate: &Certificate, content: &[u8]) -> Option<String> {
+/// Why a signature is wrong: what it was made for in place of the content, if that is a usual mistake.
+pub(super) fn mistake(message: &Message, signer: &Signer, certificate: &Certificate, content: &[u8]) -> &'static str {
     let is_for = |content: &[u8]| signer.check(message, certificate, content).is_ok();
     let with = |end: &[u8]| [content, end].concat();
     if is_for(&with(b"\n")) || is_for(&with(b"\r\n")) {
-        return Some("it was made for the root hash with a newline at its end".to_owned());
+        return "it was made for the root hash with a newline at its end";
     }
-    is_for(&content.to_ascii_uppercase()).then(|| "it was made for the root hash in upper case".to_owned())
+    if is_for(&content.to_ascii_uppercase()) {
+        return "it was made for the root hash in upper case";
+    }
+    "it is not for this root hash, or was changed"
 }

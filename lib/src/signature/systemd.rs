@@ -45,10 +45,7 @@ pub(super) fn read(seen: &Seen<'_>) -> Result<(Vec<String>, String), Refusal> {
         if let (Some(certificate), Some(content)) = (seen.certificate_of(signer), seen.content)
             && let Err(Error::Wrong { .. }) = signer.check(message, certificate, content)
         {
-            let reason = mistake(message, signer, certificate, content);
-            return refused_somehow(
-                reason.unwrap_or_else(|| "it is not for this root hash, or was changed".to_owned()),
-            );
+            return refused_somehow(mistake(message, signer, certificate, content));
         }
     }
     match seen.trusted {

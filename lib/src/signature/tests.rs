@@ -185,7 +185,7 @@ fn lint_says_what_kernels_said_of_everything_else() {
             };
             let lint = lint(&bytes, Some(&root_hash), Some(ring));
             let reading = lint.readings().iter().find(|reading| reading.reader() == *reader).unwrap();
-            // The module was loaded for the last column, and loads by itself on 6.12.
+            // The module was loaded for the last column, and 6.12 loads it when it is needed.
             let has_sha3_module = ring.len() == 3 || *reader == Reader::LinuxWithEcdsa;
             check(reading, expected, has_sha3_module, row);
             cells_seen += 1;

@@ -174,10 +174,10 @@ impl Verifier {
         let Some(now) = self.time.or_else(Time::now) else { return Ok(Vec::new()) };
         let mut warnings = Vec::new();
         for certificate in chain {
-            let (not_before, not_after) = (certificate.not_before(), certificate.not_after());
-            if (not_before..=not_after).contains(&now) {
+            if certificate.is_valid_at(now) {
                 continue;
             }
+            let (not_before, not_after) = (certificate.not_before(), certificate.not_after());
             let subject = certificate.subject();
             if self.time.is_some() {
                 return Err(Error::NotValidAt { subject, not_before, not_after, time: now });

@@ -186,7 +186,7 @@ fn rsa_keys_of_other_sizes_are_refused_in_a_moment() {
     }
 }
 
-/// A certificate with a modulus of this size, which nobody signed.
+/// A certificate with a modulus of this size, without a valid signature.
 fn with_modulus(folder: &Path, bits: usize) -> Certificate {
     fs::write(
         folder.join("config"),
