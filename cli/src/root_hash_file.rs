@@ -105,7 +105,7 @@ impl RootHashFile {
                 Target::New(place)
             }
             Place::Path(place) => match existing(place.clone()).map_err(|error| failed(&error))? {
-                // Half a signature would be one that nobody takes.
+                // No reader takes half a signature.
                 Target::Existing(_) if kind == Kind::Signature => {
                     check_creatable(&place).map_err(|error| failed(&error))?;
                     Target::New(place)

@@ -139,7 +139,7 @@ fn requires(name: &str, arguments: &str) -> Failure {
     Failure::usage(format!("{name}: requires {arguments} as arguments"))
 }
 
-/// The failure of an action with an argument that is not an image by itself.
+/// The failure of an action whose only argument is not a complete image.
 pub(crate) fn more_arguments(action: Action) -> Failure {
     let info = ACTIONS.iter().find(|info| info.action == action);
     info.map_or_else(|| Failure::usage("Argument <action> missing."), |info| requires(info.name, info.arguments))

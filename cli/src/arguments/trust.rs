@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use dmverity::signature::Time;
 
+use super::contradictions;
 use super::words::{Words, exact};
 use crate::failure::{Exit, Failure, Result};
 
@@ -43,11 +44,8 @@ impl Trusted {
 }
 
 fn parse_fingerprint(digits: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u32> =
-        digits.chars().filter(|each| *each != ':').map(|each| each.to_digit(16)).collect::<Option<_>>()?;
-    let pair = |pair: &[u32]| Some(u8::try_from(pair[0]).ok()? << 4 | u8::try_from(pair[1]).ok()?);
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(pair).collect::<Option<_>>()?;
-    bytes.try_into().ok().filter(|_| digits.len() == 64)
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(digits.replace(':', ""), &mut bytes).ok().map(|()| bytes)
 }
 
 impl TrustOptions {
@@ -61,14 +59,12 @@ impl TrustOptions {
         };
         let needs_trust = ["intermediate", "at"].into_iter().find(|option| words.given(option));
         match needs_trust {
-            Some(option) if !options.is_given() => {
-                Err(Failure::usage(format!("Option --{option} must be used with --trusted or --ca.")))
-            }
+            Some(option) if !options.is_given() => Err(contradictions::needs_trust(option)),
             _ => Ok(options),
         }
     }
 
-    /// Whether somebody is trusted, so that a signature has to be checked.
+    /// Whether a signer or an authority is trusted, so that a signature has to be checked.
     pub(crate) fn is_given(&self) -> bool {
         !self.trusted.is_empty() || !self.authorities.is_empty()
     }

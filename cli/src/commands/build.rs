@@ -14,9 +14,9 @@ use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use super::image::{ImageFields, Spelling};
-use super::partitions::{self, PartitionFields};
-use super::shown;
+use super::partitions::{PartitionFields, root_hash_name};
 use super::signing::Signing;
+use super::{open_device, shown};
 use crate::arguments::Build;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -134,9 +134,7 @@ fn inputs(asked: &Build) -> Result<Vec<Input<'_>>> {
     given
         .map(|(designator, path)| {
             let bytes = dmverity::device_size(path)?;
-            let cannot_read =
-                |error| Failure::new(Exit::Device, format!("Cannot read device {}.", text_of(path))).because(&error);
-            Ok(Input { designator, path, file: File::open(path).map_err(cannot_read)?, bytes })
+            Ok(Input { designator, path, file: open_device(path)?, bytes })
         })
         .collect()
 }
@@ -225,7 +223,7 @@ fn report(asked: &Build, inputs: &[Input<'_>], plan: &DiskPlan, built: &[BuiltIm
         image_bytes: plan.bytes,
         sector_size: plan.sector_size,
         disk_uuid: plan.disk_uuid.to_string(),
-        partitions: built.iter().flat_map(partitions::of_built).map(PartitionFields::of).collect(),
+        partitions: built.iter().flat_map(BuiltImage::partitions).map(PartitionFields::of).collect(),
         images: images.map(|((input, plan), built)| BuiltFields::of(asked, input, plan, built)).collect(),
         seed: asked.salt_seed.clone(),
     };
@@ -236,9 +234,8 @@ fn report(asked: &Build, inputs: &[Input<'_>], plan: &DiskPlan, built: &[BuiltIm
     for partition in &fields.partitions {
         partition.add_to(&mut text);
     }
-    for image in &fields.images {
-        let name = if image.designator == Designator::Root.name() { "Root hash" } else { "Usr hash" };
-        text.add(name, &image.root_hash);
+    for (input, image) in inputs.iter().zip(&fields.images) {
+        text.add(root_hash_name(input.designator), &image.root_hash);
     }
     (text.into_text(), fields)
 }
@@ -246,9 +243,8 @@ fn report(asked: &Build, inputs: &[Input<'_>], plan: &DiskPlan, built: &[BuiltIm
 impl BuiltFields {
     fn of(asked: &Build, input: &Input<'_>, plan: &ImagePlan, built: &BuiltImage) -> Self {
         let params = plan.layout.params();
-        let uuid = params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default();
-        let algorithm = asked.image.hash.clone().unwrap_or_else(|| params.algorithm().to_string());
-        let spelling = Spelling { uuid, algorithm };
+        let spelling = Spelling::of(params);
+        let spelling = Spelling { algorithm: asked.image.hash.clone().unwrap_or(spelling.algorithm), ..spelling };
         Self {
             designator: input.designator.name(),
             architecture: plan.kind.architecture.name(),

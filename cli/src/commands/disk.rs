@@ -8,7 +8,7 @@ use dmverity::ddi::{
     self, Designator, FoundSignature, Gpt, ImageFacts, ImageSet, Images, Sidecars, SignatureContent, Wanted,
 };
 use dmverity::dm::partition_node;
-use dmverity::{Devices, Fec, Image, Layout, Params, Parts};
+use dmverity::{Devices, Fec, Image, Layout, Params, Parts, RootHash};
 
 use super::found::{Asked, Found, Stored, StoredSignature};
 use super::source::Source;
@@ -32,16 +32,21 @@ pub(super) fn find(path: &Path, file: &File, gpt: &Gpt, asked: &Asked<'_>) -> Re
         let facts = ImageFacts::of(gpt, file).map_err(|error| unusable(path, &error))?;
         policy.check(&facts).map_err(|refusal| against_policy(&refusal.to_string()))?;
     }
-    let Choice { usr, architecture } = *asked.choice;
-    let wanted = Wanted { root_hash: asked.root_hash, architecture, designator: usr.then_some(Designator::Usr) };
-    let set = images.pick(&wanted).map_err(|error| unusable(path, &error))?;
+    let set = pick(path, &images, asked.choice, asked.root_hash)?;
     let signature = set.signature.as_ref().map(|found| signature(path, found)).transpose()?.flatten();
     let root_hash = stored(path, &set);
-    let parts = Parts::new(set.data.offset..set.data.end(), set.verity.offset..set.verity.end());
+    let parts = set.parts();
     let params = params(asked.options, path, &parts)
         .map_err(|error| Failure { exit: Exit::Permission, ..Failure::from(error) })?;
     let parts = if params.fec().is_some() { parts.with_fec() } else { parts };
     Ok(Found { source: source(path, parts), params, root_hash, signature })
+}
+
+/// The one image that is wanted.
+pub(super) fn pick(path: &Path, images: &Images, choice: &Choice, root_hash: Option<&RootHash>) -> Result<ImageSet> {
+    let Choice { usr, architecture } = *choice;
+    let wanted = Wanted { root_hash, architecture, designator: usr.then_some(Designator::Usr) };
+    images.pick(&wanted).map_err(|error| unusable(path, &error))
 }
 
 /// The kernel's own partitions, where it has them; otherwise parts of the disk.
@@ -116,6 +121,16 @@ fn params(options: &ImageOptions, path: &Path, parts: &Parts) -> dmverity::Resul
         Some(roots) => Some(Fec::new(roots, Layout::new(&params)?.fec_offset_after_tree())?),
     };
     opened.load(0, fec)
+}
+
+/// A policy for what is no disk image.
+pub(super) fn policy_without_disk() -> Failure {
+    Failure::new(Exit::Parameters, "A policy can be checked for a disk image only.")
+}
+
+/// The same for a file that could be one.
+pub(super) fn no_partitions_for_policy(path: &Path) -> Failure {
+    policy_without_disk().hint(format!("{} has no partitions.", text_of(path)))
 }
 
 /// A disk image that a policy refuses.

@@ -23,7 +23,7 @@ struct DumpFields {
     image: ImageFields,
     /// What the tree says, with `--root-hash` or a trusted signature.
     root_hash: Option<String>,
-    /// Who has signed it, if somebody was to be trusted.
+    /// The certificate of its signer; `None` without `--trusted` or `--ca`.
     signer: Option<CertificateFields>,
 }
 
@@ -36,17 +36,11 @@ pub(crate) fn run(dump: &Dump) -> Result<Report> {
     let trust = Trust::read(&dump.trust)?;
     let Dumped { source, params, signature } = dumped(dump)?;
     let layout = Layout::new(&params)?;
-    let fec_area = match source.fec() {
-        None => None,
-        Some(_) => source.open()?.fec_area(&layout),
-    };
-    let spelling = Spelling {
-        uuid: params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default(),
-        algorithm: params.algorithm().to_string(),
-    };
-    let image = ImageFields::new(&layout, fec_area.as_ref(), &spelling);
     let is_wanted = dump.root_hash || trust.is_some();
-    let root_hash = is_wanted.then(|| source.open()?.unverified_root_hash(&params)).transpose()?;
+    let opened = (is_wanted || source.fec().is_some()).then(|| source.open()).transpose()?;
+    let fec_area = opened.as_ref().filter(|_| source.fec().is_some()).and_then(|opened| opened.fec_area(&layout));
+    let image = ImageFields::new(&layout, fec_area.as_ref(), &Spelling::of(&params));
+    let root_hash = opened.filter(|_| is_wanted).map(|opened| opened.unverified_root_hash(&params)).transpose()?;
     let signed = root_hash.as_ref().zip(trust.as_ref());
     let verified =
         signed.map(|(root_hash, trust)| proof::signed(trust, dump.signature.as_ref(), root_hash, signature.as_deref()));
@@ -84,7 +78,7 @@ struct Dumped {
     signature: Option<Vec<u8>>,
 }
 
-/// The superblock on the hash device, or that of the image which it is by itself.
+/// The superblock on the hash device, or that of a complete image.
 fn dumped(dump: &Dump) -> Result<Dumped> {
     let Dump { hash, image: options, choice, .. } = dump;
     let on_device = || {

@@ -6,6 +6,7 @@ use dmverity::ddi::{Designator, Policy, Protection};
 use dmverity::signature::Verified;
 use dmverity::{Layout, Params, ParamsBuilder, RootHash, SharedDevices};
 
+use super::disk::policy_without_disk;
 use super::expect::Expectation;
 use super::found::{self, Asked, Found, Stored};
 use super::manifest::Manifest;
@@ -25,7 +26,7 @@ pub(super) struct Image {
     pub(super) root_hash: RootHash,
     /// The signature that is stored with it.
     pub(super) stored_signature: Option<Vec<u8>>,
-    /// Who has signed the root hash, or the manifest that has it; `None` if nobody was to be trusted.
+    /// The signer of the root hash, or of the manifest that has it; `None` without `--trusted` or `--ca`.
     pub(super) signer: Option<CertificateFields>,
     pub(super) warnings: Vec<String>,
 }
@@ -43,7 +44,7 @@ pub(super) fn image_to_check(image: &ImageToCheck) -> Result<Image> {
     }
 }
 
-/// What somebody has to have demanded.
+/// What the options demand as proof.
 struct Demanded {
     trust: Option<Trust>,
     manifest: Option<Manifest>,
@@ -107,14 +108,19 @@ fn in_one(image: &ImageToCheck, path: &Path) -> Result<Image> {
     if let (Some(policy), None) = (&image.policy, &verified) {
         check_signed(policy, &image.choice)?;
     }
-    let mut warnings = verified.as_ref().map_or(Vec::new(), |verified| verified.warnings().to_vec());
+    let (signer, mut warnings) = of_signature(verified.as_ref());
     if let (Some(from), None) = (from, &verified) {
         warnings.push(unproven(image.action, &root_hash, &from)?);
     }
     warnings.extend(ignored_blocks(options, &params));
     warnings.extend(misplaced::contradictions(options, &params));
-    let signer = verified.as_ref().map(|verified| CertificateFields::new(verified.signer()));
     Ok(Image { source, params, root_hash, stored_signature, signer, warnings })
+}
+
+/// Who has signed, and what is odd about the signature.
+fn of_signature(verified: Option<&Verified>) -> (Option<CertificateFields>, Vec<String>) {
+    let signer = verified.map(|verified| CertificateFields::new(verified.signer()));
+    (signer, verified.map_or(Vec::new(), |verified| verified.warnings().to_vec()))
 }
 
 /// What is said of a root hash that nothing proves. It is not enough to open an image.
@@ -128,7 +134,7 @@ fn unproven(action: Action, root_hash: &RootHash, from: &str) -> Result<String> 
         .hint("if you know who has signed it, name that certificate: --trusted=PATH"))
 }
 
-/// A policy that wants a signature is about one that somebody trusted has made.
+/// A policy that demands a signature is not satisfied by one that was not checked.
 fn check_signed(policy: &Policy, choice: &Choice) -> Result<()> {
     let designator = if choice.usr { Designator::Usr } else { Designator::Root };
     if policy.allows(designator, Protection::Verity) {
@@ -144,7 +150,7 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
         return Err(root_hash::missing());
     }
     if image.policy.is_some() {
-        return Err(Failure::new(Exit::Parameters, "A policy can be checked for a disk image only."));
+        return Err(policy_without_disk());
     }
     check_devices([hash, data])?;
     let expectation = Expectation::of(expect)?;
@@ -164,7 +170,7 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
     let root_hash = demanded.root_hash(given.as_ref(), &params)?.ok_or_else(root_hash::missing)?;
     expectation.check_root_hash(&root_hash)?;
     let verified = demanded.prove(image, &root_hash, None)?;
-    let mut warnings = verified.as_ref().map_or(Vec::new(), |verified| verified.warnings().to_vec());
+    let (signer, mut warnings) = of_signature(verified.as_ref());
     warnings.extend(ignored_blocks(options, &params));
     if params.uuid().is_none() {
         warnings.extend(misplaced::unused_superblock(hash, params.hash_offset()));
@@ -172,7 +178,6 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
         warnings.extend(misplaced::contradictions(options, &params));
     }
     let source = Source::Devices(options.devices(data, hash));
-    let signer = verified.as_ref().map(|verified| CertificateFields::new(verified.signer()));
     Ok(Image { source, params, root_hash, stored_signature: None, signer, warnings })
 }
 

@@ -78,10 +78,7 @@ pub(super) fn look(path: &Path, asked: &Asked<'_>) -> Result<Option<Found>> {
     let file = File::open(path).map_err(|error| cannot_read(path).because(&error))?;
     match disk::read_table(&file) {
         Ok(gpt) => disk::find(path, &file, &gpt, asked).map(Some),
-        Err(ddi::Error::NoGpt) if asked.policy.is_some() => {
-            let failure = Failure::new(Exit::Parameters, "A policy can be checked for a disk image only.");
-            Err(failure.hint(format!("{} has no partitions.", text_of(path))))
-        }
+        Err(ddi::Error::NoGpt) if asked.policy.is_some() => Err(disk::no_partitions_for_policy(path)),
         Err(ddi::Error::NoGpt) => beside(path, asked),
         Err(error) => Err(disk::unusable(path, &error)),
     }

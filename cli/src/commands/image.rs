@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use dmverity::messages::{self, Header};
-use dmverity::{FecArea, Layout, RootHash, SUPERBLOCK_SIZE};
+use dmverity::{FecArea, Layout, Params, RootHash, SUPERBLOCK_SIZE};
 use serde::Serialize;
 
 use crate::escape::text_of;
@@ -86,6 +86,14 @@ impl PartitionUuids {
 pub(super) struct Spelling {
     pub(super) uuid: String,
     pub(super) algorithm: String,
+}
+
+impl Spelling {
+    /// As the parameters have them.
+    pub(super) fn of(params: &Params) -> Self {
+        let uuid = params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default();
+        Self { uuid, algorithm: params.algorithm().to_string() }
+    }
 }
 
 impl ImageFields {

@@ -3,18 +3,16 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use dmverity::ddi::{
-    Designator, FoundSignature, ImageFacts, ImageSet, Images, LayerSidecar, Policy, Sidecars, SignatureContent,
-};
+use dmverity::ddi::{FoundSignature, ImageFacts, ImageSet, Images, LayerSidecar, Policy, Sidecars, SignatureContent};
 use dmverity::signature::Signature;
 use dmverity::{Fec, Layout, Params};
 use serde::Serialize;
 
-use super::disk::{against_policy, read_table, unusable};
+use super::disk::{against_policy, no_partitions_for_policy, read_table, unusable};
 use super::image::{ImageFields, Spelling};
-use super::partitions::PartitionFields;
+use super::partitions::{PartitionFields, root_hash_name};
 use super::sign::CertificateFields;
-use super::{check_devices, shown};
+use super::{check_devices, open_device, shown};
 use crate::arguments::Inspect;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -86,9 +84,7 @@ struct PolicyFields {
 pub(crate) fn run(inspect: &Inspect) -> Result<Report> {
     let path = inspect.image.as_path();
     check_devices([path])?;
-    let cannot_read =
-        |error| Failure::new(Exit::Device, format!("Cannot read device {}.", text_of(path))).because(&error);
-    let file = File::open(path).map_err(cannot_read)?;
+    let file = open_device(path)?;
     let sidecars = existing_sidecars(path);
     let gpt = match read_table(&file) {
         Ok(gpt) => gpt,
@@ -133,8 +129,7 @@ fn existing_sidecars(path: &Path) -> Vec<PathBuf> {
 fn beside(inspect: &Inspect, sidecars: &[PathBuf]) -> Result<Report> {
     let path = inspect.image.as_path();
     if inspect.policy.is_some() {
-        return Err(Failure::new(Exit::Parameters, "A policy can be checked for a disk image only.")
-            .hint(format!("{} has no partitions.", text_of(path))));
+        return Err(no_partitions_for_policy(path));
     }
     let fields = InspectFields {
         image: shown(path),
@@ -186,9 +181,7 @@ impl<'s> Found<'s> {
     fn superblock(&self) -> Option<(ImageFields, String)> {
         let (params, layout) = self.layout.as_ref().ok()?;
         let area = self.fec.and_then(|fec| layout.fec_area_on(fec.offset, true));
-        let uuid = params.uuid().map(|uuid| uuid.to_string()).unwrap_or_default();
-        let spelling = Spelling { uuid, algorithm: params.algorithm().to_string() };
-        let fields = ImageFields::new(layout, area.as_ref(), &spelling);
+        let fields = ImageFields::new(layout, area.as_ref(), &Spelling::of(params));
         let title = format!("partition {}", self.set.verity.number);
         let text = fields.text(Path::new(&title), layout, area.as_ref(), None);
         Some((fields, text))
@@ -230,12 +223,11 @@ impl<'s> Found<'s> {
                 signature.unwrap_or_default()
             ),
         );
-        let name = match set.designator {
-            Designator::Root => "Root hash",
-            Designator::Usr => "Usr hash",
-        };
         let root_hash = set.root_hash.as_ref().map(ToString::to_string);
-        fields.add(name, root_hash.as_deref().unwrap_or("longer than two UUIDs, only its ends are known"));
+        fields.add(
+            root_hash_name(set.designator),
+            root_hash.as_deref().unwrap_or("longer than two UUIDs, only its ends are known"),
+        );
         match self.tree_has_root_hash {
             Some(true) => fields.add("Hash tree", "its top has the root hash"),
             Some(false) => fields.add("Hash tree", "its top has another root hash"),
@@ -274,7 +266,7 @@ impl SignatureFields {
         Self {
             state,
             root_hash: Some(content.root_hash.to_string()),
-            certificate_fingerprint: content.fingerprint.as_ref().map(hex),
+            certificate_fingerprint: content.fingerprint.map(hex::encode),
             certificate: certificate(&content.signature),
             bytes: Some(content.signature.len()),
             error: None,
@@ -304,10 +296,6 @@ impl SignatureFields {
 fn certificate(signature: &[u8]) -> Option<CertificateFields> {
     let signature = Signature::parse(signature).ok()?;
     signature.certificates().first().map(CertificateFields::new)
-}
-
-fn hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 impl PolicyFields {

@@ -1,4 +1,4 @@
-//! `--manifest`: root hash and parameters of an image from the JSON of `format`, which somebody trusted has signed.
+//! `--manifest`: root hash and parameters of an image from the JSON of `format`, signed by a trusted signer.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,9 @@ use dmverity::{BlockSize, Expected, HashAlgorithm, HashType, Hashing, Params, Pa
 use serde_json::{Map, Value};
 
 use super::trust::Trust;
-use super::{expect, read_bounded, requested_signature};
+use super::{expect, invalid, read_whole, requested_signature};
 use crate::arguments::ManifestOptions;
-use crate::escape::text_of;
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Failure, Result};
 
 /// No object of `format` is that long.
 const FILE_MAX: u64 = 1 << 20;
@@ -30,16 +29,11 @@ impl Manifest {
     /// Reads it, and checks the signature of exactly the bytes that are used.
     pub(super) fn read(options: &ManifestOptions, trust: &Trust) -> Result<Self> {
         let ManifestOptions { file, signature } = options;
-        let invalid = |why: String| {
-            let failure = Failure::new(Exit::Parameters, format!("Invalid manifest {}.", text_of(file)));
-            failure.hint(why)
-        };
-        let bytes = read_bounded(file, FILE_MAX, "manifest")?
-            .ok_or_else(|| invalid(format!("it has more than {FILE_MAX} bytes.")))?;
+        let bytes = read(file)?;
         let signature = requested_signature::read(signature.as_deref().unwrap_or(&signature_of(file)))?;
         let verified = trust.check(&bytes, &signature)?;
-        let object = expect::object(&bytes).map_err(invalid)?;
-        Self::of(&object, verified).map_err(invalid)
+        let manifest = expect::object(&bytes).and_then(|object| Self::of(&object, verified));
+        manifest.map_err(|why| unusable(file, why))
     }
 
     fn of(object: &Map<String, Value>, verified: Verified) -> std::result::Result<Self, String> {
@@ -69,6 +63,16 @@ impl Manifest {
     pub(super) fn check(&self, params: &Params) -> Result<()> {
         Ok(self.expected.check(params)?)
     }
+}
+
+/// The bytes of a manifest.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    read_whole(path, FILE_MAX, "manifest")
+}
+
+/// A manifest that cannot be used.
+pub(super) fn unusable(path: &Path, why: impl Into<String>) -> Failure {
+    invalid("manifest", path).hint(why)
 }
 
 /// Where the signature is, unless an option says so: next to the manifest.

@@ -57,6 +57,22 @@ fn read_bounded(path: &Path, most: u64, what: &str) -> Result<Option<Vec<u8>>> {
     Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
+/// The same; a longer file is one of something else.
+fn read_whole(path: &Path, most: u64, what: &str) -> Result<Vec<u8>> {
+    read_bounded(path, most, what)?.ok_or_else(|| invalid(what, path).hint(format!("it has more than {most} bytes.")))
+}
+
+/// A file that is not what it was named as.
+fn invalid(what: &str, path: &Path) -> Failure {
+    Failure::new(Exit::Parameters, format!("Invalid {what} {}.", text_of(path)))
+}
+
+/// Opens a file or block device for reading.
+fn open_device(path: &Path) -> Result<File> {
+    File::open(path)
+        .map_err(|error| Failure::new(Exit::Device, format!("Cannot read device {}.", text_of(path))).because(&error))
+}
+
 /// The parameters of an image over a data device of `bytes` bytes.
 fn on(data: &Path, builder: ParamsBuilder, bytes: u64) -> dmverity::Result<Params> {
     builder.build(bytes).map_err(|error| error.on_device(data))

@@ -25,7 +25,7 @@ struct OpenFields {
     device: String,
     hash_offset: u64,
     root_hash: String,
-    /// Who has signed the root hash, or the manifest that has it, if somebody was to be trusted.
+    /// The signer of the root hash, or of the manifest that has it; `None` without `--trusted` or `--ca`.
     signer: Option<CertificateFields>,
     requested_table: String,
     table: String,

@@ -1,6 +1,6 @@
 //! What commands print about the partitions of a disk image.
 
-use dmverity::ddi::{BuiltImage, Partition};
+use dmverity::ddi::{Designator, Partition};
 use serde::Serialize;
 
 use crate::output::Fields;
@@ -52,7 +52,10 @@ impl PartitionFields {
     }
 }
 
-/// The partitions of an image that has been made.
-pub(super) fn of_built(built: &BuiltImage) -> impl Iterator<Item = &Partition> {
-    [Some(&built.data), Some(&built.verity), built.signature.as_ref()].into_iter().flatten()
+/// What the root hash is called in text.
+pub(super) fn root_hash_name(designator: Designator) -> &'static str {
+    match designator {
+        Designator::Root => "Root hash",
+        Designator::Usr => "Usr hash",
+    }
 }

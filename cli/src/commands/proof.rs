@@ -1,4 +1,4 @@
-//! What proves a root hash: a signature by somebody who is trusted.
+//! What proves a root hash: the signature of a trusted signer.
 
 use dmverity::RootHash;
 use dmverity::signature::{Signature, Verified, Verifier};
@@ -9,8 +9,8 @@ use super::trust::{self, Trust};
 use crate::arguments::{ImageToCheck, SignatureOption};
 use crate::failure::{Exit, Failure, Result};
 
-/// Checks the signature of a root hash, if somebody is trusted: the one that an option asks for, or the one that is
-/// stored with the image.
+/// Checks the signature of a root hash if the options say who is trusted: the signature that an option asks for, or the
+/// one that is stored with the image.
 pub(super) fn check(
     image: &ImageToCheck,
     trust: Option<&Trust>,
@@ -20,7 +20,7 @@ pub(super) fn check(
     trust.map(|trust| signed(trust, image.signature.as_ref(), root_hash, stored)).transpose()
 }
 
-/// The same, where somebody is trusted.
+/// The same with a trusted signer or authority.
 pub(super) fn signed(
     trust: &Trust,
     option: Option<&SignatureOption>,

@@ -194,7 +194,7 @@ fn check_there(disk: Option<&Disk>) -> Result<()> {
     }
 }
 
-/// Opens the image whose signature is by somebody trusted.
+/// Opens the image with the signature of a trusted signer.
 fn open_signed(disk: Option<&Disk>, options: &[RootOption], wanted: &Wanted) -> Result<Report> {
     check_there(disk)?;
     let Search { image, refused } =

@@ -1,6 +1,5 @@
 //! `sign`: a signature of a root hash, or of a manifest, with a key in a file or one that is somewhere else.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -9,13 +8,13 @@ use base64ct::{Base64, Encoding as _};
 use dmverity::HashAlgorithm;
 use dmverity::signature::{Certificate, Error, Prepared, PrivateKey, join, sign};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::root_hash::{self, RootHashText};
 use super::sign_image::Unsigned;
 use super::trust::certificate;
-use super::{read_bounded, shown};
+use super::{expect, invalid, manifest, read_whole, shown};
 use crate::arguments::{self, Content, Key, Make, RootHashOptions, Source, Task};
 use crate::escape::{escaped, text_of};
 use crate::failure::{Exit, Failure, Result};
@@ -23,10 +22,9 @@ use crate::output::Fields;
 use crate::report::Report;
 use crate::root_hash_file::{Kind, RootHashFile};
 
-/// The longest signature, key and manifest that are read, in bytes.
+/// The longest signature and key that are read, in bytes.
 pub(super) const SIGNATURE_MAX: u64 = 1 << 20;
 const KEY_MAX: u64 = 1 << 20;
-const MANIFEST_MAX: u64 = 1 << 20;
 /// More than a raw signature in any form.
 const RAW_READ: u64 = 32 << 10;
 const PASSPHRASE_MAX: usize = 4096;
@@ -50,7 +48,7 @@ impl CertificateFields {
             subject: certificate.subject(),
             issuer: certificate.issuer(),
             serial: certificate.serial(),
-            fingerprint: digits(&certificate.fingerprint()),
+            fingerprint: hex::encode(certificate.fingerprint()),
             key: certificate.key_name().ok(),
             not_before: certificate.not_before().to_string(),
             not_after: certificate.not_after().to_string(),
@@ -94,38 +92,19 @@ struct MadeFields {
 }
 
 pub(crate) fn run(arguments: &arguments::Sign) -> Result<Report> {
-    let mut fields = SignFields {
-        root_hash: None,
-        image: None,
-        manifest: None,
+    let unsigned = unsigned(arguments)?;
+    let (content, manifest) = match (&arguments.content, &unsigned) {
+        (Content::Manifest(path), _) => (manifest(path)?, Some(shown(path))),
+        (Content::RootHash(..), Some((_, image))) => (image.root_hash.to_string(), None),
+        (Content::RootHash(options, _), None) => (root_hash_digits(options)?, None),
+    };
+    let fields = SignFields {
+        root_hash: manifest.is_none().then(|| content.clone()),
+        image: unsigned.as_ref().map(|(path, _)| shown(path)),
+        manifest,
         digest_algorithm: arguments.digest.name(),
         prepared: None,
         signature: None,
-    };
-    let mut unsigned = None;
-    let content = match &arguments.content {
-        Content::RootHash(options, choice) => {
-            let digits = match disk_image(options) {
-                Some(path) => {
-                    let writes = matches!(&arguments.task, Task::Make(Make { output: None, .. }));
-                    let image = Unsigned::open(path, choice, writes)?;
-                    if writes {
-                        image.check_place(path)?;
-                    }
-                    let digits = image.root_hash.to_string();
-                    fields.image = Some(shown(path));
-                    unsigned = Some((path, image));
-                    digits
-                }
-                None => root_hash_digits(options)?,
-            };
-            fields.root_hash = Some(digits.clone());
-            digits
-        }
-        Content::Manifest(path) => {
-            fields.manifest = Some(shown(path));
-            manifest(path)?
-        }
     };
     match &arguments.task {
         Task::Prepare => prepare(arguments, content, fields),
@@ -139,9 +118,9 @@ fn prepare(arguments: &arguments::Sign, content: String, mut fields: SignFields)
     let (digest, info) = (prepared.digest(), prepared.digest_info());
     let prepared = PreparedFields {
         content,
-        digest: digits(digest),
+        digest: hex::encode(digest),
         digest_base64: Base64::encode_string(digest),
-        digest_info: digits(info),
+        digest_info: hex::encode(info),
         digest_info_base64: Base64::encode_string(info),
     };
     let mut text = Fields::default();
@@ -214,6 +193,18 @@ enum Place<'a> {
     Partition(&'a Path, Unsigned),
 }
 
+/// The disk image whose root hash is signed, if it is one.
+fn unsigned(arguments: &arguments::Sign) -> Result<Option<(&Path, Unsigned)>> {
+    let Content::RootHash(options, choice) = &arguments.content else { return Ok(None) };
+    let Some(path) = disk_image(options) else { return Ok(None) };
+    let writes = matches!(&arguments.task, Task::Make(Make { output: None, .. }));
+    let image = Unsigned::open(path, choice, writes)?;
+    if writes {
+        image.check_place(path)?;
+    }
+    Ok(Some((path, image)))
+}
+
 /// The disk image in place of a root hash: a file or block device of this name.
 fn disk_image(options: &RootHashOptions) -> Option<&Path> {
     let argument = options.argument.as_deref().filter(|_| options.file.is_none())?;
@@ -246,26 +237,22 @@ pub(super) fn root_hash_digits(options: &RootHashOptions) -> Result<String> {
 
 /// The text of a manifest: an object as `format --json` prints it after it has made an image.
 fn manifest(path: &Path) -> Result<String> {
-    let invalid =
-        |hint: String| Failure::new(Exit::Parameters, format!("Invalid manifest {}.", text_of(path))).hint(hint);
-    let bytes = read_bounded(path, MANIFEST_MAX, "manifest")?
-        .ok_or_else(|| invalid(format!("it has more than {MANIFEST_MAX} bytes.")))?;
-    let object: Map<String, Value> = serde_json::from_slice(&bytes)
-        .map_err(|error| invalid(format!("it is not a JSON object as format --json prints it: {error}.")))?;
+    let invalid = |why: &str| manifest::unusable(path, why);
+    let bytes = manifest::read(path)?;
+    let object = expect::object(&bytes).map_err(|why| invalid(&why))?;
     let is_result = object.get("action").is_some_and(|action| action == "format")
         && object.get("error").is_some_and(Value::is_null)
         && object.get("root_hash").is_some_and(Value::is_string);
     if !is_result {
-        return Err(invalid("it is not the result of a successful format --json.".to_owned()));
+        return Err(invalid("it is not the result of a successful format --json."));
     }
-    String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8.".to_owned()))
+    String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8."))
 }
 
 pub(super) fn private_key(key: &Key) -> Result<PrivateKey> {
     let path = key.path.as_path();
-    let invalid = || Failure::new(Exit::Parameters, format!("Invalid private key {}.", text_of(path)));
-    let bytes = read_bounded(path, KEY_MAX, "private key")?;
-    let bytes = Zeroizing::new(bytes.ok_or_else(|| invalid().hint(format!("it has more than {KEY_MAX} bytes.")))?);
+    let invalid = || invalid("private key", path);
+    let bytes = Zeroizing::new(read_whole(path, KEY_MAX, "private key")?);
     let text = std::str::from_utf8(&bytes).map_err(|_| invalid().hint("it is not PEM text."))?;
     let passphrase = match &key.passphrase {
         Some(path) => Some(passphrase_of(path)?),
@@ -285,20 +272,10 @@ pub(super) fn private_key(key: &Key) -> Result<PrivateKey> {
 
 /// The contents of a file or descriptor without the newline at its end.
 fn passphrase_of(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let invalid =
-        |hint| Failure::new(Exit::Parameters, format!("Invalid pass phrase file {}.", text_of(path))).hint(hint);
     let mut bytes = Zeroizing::new(Vec::with_capacity(2 * PASSPHRASE_MAX));
-    let most = PASSPHRASE_MAX as u64 + 1;
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| {
-        Failure::new(Exit::Device, format!("Cannot read pass phrase file {}.", text_of(path))).because(&error)
-    })?;
+    read_start(path, PASSPHRASE_MAX as u64 + 1, &mut bytes, "pass phrase file")?;
     if bytes.len() > PASSPHRASE_MAX {
-        return Err(invalid(format!("it has more than {PASSPHRASE_MAX} bytes.")));
+        return Err(invalid("pass phrase file", path).hint(format!("it has more than {PASSPHRASE_MAX} bytes.")));
     }
     if bytes.ends_with(b"\n") {
         bytes.pop();
@@ -319,15 +296,19 @@ fn asked_passphrase(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 /// A raw signature from a file or from standard input; one that is too long is refused when it is joined.
 fn raw(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(RAW_READ).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(RAW_READ).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| {
-        Failure::new(Exit::Device, format!("Cannot read raw signature {}.", text_of(path))).because(&error)
-    })?;
+    read_start(path, RAW_READ, &mut bytes, "raw signature")?;
     Ok(bytes)
+}
+
+/// The beginning of a file, or of standard input, which is `-`.
+fn read_start(path: &Path, most: u64, bytes: &mut Vec<u8>, what: &str) -> Result<()> {
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(most).read_to_end(bytes))
+    };
+    read.map(drop)
+        .map_err(|error| Failure::new(Exit::Device, format!("Cannot read {what} {}.", text_of(path))).because(&error))
 }
 
 pub(super) fn not_made(error: &Error) -> Failure {
@@ -341,12 +322,4 @@ pub(super) fn not_made(error: &Error) -> Failure {
         Error::Digest { .. } => failure.hint("sha256, sha384 and sha512 can be used with every key."),
         _ => failure,
     }
-}
-
-/// Bytes in hexadecimal digits.
-fn digits(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
-    })
 }

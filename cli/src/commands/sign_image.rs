@@ -3,10 +3,10 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-use dmverity::ddi::{Designator, Images, Partition, SignaturePartition, Wanted};
-use dmverity::{Image, Parts, RootHash};
+use dmverity::ddi::{Images, Partition, SignaturePartition};
+use dmverity::{Image, RootHash};
 
-use super::disk::{read_table, unusable};
+use super::disk::{pick, read_table, unusable};
 use crate::arguments::Choice;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -30,12 +30,9 @@ impl Unsigned {
         }
         let gpt = read_table(&file).map_err(|error| unusable(path, &error))?;
         let images = Images::of(&gpt, &file).map_err(|error| unusable(path, &error))?;
-        let designator = choice.usr.then_some(Designator::Usr);
-        let wanted = Wanted { root_hash: None, architecture: choice.architecture, designator };
-        let set = images.pick(&wanted).map_err(|error| unusable(path, &error))?;
+        let set = pick(path, &images, choice, None)?;
         // What is signed is what the tree says, and not what the partition table says.
-        let parts = Parts::new(set.data.offset..set.data.end(), set.verity.offset..set.verity.end());
-        let opened = Image::of_parts(path, &parts)?;
+        let opened = Image::of_parts(path, &set.parts())?;
         let root_hash = opened.unverified_root_hash(&opened.load(0, None)?)?;
         if set.root_hash.as_ref().is_some_and(|from_uuids| *from_uuids != root_hash) {
             let failure = Failure::new(Exit::Permission, format!("{} is not signed.", text_of(path)));

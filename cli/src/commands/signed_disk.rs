@@ -1,4 +1,4 @@
-//! A disk whose image is signed by somebody whom this system trusts.
+//! A disk whose image has the signature of a signer that this system trusts.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use dmverity::signature::{Certificate, Error, Signature, Verified, Verifier};
 
-use super::read_bounded;
+use super::{invalid, read_whole};
 use crate::arguments::{TrustOptions, Trusted};
-use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 
 /// The longest file of certificates, in bytes.
@@ -16,7 +15,7 @@ const CERTIFICATES_MAX: u64 = 4 << 20;
 pub(crate) struct Trust(Verifier);
 
 impl Trust {
-    /// Reads the certificates; `None` if nobody is to be trusted, so that no signature has to be checked.
+    /// Reads the certificates; `None` without any, so that no signature has to be checked.
     pub(crate) fn read(options: &TrustOptions) -> Result<Option<Self>> {
         if !options.is_given() {
             return Ok(None);
@@ -53,10 +52,8 @@ pub(super) fn certificate(path: &Path) -> Result<Certificate> {
 
 /// Every certificate of a file, PEM or DER.
 pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>> {
-    let invalid = || Failure::new(Exit::Parameters, format!("Invalid certificate file {}.", text_of(path)));
-    let bytes = read_bounded(path, CERTIFICATES_MAX, "certificate file")?
-        .ok_or_else(|| invalid().hint(format!("it has more than {CERTIFICATES_MAX} bytes.")))?;
-    Certificate::all_from_bytes(&bytes).map_err(|error| invalid().hint(format!("{error}.")))
+    let bytes = read_whole(path, CERTIFICATES_MAX, "certificate file")?;
+    Certificate::all_from_bytes(&bytes).map_err(|error| invalid("certificate file", path).hint(format!("{error}.")))
 }
 
 /// A signature that is refused: by its form, its signer or its content.

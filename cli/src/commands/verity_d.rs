@@ -5,25 +5,23 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dmverity::signature::Certificate;
+use dmverity::signature::{Certificate, Reader};
 
 use super::trust;
 use crate::failure::Result;
 
-/// The folders; a file in one hides those of its name in the later ones.
-const FOLDERS: [&str; 4] = ["/etc/verity.d", "/run/verity.d", "/usr/local/lib/verity.d", "/usr/lib/verity.d"];
-
 /// What the names of certificates end with.
 const EXTENSION: &str = "crt";
 
-/// The certificates in systemd's folders: of each file the first one. A link to `/dev/null` is a file without a
-/// certificate.
+/// The certificates in systemd's folders: of each file the first one. A file in one folder hides those of its name in
+/// the later ones, and a link to `/dev/null` is a file without a certificate.
 pub(super) fn certificates() -> Result<Vec<Certificate>> {
-    certificates_in(&FOLDERS.map(Path::new))
+    let folders: Vec<&Path> = Reader::Systemd.keyrings().iter().map(Path::new).collect();
+    certificates_in(&folders)
 }
 
 /// The same for other folders.
-pub(super) fn certificates_in(folders: &[&Path]) -> Result<Vec<Certificate>> {
+fn certificates_in(folders: &[&Path]) -> Result<Vec<Certificate>> {
     files(folders).into_values().filter(|path| !is_masked(path)).map(|path| trust::certificate(&path)).collect()
 }
 
