@@ -1,4 +1,4 @@
-//! From a signature to a block: disk images, sidecars and manifests whose root hash somebody trusted has signed, and
+//! From a signature to a block: disk images, sidecars and manifests whose root hash a trusted signer has signed, and
 //! what is said when any part of that was changed.
 
 use std::fs;
@@ -280,7 +280,7 @@ fn an_image_is_built_signed_elsewhere_and_verified() {
     let mut openssl = Command::new("openssl");
     openssl.args(["dgst", "-sha256", "-sign", "rsa.key", "-out", "raw", "content"]).current_dir(sandbox.path(""));
     assert!(openssl.status().expect("openssl").success());
-    // By somebody else's certificate nothing is written.
+    // With another certificate nothing is written.
     let before = sandbox.read("disk");
     refused(&sandbox, "sign disk --join=raw --certificate=self.crt", 2);
     assert!(sandbox.read("disk") == before);

@@ -47,6 +47,6 @@ show veritysetup status demo
 show veritysetup close demo
 
 echo
-echo "=== The image that somebody else has signed does not open, even for a user who would take its root hash"
+echo "=== The image with another signature does not open, even for a user who would take its root hash"
 root_hash=$(veritysetup inspect forged.raw | sed -n 's/^Root hash:[[:space:]]*//p')
 refused veritysetup open forged.raw demo --root-hash="$root_hash" --root-hash-signature=auto

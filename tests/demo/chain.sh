@@ -1,7 +1,7 @@
 #!/bin/sh
 # The chain of trust from end to end, on files made here: a disk image is built, signed with a key that never leaves a
-# (software) security module, verified on this machine, and opened by a real kernel that trusts the signer and nobody
-# else; what is tampered with is refused by both.
+# (software) security module, verified on this machine, and opened by a real kernel that trusts this signer
+# alone. Both refuse what was tampered with.
 #   tests/demo/chain.sh VERITYSETUP
 set -eu
 
@@ -11,24 +11,7 @@ module=/usr/lib/softhsm/libsofthsm2.so
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Shows a command as a user types it, and runs it.
-show() {
-    echo
-    echo "\$ $*"
-    case $1 in
-    veritysetup) shift; "$veritysetup" "$@" ;;
-    *) "$@" ;;
-    esac
-}
-
-# The same for a command that has to fail.
-refused() {
-    if show "$@"; then
-        echo "this was to be refused" >&2
-        exit 1
-    fi
-    echo "(exit status not 0: refused)"
-}
+. tests/demo/lib.sh
 
 echo "=== A security module with a key: SoftHSM, which keeps it in files of its own"
 cp tests/demo/chain-guest.sh "$work"
@@ -78,19 +61,13 @@ show veritysetup inspect image.raw --policy=root=signed
 echo
 echo "=== Flip one byte of a copy: the signature is right, the data are not"
 cp image.raw tampered.raw
-flip() {
-    # Inverts the byte at an offset.
-    byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
-    # shellcheck disable=SC2059 # the format is the byte
-    printf "\\$(printf %o $((255 - byte)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 # The fifth block of the data.
 start=$("$veritysetup" inspect image.raw | sed -n 's/^Partition 1:.* at byte \([0-9]*\) .*/\1/p')
 flip tampered.raw $((start + 4 * 4096 + 100))
 refused veritysetup verify tampered.raw --trusted=signer.pem
 
 echo
-echo "=== Somebody else changes a file and makes the whole image again, with a signature of their own"
+echo "=== An attacker changes a file and makes the whole image again, with another signature"
 echo "and one more line" >>files/LICENSE-MIT
 mksquashfs files forged.squashfs -quiet -no-progress -all-root >/dev/null
 openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=Demo signer" -keyout forger.key -out forger.pem 2>/dev/null

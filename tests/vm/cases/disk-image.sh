@@ -146,7 +146,7 @@ trap - EXIT
 mv content.60 content
 nothing_left
 
-# Without a root hash the signature has to be by somebody who is trusted; otherwise nothing is opened.
+# Without a root hash only the signature of a trusted signer opens an image.
 for trust in --trusted=$signers/rsa.pem --ca=$signers/issuer.pem; do
     opens fec.512 $trust
     vs close v0
