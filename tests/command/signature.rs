@@ -213,6 +213,11 @@ fn a_manifest_is_signed_as_it_is() {
         (&b"{}"[..], "it is not the result of a successful format --json."),
         (b"{\"action\": \"format\", \"error\": {}}", "it is not the result of a successful format --json."),
         (b"{\"action\": \"format\"}", "it is not the result of a successful format --json."),
+        // What verify would refuse.
+        (
+            br#"{"action": "format", "action": "format"}"#,
+            "it is not a JSON object as format --json prints it: duplicate field `action` at line 1 column 40.",
+        ),
     ] {
         sandbox.write("m", bytes);
         let message = format!("Invalid manifest m.\nhint: {hint}\n");
