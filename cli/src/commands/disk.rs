@@ -10,6 +10,7 @@ use dmverity::ddi::{
 use dmverity::dm::partition_node;
 use dmverity::{Devices, Fec, Image, Layout, Params, Parts, RootHash};
 
+use super::cannot_read;
 use super::found::{Asked, Found, Stored, StoredSignature};
 use super::source::Source;
 use crate::arguments::{Choice, HashOffset, ImageOptions};
@@ -138,7 +139,10 @@ pub(super) fn against_policy(reason: &str) -> Failure {
     Failure::new(Exit::Permission, "The image does not agree with the policy.").hint(format!("{reason}."))
 }
 
-/// A disk image that cannot be used as one.
+/// A disk image that cannot be used as one, or cannot be read.
 pub(super) fn unusable(path: &Path, error: &ddi::Error) -> Failure {
+    if let ddi::Error::Io { source, .. } | ddi::Error::Verity(dmverity::Error::Io { source, .. }) = error {
+        return Failure { exit: Exit::Parameters, ..cannot_read(path, source) };
+    }
     Failure::new(Exit::Permission, format!("{} is not a usable disk image.", text_of(path))).hint(format!("{error}."))
 }

@@ -39,7 +39,7 @@ pub(crate) mod verify;
 mod verity_d;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use dmverity::{Params, ParamsBuilder};
@@ -69,8 +69,12 @@ fn invalid(what: &str, path: &Path) -> Failure {
 
 /// Opens a file or block device for reading.
 fn open_device(path: &Path) -> Result<File> {
-    File::open(path)
-        .map_err(|error| Failure::new(Exit::Device, format!("Cannot read device {}.", text_of(path))).because(&error))
+    File::open(path).map_err(|error| cannot_read(path, &error))
+}
+
+/// A file or block device that cannot be read.
+fn cannot_read(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Device, format!("Cannot read device {}.", text_of(path))).because(error)
 }
 
 /// The parameters of an image over a data device of `bytes` bytes.
