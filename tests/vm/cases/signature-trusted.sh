@@ -76,6 +76,7 @@ case $kernel in
     ;;
 *) opens "verified (with signature)" --use-tasklets --root-hash-signature=/signatures/good ;;
 esac
-sed 's/^\(  signature required: *\)no$/\1yes/' "/files/features-$kernel.txt" >expected
-vs features >found
+# The keyrings hold this machine's own keys; the case `features` compares them.
+sed -e 's/^\(  signature required: *\)no$/\1yes/' -e '/^Keyrings/,/^Options/d' "/files/features-$kernel.txt" >expected
+vs features | sed '/^Keyrings/,/^Options/d' >found
 same expected found
