@@ -32,9 +32,9 @@ impl Listener {
             Failure::new(Exit::Parameters, format!("File descriptor {number} cannot be used as a socket."))
                 .hint(format!("{why}."))
         };
-        let copy = streams::inherited(number).map_err(|_| refused("it is not open"))?;
+        let copy = streams::inherited(number).map_err(|_| refused("it is not an open socket"))?;
         let socket = OwnedFd::from(copy);
-        let is_listening = getsockopt(&socket, sockopt::AcceptConn).map_err(|_| refused("it is none"))?;
+        let is_listening = getsockopt(&socket, sockopt::AcceptConn).map_err(|_| refused("it is not an open socket"))?;
         if !is_listening {
             return Err(refused("it is not listening"));
         }
