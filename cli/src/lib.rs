@@ -21,6 +21,7 @@ mod progress;
 mod refused;
 mod report;
 mod root_hash_file;
+mod serving;
 mod streams;
 mod whole_file;
 
@@ -94,5 +95,6 @@ fn run(command: &Command) -> Result<Report> {
         Command::Benchmark(benchmark) => commands::benchmark::run(benchmark),
         Command::Sign(sign) => commands::sign::run(sign),
         Command::Signature(signature) => commands::signature::run(signature),
+        Command::Serve(serve) => commands::serve::run(serve),
     }
 }

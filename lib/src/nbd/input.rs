@@ -35,8 +35,8 @@ impl<S: Read + Write> Stream<S> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
-    /// The beginning of a message that need not come: `None` if the client has gone instead. If the client may be `idle`,
-    /// a timeout that passes before anything has come is waited out.
+    /// The beginning of a message that need not come: `None` if the client has gone instead. If the client may be
+    /// `idle`, a timeout that passes before anything has come is waited out.
     pub(super) fn message<const LEN: usize>(&mut self, idle: bool) -> Result<Option<[u8; LEN]>, Error> {
         loop {
             match self.0.fill_buf() {

@@ -387,10 +387,10 @@ fn requests_that_cannot_be_served_are_refused_and_the_next_one_is_served() {
 fn what_is_no_request_ends_the_connection() {
     let (result, heard) = answers(&disk(10), &[vec![0; 28]]);
     assert_eq!(result.unwrap_err().to_string(), "the client sent no request");
-    assert_eq!(heard, []);
+    assert!(heard.is_empty());
     let (result, heard) = answers(&disk(10), &[request(0, 1, 0, MAX_REQUEST + 1), vec![0; 100]]);
     assert_eq!(result.unwrap_err().to_string(), "the client writes more than a request may have");
-    assert_eq!(heard, []);
+    assert!(heard.is_empty());
 }
 
 #[test]
