@@ -13,7 +13,8 @@ socket=$PWD/socket
 
 # serves OPTIONS...: serves the image, and has the kernel connect.
 serves() {
-    vs serve image tree "$root" --socket="$socket" "$@" 2>events &
+    # Not `vs`: a signal has to reach the program itself.
+    /bin/veritysetup serve image tree "$root" --socket="$socket" "$@" >events &
     server=$!
     tries=100
     until [ -S "$socket" ]; do
