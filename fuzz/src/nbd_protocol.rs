@@ -1,7 +1,8 @@
-//! A client of the NBD server: whatever it says, it gets replies that it can take apart, and no byte of the disk that it
-//! has not asked for.
+//! A client of the NBD server: whatever it says, it gets replies that it can take apart, and no byte of the disk that
+//! it has not asked for.
 //!
-//! Input: a byte that chooses the disk, and how many bytes the stream takes at a time; the rest is what the client says.
+//! Input: a byte that chooses the disk, and how many bytes the stream takes at a time; the rest is what the client
+//! says.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::ops::Range;

@@ -335,7 +335,11 @@ fn an_inherited_socket_is_served_and_stays() {
 fn a_tcp_socket_is_served() {
     let image = image();
     // A second socket tells when it has started, and is not used.
-    let address = "socket.create_server(('127.0.0.1', 0)); t = socket.socket(socket.AF_UNIX); t.bind('nbd'); t.listen(); os.set_inheritable(t.fileno(), True)";
+    let address = "socket.create_server(('127.0.0.1', 0))
+t = socket.socket(socket.AF_UNIX)
+t.bind('nbd')
+t.listen()
+os.set_inheritable(t.fileno(), True)";
     let server = with_inherited(&image, address, "", "['--listen-fd=3']");
     let port = fs::read_to_string(image.path("port")).expect("it was written");
     let port = port.trim_end_matches(')').rsplit(' ').next().expect("a number");

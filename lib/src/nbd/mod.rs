@@ -1,8 +1,8 @@
 //! Feature `nbd`: the server's side of the NBD protocol, read-only, over any stream.
 //!
-//! A client of the [NBD protocol][proto] reads a [`ReadAt`] as a disk: qemu, libguestfs, `nbdcopy`, `nbdfuse`, and the
-//! Linux kernel with `nbd-client`. Over a reader that verifies what it reads, each of them gets bytes that the root hash
-//! proves, or an I/O error.
+//! A client of the [NBD protocol][proto] reads a [`ReadAt`] as a disk: qemu, libguestfs, `nbdcopy`, `nbdfuse`, and
+//! the Linux kernel with `nbd-client`. Over a reader that verifies what it reads, each of them gets bytes that the
+//! root hash proves, or an I/O error.
 //!
 //! ```
 //! use std::io::{Read, Write};
