@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
 use std::thread;
 
-use dmverity_tests::{schema, veritysetup};
+use dmverity_tests::{chain, schema, veritysetup, workspace};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -223,6 +223,22 @@ fn images_are_found_as_by_open() {
     // What is expected is not there.
     let (code, _) = refused_with(&image, &[&options[..], &["--expect-data-blocks=21"]].concat());
     assert_eq!(code, Some(2));
+}
+
+#[test]
+fn a_disk_image_is_served_if_its_signer_is_trusted() {
+    let image = image();
+    chain::unpack(image.directory());
+    let disk = "ddi/root-signed-257.raw";
+    let (code, words) = refused_with(&image, &[disk, "--socket=nbd"]);
+    assert_eq!(code, Some(2), "{words}");
+    let certificate = workspace().join("tests/vectors/chain/certs/rsa.crt");
+    let trusted = format!("--trusted={}", certificate.display());
+    let server = Server::of(&image, &[disk, &trusted, "--socket=nbd"]);
+    let copy = image.run("nbdcopy", &[&server.uri(), "-"]).stdout;
+    // systemd-repart has put the data partition at sector 40.
+    let disk = fs::read(image.path(disk)).expect("it is there");
+    assert!(!copy.is_empty() && disk[40 * 512..].starts_with(&copy));
 }
 
 fn refused_with(image: &Image, arguments: &[&str]) -> (Option<i32>, String) {
