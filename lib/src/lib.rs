@@ -40,6 +40,7 @@
 //! | compute where everything is, before or after it is made | [`Layout`] | |
 //! | read an image without the kernel, each block proven | [`VerifiedReader`] | |
 //! | hash blocks | [`hash::BlockHasher`] | |
+//! | serve an image to qemu, nbdcopy and other clients of NBD | `nbd::Server` | feature `nbd` |
 //! | compute sizes before the data exist | [`Plan`] | |
 //! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
 //! | work on memory, open files or storage of your own | [`Image`] | |

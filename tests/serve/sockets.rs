@@ -388,6 +388,22 @@ sys.stdout.write(str(len(s.recv(18))))";
 }
 
 #[test]
+fn it_needs_no_standard_output() {
+    let image = image();
+    let script = "exec \"$@\" >&-";
+    let words = ["-c", script, "sh", veritysetup_path(), "serve", "data.img", "hash.img", &image.root_hash];
+    let server = Server::spawn(image.command("sh", &[&words[..], &["--socket=nbd"]].concat()), image.path("nbd"));
+    assert_eq!(server.stop().code, Some(0));
+    let events = image.run("sh", &[&words[..], &["--socket=nbd", "--events-json"]].concat());
+    assert_eq!(String::from_utf8_lossy(&events.stderr), "Cannot write to standard output.\nhint: Bad file number.\n");
+}
+
+/// The command's path as text.
+fn veritysetup_path() -> &'static str {
+    Box::leak(veritysetup().into_boxed_path()).to_str().expect("UTF-8")
+}
+
+#[test]
 fn counters_are_told_at_a_signal_and_at_the_end() {
     let image = image();
     let mut server = Server::start(&image, &[]);

@@ -27,6 +27,7 @@ impl Output {
     /// Whether the action has something to print that must not be lost: these others print nothing, or nothing of
     /// importance.
     pub(crate) fn is_needed(self, action: Action) -> bool {
-        matches!(self.form, Form::Json) || !matches!(action, Action::Verify | Action::Open | Action::Close)
+        matches!(self.form, Form::Json)
+            || !matches!(action, Action::Verify | Action::Open | Action::Close | Action::Serve)
     }
 }

@@ -78,18 +78,11 @@ impl BadBlocks {
             return;
         }
         // The lock is kept, so that lines are whole. What cannot be written has nowhere else to go.
-        let _ = match &self.to {
-            To::Words => {
-                output::print_error(&format!("{}\n", words(found)));
-                Ok(())
-            }
-            To::Stdout => output::print(&line(found)),
-            To::File(file) => {
-                let mut file = file;
-                let _ = file.write_all(line(found).as_bytes());
-                Ok(())
-            }
-        };
+        match &self.to {
+            To::Words => output::print_error(&format!("{}\n", words(found))),
+            To::Stdout => _ = output::print(&line(found)),
+            To::File(file) => _ = (&mut &*file).write_all(line(found).as_bytes()),
+        }
     }
 
     /// The first bad block that could not be read, in words.
