@@ -203,7 +203,7 @@ impl<'s> Image<'s> {
         Ok(self)
     }
 
-    fn of(data: Device<'s>, hash: Device<'s>, fec: Option<Device<'s>>, claims: Claims) -> Self {
+    pub(super) fn of(data: Device<'s>, hash: Device<'s>, fec: Option<Device<'s>>, claims: Claims) -> Self {
         Self { data, hash, fec, claims, scan: None }
     }
 

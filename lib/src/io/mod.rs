@@ -14,6 +14,7 @@ mod holes;
 mod identity;
 mod place;
 mod storage;
+mod temporary;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -39,3 +40,4 @@ pub(crate) use place::check_creatable;
 pub use place::is_among_device_nodes;
 pub use storage::{Memory, ReadAt, Storage, WriteAt};
 pub use system::page_size;
+pub(crate) use temporary::Replacement;
