@@ -38,7 +38,8 @@
 //! | repair a damaged image with its parity | [`repair()`] | |
 //! | show progress, cancel work, choose the number of threads | [`Work`] | |
 //! | compute where everything is, before or after it is made | [`Layout`] | |
-//! | read an image block by block, each of them checked | [`hash::BlockHasher`] | |
+//! | read an image without the kernel, each block proven | [`VerifiedReader`] | |
+//! | hash blocks | [`hash::BlockHasher`] | |
 //! | compute sizes before the data exist | [`Plan`] | |
 //! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
 //! | work on memory, open files or storage of your own | [`Image`] | |
@@ -101,7 +102,7 @@
 //! | [`messages`] | what the reference tool says of each error |
 //!
 //! In the source each folder is a room, and knows only those below it: `error`, `value`, `cpu`, `memory`, `work`, `io`,
-//! `hash`, `format`, `tree`, `fec`, `image`, `ddi`, `line`, `signature`, `dm`, `messages`, from the ground upwards.
+//! `hash`, `format`, `tree`, `fec`, `image`, `reader`, `ddi`, `line`, `signature`, `dm`, `messages`, from the ground upwards.
 
 mod cpu;
 #[cfg(feature = "ddi")]
@@ -117,6 +118,7 @@ mod io;
 mod line;
 mod memory;
 pub mod messages;
+mod reader;
 #[cfg(feature = "signature")]
 pub mod signature;
 mod tree;
@@ -136,8 +138,9 @@ pub use image::{
     is_same_device, load, must_be_zeros, plan_append, repair, uncovered_blocks, unverified_root_hash, verify,
     write_superblock, write_zeros,
 };
-pub use io::{Memory, ReadAt, Storage, WriteAt, is_among_device_nodes, page_size};
+pub use io::{Memory, ReadAt, ReadCursor, Storage, WriteAt, is_among_device_nodes, page_size};
 pub use line::{boot, cmdline, table};
+pub use reader::{Corruption, Counters, ReaderBuilder, VerifiedReader, Where};
 pub use tree::{Failure, Verification};
 pub use value::{BlockSize, MAX_DEVICE_BYTES, PartitionUuids, RootHash, SECTOR_SIZE, Salt};
 pub use work::{Progress, Work};

@@ -218,7 +218,7 @@ impl<'s> Image<'s> {
     }
 
     /// Fails unless data and hash device are large enough for their areas.
-    pub(super) fn check_sizes(&self, layout: &Layout) -> Result<()> {
+    pub(crate) fn check_sizes(&self, layout: &Layout) -> Result<()> {
         self.data.check_size(layout.params().data_bytes())?;
         // If there is no tree, nothing after the superblock is read, and some tools leave nothing there.
         if layout.hash_blocks() > 0 { self.hash.check_size(layout.hash_end()) } else { Ok(()) }

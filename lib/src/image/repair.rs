@@ -219,7 +219,7 @@ impl Image<'_> {
     }
 
     /// Where the parity is, once it is known that there is one.
-    fn fec_areas(&self, layout: &Layout) -> Result<ParityPlace<'_>> {
+    pub(crate) fn fec_areas(&self, layout: &Layout) -> Result<ParityPlace<'_>> {
         let device = self.fec.as_ref().ok_or(Error::FecDevice)?;
         let shared = self.shared();
         let area = layout.fec_area_on(self.hash.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
@@ -230,13 +230,14 @@ impl Image<'_> {
 }
 
 /// An area of parity, and the device that it is on.
-struct ParityPlace<'a> {
+pub(crate) struct ParityPlace<'a> {
     device: &'a Device<'a>,
     area: FecArea,
 }
 
 impl ParityPlace<'_> {
-    fn on<'a>(&'a self, image: &'a Image<'_>, layout: &'a Layout) -> fec::Areas<'a> {
+    /// The areas of the image that it belongs to.
+    pub(crate) fn on<'a>(&'a self, image: &'a Image<'_>, layout: &'a Layout) -> fec::Areas<'a> {
         fec::Areas { layout, area: &self.area, data: &image.data, hash: &image.hash, fec: self.device }
     }
 }

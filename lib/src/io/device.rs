@@ -198,6 +198,16 @@ impl Device<'_> {
             .map_err(Error::io("read", &self.path))
     }
 
+    /// Tells the storage that bytes that were read from `offset` on are proven.
+    pub(crate) fn proven(&self, offset: u64, bytes: &[u8]) {
+        self.storage.as_read().proven(self.start() + offset, bytes);
+    }
+
+    /// Tells the storage that bytes that were read are wrong; returns whether reading them again may help.
+    pub(crate) fn disproven(&self, bytes: &Range<u64>) -> bool {
+        self.storage.as_read().disproven(self.start() + bytes.start..self.start() + bytes.end)
+    }
+
     /// Reads without the page cache, if that is possible, and returns the number of bytes: fewer than `buffer` has room
     /// for at the end of a file, and where it is not possible.
     pub(super) fn read_direct(&self, buffer: &mut [u8], offset: u64) -> usize {
@@ -298,7 +308,7 @@ impl Device<'_> {
     pub(crate) fn sync(&self) -> Result<()> {
         match &self.storage {
             // A read-only storage has not been written to.
-            Backing::Given(Storage::Read(_)) => Ok(()),
+            Backing::Given(Storage::Read(_) | Storage::Shared(_)) => Ok(()),
             storage => storage.as_write().and_then(WriteAt::sync).map_err(Error::io("sync", &self.path)),
         }
     }
@@ -316,7 +326,7 @@ impl Backing<'_> {
         match self {
             Self::File(file) => Ok(&file.file),
             Self::Given(Storage::Write(storage)) => Ok(storage),
-            Self::Given(Storage::Read(_)) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+            Self::Given(Storage::Read(_) | Storage::Shared(_)) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
         }
     }
 }

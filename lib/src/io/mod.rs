@@ -6,6 +6,7 @@
 
 mod claim;
 mod created;
+mod cursor;
 mod device;
 mod direct;
 mod extents;
@@ -29,6 +30,7 @@ pub(crate) use claim::Claims;
 #[cfg(feature = "dm")]
 pub(crate) use claim::check_unused;
 pub(crate) use created::Created;
+pub use cursor::ReadCursor;
 pub(crate) use device::Device;
 pub(crate) use direct::Reader;
 pub(crate) use extents::Extents;

@@ -33,6 +33,19 @@ pub trait ReadAt: Send + Sync {
     fn data_at(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
         Ok(Some(offset..u64::MAX))
     }
+
+    /// Is told by a [`VerifiedReader`](crate::VerifiedReader) that the root hash has proven these bytes, which were
+    /// read from `offset` on. A cache may keep them; by default nothing is done.
+    fn proven(&self, offset: u64, bytes: &[u8]) {
+        let _ = (offset, bytes);
+    }
+
+    /// Is told that what was read from these bytes is not what the root hash says. Returns whether reading them again
+    /// may give something else, because a cache forgot them: then they are read once more. By default they are not.
+    fn disproven(&self, bytes: Range<u64>) -> bool {
+        let _ = bytes;
+        false
+    }
 }
 
 /// Something that can be written to as well, by several threads at once.
@@ -173,12 +186,14 @@ fn resize(bytes: &mut Vec<u8>, len: usize) -> io::Result<()> {
 }
 
 /// What an area of an image is read from, or read from and written to.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Storage<'s> {
     /// It is only read.
     Read(&'s dyn ReadAt),
     /// It can be written to.
     Write(&'s dyn WriteAt),
+    /// It is only read, and belongs to all who read it.
+    Shared(Arc<dyn ReadAt>),
 }
 
 impl Storage<'_> {
@@ -186,6 +201,7 @@ impl Storage<'_> {
         match self {
             Self::Read(storage) => storage,
             Self::Write(storage) => storage,
+            Self::Shared(storage) => storage,
         }
     }
 
@@ -194,6 +210,7 @@ impl Storage<'_> {
         match self {
             Self::Read(storage) => std::ptr::from_ref(*storage).addr(),
             Self::Write(storage) => std::ptr::from_ref(*storage).addr(),
+            Self::Shared(storage) => Arc::as_ptr(storage).addr(),
         }
     }
 }
@@ -203,6 +220,7 @@ impl fmt::Debug for Storage<'_> {
         f.write_str(match self {
             Self::Read(_) => "Read",
             Self::Write(_) => "Write",
+            Self::Shared(_) => "Shared",
         })
     }
 }
@@ -220,6 +238,14 @@ macro_rules! through_a_pointer {
 
             fn data_at(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
                 T::data_at(self, offset)
+            }
+
+            fn proven(&self, offset: u64, bytes: &[u8]) {
+                T::proven(self, offset, bytes);
+            }
+
+            fn disproven(&self, bytes: Range<u64>) -> bool {
+                T::disproven(self, bytes)
             }
         }
 

@@ -2,9 +2,11 @@
 //! contents of wrong blocks, one [`stripe`] at a time, and [`parity`] compares the parity.
 
 mod image;
+mod one_block;
 mod parity;
 mod recover;
 mod stripe;
 
 pub(crate) use image::{MOST_FAILURES, repair};
 pub use image::{Repair, RepairMode, WrongBlock};
+pub(crate) use one_block::recover_block;
