@@ -43,7 +43,7 @@
 //! | compute sizes before the data exist | [`Plan`] | |
 //! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
 //! | work on memory, open files or storage of your own | [`Image`] | |
-//! | make an image of data that come as a stream | [`TreeBuilder`] | |
+//! | make an image of data that come as a stream, check them as they come | [`TreeBuilder`], [`StreamVerifier`] | |
 //! | make the same bytes everywhere | [`Seed`] | |
 //! | write the line with which another system opens an image | [`boot::BootImage`] | |
 //! | read which root device a kernel command line asks for | [`cmdline::Cmdline`] | |
@@ -140,7 +140,7 @@ pub use image::{
 };
 pub use io::{Memory, ReadAt, ReadCursor, Storage, WriteAt, is_among_device_nodes, page_size};
 pub use line::{boot, cmdline, table};
-pub use reader::{Corruption, Counters, ReaderBuilder, VerifiedReader, Where};
+pub use reader::{Corruption, Counters, ReaderBuilder, StreamVerifier, VerifiedReader, Where};
 pub use tree::{Failure, Verification};
 pub use value::{BlockSize, MAX_DEVICE_BYTES, PartitionUuids, RootHash, SECTOR_SIZE, Salt};
 pub use work::{Progress, Work};

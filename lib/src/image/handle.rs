@@ -207,6 +207,11 @@ impl<'s> Image<'s> {
         Self { data, hash, fec, claims, scan: None }
     }
 
+    /// An image of whose data nothing is read.
+    pub(crate) fn of_hash(hash: Device<'s>) -> Self {
+        Self::of(hash.clone(), hash, None, Claims::default())
+    }
+
     /// Which of its areas are on the same device.
     pub(crate) fn shared(&self) -> SharedDevices {
         let is_fec = |other: &Device<'_>| self.fec.as_ref().is_some_and(|fec| fec.is_same(other));

@@ -21,9 +21,9 @@ use super::targets::{Checked, Targets, check_new_files};
 use crate::error::{Area, Error, Result};
 use crate::fec;
 use crate::format::{AppendedFec, Fec, Hashing, Layout, ParamsBuilder, Plan, SUPERBLOCK_SIZE, SharedDevices};
-use crate::io::{Claims, Device, Identity, Replacement, Storage, identify};
+use crate::io::{Claims, Device, Identity, Replacement, Storage, Stream, identify};
 use crate::memory;
-use crate::tree::{self, Passed, Passing, Stream};
+use crate::tree::{self, Passed, Passing};
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
 

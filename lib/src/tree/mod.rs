@@ -22,7 +22,7 @@ pub(crate) use compute::compute;
 pub(crate) use create::{create, create_above};
 pub(crate) use level::{top_digest, total};
 pub(crate) use nodes::{Nodes, Parent};
-pub(crate) use stream::{Passed, Passing, Stream, copy};
+pub(crate) use stream::{Passed, Passing, copy};
 pub(crate) use verify::verify;
 pub use verify::{Failure, Verification};
 pub(crate) use zeros::{must_be_zeros, zeros};

@@ -1,11 +1,8 @@
 //! Hashing data that come as a stream: how many blocks there are is known only when it ends.
 //!
-//! The thread that reads a chunk hashes it right away, while it is in the processor's own cache.
+//! The thread that reads a piece hashes it right away, while it is in the processor's own cache.
 
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::create::{Output, Writer};
 use super::fold::Fold;
@@ -13,77 +10,13 @@ use super::slots::{Slots, as_usize};
 use crate::error::{Error, Result};
 use crate::format::Layout;
 use crate::hash::{BlockHasher, is_zero};
-use crate::io::Device;
+use crate::io::{Buffers, Device, Piece, Stream};
 use crate::memory;
 use crate::value::RootHash;
 use crate::work::{Progress, Work, in_order};
 
-/// How many bytes are read at a time if blocks are smaller: what fits a processor's second-level cache.
-const CHUNK: usize = 512 << 10;
-
 /// How much is copied at a time.
 const COPIED: u64 = 1 << 20;
-
-/// Data that come in their order, once.
-pub(crate) struct Stream<'r> {
-    reader: &'r mut (dyn Read + Send),
-    /// What messages call it.
-    name: PathBuf,
-    /// How many bytes it has, if that is known: no more and no less.
-    expected: Option<u64>,
-    position: u64,
-}
-
-/// Bytes that were read together.
-struct Piece {
-    position: u64,
-    bytes: Vec<u8>,
-    /// How many of them there are; the rest of the buffer has no meaning.
-    len: usize,
-}
-
-impl<'r> Stream<'r> {
-    pub(crate) fn new(reader: &'r mut (dyn Read + Send), name: &Path, expected: Option<u64>) -> Self {
-        Self { reader, name: name.to_owned(), expected, position: 0 }
-    }
-
-    /// Fills the buffer, as far as there are bytes; returns their number. `check` is asked before each read whether to
-    /// go on.
-    ///
-    /// # Errors
-    /// [`Error::StreamTooShort`], [`Error::StreamTooLong`], [`Error::Io`].
-    fn fill(&mut self, buffer: &mut [u8], check: impl Fn() -> Result<()>) -> Result<usize> {
-        let left = self.expected.map_or(u64::MAX, |expected| expected - self.position);
-        let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let mut filled = 0;
-        while filled < want {
-            match self.read(&mut buffer[filled..want], &check)? {
-                0 => break,
-                read => filled += read,
-            }
-        }
-        self.position += filled as u64;
-        let Some(needed) = self.expected else { return Ok(filled) };
-        if filled < want {
-            return Err(Error::StreamTooShort { path: self.name.clone(), found: self.position, needed });
-        }
-        if left == 0 && self.read(&mut [0], &check)? > 0 {
-            return Err(Error::StreamTooLong { path: self.name.clone(), needed });
-        }
-        Ok(filled)
-    }
-
-    fn read(&mut self, buffer: &mut [u8], check: &impl Fn() -> Result<()>) -> Result<usize> {
-        loop {
-            check()?;
-            match self.reader.read(buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Readers of other crates promise not to return more, and might nevertheless.
-                read => return read.map(|read| read.min(buffer.len())).map_err(Error::io("read", &self.name)),
-            }
-        }
-    }
-}
 
 /// Something that is shown data and their position, by several threads.
 pub(crate) type Look<'a> = dyn Fn(u64, &[u8]) + Sync + 'a;
@@ -170,17 +103,10 @@ impl Passing<'_> {
         let params = self.layout.params();
         let hasher = params.hasher(params.data_block_size());
         let slots = Slots::new(self.layout, None);
-        let chunk = CHUNK.max(params.data_block_size().as_usize());
-        let (buffers, has_failed) = (Buffers::default(), AtomicBool::new(false));
+        let buffers = Buffers::for_blocks(params.data_block_size().as_usize());
+        let has_failed = AtomicBool::new(false);
         let check = || if has_failed.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { work.check() };
-        let mut passed = Passed { bytes: 0, blocks: 0, first_digest: Vec::new() };
-        let next = || {
-            let mut bytes = buffers.take(chunk)?;
-            let position = stream.position;
-            let len = stream.fill(&mut bytes, check)?;
-            passed.bytes = stream.position;
-            Ok((len > 0).then_some(Piece { position, bytes, len }))
-        };
+        let next = || stream.next_piece(&buffers, check);
         // A thread that waits for the stream notices it.
         let noted = |error| {
             has_failed.store(true, Ordering::Relaxed);
@@ -188,7 +114,7 @@ impl Passing<'_> {
         };
         let examine = |(): &mut (), mut piece: Piece| {
             let digests = self.digests(&mut piece, (&hasher, &slots)).map_err(noted);
-            buffers.give_back(piece.bytes);
+            buffers.give_back(piece);
             digests
         };
         let (mut blocks, mut first_digest) = (0, Vec::new());
@@ -204,7 +130,7 @@ impl Passing<'_> {
             Ok(())
         };
         in_order(work.hashing_threads(), next, || Ok(()), examine, deliver)?;
-        Ok(Passed { blocks, first_digest, ..passed })
+        Ok(Passed { bytes: stream.position(), blocks, first_digest })
     }
 
     /// How many blocks a piece has, and their bytes of the level.
@@ -231,21 +157,6 @@ impl Passing<'_> {
         let mut level = memory::zeroed(as_usize(output.end - output.start))?;
         slots.hash(hasher, &blocks, &bytes[..count * block], &mut level);
         Ok((count as u64, level))
-    }
-}
-
-/// Memory that is used again: fresh memory costs as much as reading.
-#[derive(Debug, Default)]
-struct Buffers(Mutex<Vec<Vec<u8>>>);
-
-impl Buffers {
-    fn take(&self, len: usize) -> Result<Vec<u8>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.map_or_else(|| memory::zeroed(len), Ok)
-    }
-
-    fn give_back(&self, bytes: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
     }
 }
 

@@ -349,7 +349,7 @@ fn an_image_can_be_made_in_memory() {
     let builder = Params::builder().fec(Fec::new(3, 0).unwrap());
     let storage = Storage::Write(&memory);
     let new = TreeBuilder::new(data).parity_after_tree();
-    let streamed = new.format_on(storage, Some(storage), builder, &Work::default()).unwrap();
+    let streamed = new.format_on(storage.clone(), Some(storage), builder, &Work::default()).unwrap();
     assert_eq!(made.root_hash, streamed.root_hash);
     assert!(Vec::from(expected) == Vec::from(memory));
 }
