@@ -92,6 +92,7 @@ const OPEN: &[Action] = &[Action::Open];
 const OPEN_OR_TABLE: &[Action] = &[Action::Open, Action::Table];
 const CLOSE: &[Action] = &[Action::Close];
 const FORMAT: &[Action] = &[Action::Format];
+const FORMAT_OR_PLAN: &[Action] = &[Action::Format, Action::Plan];
 const BUILD: &[Action] = &[Action::Build];
 /// The actions that make an image.
 const MAKE: &[Action] = &[Action::Format, Action::Build];
@@ -133,7 +134,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("help", '?', "Show this help message"),
     flag("usage", "Display brief usage", &[]),
     short_flag("version", 'V', "Print package version"),
-    flag("append", "Append hash tree (and FEC) to the data of one image", &[Action::Format, Action::Plan]),
+    flag("append", "Append hash tree (and FEC) to the data of one image", FORMAT_OR_PLAN),
     with_value("arch", "architecture", "Use the image for these processors", ON_DISK_IMAGE),
     with_value("at", "time", "Refuse certificates that are not valid at this time", TRUSTING),
     short_flag("batch-mode", 'q', "Do not ask for confirmation, show no progress"),
@@ -149,7 +150,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("cmdline", "Show systemd's kernel command line parameters", TABLE),
     with_value("data-block-size", "bytes", "Block size on the data device", IMAGE).accepted_by_all(),
     with_value("data-blocks", "blocks", "The number of blocks in the data file", LAYOUT).accepted_by_all(),
-    with_value("data-size", "bytes", "The size of data that do not exist yet", &[Action::Plan]),
+    with_value("data-size", "bytes", "The size of data that do not exist yet, or of standard input", FORMAT_OR_PLAN),
     flag("containerd", "Append the hash tree to a layer, as containerd does", FORMAT),
     flag("debug", "Show debug messages", &[]),
     flag("defer-signature", "Reserve partitions for signatures that are made later", BUILD),
@@ -240,7 +241,8 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("min-size", "Place partitions as close together as systemd-repart does", BUILD),
     flag("no-fallback", "Fail if the kernel refuses an option that only affects speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
-    with_value("output", "path", "Where the result is written", &[Action::Build, Action::Sign]).short('o'),
+    with_value("output", "path", "Where the result is written", &[Action::Build, Action::Sign, Action::Format])
+        .short('o'),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
     flag(
         "partition-uuids",
@@ -294,6 +296,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("sidecars", "Put hash tree and root hash next to the image, as systemd finds them", FORMAT),
     flag("smime", "Write the bytes that openssl smime writes", SIGN),
     flag("strict", "Fail even if FEC can repair all errors", &[Action::Verify]),
+    flag("tee", "Write what is proven of standard input to standard output", &[Action::Verify]),
     with_value(
         "threads",
         "number",
@@ -339,6 +342,7 @@ const NOT_TOGETHER: &[(&str, &str)] = &[
     ("sidecars", "hash-offset"),
     ("sidecars", "no-superblock"),
     ("append", "hash-offset"),
+    ("json", "tee"),
     ("append", "fec-offset"),
     ("salt", "salt-seed"),
     ("usr", "with-usr"),

@@ -10,6 +10,7 @@ mod existing;
 pub(crate) mod expect;
 pub(crate) mod features;
 pub(crate) mod format;
+mod format_stream;
 mod found;
 mod image;
 pub(crate) mod inspect;
@@ -36,6 +37,7 @@ pub(crate) mod status;
 pub(crate) mod table;
 mod trust;
 pub(crate) mod verify;
+mod verify_stream;
 mod verity_d;
 
 use std::fs::File;
