@@ -37,10 +37,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("What the image has to be", &["expect", "expect-data-blocks"]),
     ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
     ("Who is trusted to sign", &["at", "ca", "intermediate", "manifest", "manifest-signature", "trusted"]),
-    (
-        "Signing",
-        &["certificate", "digest", "embed-certificate", "join", "key", "passphrase-file", "prepare", "smime"],
-    ),
+    ("Signing", &["certificate", "digest", "embed-certificate", "join", "key", "passphrase-file", "prepare", "smime"]),
     (
         "What the kernel does",
         &[

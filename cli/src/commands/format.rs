@@ -116,9 +116,7 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     if let Some(like) = like.filter(|_| !format.from_stdin) {
         warnings.extend(like.uncovered(data, &layout)?);
     }
-    if let Some(appended) = fields.appended.as_ref().filter(|_| format.from_stdin) {
-        warnings.extend(format_stream::needs_scope(format, appended.image_bytes));
-    }
+    warnings.extend(fields.appended.as_ref().and_then(|made| format_stream::needs_scope(format, made.image_bytes)));
     if format.partition_uuids {
         match &fields.partition_uuids {
             Some(uuids) => text += &uuids.text(),

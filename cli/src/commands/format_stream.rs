@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{AppendedFec, Error, Formatted, Hashing, Params, ParamsBuilder, TreeBuilder, Work, device_size};
+use dmverity::{AppendedFec, Formatted, Hashing, Params, ParamsBuilder, TreeBuilder, Work, device_size};
 
 use super::format::AppendedFields;
 use crate::arguments::Format;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::interruption;
 use crate::passing::{Input, STDIN_NAME};
 use crate::whole_file::directory_of;
@@ -21,7 +21,7 @@ pub(super) fn make(format: &Format, builder: ParamsBuilder) -> Result<(Formatted
     }
     let make = if format.dry_run { TreeBuilder::dry_run } else { TreeBuilder::format };
     let make = |work: &Work<'_>| make(stream, hash, fec, builder, work);
-    let formatted = interruption::watched(&format.work, &format.data, make)?.map_err(explained)?;
+    let formatted = interruption::watched(&format.work, &format.data, make)??;
     Ok((formatted, fec.map(Path::to_owned)))
 }
 
@@ -34,7 +34,7 @@ pub(super) fn append(format: &Format, hashing: Hashing) -> Result<(Formatted, Op
         Some(output) if !format.dry_run => stream.append(output, hashing, fec.as_ref(), work),
         _ => stream.append_dry_run(hashing, fec.as_ref(), work),
     };
-    let made = interruption::watched(&format.work, &format.data, append)?.map_err(explained)?;
+    let made = interruption::watched(&format.work, &format.data, append)??;
     let fields = AppendedFields {
         image_bytes: made.plan.hash_device_bytes,
         padding_bytes: made.plan.padding_bytes,
@@ -73,15 +73,9 @@ pub(super) fn of_data(format: &Format, builder: ParamsBuilder) -> Result<Params>
 
 /// A warning about parity on a device of its own, if the image is on a block device that is longer.
 pub(super) fn needs_scope(format: &Format, image_bytes: u64) -> Option<String> {
-    let output = format.hash.as_deref().filter(|_| !format.dry_run)?;
+    let output = format.hash.as_deref().filter(|_| format.from_stdin && !format.dry_run)?;
     let is_own = format.image.fec.appended(output)?.device.is_some();
     let is_longer = device_size(output).is_ok_and(|bytes| bytes > image_bytes);
     (is_own && is_longer)
         .then(|| "FEC covers nothing after the hash tree: use --fec-scope=tree with this image.".to_owned())
-}
-
-fn explained(error: Error) -> Failure {
-    let is_tree = matches!(error, Error::TreeInStream { .. });
-    let failure = Failure::from(error);
-    if is_tree { failure.hint("--append replaces it in a file only: make the image there first.") } else { failure }
 }

@@ -178,9 +178,9 @@ impl<'r> TreeBuilder<'r> {
     /// zeros to whole data blocks, then superblock, hash tree and, as `fec` says, parity. The data are written once, as
     /// they come.
     ///
-    /// A regular file appears at its path, in place of one that is there, when it is complete; until then it has another
-    /// name in the same directory. A block device is written to from its start; what is on it after the image stays
-    /// there.
+    /// A regular file appears at its path, in place of one that is there, when it is complete; until then it has
+    /// another name in the same directory. A block device is written to from its start; what is on it after the image
+    /// stays there.
     ///
     /// # Errors
     /// Those of [`append`](crate::append()) and [`format`](Self::format); [`Error::TreeInStream`] if the stream ends

@@ -41,10 +41,12 @@ impl<'r> Stream<'r> {
         self.position
     }
 
-    /// The next bytes, as many as fit the buffers; `None` at the end. `check` is asked before each read whether to go on.
+    /// The next bytes, as many as fit the buffers; `None` at the end. `check` is asked before each read whether to go
+    /// on.
     ///
     /// # Errors
-    /// [`Error::StreamTooShort`], [`Error::StreamTooLong`], [`Error::Io`], [`Error::OutOfMemory`], and those of `check`.
+    /// [`Error::StreamTooShort`], [`Error::StreamTooLong`], [`Error::Io`], [`Error::OutOfMemory`], and those of
+    /// `check`.
     pub(crate) fn next_piece(&mut self, buffers: &Buffers, check: impl Fn() -> Result<()>) -> Result<Option<Piece>> {
         let mut bytes = buffers.take()?;
         let position = self.position;

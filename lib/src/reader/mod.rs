@@ -2,9 +2,9 @@
 //!
 //! It works as the kernel's dm-verity does. `check` reads data blocks and compares their digests with those in hash
 //! blocks, which are proven from the root hash downwards and kept in `cache`. Where all hash blocks that a read needs
-//! are there, the caller's thread verifies it (the kernel: `try_verify_in_tasklet`); other reads are cut into pieces for
-//! the threads of `pool`. `stream` checks data as they come. `zeros` knows what need not be read. A bad block is recovered from parity, if there is any,
-//! and proven like any other.
+//! are there, the caller's thread verifies it (the kernel: `try_verify_in_tasklet`); other reads are cut into pieces
+//! for the threads of `pool`. `zeros` knows what need not be read. A bad block is recovered from parity, if there is
+//! any, and proven like any other. `stream` checks data that come by themselves, in their order.
 
 mod builder;
 mod cache;

@@ -55,8 +55,8 @@ impl fmt::Debug for StreamVerifier<'_> {
 }
 
 impl<'r> StreamVerifier<'r> {
-    /// For this stream, from where it is to its end. A read or write that fails with [`ErrorKind::Interrupted`] is tried
-    /// again unless the work has been cancelled.
+    /// For this stream, from where it is to its end. A read or write that fails with [`ErrorKind::Interrupted`] is
+    /// tried again unless the work has been cancelled.
     pub fn new(stream: impl Read + Send + 'r) -> Self {
         Self { reader: Box::new(stream), name: PathBuf::from("the stream"), hand_on: None }
     }
