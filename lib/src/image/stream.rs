@@ -63,7 +63,8 @@ pub struct TreeBuilder<'r> {
     reader: Box<dyn Read + Send + 'r>,
     name: PathBuf,
     bytes: Option<u64>,
-    directory: PathBuf,
+    /// Where temporary files are, if it was said.
+    directory: Option<PathBuf>,
     parity_after_tree: bool,
 }
 
@@ -80,7 +81,7 @@ impl<'r> TreeBuilder<'r> {
             reader: Box::new(stream),
             name: PathBuf::from("the stream"),
             bytes: None,
-            directory: std::env::temp_dir(),
+            directory: None,
             parity_after_tree: false,
         }
     }
@@ -99,7 +100,7 @@ impl<'r> TreeBuilder<'r> {
 
     /// Where temporary files are; by default in the system's directory for them.
     pub fn temporary_files_in(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.directory = directory.into();
+        self.directory = Some(directory.into());
         self
     }
 
@@ -245,7 +246,7 @@ impl<'r> TreeBuilder<'r> {
         let known = self.known(&builder)?;
         let first = self.check(&targets, has_fec, builder.clone(), known)?;
         // What the parity is made of has to be read again.
-        let copy = if has_fec { Some(Device::unnamed_in(&self.directory)?) } else { None };
+        let copy = if has_fec { Some(self.temporary_file()?) } else { None };
         if let Some(bytes) = known {
             return write_checked(targets, new, first, claims, |areas| {
                 let mut progress = progress_of(Some(areas.total()));
@@ -262,7 +263,7 @@ impl<'r> TreeBuilder<'r> {
                 finish(areas, copy, root_hash, &mut progress, work)
             });
         }
-        let level = Device::unnamed_in(&self.directory)?;
+        let level = self.temporary_file()?;
         let passing = Passing { layout: &first.layout, pads: false, copy: copy.as_ref(), look: None };
         let mut progress = progress_of(None);
         let passed = passing.store(self.stream(None), (&level, 0), &mut progress, work)?;
@@ -289,7 +290,7 @@ impl<'r> TreeBuilder<'r> {
         if self.bytes.is_some() {
             invalidate_superblock(&first.layout, &image.data)?;
         }
-        let level = Device::unnamed_in(&self.directory)?;
+        let level = self.temporary_file()?;
         let search = SharedSearch::default();
         let look = |position, bytes: &[u8]| search.look(position, bytes);
         let passing = Passing { layout: &first.layout, pads: true, copy: Some(&image.data), look: Some(&look) };
@@ -328,6 +329,11 @@ impl<'r> TreeBuilder<'r> {
         })?;
         let formatted = Formatted { padding_bytes: plan.padding_bytes, ..formatted };
         Ok(Appended { formatted, plan, replaced: None })
+    }
+
+    fn temporary_file(&self) -> Result<Device<'static>> {
+        // Not every system has such a directory, and not every stream needs one.
+        Device::unnamed_in(&self.directory.clone().unwrap_or_else(std::env::temp_dir))
     }
 
     fn stream(&mut self, expected: Option<u64>) -> Stream<'_> {
