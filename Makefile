@@ -105,7 +105,7 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo demo-chain test test-boot test-lib test-vm check build static lib install-lib uninstall-lib \
 	c-lists forced install uninstall deb test-deb vm-shell compat diff diff-manual man completions fuzz faults \
-	signals bench bench-chart bench-instructions bench-tasklet vectors semver deny coverage mutants miri sanitize \
+	signals bench bench-chart bench-instructions bench-tasklet bench-serve vectors semver deny coverage mutants miri sanitize \
 	soak test-arches test-quick check-targets dist fmt clean
 
 help: ## List the targets
@@ -401,6 +401,14 @@ bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KER
 		$(CARGO) run --quiet --locked -p dmverity-tests --bin vm -- run --kernel $$kernel $$clock --timeout 1800 \
 			--script tests/bench/tasklet.sh --file $(BUILT)/$(TARGET)/release/read-latency:/usr/bin/read-latency; \
 	done; done
+
+bench-serve: ## Measure `serve` next to a server without verification, and nbdkit: make bench-serve MIB=512 ROUNDS=9
+	tests/setup.sh build bench
+	$(MAKE) static
+	$(CARGO) build --release --locked -p dmverity --example nbd_server --features nbd
+	mkdir -p target/bench
+	$(CARGO) run --quiet --release --locked -p dmverity-tests --bin serve-bench -- $(STATIC) \
+		$(BUILT)/release/examples/nbd_server target/bench $(or $(MIB),512) $(or $(ROUNDS),9)
 
 vectors: ## Make tests/vectors/vectors.json again, from a reference tool: make vectors REFERENCE=veritysetup
 	$(CARGO) run --locked -p dmverity-tests --bin vectors -- $(or $(REFERENCE),veritysetup)

@@ -7,21 +7,24 @@ set -eu
 # A linker, and the header parser of the devicemapper crate's build script.
 build="gcc libc6-dev pkg-config libdevmapper-dev libclang-dev"
 # Virtual machines with real kernels: the emulator, decompressors for kernel modules, and the programs in the machine.
-machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils"
+machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils nbd-client"
 # The C library: compilers for programs that use it, and the header of the reference with its numbers.
 library="gcc g++ libc6-dev binutils libcryptsetup12 libcryptsetup-dev"
+# Clients of the NBD protocol: libnbd's programs and its Python module, and qemu's.
+nbd="libnbd-bin python3-libnbd qemu-utils fuse3"
 # The reference tool, images to mount and disks to boot from, signatures and kernels that trust them, a look at the
 # order of system calls, and the programs that another project's tests call in the machine. The shells that have
 # completions, a terminal for them, the renderer of the manual, and the programs in its examples. Two programs that check
 # partition tables.
 test="$machines $library e2fsprogs fdisk gdisk squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux \
-    zsh fish bsdutils mandoc groff-base jq diffutils python3-minimal"
+    zsh fish bsdutils mandoc groff-base jq diffutils python3-minimal $nbd"
 demo="$machines squashfs-tools"
 # A security module in software, the program that talks to it, and one that makes certificates.
 chain="softhsm2 opensc openssl"
 # The reference tool is among the packages for the machines. The programs that count instructions (perf, of linux-perf,
-# is used too if installed) and that tell how much of a file is in the page cache.
-bench="$machines valgrind"
+# is used too if installed) and that tell how much of a file is in the page cache. Another server, and a client that
+# copies from both.
+bench="$machines valgrind nbdkit libnbd-bin"
 # Older systems have it in util-linux.
 command -v fincore >/dev/null || bench="$bench util-linux-extra"
 # The tool that makes fresh systems to install packages in, and Debian's archive keys.

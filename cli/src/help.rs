@@ -53,6 +53,10 @@ const GROUPS: &[(&str, &[&str])] = &[
             "use-tasklets",
         ],
     ),
+    (
+        "Reading without the kernel",
+        &["cache-size", "events-json", "exec", "listen-fd", "on-corruption", "socket", "verify"],
+    ),
     ("Closing", &["cancel-deferred", "deferred"]),
     (
         "Lines for use elsewhere",
@@ -96,6 +100,7 @@ const EXAMPLES: &[(Action, &str)] = &[
     (Action::Benchmark, "veritysetup benchmark --hash=sha512"),
     (Action::Sign, "veritysetup sign --root-hash-file=root-hash --key=key.pem --certificate=cert.pem -o root-hash.p7s"),
     (Action::Signature, "veritysetup signature lint root-hash.p7s --root-hash-file=root-hash"),
+    (Action::Serve, "veritysetup serve data.img hash.img --root-hash-file=root-hash --socket=/run/image/nbd"),
 ];
 
 /// What `--help` prints, except the version before and the defaults after it.

@@ -22,6 +22,7 @@ mod progress;
 mod refused;
 mod report;
 mod root_hash_file;
+mod serving;
 mod streams;
 mod whole_file;
 
@@ -95,5 +96,6 @@ fn run(command: &Command) -> Result<Report> {
         Command::Benchmark(benchmark) => commands::benchmark::run(benchmark),
         Command::Sign(sign) => commands::sign::run(sign),
         Command::Signature(signature) => commands::signature::run(signature),
+        Command::Serve(serve) => commands::serve::run(serve),
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct OptionInfo {
     pub(crate) is_accepted_by_all: bool,
     /// Whether every value counts if it is given several times; if not, the last one does.
     pub(crate) is_repeatable: bool,
+    /// Whether all words that follow are its value.
+    pub(crate) is_rest: bool,
 }
 
 impl OptionInfo {
@@ -32,6 +34,12 @@ impl OptionInfo {
     /// The same, which can be given several times.
     const fn repeatable(mut self) -> Self {
         self.is_repeatable = true;
+        self
+    }
+
+    /// The same, with all words that follow as its value.
+    const fn rest(mut self) -> Self {
+        self.is_rest = true;
         self
     }
 
@@ -56,6 +64,7 @@ impl OptionInfo {
     pub(crate) fn shown_value(&self) -> String {
         match self.value {
             None => String::new(),
+            Some(value) if self.is_rest => format!(" {value}"),
             Some(value) if self.default.is_some() => format!("[={value}]"),
             Some(value) => format!("={value}"),
         }
@@ -72,6 +81,7 @@ const fn flag(name: &'static str, help: &'static str, actions: &'static [Action]
         actions,
         is_accepted_by_all: false,
         is_repeatable: false,
+        is_rest: false,
     }
 }
 
@@ -90,6 +100,11 @@ const fn with_value(
 
 const OPEN: &[Action] = &[Action::Open];
 const OPEN_OR_TABLE: &[Action] = &[Action::Open, Action::Table];
+/// The actions that read an image without the kernel, each block verified.
+const READING: &[Action] = &[Action::Serve];
+/// These, and those that have the kernel do so.
+const READ_BLOCKS: &[Action] = &[Action::Open, Action::Table, Action::Serve];
+const SERVE: &[Action] = &[Action::Serve];
 const CLOSE: &[Action] = &[Action::Close];
 const FORMAT: &[Action] = &[Action::Format];
 const FORMAT_OR_PLAN: &[Action] = &[Action::Format, Action::Plan];
@@ -98,10 +113,18 @@ const BUILD: &[Action] = &[Action::Build];
 const MAKE: &[Action] = &[Action::Format, Action::Build];
 const TABLE: &[Action] = &[Action::Table];
 /// The actions that trust a superblock.
-const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table];
+const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve];
 /// The actions that find an image in a disk image, or put one there.
-const ON_DISK_IMAGE: &[Action] =
-    &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Build, Action::Sign];
+const ON_DISK_IMAGE: &[Action] = &[
+    Action::Verify,
+    Action::Repair,
+    Action::Open,
+    Action::Dump,
+    Action::Table,
+    Action::Build,
+    Action::Sign,
+    Action::Serve,
+];
 /// The actions that need the parameters of an image, unless a superblock has them.
 const IMAGE: &[Action] = &[
     Action::Format,
@@ -112,21 +135,39 @@ const IMAGE: &[Action] = &[
     Action::Table,
     Action::Benchmark,
     Action::Build,
+    Action::Serve,
 ];
 /// The actions that compute where the areas of an image are.
-const LAYOUT: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table];
+const LAYOUT: &[Action] =
+    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Serve];
 /// The actions that look for them on a device.
-const ON_DISK: &[Action] =
-    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Plan, Action::Table];
+const ON_DISK: &[Action] = &[
+    Action::Format,
+    Action::Verify,
+    Action::Repair,
+    Action::Open,
+    Action::Dump,
+    Action::Plan,
+    Action::Table,
+    Action::Serve,
+];
 /// The actions that hash.
-const SALTED: &[Action] =
-    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Benchmark, Action::Build];
+const SALTED: &[Action] = &[
+    Action::Format,
+    Action::Verify,
+    Action::Repair,
+    Action::Open,
+    Action::Table,
+    Action::Benchmark,
+    Action::Build,
+    Action::Serve,
+];
 const SIGN: &[Action] = &[Action::Sign];
 /// The actions that have a key in a file.
 const SIGNING: &[Action] = &[Action::Sign, Action::Build, Action::Format];
 /// The actions that check signatures of root hashes.
 const TRUSTING: &[Action] =
-    &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Signature];
+    &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Signature, Action::Serve];
 /// The actions that take long.
 const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Build];
 
@@ -142,9 +183,10 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("boot-fec-device", "path", "The FEC device's name where the line is used", TABLE),
     with_value("boot-hash-device", "path", "The hash device's name where the line is used", TABLE),
     with_value("ca", "path", "Trust signers with a certificate from this authority", TRUSTING).repeatable(),
+    with_value("cache-size", "bytes", "Keep this much of the hash tree in memory (default: 67108864)", READING),
     flag("cancel-deferred", "Cancel a previously set deferred device removal", CLOSE),
     with_value("certificate", "path", "The signer's certificate", SIGNING),
-    flag("check-at-most-once", "Verify data block only the first time it is read", OPEN_OR_TABLE).accepted_by_all(),
+    flag("check-at-most-once", "Verify data block only the first time it is read", READ_BLOCKS).accepted_by_all(),
     flag("check-root", "Read the first and last data block, close it again if they are wrong", OPEN),
     flag("chromeos", "Show ChromiumOS's dm= parameter", TABLE),
     flag("cmdline", "Show systemd's kernel command line parameters", TABLE),
@@ -167,6 +209,9 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     ),
     flag("embed-signature", "Put the root hash signature itself into the line", TABLE),
     flag("error-as-corruption", "Handle IO error as corruption", OPEN_OR_TABLE),
+    with_value("events-json", "path", "Write a line of JSON for each bad block (default: standard output)", READING)
+        .or("-"),
+    with_value("exec", "command...", "Serve to this command alone, and end with it", SERVE).rest(),
     with_value("expect", "path", "Fail unless the superblock is as in JSON of format", CHECKED),
     with_value("expect-data-blocks", "blocks", "Fail unless the superblock has this number of blocks", CHECKED),
     with_value("fec-device", "path", "Path to device with error correction data", ON_DISK).accepted_by_all(),
@@ -184,6 +229,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Plan,
             Action::Table,
             Action::Build,
+            Action::Serve,
         ],
     )
     .accepted_by_all(),
@@ -198,12 +244,21 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "hash-block-size",
         "bytes",
         "Block size on the hash device",
-        &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Build],
+        &[
+            Action::Format,
+            Action::Verify,
+            Action::Repair,
+            Action::Open,
+            Action::Plan,
+            Action::Table,
+            Action::Build,
+            Action::Serve,
+        ],
     )
     .accepted_by_all(),
     with_value("hash-offset", "bytes|auto", "Starting offset on the hash device", ON_DISK).accepted_by_all(),
     flag("ignore-corruption", "Ignore corruption, log it only", OPEN_OR_TABLE),
-    flag("ignore-zero-blocks", "Do not verify zeroed blocks", OPEN_OR_TABLE),
+    flag("ignore-zero-blocks", "Do not verify zeroed blocks", READ_BLOCKS),
     with_value("intermediate", "path", "A certificate between signer and authority", TRUSTING).repeatable(),
     flag("ipe", "Show a rule for a policy of the kernel's IPE module", TABLE),
     flag(
@@ -225,22 +280,25 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Build,
             Action::Sign,
             Action::Signature,
+            Action::Serve,
         ],
     ),
     with_value("join", "path", "Make a signature from one that was made elsewhere", SIGN),
     flag("kata", "Show what Kata Containers open the image with", TABLE),
     with_value("key", "path", "The signer's private key", SIGNING),
     with_value("like", "path", "Take salt, UUID, sizes and algorithm from this hash device", FORMAT),
+    with_value("listen-fd", "number", "Serve on this inherited socket", SERVE),
     with_value(
         "manifest",
         "path",
         "JSON of format: sign it, or take root hash and parameters from it",
-        &[Action::Sign, Action::Verify, Action::Repair, Action::Open, Action::Table],
+        &[Action::Sign, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve],
     ),
     with_value("manifest-signature", "path", "Path to the manifest's signature", CHECKED),
     flag("min-size", "Place partitions as close together as systemd-repart does", BUILD),
     flag("no-fallback", "Fail if the kernel refuses an option that only affects speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
+    with_value("on-corruption", "error|stop", "What follows a bad block (default: error)", READING),
     with_value("output", "path", "Where the result is written", &[Action::Build, Action::Sign, Action::Format])
         .short('o'),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
@@ -254,7 +312,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "policy",
         "policy",
         "Fail unless the image agrees with systemd's image policy",
-        &[Action::Inspect, Action::Verify, Action::Repair, Action::Open, Action::Table],
+        &[Action::Inspect, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve],
     ),
     flag("prepare", "Show what has to be signed elsewhere", SIGN),
     with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
@@ -265,7 +323,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "root-hash",
         "hex",
         "Root hash of an image that is one argument; in dump, show that of the hash tree",
-        &[Action::Dump, Action::Verify, Action::Repair, Action::Open, Action::Table],
+        &[Action::Dump, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve],
     )
     .or(""),
     with_value(
@@ -281,13 +339,14 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Build,
             Action::Sign,
             Action::Signature,
+            Action::Serve,
         ],
     ),
     with_value(
         "root-hash-signature",
         "path|base64:...|auto",
         "Root hash signature",
-        &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table],
+        &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Serve],
     ),
     with_value("salt", "hex string", "Salt", SALTED).short('s').accepted_by_all(),
     with_value("salt-seed", "text", "Derive salt and UUID from a text", MAKE),
@@ -295,13 +354,14 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("shared", "Share data device with another verity segment", OPEN),
     flag("sidecars", "Put hash tree and root hash next to the image, as systemd finds them", FORMAT),
     flag("smime", "Write the bytes that openssl smime writes", SIGN),
+    with_value("socket", "path", "Serve on a socket that is made here", SERVE),
     flag("strict", "Fail even if FEC can repair all errors", &[Action::Verify]),
     flag("tee", "Write what is proven of standard input to standard output", &[Action::Verify]),
     with_value(
         "threads",
         "number",
         "Threads that hash (default: one for each processor)",
-        &[Action::Format, Action::Verify, Action::Repair, Action::Benchmark, Action::Build],
+        &[Action::Format, Action::Verify, Action::Repair, Action::Benchmark, Action::Build, Action::Serve],
     ),
     flag("tree", "Draw the levels of the hash tree", &[Action::Dump]),
     with_value("trusted", "path", "Trust the holder of this certificate (sha256: and its fingerprint)", TRUSTING)
@@ -320,11 +380,13 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Table,
             Action::Build,
             Action::Sign,
+            Action::Serve,
         ],
     )
     .or(""),
     with_value("uuid", "string", "UUID for device to use", MAKE).accepted_by_all(),
     short_flag("verbose", 'v', "Shows more detailed error messages"),
+    with_value("verify", "auto|inline|pool", "Which threads verify what is read (default: auto)", READING),
     with_value("veritytab", "name", "Show the line for /etc/veritytab", TABLE),
     flag("with-usr", "Open the image for /usr as well as the root device", OPEN),
 ];
@@ -357,6 +419,9 @@ const NOT_TOGETHER: &[(&str, &str)] = &[
     ("join", "prepare"),
     ("prepare", "output"),
     ("manifest", "root-hash-file"),
+    ("socket", "listen-fd"),
+    ("socket", "exec"),
+    ("listen-fd", "exec"),
 ];
 
 /// The forms of `table` besides the kernel's own; one at a time.

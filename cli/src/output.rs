@@ -63,7 +63,7 @@ pub(crate) fn finish(form: Form, action: Option<&str>, result: Result<Report>) -
             }
         }
     }
-    failure.map_or(ExitCode::SUCCESS, |failure| failure.exit.code().into())
+    failure.map_or(report.exit_code.unwrap_or_default(), |failure| failure.exit.code()).into()
 }
 
 /// Whether there is a standard output.

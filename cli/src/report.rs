@@ -19,6 +19,8 @@ pub(crate) struct Report {
     pub(crate) warnings: Vec<String>,
     /// The fields of the JSON object: a struct, which is not looked at unless it is printed.
     pub(crate) fields: Option<Box<dyn erased_serde::Serialize>>,
+    /// The exit code of a command that was run, if nothing else is wrong.
+    pub(crate) exit_code: Option<u8>,
     /// What is done when the text is out, and before the object is.
     pub(crate) last: Option<Box<dyn FnOnce() -> Result<()>>>,
 }

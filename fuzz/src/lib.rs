@@ -13,6 +13,7 @@ mod json;
 mod kernel_cmdline;
 mod model;
 mod mutate;
+mod nbd_protocol;
 pub mod run;
 mod signature_parse;
 mod superblock_params;
@@ -27,6 +28,7 @@ pub use gpt_ddi::gpt_ddi;
 pub use image_verify::image_verify;
 pub use json::json;
 pub use kernel_cmdline::kernel_cmdline;
+pub use nbd_protocol::nbd_protocol;
 pub use signature_parse::signature_parse;
 pub use superblock_params::superblock_params;
 pub use table_lines::table_lines;
@@ -97,6 +99,13 @@ pub const TARGETS: &[Target] = &[
         run: signature_parse,
         dictionary: signature_parse::DICTIONARY,
         max_len: 4096,
+        executions: 200_000,
+    },
+    Target {
+        name: "nbd_protocol",
+        run: nbd_protocol,
+        dictionary: nbd_protocol::DICTIONARY,
+        max_len: 1024,
         executions: 200_000,
     },
     Target { name: "fec_repair", run: fec_repair, dictionary: &[], max_len: 128, executions: 15_000 },

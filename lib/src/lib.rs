@@ -73,6 +73,7 @@
 //! |---|---|---|
 //! | `dm` (default) | [`dm`]: mappings, loop devices, keyrings | Linux; to build, libclang and libdevmapper's header |
 //! | `ddi` | `ddi`: GPT images with data, hash and signature partitions, and sidecar files | a Rust compiler |
+//! | `nbd` | `nbd`: an image as a disk for clients of the NBD protocol | a Rust compiler |
 //! | `signature` | [`signature`]: signatures of root hashes | a Rust compiler |
 //! | `serde` | values and parameters in other formats | a Rust compiler |
 //! | none | everything else | a Rust compiler |
@@ -97,12 +98,14 @@
 //! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |
 //! | [`cmdline`] | the kernel's command line, read; bytes only |
 //! | `ddi` | discoverable disk images and sidecar files |
+//! | `nbd` | the NBD protocol: anything that can be read at a position, as a disk |
 //! | [`signature`] | signatures of root hashes: made, checked, explained |
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
 //! | [`messages`] | what the reference tool says of each error |
 //!
 //! In the source each folder is a room, and knows only those below it: `error`, `value`, `cpu`, `memory`, `work`, `io`,
-//! `hash`, `format`, `tree`, `fec`, `image`, `reader`, `ddi`, `line`, `signature`, `dm`, `messages`, from the ground upwards.
+//! `hash`, `format`, `tree`, `fec`, `image`, `reader`, `nbd`, `ddi`, `line`, `signature`, `dm`, `messages`, from the
+//! ground upwards.
 
 mod cpu;
 #[cfg(feature = "ddi")]
@@ -118,6 +121,8 @@ mod io;
 mod line;
 mod memory;
 pub mod messages;
+#[cfg(feature = "nbd")]
+pub mod nbd;
 mod reader;
 #[cfg(feature = "signature")]
 pub mod signature;

@@ -178,3 +178,41 @@ fn the_reader_stops_before_a_tampered_block() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     assert!(image.read(&root_hash).status.success());
 }
+
+/// A program that is ended with the test.
+#[cfg(feature = "nbd")]
+struct Running(std::process::Child);
+
+#[cfg(feature = "nbd")]
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(feature = "nbd")]
+#[test]
+fn the_server_serves_a_file() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    let image = Image::new(data(4, BLOCK));
+    let socket = image.path("nbd");
+    let mut server = example("nbd_server");
+    let mut server = Running(server.args([image.path("data.img"), socket.clone()]).spawn().expect("it runs"));
+    let mut client = loop {
+        match UnixStream::connect(&socket) {
+            Ok(client) => break client,
+            Err(_) => assert_eq!(server.0.try_wait().expect("it is a child"), None),
+        }
+    };
+    // Hello, EXPORT_NAME, a read of ten bytes from byte 5000 on, and goodbye.
+    let read = [b"\x25\x60\x95\x13\0\0\0\0a cookie", &5000_u64.to_be_bytes()[..], &[0, 0, 0, 10]].concat();
+    let bye = [&read[..6], &[0, 2], &[0; 20]].concat();
+    client.write_all(&[b"\0\0\0\x03IHAVEOPT\0\0\0\x01\0\0\0\0", &read[..], &bye].concat()).expect("it listens");
+    let mut heard = Vec::new();
+    client.read_to_end(&mut heard).expect("it answers");
+    let reply = [b"\x67\x44\x66\x98\0\0\0\0a cookie", &image.data[5000..5010]].concat();
+    assert_eq!(heard[28..], reply);
+}

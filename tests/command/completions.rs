@@ -33,6 +33,7 @@ const CASES: &[(&str, &[&str])] = &[
             "plan",
             "remove",
             "repair",
+            "serve",
             "sign",
             "signature",
             "status",

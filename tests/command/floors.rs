@@ -8,7 +8,7 @@ use std::path::Path;
 use dmverity_tests::workspace;
 
 /// From the lowest layer up.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 18] = [
     "error",
     "value",
     "cpu",
@@ -20,6 +20,8 @@ const ROOMS: [&str; 16] = [
     "tree",
     "fec",
     "image",
+    "reader",
+    "nbd",
     "ddi",
     "line",
     "signature",

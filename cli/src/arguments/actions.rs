@@ -12,6 +12,7 @@ use super::fec::FecOptions;
 use super::image::{Choice, ImageOptions, ImageToCheck};
 use super::kernel::KernelOptions;
 use super::keyring::Keyring;
+use super::serve::Serve;
 use super::sign::Key;
 use super::sign::Sign;
 use super::signature::Signature;
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Benchmark(Benchmark),
     Sign(Sign),
     Signature(Signature),
+    Serve(Serve),
 }
 
 impl Command {
@@ -67,6 +69,7 @@ impl Command {
             Action::Benchmark => Self::Benchmark(Benchmark::of(words)?),
             Action::Sign => Self::Sign(Sign::of(words)?),
             Action::Signature => Self::Signature(Signature::of(words)?),
+            Action::Serve => Self::Serve(Serve::of(words)?),
         })
     }
 }

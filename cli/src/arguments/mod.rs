@@ -13,6 +13,8 @@ mod kernel;
 mod keyring;
 mod output;
 mod parser;
+mod reading;
+mod serve;
 mod sign;
 mod signature;
 mod signature_option;
@@ -35,6 +37,8 @@ pub(crate) use self::image::{
 pub(crate) use self::keyring::Keyring;
 pub(crate) use self::output::Output;
 use self::parser::{did_you_mean, info_of};
+pub(crate) use self::reading::{Events, OnCorruption, ReaderOptions};
+pub(crate) use self::serve::{Listen, Serve};
 pub(crate) use self::sign::{Content, Key, Make, Sign, Source, Task};
 pub(crate) use self::signature::{Question, Signature};
 pub(crate) use self::signature_option::SignatureOption;
@@ -109,7 +113,9 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
         Action::Format if words.flag("dry-run") => (1, "<data_device> [<hash_device>]"),
         Action::Open if words.given("from-cmdline") => (0, ""),
         // An image whose parts are found is one argument in place of two.
-        Action::Verify | Action::Repair | Action::Open | Action::Table => (info.needed - 1, info.arguments),
+        Action::Verify | Action::Repair | Action::Open | Action::Table | Action::Serve => {
+            (info.needed - 1, info.arguments)
+        }
         _ => (info.needed, info.arguments),
     };
     if words.rest.len() < needed {

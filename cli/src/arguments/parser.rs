@@ -41,6 +41,14 @@ fn command() -> Command {
         if let Some(short) = option.short {
             arg = arg.short(short);
         }
+        if option.is_rest {
+            return command.arg(
+                arg.num_args(1..)
+                    .allow_hyphen_values(true)
+                    .action(ArgAction::Append)
+                    .value_parser(clap::value_parser!(OsString)),
+            );
+        }
         if option.value.is_none() {
             return command.arg(arg.action(ArgAction::SetTrue));
         }

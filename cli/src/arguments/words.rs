@@ -34,7 +34,7 @@ impl Words {
     pub(super) fn hash_argument(&self) -> Option<usize> {
         match self.action {
             Action::Open => Some(2),
-            Action::Verify | Action::Repair | Action::Table => Some(1),
+            Action::Verify | Action::Repair | Action::Table | Action::Serve => Some(1),
             _ => None,
         }
     }

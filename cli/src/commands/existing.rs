@@ -124,13 +124,15 @@ fn of_signature(verified: Option<&Verified>) -> (Option<CertificateFields>, Vec<
     (signer, verified.map_or(Vec::new(), |verified| verified.warnings().to_vec()))
 }
 
-/// What is said of a root hash that nothing proves. It is not enough to open an image.
+/// What is said of a root hash that nothing proves. It is not enough to open or to serve an image.
 fn unproven(action: Action, root_hash: &RootHash, from: &str) -> Result<String> {
     let unproven = format!("nothing proves the root hash, which comes from {from}");
-    if action != Action::Open {
-        return Ok(format!("{unproven}."));
-    }
-    Err(Failure::new(Exit::Permission, format!("The image is not opened: {unproven}."))
+    let done = match action {
+        Action::Open => "opened",
+        Action::Serve => "served",
+        _ => return Ok(format!("{unproven}.")),
+    };
+    Err(Failure::new(Exit::Permission, format!("The image is not {done}: {unproven}."))
         .hint(format!("if you know that it is right, name it: --root-hash={root_hash}"))
         .hint("if you know who has signed it, name that certificate: --trusted=PATH"))
 }

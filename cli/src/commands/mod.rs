@@ -1,5 +1,6 @@
 //! The actions, one file each, and what several of them share.
 
+mod bad_blocks;
 pub(crate) mod benchmark;
 pub(crate) mod build;
 mod check_root;
@@ -27,6 +28,7 @@ mod requested_signature;
 pub(crate) mod root_device;
 pub(crate) mod root_hash;
 mod root_policy;
+pub(crate) mod serve;
 pub(crate) mod sign;
 mod sign_image;
 pub(crate) mod signature;
@@ -36,6 +38,7 @@ mod source;
 pub(crate) mod status;
 pub(crate) mod table;
 mod trust;
+mod verified;
 pub(crate) mod verify;
 mod verify_stream;
 mod verity_d;

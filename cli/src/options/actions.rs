@@ -19,6 +19,7 @@ pub(crate) enum Action {
     Benchmark,
     Sign,
     Signature,
+    Serve,
 }
 
 /// How an action is called.
@@ -162,5 +163,13 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         arguments: "lint|verify <file> [<root_hash>]",
         needed: 2,
         help: "show who takes a root hash signature, or verify it",
+    },
+    ActionInfo {
+        action: Action::Serve,
+        name: "serve",
+        alias: None,
+        arguments: "<data_device> <hash_device> [<root_hash>]",
+        needed: 2,
+        help: "serve device to NBD clients, each block verified",
     },
 ];

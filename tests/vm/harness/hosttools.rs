@@ -43,6 +43,8 @@ pub fn reference() -> Result<Copies> {
     program(&process::find("setpriv")?, "/ref/setpriv", &mut copies)?;
     // For loop devices with long sectors, which busybox's does not make.
     program(&process::find("losetup")?, "/ref/losetup", &mut copies)?;
+    // For the kernel as a client of `serve`.
+    program(&process::find("nbd-client")?, "/usr/sbin/nbd-client", &mut copies)?;
     // OpenSSL loads its older hashes (whirlpool, ripemd160) from here when the reference asks for them.
     let legacy = copies.iter().find(|(path, _)| path.contains("/libcrypto.so")).map(|(path, _)| Path::new(path));
     if let Some(legacy) = legacy.and_then(Path::parent).map(|folder| folder.join("ossl-modules/legacy.so"))

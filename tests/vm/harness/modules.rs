@@ -28,6 +28,7 @@ const NAMES: &[&str] = &[
     "virtio_pci",
     "virtio_blk",
     "virtio_scsi",
+    "nbd",
     // Devices below it that do something to the data.
     "dm-crypt",
     "dm-delay",

@@ -9,7 +9,7 @@ use crate::help;
 const WIDTH: usize = 100;
 
 /// Values that are given literally; the others are placeholders.
-const LITERAL: &[&str] = &["auto", "tree", "device"];
+const LITERAL: &[&str] = &["auto", "tree", "device", "error", "stop", "inline", "pool"];
 
 /// The groups of options in the help of `format` that are not named in its entry, because most actions have them.
 const GENERAL: &[&str] = &["Output", "Help"];
@@ -28,6 +28,14 @@ fn entry(option: &OptionInfo) -> [String; 2] {
     let part = |part: &&str| format!("{} {part}", if LITERAL.contains(part) { "Cm" } else { "Ar" });
     let value = option.value.map(|value| value.split('|').collect::<Vec<_>>());
     let value = value.map(|parts| parts.iter().map(part).collect::<Vec<_>>().join(" Ns | Ns "));
+    if option.is_rest {
+        // The dots stand alone.
+        let word = option.value.unwrap_or_default().trim_end_matches('.');
+        return [
+            format!(".It Fl -{} Ar {word} ...", option.name),
+            format!(".Pq Cm {}", actions_of(option).join(" , ")),
+        ];
+    }
     let op = if option.default.is_some() { "Op " } else { "" };
     let value = value.map_or_else(String::new, |value| format!(" Ns {op}= Ns {value}"));
     let actions = match &actions_of(option)[..] {

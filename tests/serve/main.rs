@@ -1,0 +1,9 @@
+//! `veritysetup serve`, read by the programs that people use, and by clients that mean harm.
+
+mod client;
+mod hostile;
+mod image;
+mod programs;
+mod server;
+mod sockets;
+mod storm;
