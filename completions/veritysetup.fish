@@ -47,7 +47,7 @@ table|--chromeos||Show ChromiumOS's dm= parameter
 table|--cmdline||Show systemd's kernel command line parameters
 format verify repair open plan table build benchmark serve|--data-block-size|size|Block size on the data device
 format verify repair open plan table serve|--data-blocks|text|The number of blocks in the data file
-plan|--data-size|text|The size of data that do not exist yet
+format plan|--data-size|text|The size of data that do not exist yet, or of standard input
 format|--containerd||Append the hash tree to a layer, as containerd does
 all|--debug||Show debug messages
 build|--defer-signature||Reserve partitions for signatures that are made later
@@ -90,7 +90,7 @@ build|--min-size||Place partitions as close together as systemd-repart does
 open|--no-fallback||Fail if the kernel refuses an option that only affects speed
 format verify repair open plan table serve|--no-superblock||Do not use verity superblock
 serve|--on-corruption|text|What follows a bad block (default: error)
-build sign|-o --output|file|Where the result is written
+format build sign|-o --output|file|Where the result is written
 open table|--panic-on-corruption||Panic kernel if corruption is detected
 format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
 format build sign|--passphrase-file|file|Path to pass phrase of the private key
@@ -111,6 +111,7 @@ format|--sidecars||Put hash tree and root hash next to the image, as systemd fin
 sign|--smime||Write the bytes that openssl smime writes
 serve|--socket|file|Serve on a socket that is made here
 verify|--strict||Fail even if FEC can repair all errors
+verify|--tee||Write what is proven of standard input to standard output
 format verify repair build benchmark serve|--threads|text|Threads that hash (default: one for each processor)
 dump|--tree||Draw the levels of the hash tree
 verify repair open dump table signature serve|--trusted|file|Trust the holder of this certificate (sha256: and its fingerprint)

@@ -206,6 +206,11 @@ fn about_parameters(error: &Error, failure: Failure) -> Failure {
         Error::TooFewBytes { found, needed } | Error::DeviceTooSmall { found, needed, .. } => {
             failure.hint(sizes(*found, *needed))
         }
+        Error::StreamTooShort { found, needed, .. } => failure.hint(sizes(*found, *needed)),
+        Error::StreamTooLong { needed, .. } => failure.hint(format!("it goes on after {needed} bytes.")),
+        Error::TreeInStream { offset, .. } => failure.hint(format!(
+            "it begins at byte {offset}; --append replaces it in a file only: make the image there first."
+        )),
         Error::SuperblockCorrupted { what } => failure.hint(format!("{what}.")),
         Error::Seed { .. } => {
             failure.hint("a seed is text that is not empty and has no control characters, such as newlines.")

@@ -37,10 +37,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("What the image has to be", &["expect", "expect-data-blocks"]),
     ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
     ("Who is trusted to sign", &["at", "ca", "intermediate", "manifest", "manifest-signature", "trusted"]),
-    (
-        "Signing",
-        &["certificate", "digest", "embed-certificate", "join", "key", "output", "passphrase-file", "prepare", "smime"],
-    ),
+    ("Signing", &["certificate", "digest", "embed-certificate", "join", "key", "passphrase-file", "prepare", "smime"]),
     (
         "What the kernel does",
         &[
@@ -78,7 +75,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("How it is done", &["batch-mode", "dry-run", "from-cmdline", "strict", "threads", "with-usr"]),
-    ("Output", &["debug", "env", "json", "progress-frequency", "progress-json", "tree", "verbose"]),
+    ("Output", &["debug", "env", "json", "output", "progress-frequency", "progress-json", "tee", "tree", "verbose"]),
     ("Help", &["help", "usage", "version"]),
 ];
 

@@ -17,6 +17,7 @@ mod kernel_options;
 mod memory;
 mod options;
 mod output;
+mod passing;
 mod progress;
 mod refused;
 mod report;

@@ -107,6 +107,7 @@ const READ_BLOCKS: &[Action] = &[Action::Open, Action::Table, Action::Serve];
 const SERVE: &[Action] = &[Action::Serve];
 const CLOSE: &[Action] = &[Action::Close];
 const FORMAT: &[Action] = &[Action::Format];
+const FORMAT_OR_PLAN: &[Action] = &[Action::Format, Action::Plan];
 const BUILD: &[Action] = &[Action::Build];
 /// The actions that make an image.
 const MAKE: &[Action] = &[Action::Format, Action::Build];
@@ -174,7 +175,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("help", '?', "Show this help message"),
     flag("usage", "Display brief usage", &[]),
     short_flag("version", 'V', "Print package version"),
-    flag("append", "Append hash tree (and FEC) to the data of one image", &[Action::Format, Action::Plan]),
+    flag("append", "Append hash tree (and FEC) to the data of one image", FORMAT_OR_PLAN),
     with_value("arch", "architecture", "Use the image for these processors", ON_DISK_IMAGE),
     with_value("at", "time", "Refuse certificates that are not valid at this time", TRUSTING),
     short_flag("batch-mode", 'q', "Do not ask for confirmation, show no progress"),
@@ -191,7 +192,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("cmdline", "Show systemd's kernel command line parameters", TABLE),
     with_value("data-block-size", "bytes", "Block size on the data device", IMAGE).accepted_by_all(),
     with_value("data-blocks", "blocks", "The number of blocks in the data file", LAYOUT).accepted_by_all(),
-    with_value("data-size", "bytes", "The size of data that do not exist yet", &[Action::Plan]),
+    with_value("data-size", "bytes", "The size of data that do not exist yet, or of standard input", FORMAT_OR_PLAN),
     flag("containerd", "Append the hash tree to a layer, as containerd does", FORMAT),
     flag("debug", "Show debug messages", &[]),
     flag("defer-signature", "Reserve partitions for signatures that are made later", BUILD),
@@ -298,7 +299,8 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("no-fallback", "Fail if the kernel refuses an option that only affects speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
     with_value("on-corruption", "error|stop", "What follows a bad block (default: error)", READING),
-    with_value("output", "path", "Where the result is written", &[Action::Build, Action::Sign]).short('o'),
+    with_value("output", "path", "Where the result is written", &[Action::Build, Action::Sign, Action::Format])
+        .short('o'),
     flag("panic-on-corruption", "Panic kernel if corruption is detected", OPEN_OR_TABLE),
     flag(
         "partition-uuids",
@@ -354,6 +356,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("smime", "Write the bytes that openssl smime writes", SIGN),
     with_value("socket", "path", "Serve on a socket that is made here", SERVE),
     flag("strict", "Fail even if FEC can repair all errors", &[Action::Verify]),
+    flag("tee", "Write what is proven of standard input to standard output", &[Action::Verify]),
     with_value(
         "threads",
         "number",
@@ -401,6 +404,7 @@ const NOT_TOGETHER: &[(&str, &str)] = &[
     ("sidecars", "hash-offset"),
     ("sidecars", "no-superblock"),
     ("append", "hash-offset"),
+    ("json", "tee"),
     ("append", "fec-offset"),
     ("salt", "salt-seed"),
     ("usr", "with-usr"),

@@ -71,7 +71,8 @@ pub(crate) fn check() -> Result<()> {
     if stdout_was_closed() { Err(unwritable(&Errno::EBADF.into())) } else { Ok(()) }
 }
 
-fn unwritable(error: &std::io::Error) -> Failure {
+/// Standard output that cannot be written to.
+pub(crate) fn unwritable(error: &std::io::Error) -> Failure {
     Failure::new(Exit::Parameters, "Cannot write to standard output.").because(error)
 }
 

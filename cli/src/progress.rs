@@ -78,22 +78,36 @@ pub(crate) struct Bar {
     drawing: ProgressBar,
     pace: Pace,
     is_drawn: bool,
+    /// Whether it shows how much is left.
+    has_end: bool,
 }
 
 impl Bar {
     fn new(action: &str, now: Instant) -> Self {
-        let style =
-            ProgressStyle::with_template("{prefix} [{wide_bar}] {percent:>3}%  {binary_bytes_per_sec}  {eta} left")
-                .expect("the template is right");
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        bar.set_style(style.progress_chars("=> "));
+        bar.set_style(Self::style(true));
         bar.set_prefix(action.to_owned());
-        Self { drawing: bar, pace: Pace::from(now), is_drawn: false }
+        Self { drawing: bar, pace: Pace::from(now), is_drawn: false, has_end: true }
+    }
+
+    /// How it is drawn; of a stream that may end at any time only what was done.
+    fn style(has_end: bool) -> ProgressStyle {
+        let template = if has_end {
+            "{prefix} [{wide_bar}] {percent:>3}%  {binary_bytes_per_sec}  {eta} left"
+        } else {
+            "{prefix} {binary_bytes}  {binary_bytes_per_sec}"
+        };
+        ProgressStyle::with_template(template).expect("the template is right").progress_chars("=> ")
     }
 
     fn show(&mut self, Progress { done, total }: Progress, now: Instant) {
         if !self.pace.is_due(now) {
             return;
+        }
+        let has_end = total != Progress::UNKNOWN;
+        if has_end != self.has_end {
+            self.has_end = has_end;
+            self.drawing.set_style(Self::style(has_end));
         }
         if !self.is_drawn {
             self.is_drawn = true;
@@ -170,18 +184,23 @@ impl Lines {
     fn line(&self, Progress { done, total }: Progress, elapsed: Duration) -> String {
         let milliseconds = elapsed.as_millis().max(1);
         let speed = u128::from(done) * 1000 / milliseconds;
-        let left = u128::from(total.saturating_sub(done)) * milliseconds / u128::from(done.max(1));
+        let total = Some(total).filter(|&total| total != Progress::UNKNOWN);
+        let to_do = total.map_or(0, |total| total.saturating_sub(done));
+        let left = u128::from(to_do) * milliseconds / u128::from(done.max(1));
         if self.json {
             let line = Line {
                 device: &self.device,
                 device_bytes: done.to_string(),
-                device_size: total.to_string(),
+                device_size: total.unwrap_or(0).to_string(),
                 speed: speed.to_string(),
                 eta_ms: left.to_string(),
                 time_ms: elapsed.as_millis().to_string(),
             };
             return serde_json::to_string(&line).expect("texts") + "\n";
         }
+        let Some(total) = total else {
+            return format!("Progress: {} MiB done, speed {} MiB/s\n", done / MIB, speed / u128::from(MIB));
+        };
         let permille = u128::from(done) * 1000 / u128::from(total.max(1));
         let seconds = left / 1000;
         format!(
@@ -217,6 +236,14 @@ mod tests {
             lines(false).line(half, Duration::from_secs(2)),
             "Progress:  50.0%, ETA 00m02s, 512 MiB done, speed 256 MiB/s\n"
         );
+    }
+
+    #[test]
+    fn a_stream_without_a_length_has_no_time_left() {
+        let some = Progress { done: 512 * MIB, total: Progress::UNKNOWN };
+        assert_eq!(lines(false).line(some, Duration::from_secs(2)), "Progress: 512 MiB done, speed 256 MiB/s\n");
+        let json = lines(true).line(some, Duration::from_secs(2));
+        assert!(json.contains("\"device_size\":\"0\"") && json.contains("\"eta_ms\":\"0\""), "{json}");
     }
 
     /// Milliseconds at which a bar is drawn of work that says every `step` how far it is, until `end`.

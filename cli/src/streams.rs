@@ -37,6 +37,11 @@ pub(crate) fn stdout_was_closed() -> bool {
     was_closed(libc::STDOUT_FILENO)
 }
 
+/// The same for standard input.
+pub(crate) fn stdin_was_closed() -> bool {
+    was_closed(libc::STDIN_FILENO)
+}
+
 /// Flags of a descriptor, of either kind.
 fn flags(number: c_int, which: c_int) -> io::Result<c_int> {
     // SAFETY: F_GETFD and F_GETFL only ask for flags, of any number.

@@ -162,6 +162,32 @@ pub enum Error {
         /// The size needed, in bytes.
         needed: u64,
     },
+    /// A stream that ends before as many bytes have come as it was said to have.
+    #[error("{path} ended after {found} bytes, {needed} needed")]
+    StreamTooShort {
+        /// What the stream is called.
+        path: PathBuf,
+        /// How many bytes came.
+        found: u64,
+        /// How many there had to be.
+        needed: u64,
+    },
+    /// A stream that goes on after as many bytes as it was said to have.
+    #[error("{path} goes on after {needed} bytes")]
+    StreamTooLong {
+        /// What the stream is called.
+        path: PathBuf,
+        /// How many bytes there had to be.
+        needed: u64,
+    },
+    /// A stream that ends with a hash tree, which cannot be replaced there.
+    #[error("{path} has a hash tree from byte {offset} on")]
+    TreeInStream {
+        /// What the stream is called.
+        path: PathBuf,
+        /// Where the tree begins.
+        offset: u64,
+    },
     /// There is no superblock at the expected place.
     #[error("no verity superblock")]
     NotVerity,

@@ -44,6 +44,7 @@
 //! | compute sizes before the data exist | [`Plan`] | |
 //! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
 //! | work on memory, open files or storage of your own | [`Image`] | |
+//! | make an image of data that come as a stream, check them as they come | [`TreeBuilder`], [`StreamVerifier`] | |
 //! | make the same bytes everywhere | [`Seed`] | |
 //! | write the line with which another system opens an image | [`boot::BootImage`] | |
 //! | read which root device a kernel command line asks for | [`cmdline::Cmdline`] | |
@@ -138,14 +139,14 @@ pub use format::{
 };
 pub use hash::{HashAlgorithm, HashType};
 pub use image::{
-    Appended, Devices, Diagnosis, Expected, Formatted, Image, Parts, ZerosWritten, append, append_dry_run,
+    Appended, Devices, Diagnosis, Expected, Formatted, Image, Parts, TreeBuilder, ZerosWritten, append, append_dry_run,
     check_new_files, device_size, diagnose, dry_run, fec_area, find_hash_offset, find_superblocks, format,
     is_same_device, load, must_be_zeros, plan_append, repair, uncovered_blocks, unverified_root_hash, verify,
     write_superblock, write_zeros,
 };
 pub use io::{Memory, ReadAt, ReadCursor, Storage, WriteAt, is_among_device_nodes, page_size};
 pub use line::{boot, cmdline, table};
-pub use reader::{Corruption, Counters, ReaderBuilder, VerifiedReader, Where};
+pub use reader::{Corruption, Counters, ReaderBuilder, StreamVerifier, VerifiedReader, Where};
 pub use tree::{Failure, Verification};
 pub use value::{BlockSize, MAX_DEVICE_BYTES, PartitionUuids, RootHash, SECTOR_SIZE, Salt};
 pub use work::{Progress, Work};

@@ -86,6 +86,9 @@ fn of_device(error: &Error) -> Option<OsString> {
     Some(match error {
         Error::NoDataBlocks { path, .. } => device(path.as_deref().unwrap_or(Path::new("data")), " is too small."),
         Error::DeviceTooSmall { path, .. } => device(path, " is too small."),
+        Error::StreamTooShort { path, .. } => with_path("The data from ", path, " ended too early."),
+        Error::StreamTooLong { path, .. } => with_path("The data from ", path, " go on after their end."),
+        Error::TreeInStream { path, .. } => with_path("The data from ", path, " have a hash tree already."),
         Error::NoHashArea { path } => device(path, " is not a valid VERITY device."),
         Error::SeveralHashAreas { path, .. } => device(path, " has more than one VERITY superblock."),
         Error::BehindHashArea { path, .. } => device(path, " has data after its hash area."),

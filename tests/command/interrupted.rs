@@ -1,5 +1,6 @@
 //! A killed format never leaves a superblock with an incomplete tree; the order of writes and syncs ensures that.
 
+use std::fs::File;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -73,9 +74,13 @@ fn killed_at_random_moments() {
     }
 }
 
-/// Runs a command under strace and returns its calls of [`CALLS`] in order.
+/// Runs a command under strace and returns its calls of [`CALLS`] in order. File `d` is its standard input if it reads
+/// that.
 pub(crate) fn traced(sandbox: &Sandbox, arguments: &[&str], options: &[&str]) -> Vec<String> {
     let mut command = sandbox.command("strace", &["-f", "-qq", "-o", "trace", "-e", TRACE]);
+    if arguments.contains(&"-") {
+        command.stdin(File::open(sandbox.path("d")).expect("it was made"));
+    }
     let outcome = command.args(options).arg(veritysetup()).args(arguments).output();
     let outcome = outcome.unwrap_or_else(|error| panic!("strace: {error}: install Debian's package strace"));
     let trace = String::from_utf8(sandbox.read("trace")).expect("strace writes text");

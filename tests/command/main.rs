@@ -49,6 +49,7 @@ mod several_faults;
 mod signature;
 mod sizes;
 mod source;
+mod streams;
 mod table_forms;
 mod threads;
 mod ways;

@@ -77,7 +77,11 @@ impl Command {
 /// `format`.
 pub(crate) struct Format {
     pub(crate) data: PathBuf,
-    /// The data device itself with `--append`; `None` if it has no name yet.
+    /// Whether the data are those on standard input.
+    pub(crate) from_stdin: bool,
+    /// How many bytes they have then, if that is known.
+    pub(crate) data_bytes: Option<u64>,
+    /// With `--append` the data device itself, or the output; `None` if it has no name yet.
     pub(crate) hash: Option<PathBuf>,
     /// Whether data and hash tree are one file.
     pub(crate) append: bool,
@@ -103,14 +107,18 @@ impl Format {
         let containerd = words.flag("containerd");
         let append = words.flag("append") || containerd;
         let sidecars = words.flag("sidecars").then(|| Sidecars::of(words.path(0)));
+        let from_stdin = words.is_stdin();
         let hash = match &sidecars {
             Some(sidecars) => Some(sidecars.verity.clone()),
+            None if append && from_stdin => words.path_option("output"),
             None => words.rest.get(usize::from(!append)).map(PathBuf::from),
         };
         let designator = if words.given("usr") { Designator::Usr } else { Designator::Root };
         let sidecars = sidecars.map(|sidecars| sidecars.hash_files(designator).clone());
         let format = Self {
             data: words.path(0),
+            from_stdin,
+            data_bytes: words.number("data-size")?,
             hash,
             append,
             containerd,
@@ -145,13 +153,25 @@ impl Format {
 /// `verify`.
 pub(crate) struct Verify {
     pub(crate) image: ImageToCheck,
+    /// Whether the data are those on standard input.
+    pub(crate) from_stdin: bool,
+    /// Whether what is proven of them goes to standard output.
+    pub(crate) tee: bool,
     pub(crate) strict: bool,
     pub(crate) work: LongWork,
 }
 
 impl Verify {
     fn of(words: &Words, name: &'static str) -> Result<Self> {
-        Ok(Self { image: ImageToCheck::of(words)?, strict: words.flag("strict"), work: LongWork::of(words, name)? })
+        let verify = Self {
+            image: ImageToCheck::of(words)?,
+            from_stdin: words.is_stdin(),
+            tee: words.flag("tee"),
+            strict: words.flag("strict"),
+            work: LongWork::of(words, name)?,
+        };
+        contradictions::check_verify(&verify, name)?;
+        Ok(verify)
     }
 }
 

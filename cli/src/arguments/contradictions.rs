@@ -1,7 +1,8 @@
 //! Options that contradict each other, and options that need another one: all of it is refused here, before any device
 //! is opened.
 
-use super::actions::Format;
+use super::actions::{Format, Verify};
+use super::image::{ImageOptions, Place};
 use super::table::Form;
 use super::words::Words;
 use crate::escape::text_of;
@@ -109,6 +110,7 @@ pub(super) fn check_format(format: &Format, words: &Words) -> Result<()> {
     if format.signer.is_some() && format.sidecars.is_none() {
         return Err(Failure::usage("Option --key must be used with --sidecars in format action."));
     }
+    check_stdin(format, words)?;
     if format.append && format.image.data_blocks().is_some() {
         return Err(together("--append", "--data-blocks"));
     }
@@ -119,6 +121,51 @@ pub(super) fn check_format(format: &Format, words: &Words) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// What is checked while it passes cannot be read again, as FEC needs it, nor be looked at before.
+pub(super) fn check_verify(verify: &Verify, name: &str) -> Result<()> {
+    if !verify.from_stdin {
+        return if verify.tee {
+            Err(Failure::usage("Option --tee must be used with standard input (-)."))
+        } else {
+            Ok(())
+        };
+    }
+    if matches!(verify.image.place, Place::One(_)) {
+        return Err(Failure::usage(format!("{name}: requires <hash_device> for standard input")));
+    }
+    let ImageOptions { no_superblock, ref fec, .. } = verify.image.options;
+    if no_superblock && verify.image.options.data_blocks().is_none() {
+        return Err(Failure::usage("Option --no-superblock must be used with --data-blocks for standard input."));
+    }
+    if fec.device.is_some() {
+        return Err(Failure::usage("Option --fec-device cannot be used with standard input."));
+    }
+    Ok(())
+}
+
+/// Data on standard input have no neighbours, and no size unless it is given; nor is there an output for others.
+fn check_stdin(format: &Format, words: &Words) -> Result<()> {
+    if !format.from_stdin {
+        let alone = ["data-size", "output"].into_iter().find(|option| words.given(option));
+        return alone.map_or(Ok(()), |option| {
+            Err(Failure::usage(format!("Option --{option} must be used with standard input (-) in format action.")))
+        });
+    }
+    if let Some(form) = ["containerd", "sidecars"].into_iter().find(|form| words.flag(form)) {
+        return Err(Failure::usage(format!("Option --{form} cannot be used with standard input.")));
+    }
+    if words.given("output") && !format.append {
+        return Err(Failure::usage("Option --output must be used with --append in format action."));
+    }
+    if format.append && format.hash.is_none() && !format.dry_run {
+        return Err(Failure::usage("format: requires --output for --append to standard input"));
+    }
+    if format.deterministic && format.data_bytes.is_none() && format.image.data_blocks().is_none() {
+        return Err(Failure::usage("Option --deterministic must be used with --data-size for standard input."));
+    }
+    Ok(())
 }
 
 /// The size of the data comes from one place.

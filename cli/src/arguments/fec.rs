@@ -56,11 +56,14 @@ impl FecOptions {
         hash: &Path,
         params: impl FnOnce() -> dmverity::Result<Params>,
     ) -> Result<Option<Fec>> {
-        let (Some(device), Some(fec)) = (&self.device, self.fec()?) else { return Ok(None) };
-        if self.offset.is_some() || !dmverity::is_same_device(device, hash) {
-            return Ok(None);
-        }
+        let Some(fec) = self.fec()?.filter(|_| self.is_after_tree(hash)) else { return Ok(None) };
         Ok(Some(Fec::new(fec.roots.into(), Layout::new(&params()?)?.fec_offset_after_tree())?.with_scope(fec.scope)))
+    }
+
+    /// Whether parity is to be after the tree: it shares the hash device, and no option sets its offset.
+    pub(crate) fn is_after_tree(&self, hash: &Path) -> bool {
+        let device = self.device.as_deref().filter(|_| self.offset.is_none());
+        device.is_some_and(|device| dmverity::is_same_device(device, hash))
     }
 
     /// FEC of an image that is one file: asked for by a number of roots, or by a device, which may be the image itself.

@@ -15,6 +15,7 @@ use super::words::Words;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
+use crate::passing::STDIN;
 
 /// The parameters of an image as given.
 pub(crate) struct ImageOptions {
@@ -227,6 +228,11 @@ impl Choice {
 }
 
 impl ImageToCheck {
+    /// Whether its data are those on standard input.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.action == Action::Verify && matches!(&self.place, Place::Devices { data, .. } if data == Path::new(STDIN))
+    }
+
     /// The root hash may follow the hash device; without a hash device, the first argument is all of the image.
     pub(super) fn of(words: &Words) -> Result<Self> {
         let from_hash = |index| words.hash_argument().and_then(|hash| words.rest.get(hash + index));

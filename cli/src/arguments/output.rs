@@ -19,7 +19,8 @@ impl Output {
         } else if words.flag("env") {
             Form::Env(words.action)
         } else {
-            Form::Text { verbose: debug || words.flag("verbose") }
+            // Nothing else goes where data go.
+            Form::Text { verbose: (debug || words.flag("verbose")) && !words.flag("tee") }
         };
         Self { debug, form }
     }

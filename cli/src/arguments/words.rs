@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
+use crate::passing::STDIN;
 
 /// An action's arguments, and the options.
 pub(super) struct Words {
@@ -36,6 +37,11 @@ impl Words {
             Action::Verify | Action::Repair | Action::Table | Action::Serve => Some(1),
             _ => None,
         }
+    }
+
+    /// Whether the first argument after the action means standard input.
+    pub(super) fn is_stdin(&self) -> bool {
+        self.rest.first().is_some_and(|word| word == STDIN)
     }
 
     /// Argument `index` after the action, which the action needs: it was counted.

@@ -18,6 +18,7 @@ use super::{check_devices, load, misplaced, on, proof, root_hash};
 use crate::arguments::{Choice, ImageOptions, ImageToCheck, Place};
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
+use crate::passing::STDIN;
 
 /// An existing image.
 pub(super) struct Image {
@@ -154,15 +155,18 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
     if image.policy.is_some() {
         return Err(policy_without_disk());
     }
-    check_devices([hash, data])?;
+    // Data that pass through standard input cannot be looked at.
+    let is_stream = image.is_stream();
+    check_devices([Some(hash), Some(data).filter(|_| !is_stream)].into_iter().flatten())?;
+    let data = Some(data).filter(|_| !is_stream);
     let expectation = Expectation::of(expect)?;
     let demanded = Demanded::read(image)?;
     let without_superblock = demanded.manifest.as_ref().and_then(|manifest| manifest.without_superblock.clone());
     let params = match (&demanded.manifest, without_superblock) {
         (_, Some(builder)) => plain(options, builder, data, hash)?,
-        (Some(manifest), None) => load(options, manifest.hash_offset, Some(data), hash)?,
+        (Some(manifest), None) => load(options, manifest.hash_offset, data, hash)?,
         (None, None) if options.no_superblock => plain(options, options.params()?, data, hash)?,
-        (None, None) => load(options, options.hash_offset.on(hash)?, Some(data), hash)?,
+        (None, None) => load(options, options.hash_offset.on(hash)?, data, hash)?,
     };
     expectation.check(&params)?;
     demanded.check_parameters(&params)?;
@@ -179,13 +183,14 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
     } else {
         warnings.extend(misplaced::contradictions(options, &params));
     }
-    let source = Source::Devices(options.devices(data, hash));
+    let source = Source::Devices(options.devices(data.unwrap_or(Path::new(STDIN)), hash));
     Ok(Image { source, params, root_hash, stored_signature: None, signer, warnings })
 }
 
 /// The parameters of an image without superblock.
-fn plain(options: &ImageOptions, builder: ParamsBuilder, data: &Path, hash: &Path) -> Result<Params> {
-    let bytes = dmverity::device_size(data)?;
+fn plain(options: &ImageOptions, builder: ParamsBuilder, data: Option<&Path>, hash: &Path) -> Result<Params> {
+    let bytes = data.map_or(Ok(u64::MAX), dmverity::device_size)?;
+    let data = data.unwrap_or(Path::new(STDIN));
     let builder = options.fec.fec()?.map_or(builder.clone(), |fec| builder.fec(fec)).no_superblock();
     let params = on(data, builder.clone(), bytes)?;
     let params = match options.fec.after_tree(hash, || Ok(params.clone()))? {

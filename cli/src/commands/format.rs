@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::image::{ImageFields, PartitionUuids, Spelling};
 use super::like::Like;
 use super::signing::Signing;
-use super::{check_devices, on, shown, sign};
+use super::{check_devices, format_stream, on, shown, sign};
 use crate::arguments::Format;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -42,11 +42,11 @@ struct FormatFields {
 }
 
 #[derive(Serialize)]
-struct AppendedFields {
-    image_bytes: u64,
-    padding_bytes: u64,
+pub(super) struct AppendedFields {
+    pub(super) image_bytes: u64,
+    pub(super) padding_bytes: u64,
     /// Where the older hash area was that has been replaced.
-    replaced: Option<u64>,
+    pub(super) replaced: Option<u64>,
 }
 
 pub(crate) fn run(format: &Format) -> Result<Report> {
@@ -60,16 +60,17 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     if let Some(blocks) = like.as_ref().and_then(Like::data_blocks) {
         builder = builder.data_blocks(blocks);
     }
-    let fec = match hash.filter(|_| !format.append) {
+    let fec = match hash.filter(|_| !format.append && !format.from_stdin) {
         Some(hash) => image.fec.after_tree(hash, || on(data, builder.clone(), dmverity::device_size(data)?))?,
         None => None,
     };
-    let is_fec_placed = fec.is_some();
+    let is_fec_placed = fec.is_some() || (format.from_stdin && hash.is_some_and(|hash| image.fec.is_after_tree(hash)));
     if let Some(fec) = fec {
         builder = builder.fec(fec);
     }
     // It is searched for an older tree, once.
-    let mut one_file = if format.append && format.deterministic { Some(one_file(format)?) } else { None };
+    let is_planned = format.append && format.deterministic && !format.from_stdin;
+    let mut one_file = if is_planned { Some(one_file(format)?) } else { None };
     let seed = match one_file.as_mut() {
         Some(one_file) => seed(format, || Ok(one_file.plan_append(hashing.clone(), None)?.layout.params().clone()))?,
         None => seed(format, || of_data(format, builder.clone()))?,
@@ -112,9 +113,10 @@ pub(crate) fn run(format: &Format) -> Result<Report> {
     }
     let mut warnings = warnings(&fields, &layout);
     warnings.extend(format.sidecars.as_ref().and_then(|files| stale(format, files)));
-    if let Some(like) = &like {
+    if let Some(like) = like.filter(|_| !format.from_stdin) {
         warnings.extend(like.uncovered(data, &layout)?);
     }
+    warnings.extend(fields.appended.as_ref().and_then(|made| format_stream::needs_scope(format, made.image_bytes)));
     if format.partition_uuids {
         match &fields.partition_uuids {
             Some(uuids) => text += &uuids.text(),
@@ -133,7 +135,8 @@ fn check_all_devices(format: &Format) -> Result<()> {
     let devices = devices(format);
     dmverity::check_new_files(&devices)?;
     let existing = [format.hash.as_deref(), devices.fec.as_deref()].into_iter().flatten().filter(|path| path.exists());
-    check_devices([format.data.as_path()].into_iter().chain(existing))
+    let data = Some(format.data.as_path()).filter(|_| !format.from_stdin);
+    check_devices(data.into_iter().chain(existing))
 }
 
 /// The devices of the new image; an empty path if one has no name yet.
@@ -165,6 +168,9 @@ fn stale(format: &Format, files: &HashFiles) -> Option<String> {
 
 /// Makes the image in its files, or computes it; and says where its parity goes.
 fn make(format: &Format, builder: ParamsBuilder) -> Result<(Formatted, Option<PathBuf>)> {
+    if format.from_stdin {
+        return format_stream::make(format, builder);
+    }
     let devices = devices(format);
     let make = if format.dry_run { dmverity::dry_run } else { dmverity::format };
     let make = |work: &Work<'_>| make(&devices, builder, work);
@@ -178,6 +184,9 @@ fn append(
     hashing: Hashing,
     one_file: Option<Image<'_>>,
 ) -> Result<(Formatted, Option<PathBuf>, AppendedFields)> {
+    if format.from_stdin {
+        return format_stream::append(format, hashing);
+    }
     let data = &format.data;
     let mut image = one_file.map_or_else(|| self::one_file(format), Ok)?;
     let fec = format.image.fec.appended(data);
@@ -201,9 +210,10 @@ fn one_file(format: &Format) -> Result<Image<'static>> {
 /// Where the root hash goes, besides what is printed.
 fn root_hash_file(format: &Format) -> Result<Option<RootHashFile>> {
     let Some(path) = format.root_hash_file.clone() else { return Ok(None) };
-    let mut devices = vec![("data", format.data.as_path())];
-    if !format.append {
-        devices.extend(format.hash.as_deref().map(|hash| ("hash", hash)));
+    let mut devices = Vec::new();
+    devices.extend(Some(("data", format.data.as_path())).filter(|_| !format.from_stdin));
+    if !format.append || format.from_stdin {
+        devices.extend(format.hash.as_deref().map(|hash| (if format.append { "output" } else { "hash" }, hash)));
     }
     devices.extend(format.image.fec.device.as_deref().map(|fec| ("FEC", fec)));
     let file = RootHashFile::check(path, Kind::RootHash, &devices)?;
@@ -287,6 +297,9 @@ fn seed(format: &Format, params: impl FnOnce() -> Result<Params>) -> Result<Opti
 
 /// The parameters of the image to be made in its own files.
 fn of_data(format: &Format, builder: ParamsBuilder) -> Result<Params> {
+    if format.from_stdin {
+        return format_stream::of_data(format, builder);
+    }
     let data = &format.data;
     // A file that is data and tree may have to be filled up to its blocks.
     let is_one_file = format.hash.as_ref().is_some_and(|hash| dmverity::is_same_device(data, hash));

@@ -11,6 +11,7 @@ mod existing;
 pub(crate) mod expect;
 pub(crate) mod features;
 pub(crate) mod format;
+mod format_stream;
 mod found;
 mod image;
 pub(crate) mod inspect;
@@ -39,6 +40,7 @@ pub(crate) mod table;
 mod trust;
 mod verified;
 pub(crate) mod verify;
+mod verify_stream;
 mod verity_d;
 
 use std::fs::File;

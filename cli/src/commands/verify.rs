@@ -5,9 +5,9 @@ use dmverity::{Area, Diagnosis, Error, Failure as Fault, Params, Repair, RepairM
 use serde::Serialize;
 
 use super::existing::{Image, image_to_check};
-use super::shown;
 use super::sign::CertificateFields;
 use super::source::Source;
+use super::{shown, verify_stream};
 use crate::arguments::{self, Place};
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result, sizes};
@@ -15,18 +15,18 @@ use crate::interruption;
 use crate::report::Report;
 
 #[derive(Serialize)]
-struct VerifyFields {
-    data_device: String,
-    hash_device: String,
-    fec_device: Option<String>,
-    hash_offset: u64,
-    root_hash: String,
+pub(super) struct VerifyFields {
+    pub(super) data_device: String,
+    pub(super) hash_device: String,
+    pub(super) fec_device: Option<String>,
+    pub(super) hash_offset: u64,
+    pub(super) root_hash: String,
     /// The signer of the root hash, or of the manifest that has it; `None` without `--trusted` or `--ca`.
-    signer: Option<CertificateFields>,
+    pub(super) signer: Option<CertificateFields>,
     #[serde(flatten)]
-    found: FoundFields,
+    pub(super) found: FoundFields,
     /// What FEC found, if it was used.
-    fec: Option<RepairableFields>,
+    pub(super) fec: Option<RepairableFields>,
 }
 
 /// What a verification has found.
@@ -42,19 +42,22 @@ pub(super) struct FoundFields {
 }
 
 #[derive(Serialize)]
-struct FaultFields {
-    kind: &'static str,
-    position: u64,
+pub(super) struct FaultFields {
+    pub(super) kind: &'static str,
+    pub(super) position: u64,
 }
 
 #[derive(Serialize)]
-struct RepairableFields {
+pub(super) struct RepairableFields {
     repairable: bool,
     /// In data, tree, parity and after the tree.
     wrong_bytes: u64,
 }
 
 pub(crate) fn run(arguments: &arguments::Verify) -> Result<Report> {
+    if arguments.from_stdin {
+        return verify_stream::run(arguments, image_to_check(&arguments.image)?);
+    }
     let image = image_to_check(&arguments.image)?;
     let is_one = matches!(arguments.image.place, Place::One(_));
     // All that is wrong with an image which says itself where it is, and what its root hash is, was changed in it.
@@ -216,6 +219,13 @@ fn uncovered(source: &Source, params: &Params) -> Result<Option<String>> {
 }
 
 impl FoundFields {
+    /// What a check has found that ends with the first bad block.
+    pub(super) fn of_first(fault: Option<FaultFields>) -> Self {
+        let failures: Vec<FaultFields> = fault.into_iter().collect();
+        let failures_total = failures.len() as u64;
+        Self { verified: failures.is_empty(), failures, failures_total, zero_blocks: 0 }
+    }
+
     pub(super) fn of(found: &Verification) -> Self {
         let fault = |fault: &Fault| match *fault {
             Fault::DataBlock { position } => FaultFields { kind: "data_block", position },

@@ -30,6 +30,7 @@ mod repair;
 mod source;
 
 pub(crate) use areas::{Areas, total};
+pub(crate) use encode::encode;
 pub(crate) use one_pass::create;
 pub(crate) use recognize::holds_parity;
 pub(crate) use repair::{MOST_FAILURES, recover_block, repair};

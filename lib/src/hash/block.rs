@@ -221,8 +221,8 @@ fn around(hash_type: HashType, salt: &Salt) -> (&[u8], &[u8]) {
     }
 }
 
-/// Whether all bytes of a block are zero. If not, the first bytes usually show it.
-fn is_zero(block: &[u8]) -> bool {
+/// Whether all bytes are zero. If not, the first bytes usually show it.
+pub(crate) fn is_zero(block: &[u8]) -> bool {
     let (pieces, rest) = block.as_chunks::<64>();
     pieces.iter().all(|piece| *piece == [0; 64]) && rest.iter().all(|&byte| byte == 0)
 }

@@ -12,3 +12,4 @@ mod sponge;
 pub use algorithm::{HashAlgorithm, HashType};
 pub use backend::Backend;
 pub use block::BlockHasher;
+pub(crate) use block::is_zero;

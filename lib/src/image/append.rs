@@ -29,7 +29,7 @@ use crate::format::{AppendedFec, Hashing, Plan, SharedDevices};
 use crate::io::Device;
 use crate::tree;
 use crate::work::Work;
-use data::Data;
+pub(super) use data::Data;
 use staked::Staked;
 
 /// What [`append`] made.
@@ -185,14 +185,19 @@ impl<'s> Image<'s> {
     }
 
     /// The paths of all three devices; those that do not exist yet are created there.
-    fn new_files(&self, fec: Option<&AppendedFec>) -> Devices {
+    pub(super) fn new_files(&self, fec: Option<&AppendedFec>) -> Devices {
         let image = self.data.path();
         let fec = fec.map(|fec| fec.device.as_deref().unwrap_or(image).to_owned());
         Devices { fec, ..Devices::new(image, image) }
     }
 
     /// What is written to.
-    fn append_targets(&mut self, fec: Option<&AppendedFec>, new: &Devices, write: bool) -> Result<Targets<'s>> {
+    pub(super) fn append_targets(
+        &mut self,
+        fec: Option<&AppendedFec>,
+        new: &Devices,
+        write: bool,
+    ) -> Result<Targets<'s>> {
         let fec = match (fec, &self.fec, fec.and_then(|fec| fec.device.as_deref())) {
             (None, ..) => None,
             (Some(_), Some(own), _) => Some(own.clone()),

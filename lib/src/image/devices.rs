@@ -31,13 +31,21 @@ impl Devices {
 
     /// Which of them are the same. A device that does not exist differs from the others.
     pub(crate) fn shared(&self) -> Result<SharedDevices> {
-        let data = identify(&self.data)?;
+        self.shared_with(Some(identify(&self.data)?))
+    }
+
+    /// The same for data that are on none of them.
+    pub(super) fn shared_without_data(&self) -> Result<SharedDevices> {
+        self.shared_with(None)
+    }
+
+    fn shared_with(&self, data: Option<Identity>) -> Result<SharedDevices> {
         let hash = identify_if_there(&self.hash)?;
         let fec = self.fec.as_deref().map_or(Ok(None), identify_if_there)?;
         Ok(SharedDevices {
-            data_and_hash: hash == Some(data),
+            data_and_hash: data.is_some() && hash == data,
             hash_and_fec: self.fec.as_ref() == Some(&self.hash) || (fec.is_some() && fec == hash),
-            data_and_fec: fec == Some(data),
+            data_and_fec: data.is_some() && fec == data,
         })
     }
 }

@@ -90,12 +90,34 @@ pub fn format(devices: &Devices, builder: ParamsBuilder, work: &Work<'_>) -> Res
 
 /// Writes an image that has been checked. A hash or FEC device that does not exist yet is created at its path in `new`.
 pub(super) fn format_checked(
-    data: Device<'_>,
+    mut data: Device<'_>,
     targets: Targets<'_>,
     new: Option<&Devices>,
     checked: Checked,
     claims: &mut Claims,
     work: &Work<'_>,
+) -> Result<Formatted> {
+    write_checked(targets, new, checked, claims, |areas| {
+        // It may be the hash device, which is longer now.
+        data.look_again()?;
+        areas.write(&data, work)
+    })
+}
+
+/// The areas of an image on devices that have room for them.
+pub(super) struct Areas<'a, 's> {
+    pub(super) layout: &'a Layout,
+    pub(super) hash: &'a Device<'s>,
+    pub(super) fec: Option<&'a (Device<'s>, FecArea)>,
+}
+
+/// The same, with what writes all but the superblock and puts it on stable storage.
+pub(super) fn write_checked<'s>(
+    targets: Targets<'s>,
+    new: Option<&Devices>,
+    checked: Checked,
+    claims: &mut Claims,
+    areas: impl FnOnce(&Areas<'_, 's>) -> Result<RootHash>,
 ) -> Result<Formatted> {
     let Checked { layout, fec_area, uncovered_bytes, padding_bytes } = checked;
     let mut created = Created::default();
@@ -109,7 +131,9 @@ pub(super) fn format_checked(
         (None, Some((fec, _))) => Some(created.create(fec, Area::Fec, claims)?),
         (fec, _) => fec,
     };
-    let root_hash = write(&layout, data, hash, fec.zip(fec_area.clone()), work)?;
+    // Even without tree and superblock, the data in the same file need room.
+    let end = if padding_bytes > 0 { layout.hash_end().max(layout.params().data_bytes()) } else { layout.hash_end() };
+    let root_hash = write((&layout, end), hash, fec.zip(fec_area.clone()), areas)?;
     created.keep();
     Ok(Formatted { layout, fec_area, root_hash, uncovered_bytes, padding_bytes })
 }
@@ -183,16 +207,15 @@ impl<'s> Image<'s> {
     }
 }
 
-fn write(
-    layout: &Layout,
-    mut data: Device<'_>,
-    mut hash: Device<'_>,
-    mut fec: Option<(Device<'_>, FecArea)>,
-    work: &Work<'_>,
+fn write<'s>(
+    (layout, end): (&Layout, u64),
+    mut hash: Device<'s>,
+    mut fec: Option<(Device<'s>, FecArea)>,
+    areas: impl FnOnce(&Areas<'_, 's>) -> Result<RootHash>,
 ) -> Result<RootHash> {
     let former = (hash.bytes(), fec.as_ref().map(|(device, _)| device.bytes()));
-    let written = make_room(layout, &mut data, &mut hash, &mut fec)
-        .and_then(|()| write_areas(layout, &data, &hash, fec.as_ref(), work))
+    let written = make_room((layout, end), &mut hash, &mut fec)
+        .and_then(|()| areas(&Areas { layout, hash: &hash, fec: fec.as_ref() }))
         .and_then(|root_hash| write_superblock(layout, &hash).map(|()| root_hash));
     if written.is_err() {
         // An image that may have been here is gone, if it was no longer than this and writing had begun.
@@ -213,45 +236,49 @@ fn write_superblock(layout: &Layout, hash: &Device<'_>) -> Result<()> {
     hash.write_at(&superblock.to_bytes(), layout.params().hash_offset())
 }
 
-/// All but the superblock, on stable storage.
-fn write_areas(
-    layout: &Layout,
-    data: &Device<'_>,
-    hash: &Device<'_>,
-    fec: Option<&(Device<'_>, FecArea)>,
-    work: &Work<'_>,
-) -> Result<RootHash> {
-    let fec_total = fec.map_or(0, |(_, area)| fec::total(layout, area));
-    let mut progress = Progress { done: 0, total: tree::total(layout) + fec_total };
-    let root_hash = match fec {
-        None => tree::create(layout, (data, hash), None, &mut progress, work)?,
-        Some((device, area)) => {
-            let image = fec::Areas { layout, area, data, hash, fec: device };
-            let root_hash = fec::create(&image, &mut progress, work)?;
-            device.sync()?;
-            root_hash
-        }
-    };
-    // From here on there is nothing to wait for but the device.
-    work.check()?;
-    hash.sync()?;
-    Ok(root_hash)
+impl Areas<'_, '_> {
+    /// How much work they are.
+    pub(super) fn total(&self) -> u64 {
+        tree::total(self.layout) + self.fec.map_or(0, |(_, area)| fec::total(self.layout, area))
+    }
+
+    /// Writes all but the superblock over data that can be read at any position, to stable storage.
+    fn write(&self, data: &Device<'_>, work: &Work<'_>) -> Result<RootHash> {
+        let mut progress = Progress { done: 0, total: self.total() };
+        let root_hash = match self.with_data(data) {
+            None => tree::create(self.layout, (data, self.hash), None, &mut progress, work)?,
+            Some(image) => fec::create(&image, &mut progress, work)?,
+        };
+        self.sync(work)?;
+        Ok(root_hash)
+    }
+
+    /// What there is to be encoded, if there is parity.
+    pub(super) fn with_data<'d>(&'d self, data: &'d Device<'d>) -> Option<fec::Areas<'d>> {
+        let (fec, area) = self.fec?;
+        Some(fec::Areas { layout: self.layout, area, data, hash: self.hash, fec })
+    }
+
+    /// Returns when all that was written is on stable storage.
+    pub(super) fn sync(&self, work: &Work<'_>) -> Result<()> {
+        self.fec.map_or(Ok(()), |(fec, _)| fec.sync())?;
+        // From here on there is nothing to wait for but the device.
+        work.check()?;
+        self.hash.sync()
+    }
 }
 
-/// Makes files as long as their areas need. From then on, no older image exists.
+/// Makes files as long as their areas need; the hash device ends at byte `end` at the earliest. From then on, no older
+/// image exists.
 fn make_room(
-    layout: &Layout,
-    data: &mut Device<'_>,
+    (layout, end): (&Layout, u64),
     hash: &mut Device<'_>,
     fec: &mut Option<(Device<'_>, FecArea)>,
 ) -> Result<()> {
-    // Even without tree and superblock, the data in the same file need room.
-    let data_end = if data.bytes() < layout.params().data_bytes() { layout.params().data_bytes() } else { 0 };
-    hash.extend_to(layout.hash_end().max(data_end))?;
+    hash.extend_to(end)?;
     if let Some((device, area)) = fec {
         device.extend_to(area.bytes.end)?;
     }
-    data.look_again()?;
     invalidate_superblock(layout, hash)
 }
 
@@ -266,7 +293,7 @@ fn give_back(device: &mut Device<'_>, former_bytes: u64) {
 
 /// Wipes an older superblock at the same place, even if the new image has none: from here on its tree is no longer
 /// intact.
-fn invalidate_superblock(layout: &Layout, hash: &Device<'_>) -> Result<()> {
+pub(super) fn invalidate_superblock(layout: &Layout, hash: &Device<'_>) -> Result<()> {
     let offset = layout.params().hash_offset();
     let end = offset + SUPERBLOCK_SIZE as u64;
     if !layout.hash_area().contains(&offset) || hash.bytes() < end {

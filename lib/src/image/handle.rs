@@ -203,8 +203,13 @@ impl<'s> Image<'s> {
         Ok(self)
     }
 
-    fn of(data: Device<'s>, hash: Device<'s>, fec: Option<Device<'s>>, claims: Claims) -> Self {
+    pub(super) fn of(data: Device<'s>, hash: Device<'s>, fec: Option<Device<'s>>, claims: Claims) -> Self {
         Self { data, hash, fec, claims, scan: None }
+    }
+
+    /// An image of whose data nothing is read.
+    pub(crate) fn of_hash(hash: Device<'s>) -> Self {
+        Self::of(hash.clone(), hash, None, Claims::default())
     }
 
     /// Which of its areas are on the same device.

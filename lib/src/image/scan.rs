@@ -22,23 +22,62 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn of(image: &Device<'_>, work: &Work<'_>) -> Result<Self> {
-        let (mut found, mut marks, mut cut) = (Vec::new(), Vec::new(), None);
+        let mut search = Search::default();
         each_sector(image, work, |offset, bytes| {
-            let already = found.len() + marks.len();
-            if already < MOST {
-                found.extend(image_whose_data_end_at(offset, bytes));
-                marks.extend(Mark::read(offset, bytes));
-            }
-            let is_whole = image.bytes() - offset >= SUPERBLOCK_SIZE as u64;
-            if !is_whole && already == found.len() + marks.len() && (Superblock::begins(bytes) || Mark::begins(bytes)) {
-                cut = Some(offset);
-            }
+            let len = usize::try_from(image.bytes() - offset).map_or(bytes.len(), |left| left.min(bytes.len()));
+            search.look(offset, &bytes[..len]);
         })?;
-        if let Some(offset) = cut {
+        search.end(image)
+    }
+}
+
+/// A search that is going on. The sectors of an image may be looked at in any order.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    found: Vec<Params>,
+    marks: Vec<Mark>,
+    /// Where the image ends within something that begins like a superblock or mark.
+    cut: Option<u64>,
+}
+
+impl Search {
+    /// Whether a sector has to be looked at: it may be of interest, or is the last one and not whole.
+    pub(super) fn is_wanted(sector: &[u8]) -> bool {
+        sector.len() < SUPERBLOCK_SIZE || Superblock::begins(sector) || Mark::begins(sector)
+    }
+
+    /// Looks at a sector, from its byte `offset` on.
+    pub(super) fn look(&mut self, offset: u64, sector: &[u8]) {
+        let mut padded = [0; SUPERBLOCK_SIZE];
+        padded[..sector.len()].copy_from_slice(sector);
+        if !Superblock::begins(&padded) && !Mark::begins(&padded) {
+            return;
+        }
+        let already = self.found.len() + self.marks.len();
+        if already < MOST {
+            self.found.extend(image_whose_data_end_at(offset, &padded));
+            self.marks.extend(Mark::read(offset, &padded));
+        }
+        if sector.len() < SUPERBLOCK_SIZE && already == self.found.len() + self.marks.len() {
+            self.cut = Some(offset);
+        }
+    }
+
+    /// What was found in all of the image.
+    pub(super) fn end(mut self, image: &Device<'_>) -> Result<Scan> {
+        if let Some(offset) = self.cut {
             // With zeros after it, what is left of it could become a superblock again.
             image.check_size(offset + SUPERBLOCK_SIZE as u64)?;
         }
-        Ok(Self { found, marks })
+        self.found.sort_by_key(Params::hash_offset);
+        self.marks.sort_by_key(Mark::area);
+        Ok(Scan { found: self.found, marks: self.marks })
+    }
+
+    /// Where the first tree begins that was found, or something that looks like it.
+    pub(super) fn first(&self) -> Option<u64> {
+        let trees = self.found.iter().map(Params::hash_offset);
+        trees.chain(self.marks.iter().map(Mark::area)).chain(self.cut).min()
     }
 }
 

@@ -25,16 +25,30 @@ pub(super) struct Checked {
 impl Targets<'static> {
     /// Opens and claims them.
     pub(crate) fn open(devices: &Devices, claims: &mut Claims) -> Result<Self> {
-        Self::with(devices, |path, area| Device::open_target(path, area, claims))
+        Self::with(devices, Devices::shared, |path, area| Device::open_target(path, area, claims))
     }
 
     /// Opens them for reading.
     pub(crate) fn look(devices: &Devices) -> Result<Self> {
-        Self::with(devices, |path, _| Device::open(path))
+        Self::with(devices, Devices::shared, |path, _| Device::open(path))
+    }
+
+    /// Opens and claims them, for data that are on no device.
+    pub(super) fn open_without_data(devices: &Devices, claims: &mut Claims) -> Result<Self> {
+        Self::with(devices, Devices::shared_without_data, |path, area| Device::open_target(path, area, claims))
+    }
+
+    /// Opens them for reading, for data that are on no device.
+    pub(super) fn look_without_data(devices: &Devices) -> Result<Self> {
+        Self::with(devices, Devices::shared_without_data, |path, _| Device::open(path))
     }
 
     /// In the order in which the reference tool reports errors: what cannot be created first, the data device last.
-    fn with(devices: &Devices, mut open: impl FnMut(&Path, Area) -> Result<Device<'static>>) -> Result<Self> {
+    fn with(
+        devices: &Devices,
+        shared: fn(&Devices) -> Result<SharedDevices>,
+        mut open: impl FnMut(&Path, Area) -> Result<Device<'static>>,
+    ) -> Result<Self> {
         check_new_files(devices)?;
         let mut open = |path: &Path, area| match identify_if_there(path)? {
             Some(_) => open(path, area).map(Some),
@@ -42,7 +56,7 @@ impl Targets<'static> {
         };
         let hash = open(&devices.hash, Area::Hash)?;
         let fec = devices.fec.as_deref().map_or(Ok(None), |path| open(path, Area::Fec))?;
-        Ok(Self { shared: devices.shared()?, hash, fec })
+        Ok(Self { shared: shared(devices)?, hash, fec })
     }
 }
 
@@ -57,10 +71,22 @@ impl Targets<'_> {
     ) -> Result<Checked> {
         let found = data.bytes();
         let is_one_file = self.shared.data_and_hash && data.can_grow() && found > 0;
-        let whole_device = builder.covers_whole_device();
         // The tree is after the data: a file with room for the tree has room for the data.
         let room = if is_one_file { builder.given_data_bytes().max(found) } else { found };
-        let params = builder.build(room).map_err(|error| error.on_device(data.path()))?;
+        self.check_bytes(has_fec_device, (found, room), builder, hash_bytes)
+            .map_err(|error| error.on_device(data.path()))
+    }
+
+    /// The same for this many bytes of data, and of room for data.
+    pub(super) fn check_bytes(
+        &self,
+        has_fec_device: bool,
+        (found, room): (u64, u64),
+        builder: ParamsBuilder,
+        hash_bytes: Option<u64>,
+    ) -> Result<Checked> {
+        let whole_device = builder.covers_whole_device();
+        let params = builder.build(room)?;
         let layout = Layout::new(&params)?;
         if params.fec().is_some() != has_fec_device {
             return Err(Error::FecDevice);

@@ -15,6 +15,8 @@ mod holes;
 mod identity;
 mod place;
 mod storage;
+mod stream;
+mod temporary;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -40,4 +42,6 @@ pub(crate) use identity::Identity;
 pub(crate) use place::check_creatable;
 pub use place::is_among_device_nodes;
 pub use storage::{Memory, ReadAt, Storage, WriteAt};
+pub(crate) use stream::{Buffers, Piece, Stream};
 pub use system::page_size;
+pub(crate) use temporary::Replacement;

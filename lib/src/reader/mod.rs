@@ -2,15 +2,16 @@
 //!
 //! It works as the kernel's dm-verity does. `check` reads data blocks and compares their digests with those in hash
 //! blocks, which are proven from the root hash downwards and kept in `cache`. Where all hash blocks that a read needs
-//! are there, the caller's thread verifies it (the kernel: `try_verify_in_tasklet`); other reads are cut into pieces for
-//! the threads of `pool`. `zeros` knows what need not be read. A bad block is recovered from parity, if there is any,
-//! and proven like any other.
+//! are there, the caller's thread verifies it (the kernel: `try_verify_in_tasklet`); other reads are cut into pieces
+//! for the threads of `pool`. `zeros` knows what need not be read. A bad block is recovered from parity, if there is
+//! any, and proven like any other. `stream` checks data that come by themselves, in their order.
 
 mod builder;
 mod cache;
 mod check;
 mod corruption;
 mod pool;
+mod stream;
 mod zeros;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use std::sync::{Arc, mpsc};
 
 pub use builder::ReaderBuilder;
 pub use corruption::{Corruption, Counters};
+pub use stream::StreamVerifier;
 
 use self::check::Checker;
 use self::corruption::Fault;

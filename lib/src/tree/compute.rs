@@ -1,11 +1,10 @@
 //! The root hash alone: the levels above the data are reduced as they come, and not stored.
 
-use super::level::{LevelHasher, as_usize, root_hash, total};
+use super::fold::Fold;
+use super::level::{LevelHasher, root_hash, total};
 use crate::error::Result;
 use crate::format::Layout;
-use crate::hash::BlockHasher;
 use crate::io::Device;
-use crate::memory;
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
 
@@ -18,83 +17,15 @@ pub(crate) fn compute(layout: &Layout, data: &Device<'_>, work: &Work<'_>) -> Re
     }
     // The level over the data reads nothing else.
     let hasher = LevelHasher::new(layout, 0, (data, data), None, work);
-    let mut fold = Fold::new(layout)?;
+    let mut fold = Fold::new(layout);
     hasher.run(
         Some(data.holes()),
         &mut progress,
         |chunk, reader| hasher.hash(chunk, reader),
-        |bytes| {
-            fold.add(&bytes);
-            Ok(())
-        },
+        |bytes| fold.add(&bytes),
     )?;
     work.report(Progress { done: progress.total, ..progress });
-    Ok(RootHash::new(fold.root))
-}
-
-/// Makes digests of hash blocks as soon as they are whole: one block of each level is kept.
-struct Fold<'a> {
-    layout: &'a Layout,
-    hasher: BlockHasher,
-    /// Of each level, from the one over the data upwards.
-    levels: Vec<Open>,
-    root: Vec<u8>,
-}
-
-/// The hash block of a level that is being filled.
-struct Open {
-    block: Vec<u8>,
-    /// How many bytes of the lowest level's block there are, or how many digests of another's.
-    filled: usize,
-    /// How many digests are still to come, for levels that get them one by one.
-    left: u64,
-}
-
-impl<'a> Fold<'a> {
-    fn new(layout: &'a Layout) -> Result<Self> {
-        let size = layout.params().hash_block_size();
-        let below = std::iter::once(0).chain(layout.levels().iter().map(|level| level.blocks));
-        let levels = below
-            .take(layout.levels().len())
-            .map(|left| Ok(Open { block: memory::zeroed(size.as_usize())?, filled: 0, left }))
-            .collect::<Result<Vec<Open>>>()?;
-        Ok(Self { layout, hasher: layout.params().hasher(size), levels, root: Vec::new() })
-    }
-
-    /// Takes the next bytes of the level over the data.
-    fn add(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let Open { block, filled, .. } = &mut self.levels[0];
-            let len = bytes.len().min(block.len() - *filled);
-            let (now, later) = bytes.split_at(len);
-            block[*filled..][..len].copy_from_slice(now);
-            *filled += len;
-            bytes = later;
-            if *filled == block.len() {
-                *filled = 0;
-                let digest = self.hasher.digest(block);
-                self.add_digest(1, digest);
-            }
-        }
-    }
-
-    /// Takes the next digest of a level.
-    fn add_digest(&mut self, level: usize, digest: Vec<u8>) {
-        let (mut level, mut digest) = (level, digest);
-        while let Some(Open { block, filled, left }) = self.levels.get_mut(level) {
-            block[*filled * self.layout.digest_stride()..][..digest.len()].copy_from_slice(&digest);
-            *filled += 1;
-            *left -= 1;
-            if *left > 0 && *filled < as_usize(self.layout.fan_out()) {
-                return;
-            }
-            digest = self.hasher.digest(block);
-            block.fill(0);
-            *filled = 0;
-            level += 1;
-        }
-        self.root = digest;
-    }
+    fold.finish()
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Writing the hash tree.
 
-use super::chunks::{Content, UNIFORM_BYTES};
-use super::level::{LevelHasher, as_usize, root_hash};
+use super::chunks::{Chunk, Content, UNIFORM_BYTES};
+use super::level::{LevelHasher, root_hash};
+use super::slots::as_usize;
 use crate::error::Result;
 use crate::format::Layout;
-use crate::io::Device;
+use crate::io::{Device, Reader};
 use crate::memory;
 use crate::value::RootHash;
 use crate::work::{Progress, Work};
@@ -51,8 +52,25 @@ pub(crate) fn create(
     root_hash(layout, (data, hash), progress, work)
 }
 
+/// Writes all levels above the one over the data, which is there already, and returns the root hash. There must be one.
+pub(crate) fn create_above(
+    layout: &Layout,
+    hash: &Device<'_>,
+    progress: &mut Progress,
+    work: &Work<'_>,
+) -> Result<RootHash> {
+    for (index, level) in layout.levels().iter().enumerate().skip(1) {
+        let hasher = LevelHasher::new(layout, index, (hash, hash), None, work);
+        let mut writer = Writer::new(hash, level.first_block * layout.params().hash_block_size().bytes(), &[]);
+        let examine = |chunk: &Chunk, reader: &mut Reader| hasher.hash(chunk, reader).map(Output::Bytes);
+        hasher.run(None, progress, examine, |output| writer.add(output))?;
+        writer.flush()?;
+    }
+    root_hash(layout, (hash, hash), progress, work)
+}
+
 /// The result for a chunk.
-enum Output {
+pub(super) enum Output {
     /// Bytes of the level.
     Bytes(Vec<u8>),
     /// This many bytes of hash blocks that are all over a hole.
@@ -60,7 +78,7 @@ enum Output {
 }
 
 /// Writes a level from the front to the back.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     device: &'a Device<'a>,
     position: u64,
     pending: Vec<u8>,
@@ -70,11 +88,11 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(device: &'a Device<'a>, position: u64, uniform: &'a [u8]) -> Self {
+    pub(super) fn new(device: &'a Device<'a>, position: u64, uniform: &'a [u8]) -> Self {
         Self { device, position, pending: Vec::new(), uniform, uniform_blocks: Vec::new() }
     }
 
-    fn add(&mut self, output: Output) -> Result<()> {
+    pub(super) fn add(&mut self, output: Output) -> Result<()> {
         match output {
             Output::Bytes(bytes) => {
                 memory::reserve(&mut self.pending, bytes.len())?;
@@ -95,7 +113,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn flush(&mut self) -> Result<()> {
+    pub(super) fn flush(&mut self) -> Result<()> {
         if !self.pending.is_empty() {
             self.device.write_out_at(&self.pending, self.position)?;
             self.position += self.pending.len() as u64;

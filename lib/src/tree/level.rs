@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::chunks::{Chunk, Chunks, Content};
+use super::slots::{Slots, as_usize};
 use super::source::Source;
 use crate::error::Result;
 use crate::format::Layout;
@@ -16,11 +17,7 @@ use crate::work::{Progress, Semaphore, Work, in_order};
 pub(super) struct LevelHasher<'a> {
     pub(super) source: Source<'a>,
     pub(super) hasher: BlockHasher,
-    pub(super) fan_out: u64,
-    pub(super) stride: usize,
-    pub(super) hash_block: usize,
-    /// The bytes of the level itself.
-    pub(super) bytes: u64,
+    pub(super) slots: Slots,
     /// The digest of blocks that cover nothing but a hole.
     pub(super) uniform_digest: Vec<u8>,
     pub(super) work: &'a Work<'a>,
@@ -39,15 +36,11 @@ impl<'a> LevelHasher<'a> {
     ) -> Self {
         let source = Source::of_level(layout, index, data, hash);
         let hasher = layout.params().hasher(source.block_size);
-        let hash_block = layout.params().hash_block_size();
         Self {
             uniform_digest: uniform_digest.unwrap_or_else(|| hasher.zero_digest().to_vec()),
+            slots: Slots::new(layout, Some(source.blocks)),
             source,
             hasher,
-            fan_out: layout.fan_out(),
-            stride: layout.digest_stride(),
-            hash_block: hash_block.as_usize(),
-            bytes: layout.levels()[index].blocks * hash_block.bytes(),
             work,
             permits: Semaphore::new(work.hashing_threads()),
         }
@@ -62,7 +55,8 @@ impl<'a> LevelHasher<'a> {
         examine: impl Fn(&Chunk, &mut Reader) -> Result<T> + Sync,
         mut deliver: impl FnMut(T) -> Result<()> + Send,
     ) -> Result<()> {
-        let mut chunks = Chunks::new(&self.source, (self.fan_out, self.hash_block as u64), holes, self.permits.count());
+        let sizes = (self.slots.fan_out, self.slots.hash_block as u64);
+        let mut chunks = Chunks::new(&self.source, sizes, holes, self.permits.count());
         let workers = chunks.workers();
         let next = || {
             self.work.check()?;
@@ -86,28 +80,20 @@ impl<'a> LevelHasher<'a> {
         )
     }
 
-    /// Which bytes of the level come from these blocks of the source. After the last digest of a hash block, the spare
-    /// bytes belong to that digest.
+    /// Which bytes of the level come from these blocks of the source.
     pub(super) fn output(&self, blocks: &Range<u64>) -> Range<u64> {
-        let position = |block: u64| {
-            if block == self.source.blocks {
-                self.bytes
-            } else {
-                block / self.fan_out * self.hash_block as u64 + block % self.fan_out * self.stride as u64
-            }
-        };
-        position(blocks.start)..position(blocks.end)
+        self.slots.output(blocks)
     }
 
     /// Whether these blocks result in whole hash blocks, full of digests.
     pub(super) fn is_whole(&self, blocks: &Range<u64>) -> bool {
-        blocks.start.is_multiple_of(self.fan_out) && blocks.end.is_multiple_of(self.fan_out)
+        blocks.start.is_multiple_of(self.slots.fan_out) && blocks.end.is_multiple_of(self.slots.fan_out)
     }
 
     /// A hash block full of the digest of blocks over a hole.
     pub(super) fn uniform_hash_block(&self) -> Result<Vec<u8>> {
-        let mut block = memory::zeroed(self.hash_block)?;
-        for digest in block.chunks_mut(self.stride).take(as_usize(self.fan_out)) {
+        let mut block = memory::zeroed(self.slots.hash_block)?;
+        for digest in block.chunks_mut(self.slots.stride).take(as_usize(self.slots.fan_out)) {
             digest[..self.uniform_digest.len()].copy_from_slice(&self.uniform_digest);
         }
         Ok(block)
@@ -118,8 +104,8 @@ impl<'a> LevelHasher<'a> {
         let output = self.output(&chunk.blocks);
         let mut bytes = memory::zeroed(as_usize(output.end - output.start))?;
         match chunk.content {
-            Content::Uniform => self.for_each_hash_block(&chunk.blocks, &mut bytes, |blocks, digests| {
-                for digest in digests.chunks_mut(self.stride).take(as_usize(blocks.end - blocks.start)) {
+            Content::Uniform => self.slots.for_each_hash_block(&chunk.blocks, &mut bytes, |blocks, digests| {
+                for digest in digests.chunks_mut(self.slots.stride).take(as_usize(blocks.end - blocks.start)) {
                     digest[..self.uniform_digest.len()].copy_from_slice(&self.uniform_digest);
                 }
             }),
@@ -128,39 +114,11 @@ impl<'a> LevelHasher<'a> {
                 let len = as_usize(chunk.blocks.end - chunk.blocks.start) * size;
                 let data = reader.read(self.source.device, self.source.position(chunk.blocks.start), len, cold)?;
                 let _permit = self.permits.take();
-                self.for_each_hash_block(&chunk.blocks, &mut bytes, |blocks, digests| {
-                    let from = as_usize(blocks.start - chunk.blocks.start) * size;
-                    let len = as_usize(blocks.end - blocks.start) * size;
-                    self.hasher.hash_blocks(&data[from..from + len], digests, self.stride);
-                });
+                self.slots.hash(&self.hasher, &chunk.blocks, data, &mut bytes);
             }
         }
         Ok(bytes)
     }
-
-    /// Calls `each` with those of `blocks` whose digests are in one hash block, and with the part of `bytes` from their
-    /// first digest to the end of their bytes. `bytes` is the result of all of `blocks`.
-    pub(super) fn for_each_hash_block(
-        &self,
-        blocks: &Range<u64>,
-        bytes: &mut [u8],
-        mut each: impl FnMut(Range<u64>, &mut [u8]),
-    ) {
-        let mut rest = bytes;
-        let mut start = blocks.start;
-        while start < blocks.end {
-            let end = blocks.end.min((start / self.fan_out + 1) * self.fan_out);
-            let output = self.output(&(start..end));
-            let (digests, after) = rest.split_at_mut(as_usize(output.end - output.start));
-            each(start..end, digests);
-            (rest, start) = (after, end);
-        }
-    }
-}
-
-/// Lengths that a chunk has fit the memory it is in.
-pub(super) fn as_usize(len: u64) -> usize {
-    usize::try_from(len).expect("chunks are small")
 }
 
 /// How many bytes of data and hash tree there are to be hashed.

@@ -2,20 +2,27 @@
 //! level from the data upwards with the same `LevelHasher`, whose source is the data area for level 0, else the level
 //! below. A level is cut into chunks, which threads hash as they come; what is made of them keeps their order. Memory
 //! is bounded whatever the image. `nodes` says which block has the digest of which.
+//!
+//! Data that come as a stream are hashed in `stream`, without knowing how many will come; `fold` makes the root hash of
+//! a level that is not stored.
 
 mod chunks;
 mod compute;
 mod create;
+mod fold;
 mod level;
 mod nodes;
+mod slots;
 mod source;
+mod stream;
 mod verify;
 mod zeros;
 
 pub(crate) use compute::compute;
-pub(crate) use create::create;
+pub(crate) use create::{create, create_above};
 pub(crate) use level::{top_digest, total};
 pub(crate) use nodes::{Nodes, Parent};
+pub(crate) use stream::{Passed, Passing, copy};
 pub(crate) use verify::verify;
 pub use verify::{Failure, Verification};
 pub(crate) use zeros::{must_be_zeros, zeros};

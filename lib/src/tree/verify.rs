@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::level::{LevelHasher, as_usize, root_hash};
+use super::level::{LevelHasher, root_hash};
+use super::slots::as_usize;
 use crate::error::Result;
 use crate::format::Layout;
 use crate::io::Device;
@@ -177,7 +178,7 @@ fn compare(
             found.add(if level == 0 { Failure::DataBlock { position } } else { Failure::HashBlock { position } });
         }
         // What follows a digest up to the next one, and up to the end of the hash block, has to be zero.
-        let next_digest = digest.start + hasher.stride;
+        let next_digest = digest.start + hasher.slots.stride;
         for spare in [digest.end..next_digest, next_digest..as_usize(output.end - first)] {
             if !is_zero(&stored[spare.clone()]) {
                 found.add(Failure::SpareArea { position: level_start + first + spare.start as u64 });

@@ -2,7 +2,7 @@
 //! the device held something else before. The digest of zeros in the tree says what such a block has to be: nothing
 //! else is needed to repair it.
 
-use super::level::as_usize;
+use super::slots::as_usize;
 use crate::error::Result;
 use crate::format::Layout;
 use crate::io::Device;

@@ -15,7 +15,7 @@ const AHEAD: u64 = 4;
 
 /// Takes pieces from `next` until there are none, has `workers` threads `work` on them, each with a value of its own
 /// from `local`, and gives every result to `deliver` in the order in which the pieces came. Neither `next` nor
-/// `deliver` runs twice at a time.
+/// `deliver` runs twice at a time. While `next` waits, results are delivered nevertheless.
 ///
 /// # Errors
 /// The first one in the order of the pieces, as if there was one worker; nothing is delivered after it.
@@ -34,14 +34,8 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
         return Ok(());
     }
     let queue = Queue {
-        state: Mutex::new(State {
-            next,
-            claimed: 0,
-            delivered: 0,
-            finished: BTreeMap::new(),
-            ended: false,
-            error: None,
-        }),
+        next: Mutex::new(next),
+        state: Mutex::new(State { claimed: 0, delivered: 0, finished: BTreeMap::new(), ended: false, error: None }),
         room: Condvar::new(),
         window: AHEAD * workers as u64,
         deliver: Mutex::new(deliver),
@@ -99,7 +93,9 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
 }
 
 struct Queue<N, T, D> {
-    state: Mutex<State<N, T>>,
+    /// Locked by the thread that claims a piece. Taken before `state`, never while holding it.
+    next: Mutex<N>,
+    state: Mutex<State<T>>,
     /// Told when something was delivered, or everything has ended.
     room: Condvar,
     window: u64,
@@ -107,8 +103,7 @@ struct Queue<N, T, D> {
     deliver: Mutex<D>,
 }
 
-struct State<N, T> {
-    next: N,
+struct State<T> {
     claimed: u64,
     delivered: u64,
     /// Results that wait for those before them.
@@ -121,6 +116,7 @@ struct State<N, T> {
 impl<P, T, N: FnMut() -> Result<Option<P>>, D: FnMut(T) -> Result<()>> Queue<N, T, D> {
     /// The next piece and its number, as soon as there is room for its result.
     fn claim(&self) -> Option<(u64, P)> {
+        let mut next = self.next.lock().expect("no panic while it was held");
         let mut state = self.lock();
         while !state.ended && state.claimed - state.delivered >= self.window {
             state = self.room.wait(state).expect("no panic while it was held");
@@ -128,23 +124,25 @@ impl<P, T, N: FnMut() -> Result<Option<P>>, D: FnMut(T) -> Result<()>> Queue<N, 
         if state.ended {
             return None;
         }
-        match (state.next)() {
-            Ok(Some(piece)) => {
-                state.claimed += 1;
-                Some((state.claimed - 1, piece))
-            }
+        drop(state);
+        // It may wait, for a stream: others deliver meanwhile.
+        let piece = next();
+        let mut state = self.lock();
+        if state.ended {
+            return None;
+        }
+        let number = state.claimed;
+        state.claimed += 1;
+        match piece {
+            Ok(Some(piece)) => Some((number, piece)),
             Ok(None) => {
                 state.ended = true;
-                self.room.notify_all();
                 None
             }
             // It has its place in the order, after what was claimed before.
             Err(error) => {
-                state.claimed += 1;
-                let number = state.claimed - 1;
                 state.ended = true;
-                self.room.notify_all();
-                drop(state);
+                drop((state, next));
                 self.finish(number, Err(error));
                 None
             }
@@ -190,12 +188,12 @@ impl<P, T, N: FnMut() -> Result<Option<P>>, D: FnMut(T) -> Result<()>> Queue<N, 
 }
 
 impl<N, T, D> Queue<N, T, D> {
-    fn lock(&self) -> MutexGuard<'_, State<N, T>> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().expect("no panic while it was held")
     }
 }
 
-impl<N, T> State<N, T> {
+impl<T> State<T> {
     /// Whether there is a result to be delivered now.
     fn is_ready(&self) -> bool {
         self.error.is_none() && self.finished.contains_key(&self.delivered)
@@ -306,6 +304,25 @@ mod tests {
             );
             assert!(matches!(result, Err(Error::HashType { found: 9 })), "{workers}");
         }
+    }
+
+    #[test]
+    fn what_is_done_is_delivered_while_the_next_piece_is_waited_for() {
+        let (is_delivered, delivered) = mpsc::channel();
+        let mut number = 0;
+        let next = move || {
+            // The second piece comes after the first is delivered, as an answer would.
+            if number > 0 {
+                delivered.recv().expect("the first is delivered");
+            }
+            number += 1;
+            Ok((number < 5).then_some(number))
+        };
+        let deliver = |()| {
+            is_delivered.send(()).expect("it is waited for");
+            Ok(())
+        };
+        in_order(3, next, || Ok(()), |(), _| Ok(()), deliver).unwrap();
     }
 
     #[test]

@@ -13,8 +13,14 @@ pub struct Progress {
     /// Bytes of data and hash tree that are hashed, or known to be zeros that need not be; and, with FEC, bytes that
     /// are encoded.
     pub done: u64,
-    /// All bytes of data and hash tree, and, with FEC, all that it covers.
+    /// All bytes of data and hash tree, and, with FEC, all that it covers; [`UNKNOWN`](Self::UNKNOWN) while a stream
+    /// of unknown length is read.
     pub total: u64,
+}
+
+impl Progress {
+    /// The total while it is not known.
+    pub const UNKNOWN: u64 = u64::MAX;
 }
 
 /// How [`format()`](crate::format()), [`verify`](crate::verify) and [`repair()`](crate::repair()) do their work. What

@@ -13,15 +13,15 @@ use crate::memory;
 
 /// The part of an image that is data.
 #[derive(Debug)]
-pub(super) struct Data {
-    pub(super) bytes: u64,
+pub(in crate::image) struct Data {
+    pub(in crate::image) bytes: u64,
     /// Where the tree after them begins, if there is one.
-    pub(super) replaced: Option<u64>,
+    pub(in crate::image) replaced: Option<u64>,
 }
 
 impl Data {
     /// In an image that was searched. A tree without superblock is looked for by its hashing.
-    pub(super) fn of(image: &Device<'_>, scan: &Scan, hashing: &Hashing) -> Result<Self> {
+    pub(in crate::image) fn of(image: &Device<'_>, scan: &Scan, hashing: &Hashing) -> Result<Self> {
         let data = match (&scan.found[..], &scan.marks[..]) {
             ([], []) => match plain::find(image, hashing)? {
                 Some(found) => Self { bytes: found.data_bytes, replaced: Some(found.hash_offset) },
