@@ -157,14 +157,14 @@ fn the_reader_stops_before_a_tampered_block() {
     // Level 1 is block 1, and level 0 the blocks 2 to 4, of 128 digests each.
     assert_eq!(layout.levels().iter().map(|level| level.first_block).collect::<Vec<_>>(), [2, 1]);
     let cases = [
-        ("data.img", 0, 0, "data block 0"),
-        ("data.img", 200 * BLOCK + 4095, 200, "data block 200"),
-        ("data.img", 300 * BLOCK - 1, 299, "data block 299"),
+        ("data.img", 0, 0, "data block 0 at byte 0"),
+        ("data.img", 200 * BLOCK + 4095, 200, "data block 200 at byte 819200"),
+        ("data.img", 300 * BLOCK - 1, 299, "data block 299 at byte 1224704"),
         // The digest of block 130; nothing below the hash block that it is in is handed out.
-        ("hash.img", 3 * BLOCK + 2 * 32, 128, "hash block 3"),
+        ("hash.img", 3 * BLOCK + 2 * 32, 128, "hash block 3 at byte 12288"),
         // Behind the last digest.
-        ("hash.img", 5 * BLOCK - 1, 256, "hash block 4"),
-        ("hash.img", BLOCK, 0, "hash block 1"),
+        ("hash.img", 5 * BLOCK - 1, 256, "hash block 4 at byte 16384"),
+        ("hash.img", BLOCK, 0, "hash block 1 at byte 4096"),
     ];
     for (file, at, blocks, message) in cases {
         image.flip(file, at);

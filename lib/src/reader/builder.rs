@@ -9,7 +9,7 @@ use super::cache::HashCache;
 use super::check::{Checker, bits_for};
 use super::corruption::{Corruption, Counting, Report};
 use super::pool::Pool;
-use super::{VerifiedReader, Where};
+use super::verified::{VerifiedReader, Where};
 use crate::error::Result;
 use crate::format::{Layout, Params};
 use crate::image::Image;

@@ -1,13 +1,15 @@
+use std::io;
 use std::num::NonZero;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::*;
-use crate::error::Area;
+use crate::error::{Area, Error};
 use crate::format::{Fec, Params};
 use crate::hash::HashAlgorithm;
 use crate::image::{Formatted, Image};
-use crate::io::{Memory, Storage};
+use crate::io::{Memory, ReadAt, Storage};
 use crate::value::{BlockSize, RootHash, Salt};
 use crate::work::Work;
 
