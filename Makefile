@@ -196,14 +196,14 @@ static: ## Build a statically linked release binary, for an initramfs
 	mkdir -p $(dir $(STATIC))
 	cp $(BUILT)/$(TARGET)/release/veritysetup $(STATIC)
 
-# `--whole-archive`: nothing in it is called from here. All that no version names stays local. The crates that it depends
-# on are built once, for the static binary and for it: their code is the same, and the link below chooses the C library.
+# `--whole-archive`: nothing in it is called from here. All that no version names stays local. The link below chooses the
+# C library.
 lib: ## Build libcryptsetup.so.12, its verity part, into target/lib
-	$(STATIC_ENV) $(CARGO) build --release --locked -p dmverity-c --target $(TARGET)
+	$(STATIC_ENV) $(CARGO) build --profile library --locked -p dmverity-c --target $(TARGET)
 	mkdir -p $(dir $(CLIB))
 	$(CC) -shared -fPIC -O2 -Wall -Wextra -Werror -o $(CLIB) lib/c/src/versions.c \
 		-Wl,--version-script=lib/c/libcryptsetup.map -Wl,-soname,libcryptsetup.so.12 \
-		-Wl,--whole-archive $(BUILT)/$(TARGET)/release/libdmverity_c.a -Wl,--no-whole-archive \
+		-Wl,--whole-archive $(BUILT)/$(TARGET)/library/libdmverity_c.a -Wl,--no-whole-archive \
 		-Wl,--gc-sections -Wl,--no-undefined -Wl,-z,relro,-z,now -s -lgcc_s -lc -lm
 	@ls -l $(CLIB)
 
