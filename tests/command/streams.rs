@@ -16,7 +16,9 @@ use crate::interrupted::killed_at_each_call;
 use crate::sandbox::{Outcome, Sandbox};
 
 fn spawn(sandbox: &Sandbox, arguments: &[&str]) -> Child {
-    let mut command = sandbox.command(veritysetup(), arguments);
+    // The test process itself may ignore signals.
+    let mut command = sandbox.command("env", &["--default-signal=HUP,INT,TERM"]);
+    command.arg(veritysetup()).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it can be started")
 }
 
