@@ -16,6 +16,7 @@ use nix::sys::stat::{Mode, umask};
 use super::socket::Listener;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
+use crate::whole_file::directory_of;
 
 /// The longest path that a socket can have, in bytes, and a zero.
 const LONGEST: usize = 107;
@@ -46,10 +47,10 @@ impl SocketPath {
             ));
         }
         let directory = directory_of(path);
-        let is_own_directory = make_directory(&directory).map_err(|error| cannot(&error))?;
-        let bound = Self::bind_in(path, &directory, is_own_directory, cannot);
+        let is_own_directory = make_directory(directory).map_err(|error| cannot(&error))?;
+        let bound = Self::bind_in(path, directory, is_own_directory, cannot);
         if bound.is_err() && is_own_directory {
-            let _ = fs::remove_dir(&directory);
+            let _ = fs::remove_dir(directory);
         }
         bound
     }
@@ -92,14 +93,6 @@ impl Drop for SocketPath {
             // Unless somebody else has put something there.
             let _ = fs::remove_dir(&self.directory);
         }
-    }
-}
-
-/// The directory that a file is in.
-fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
     }
 }
 

@@ -41,7 +41,7 @@ fn is_named_directory(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().last() == Some(&b'/')
 }
 
-fn directory_of(path: &Path) -> &Path {
+pub(super) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

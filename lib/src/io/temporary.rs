@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, tempfile_in};
 
+use super::place::directory_of;
 use super::{Device, check_creatable, identify};
 use crate::error::{Area, Error, Result};
 
@@ -38,9 +39,8 @@ impl Replacement {
             Err(Error::NotDevice { .. }) => return Err(Error::NotDevice { path: path.to_owned() }),
             Err(_) => check_creatable(path, area)?,
         }
-        let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |source| Error::NotWritable { area, path: path.to_owned(), source };
-        let file = NamedTempFile::new_in(directory).map_err(failed)?;
+        let file = NamedTempFile::new_in(directory_of(&place)).map_err(failed)?;
         let device = Device::of_file(file.as_file().try_clone().map_err(failed)?, path, None)?;
         Ok((Self { file, path: place }, device))
     }

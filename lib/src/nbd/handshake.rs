@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use super::error::Error;
+use super::export::Export;
 use super::input::Stream;
 use super::protocol::{
     ALLOCATION, ALLOCATION_ID, FIXED_NEWSTYLE, GREETING, MAX_OPTION, MAX_OPTIONS, MAX_REQUEST, NO_ZEROES, OPTION,
@@ -18,12 +19,6 @@ pub(super) struct Agreed {
     pub(super) allocation: bool,
 }
 
-/// What is told about the export.
-struct Export {
-    size: u64,
-    preferred_block: u32,
-}
-
 /// What an option leads to.
 enum Next {
     /// Another option.
@@ -35,11 +30,7 @@ enum Next {
 }
 
 /// Greets a client, and answers its options: `None` if it chooses no export.
-pub(super) fn negotiate<S: Read + Write>(
-    stream: &mut Stream<S>,
-    size: u64,
-    preferred_block: u32,
-) -> Result<Option<Agreed>, Error> {
+pub(super) fn negotiate<S: Read + Write>(stream: &mut Stream<S>, export: &Export<'_>) -> Result<Option<Agreed>, Error> {
     let offered = FIXED_NEWSTYLE | NO_ZEROES;
     send(stream, &[GREETING.as_slice(), OPTION, &offered.to_be_bytes()].concat())?;
     let Some(flags) = stream.message(false)? else { return Ok(None) };
@@ -47,12 +38,8 @@ pub(super) fn negotiate<S: Read + Write>(
     if flags & !u32::from(offered) != 0 {
         return Err(Error::violation("the client set flags that were not offered"));
     }
-    let mut handshake = Handshake {
-        stream,
-        export: Export { size, preferred_block },
-        with_zeroes: flags & u32::from(NO_ZEROES) == 0,
-        agreed: Agreed::default(),
-    };
+    let mut handshake =
+        Handshake { stream, export, with_zeroes: flags & u32::from(NO_ZEROES) == 0, agreed: Agreed::default() };
     let mut data = Vec::new();
     for _ in 0..MAX_OPTIONS {
         let Some(option) = handshake.next(&mut data)? else { return Ok(None) };
@@ -67,7 +54,7 @@ pub(super) fn negotiate<S: Read + Write>(
 
 struct Handshake<'a, S> {
     stream: &'a mut Stream<S>,
-    export: Export,
+    export: &'a Export<'a>,
     with_zeroes: bool,
     agreed: Agreed,
 }
@@ -133,7 +120,7 @@ impl<S: Read + Write> Handshake<'_, S> {
             self.reply(option, &[(answer::ERR_UNKNOWN, &[])])?;
             return Ok(Next::Option);
         }
-        let Export { size, preferred_block } = self.export;
+        let Export { size, preferred_block, .. } = *self.export;
         let export = [&info::EXPORT.to_be_bytes()[..], &size.to_be_bytes(), &TRANSMISSION_FLAGS.to_be_bytes()].concat();
         let sizes = [1, preferred_block, MAX_REQUEST].map(u32::to_be_bytes);
         let block_size = [&info::BLOCK_SIZE.to_be_bytes()[..], sizes.as_flattened()].concat();

@@ -43,7 +43,7 @@ impl<'s> Server<'s> {
     /// [`Error`]: the connection is of no more use.
     pub fn handshake<S: Read + Write>(&self, stream: S) -> Result<Option<Session<'_, S>>, Error> {
         let mut stream = Stream::new(stream);
-        let agreed = handshake::negotiate(&mut stream, self.0.size, self.0.preferred_block)?;
+        let agreed = handshake::negotiate(&mut stream, &self.0)?;
         Ok(agreed.map(|agreed| Session::new(&self.0, stream, agreed)))
     }
 
