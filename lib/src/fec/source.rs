@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::fec::Areas;
 use crate::fec::overlay::Overlay;
 use crate::io::{Device, Extents, Reader};
+use crate::memory;
 
 /// The covered bytes. Positions count from the first data block.
 #[derive(Debug)]
@@ -72,6 +73,13 @@ impl<'a> Covered<'a> {
         let [data, hash] = &self.parts;
         let part = if data.range.contains(&position) { data } else { hash };
         (part.device, part.start + (position - part.range.start))
+    }
+
+    /// The covered block of this number.
+    pub(crate) fn read_block(&self, number: u64, what: What<'_>) -> Result<Vec<u8>> {
+        let mut bytes = memory::zeroed(self.block)?;
+        self.read(number * self.block as u64, &mut bytes, what, &mut Reader::default())?;
+        Ok(bytes)
     }
 
     /// Fills `buffer` from a position on, with zeros past the end, and returns whether it did: if there are only zeros,

@@ -8,8 +8,6 @@ use crate::fec::Areas;
 use crate::fec::encode::Encoder;
 use crate::fec::source::What;
 use crate::hash::BlockHasher;
-use crate::io::Reader;
-use crate::memory;
 use crate::tree::{Failure, Nodes, Parent};
 use crate::value::RootHash;
 use crate::work::Work;
@@ -98,19 +96,11 @@ impl<'a> Search<'a> {
     }
 
     fn read(&self, block: u64) -> Result<Vec<u8>> {
-        let size = self.hasher.block_size();
-        let mut bytes = memory::zeroed(size.as_usize())?;
-        self.encoder.covered.read(block * size.bytes(), &mut bytes, What::All, &mut Reader::default())?;
-        Ok(bytes)
+        self.encoder.covered.read_block(block, What::All)
     }
 
     fn failure(&self, block: u64) -> Failure {
-        let size = self.hasher.block_size().bytes();
-        if self.nodes.is_data(block) {
-            return Failure::DataBlock { position: block * size };
-        }
-        let layout = self.areas.layout;
-        let hash_block = layout.first_hash_block() + (block - layout.params().data_blocks());
-        Failure::HashBlock { position: hash_block * size }
+        let (_, position) = self.encoder.covered.locate(block * self.hasher.block_size().bytes());
+        if self.nodes.is_data(block) { Failure::DataBlock { position } } else { Failure::HashBlock { position } }
     }
 }

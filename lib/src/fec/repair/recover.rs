@@ -10,8 +10,6 @@ use crate::fec::encode::{Buffers, COLUMNS, Encoder};
 use crate::fec::overlay::Overlay;
 use crate::fec::source::What;
 use crate::hash::BlockHasher;
-use crate::io::Reader;
-use crate::memory;
 use crate::tree::Failure;
 use crate::tree::{Nodes, Parent};
 use crate::value::RootHash;
@@ -180,14 +178,7 @@ impl<'a> Recovery<'a> {
     }
 
     fn read(&self, block: u64) -> Result<Vec<u8>> {
-        let mut bytes = memory::zeroed(self.block)?;
-        self.encoder.covered.read(
-            block * self.block as u64,
-            &mut bytes,
-            What::Repaired(&self.found.overlay),
-            &mut Reader::default(),
-        )?;
-        Ok(bytes)
+        self.encoder.covered.read_block(block, What::Repaired(&self.found.overlay))
     }
 
     /// The expected digest of a block, from a parent that is proven.
