@@ -2,10 +2,12 @@
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::memory;
+use crate::work::{Work, in_order};
 
 /// How many bytes are read at a time if blocks are smaller: what fits a processor's second-level cache.
 const PIECE: usize = 512 << 10;
@@ -41,13 +43,39 @@ impl<'r> Stream<'r> {
         self.position
     }
 
-    /// The next bytes, as many as fit the buffers; `None` at the end. `check` is asked before each read whether to go
-    /// on.
+    /// Has several threads pass each piece, in whole blocks of `block` bytes, to `examine`, and gives the results to
+    /// `deliver` in order. Either of them gives back the memory of the piece.
     ///
     /// # Errors
-    /// [`Error::StreamTooShort`], [`Error::StreamTooLong`], [`Error::Io`], [`Error::OutOfMemory`], and those of
-    /// `check`.
-    pub(crate) fn next_piece(&mut self, buffers: &Buffers, check: impl Fn() -> Result<()>) -> Result<Option<Piece>> {
+    /// The first one in order: [`Error::StreamTooShort`], [`Error::StreamTooLong`], [`Error::Io`],
+    /// [`Error::OutOfMemory`], [`Error::Cancelled`], and those of `examine` and `deliver`.
+    pub(crate) fn for_each_piece<T: Send>(
+        &mut self,
+        block: usize,
+        work: &Work<'_>,
+        examine: impl Fn(Piece, &Buffers) -> Result<T> + Sync,
+        mut deliver: impl FnMut(T, &Buffers) -> Result<()> + Send,
+    ) -> Result<()> {
+        let buffers = Buffers::for_blocks(block);
+        let has_failed = AtomicBool::new(false);
+        let check = || if has_failed.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { work.check() };
+        // A thread that waits for the stream notices it.
+        let noted = |error| {
+            has_failed.store(true, Ordering::Relaxed);
+            error
+        };
+        in_order(
+            work.hashing_threads(),
+            || self.next_piece(&buffers, check),
+            || Ok(()),
+            |(): &mut (), piece| examine(piece, &buffers).map_err(noted),
+            |result| deliver(result, &buffers).map_err(noted),
+        )
+    }
+
+    /// The next bytes, as many as fit the buffers; `None` at the end. `check` is asked before each read whether to go
+    /// on.
+    fn next_piece(&mut self, buffers: &Buffers, check: impl Fn() -> Result<()>) -> Result<Option<Piece>> {
         let mut bytes = buffers.take()?;
         let position = self.position;
         let len = self.fill(&mut bytes, check)?;
@@ -98,7 +126,7 @@ pub(crate) struct Buffers {
 
 impl Buffers {
     /// For blocks of `block` bytes, a power of two.
-    pub(crate) fn for_blocks(block: usize) -> Self {
+    fn for_blocks(block: usize) -> Self {
         Self { len: PIECE.max(block), free: Mutex::default() }
     }
 

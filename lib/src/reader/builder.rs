@@ -5,9 +5,8 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use super::cache::HashCache;
 use super::check::{Checker, bits_for};
-use super::corruption::{Corruption, Counting, Report};
+use super::corruption::{Corruption, Report};
 use super::pool::Pool;
 use super::verified::{VerifiedReader, Where};
 use crate::error::Result;
@@ -112,19 +111,12 @@ impl ReaderBuilder {
         if self.params.fec().is_some() {
             self.image.fec_areas(&layout)?;
         }
-        let hash_block = self.params.hash_block_size();
         let seen = self.at_most_once.then(|| bits_for(self.params.data_blocks())).transpose()?;
         let checker = Checker {
-            image: self.image,
-            data_hasher: self.params.hasher(self.params.data_block_size()),
-            hash_hasher: self.params.hasher(hash_block),
-            layout,
-            root_hash: self.root_hash,
-            cache: HashCache::new(self.cache_bytes, hash_block.bytes()),
             seen,
             ignore_zero_blocks: self.ignore_zero_blocks,
             report: self.on_corruption,
-            counting: Counting::default(),
+            ..Checker::new(self.image, layout, self.root_hash, self.cache_bytes)
         };
         let threads = self.threads.or_else(|| available_parallelism().ok()).map_or(1, NonZero::get);
         let pool = (self.verify != Where::Inline).then(|| Pool::new(threads)).filter(|pool| pool.threads() > 0);

@@ -1,8 +1,8 @@
 //! Reads data blocks and proves them: from the root hash downwards, and no byte is handed out before that.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::cache::HashCache;
 use super::corruption::{Corruption, Counting, Fault, Report};
@@ -35,9 +35,31 @@ pub(super) struct Checker {
     pub(super) ignore_zero_blocks: bool,
     pub(super) report: Option<Report>,
     pub(super) counting: Counting,
+    /// The digest of a full hash block of each level that is above nothing but zeros, once it was needed.
+    pub(super) uniform_digests: OnceLock<Vec<Vec<u8>>>,
 }
 
 impl Checker {
+    /// For an image whose hash device has room for its tree. It hashes every block each time that it is read, and keeps
+    /// about this many bytes of hash blocks.
+    pub(super) fn new(image: Image<'static>, layout: Layout, root_hash: RootHash, cache_bytes: u64) -> Self {
+        let params = layout.params();
+        let hash_block = params.hash_block_size();
+        Self {
+            image,
+            data_hasher: params.hasher(params.data_block_size()),
+            hash_hasher: params.hasher(hash_block),
+            layout,
+            root_hash,
+            cache: HashCache::new(cache_bytes, hash_block.bytes()),
+            seen: None,
+            ignore_zero_blocks: false,
+            report: None,
+            counting: Counting::default(),
+            uniform_digests: OnceLock::new(),
+        }
+    }
+
     /// Fills `buffer` with the data blocks from `first` on, proven. After an error its contents mean nothing.
     pub(super) fn read(&self, first: u64, buffer: &mut [u8]) -> Result<(), Fault> {
         let size = self.data_hasher.block_size().as_usize();
@@ -127,19 +149,23 @@ impl Checker {
 
     /// A data block whose digest is not the expected one: what the source has when it is asked again, or parity.
     fn read_bad(&self, block: u64, bytes: &mut [u8], expected: &[u8]) -> Result<(), Fault> {
-        let size = bytes.len() as u64;
-        let position = block * size;
-        if self.image.data.disproven(&(position..position + size)) {
-            self.image.data.read_at(bytes, position)?;
+        let corruption = self.bad_data(block);
+        if self.image.data.disproven(&corruption.data) {
+            self.image.data.read_at(bytes, corruption.position)?;
             if self.data_hasher.digest(bytes) == expected {
                 return Ok(());
             }
         }
-        let corruption =
-            Corruption { area: Area::Data, block, position, data: position..position + size, recovered: false };
         let recovered = self.recover(block, &self.data_hasher, expected, corruption)?;
         bytes.copy_from_slice(&recovered);
         Ok(())
+    }
+
+    /// A data block that is not what the root hash says.
+    pub(super) fn bad_data(&self, block: u64) -> Corruption {
+        let size = self.data_hasher.block_size().bytes();
+        let position = block * size;
+        Corruption { area: Area::Data, block, position, data: position..position + size, recovered: false }
     }
 
     /// What parity says of a bad block, which is numbered as FEC covers it, if that is what is expected.
@@ -174,13 +200,12 @@ impl Checker {
     }
 
     /// The digests of data blocks from `first` on, as far as they are in one hash block.
-    fn expected(&self, first: u64) -> Result<Expected<'_>, Fault> {
+    pub(super) fn expected(&self, first: u64) -> Result<Expected<'_>, Fault> {
         if self.layout.levels().is_empty() {
             return Ok(Expected::Root(self.root_hash.as_bytes()));
         }
         let fan_out = self.layout.fan_out();
-        let slot = usize::try_from(first % fan_out).expect("a block's digests fit memory");
-        Ok(Expected::Block(self.hash_block(0, first / fan_out)?, slot))
+        Ok(Expected::Block(self.hash_block(0, first / fan_out)?, first % fan_out))
     }
 
     /// A hash block of a level, proven.
@@ -195,10 +220,7 @@ impl Checker {
         let parent = has_parent.then(|| self.hash_block(level + 1, index / fan_out)).transpose()?;
         let expected = match &parent {
             None => self.root_hash.as_bytes(),
-            Some(parent) => {
-                let slot = usize::try_from(index % fan_out).expect("a block's digests fit memory");
-                &parent[slot * self.layout.digest_stride()..][..self.hash_hasher.digest_size()]
-            }
+            Some(parent) => self.digest_in(parent, index % fan_out),
         };
         let bytes: Arc<[u8]> = self.read_hash_block(level, index, number, expected)?.into();
         self.cache.put(number, Arc::clone(&bytes));
@@ -221,6 +243,12 @@ impl Checker {
         let data = self.data_under(level, index);
         let corruption = Corruption { area: Area::Hash, block: number, position, data, recovered: false };
         self.recover(Nodes::of_hash_block(&self.layout, number), &self.hash_hasher, expected, corruption)
+    }
+
+    /// The digest in this place of a hash block.
+    pub(super) fn digest_in<'a>(&self, hash_block: &'a [u8], slot: u64) -> &'a [u8] {
+        let start = usize::try_from(slot).expect("a block's digests fit memory") * self.layout.digest_stride();
+        &hash_block[start..][..self.hash_hasher.digest_size()]
     }
 
     /// The bytes of data that a hash block is above.
@@ -253,22 +281,19 @@ fn seen_at(block: u64) -> usize {
 }
 
 /// What was proven about the digests of data blocks.
-enum Expected<'a> {
+pub(super) enum Expected<'a> {
     /// There is one data block.
     Root(&'a [u8]),
     /// A hash block, and which digest in it is the first one.
-    Block(Arc<[u8]>, usize),
+    Block(Arc<[u8]>, u64),
 }
 
 impl Expected<'_> {
     /// The digest of a block, counted from the first one.
-    fn digest(&self, checker: &Checker, index: usize) -> &[u8] {
+    pub(super) fn digest(&self, checker: &Checker, index: usize) -> &[u8] {
         match self {
             Self::Root(digest) => digest,
-            Self::Block(bytes, first) => {
-                let start = (first + index) * checker.layout.digest_stride();
-                &bytes[start..start + checker.data_hasher.digest_size()]
-            }
+            Self::Block(bytes, first) => checker.digest_in(bytes, first + index as u64),
         }
     }
 }

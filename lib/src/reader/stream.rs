@@ -3,18 +3,16 @@
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::cache::HashCache;
 use super::check::Checker;
-use super::corruption::{Corruption, Counting, Fault};
-use crate::error::{Area, Error, Result};
+use super::corruption::{Corruption, Fault};
+use crate::error::{Error, Result};
 use crate::format::{Layout, Params};
 use crate::image::Image;
 use crate::io::{Buffers, Device, Piece, Stream};
 use crate::memory;
 use crate::value::RootHash;
-use crate::work::{Progress, Work, in_order};
+use crate::work::{Progress, Work};
 
 /// How many bytes of hash blocks are kept: those that threads are at, and all above them.
 const CACHE_BYTES: u64 = 8 << 20;
@@ -92,46 +90,25 @@ impl<'r> StreamVerifier<'r> {
         if layout.hash_blocks() > 0 {
             hash.check_size(layout.hash_end())?;
         }
-        let hash_block = params.hash_block_size();
-        let checker = Checker {
-            image: Image::of_hash(hash),
-            data_hasher: params.hasher(params.data_block_size()),
-            hash_hasher: params.hasher(hash_block),
-            layout,
-            root_hash: root_hash.clone(),
-            cache: HashCache::new(CACHE_BYTES, hash_block.bytes()),
-            seen: None,
-            ignore_zero_blocks: false,
-            report: None,
-            counting: Counting::default(),
-        };
-        self.run(&checker, work)
+        self.run(&Checker::new(Image::of_hash(hash), layout, root_hash.clone(), CACHE_BYTES), work)
     }
 
     fn run(&mut self, checker: &Checker, work: &Work<'_>) -> Result<Option<Corruption>> {
         let total = checker.layout.params().data_bytes();
         let mut stream = Stream::new(&mut *self.reader, &self.name, Some(total));
-        let buffers = Buffers::for_blocks(checker.data_hasher.block_size().as_usize());
-        let has_ended = AtomicBool::new(false);
-        let check = || if has_ended.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { work.check() };
-        let ended = |error| {
-            has_ended.store(true, Ordering::Relaxed);
-            error
-        };
-        let next = || stream.next_piece(&buffers, check);
-        let examine = |(): &mut (), piece: Piece| {
+        let examine = |piece: Piece, _: &Buffers| {
             let (proven, fault) = proven(checker, &piece);
             match fault {
-                Some(Fault::Failed(error)) => Err(ended(error)),
+                Some(Fault::Failed(error)) => Err(error),
                 Some(Fault::Corrupt(corruption)) => Ok((piece, proven, Some(corruption))),
                 None => Ok((piece, proven, None)),
             }
         };
         let (mut found, mut done) = (None, 0);
         let hand_on = &mut self.hand_on;
-        let deliver = |(piece, proven, corruption): (Piece, usize, Option<Corruption>)| {
+        let deliver = |(piece, proven, corruption): (Piece, usize, Option<Corruption>), buffers: &Buffers| {
             if let Some((output, name)) = hand_on {
-                write(output, &piece.bytes[..proven], name, work).map_err(ended)?;
+                write(output, &piece.bytes[..proven], name, work)?;
             }
             done += proven as u64;
             work.report(Progress { done, total });
@@ -141,11 +118,11 @@ impl<'r> StreamVerifier<'r> {
                 // What comes after it is not looked at.
                 bad => {
                     found = bad;
-                    Err(ended(Error::Cancelled))
+                    Err(Error::Cancelled)
                 }
             }
         };
-        match in_order(work.hashing_threads(), next, || Ok(()), examine, deliver) {
+        match stream.for_each_piece(checker.data_hasher.block_size().as_usize(), work, examine, deliver) {
             Err(Error::Cancelled) if found.is_some() => Ok(found),
             result => result.map(|()| None),
         }
@@ -168,11 +145,7 @@ fn proven(checker: &Checker, piece: &Piece) -> (usize, Option<Fault>) {
             Ok(None) => proven += bytes.len(),
             Ok(Some(bad)) => {
                 proven += bad * size;
-                let position = piece.position + proven as u64;
-                let data = position..position + size as u64;
-                let block = block + bad as u64;
-                let corruption = Corruption { area: Area::Data, block, position, data, recovered: false };
-                return (proven, Some(Fault::Corrupt(corruption)));
+                return (proven, Some(Fault::Corrupt(checker.bad_data(block + bad as u64))));
             }
             Err(fault) => return (proven, Some(fault)),
         }
@@ -183,18 +156,11 @@ fn proven(checker: &Checker, piece: &Piece) -> (usize, Option<Fault>) {
 /// The first of some blocks, whose digests are in one hash block, that does not have the digest there.
 fn first_bad(checker: &Checker, block: u64, bytes: &[u8]) -> Result<Option<usize>, Fault> {
     let length = checker.data_hasher.digest_size();
-    if checker.levels().is_empty() {
-        let is_right = checker.data_hasher.digest(bytes) == checker.root_hash.as_bytes();
-        return Ok((!is_right).then_some(0));
-    }
-    let (fan_out, stride) = (checker.layout.fan_out(), checker.layout.digest_stride());
-    let expected = checker.hash_block(0, block / fan_out)?;
-    let slot = usize::try_from(block % fan_out).expect("a block's digests fit memory");
+    let expected = checker.expected(block)?;
     let count = bytes.len() / checker.data_hasher.block_size().as_usize();
     let mut digests = memory::zeroed(count * length)?;
     checker.data_hasher.hash_blocks(bytes, &mut digests, length);
-    let expected = expected[slot * stride..].chunks(stride).map(|digest| &digest[..length]);
-    Ok(digests.chunks(length).zip(expected).position(|(found, expected)| found != expected))
+    Ok(digests.chunks(length).enumerate().position(|(index, found)| *found != *expected.digest(checker, index)))
 }
 
 /// Writes all of it, unless the work is cancelled meanwhile.
@@ -214,6 +180,7 @@ fn write(output: &mut dyn Write, mut bytes: &[u8], name: &Path, work: &Work<'_>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Area;
     use crate::hash::{HashAlgorithm, HashType};
     use crate::image::TreeBuilder;
     use crate::value::BlockSize;

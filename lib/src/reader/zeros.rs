@@ -1,9 +1,11 @@
 //! Which data are zeros, by the word of the tree: a hole in a file proves nothing.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::check::Checker;
 use super::corruption::Fault;
+use crate::tree;
 
 /// How many hash blocks one answer may read. Where that is not enough, what follows counts as data.
 const MOST_HASH_BLOCKS: u64 = 256;
@@ -49,7 +51,7 @@ impl Checker {
             }
         }
         while let Some((level, span)) = whole {
-            if self.digest_of_hash_block(level, block / span, left)?.as_deref() == Some(&self.uniform_digest(level)) {
+            if self.digest_of_hash_block(level, block / span, left)?.as_deref() == Some(self.uniform_digest(level)?) {
                 return Ok(span);
             }
             whole = level.checked_sub(1).map(|below| (below, self.blocks_under(below)));
@@ -71,13 +73,8 @@ impl Checker {
         Ok(parent.map(|parent| self.digest_in(&parent, index % fan_out).to_vec()))
     }
 
-    fn digest_in<'a>(&self, bytes: &'a [u8], slot: u64) -> &'a [u8] {
-        let start = usize::try_from(slot).expect("it is in the block") * self.layout.digest_stride();
-        &bytes[start..start + self.data_hasher.digest_size()]
-    }
-
     /// A hash block, unless too many were asked for.
-    fn bounded(&self, level: usize, index: u64, left: &mut u64) -> Result<Option<std::sync::Arc<[u8]>>, Fault> {
+    fn bounded(&self, level: usize, index: u64, left: &mut u64) -> Result<Option<Arc<[u8]>>, Fault> {
         if *left == 0 {
             return Ok(None);
         }
@@ -86,16 +83,11 @@ impl Checker {
     }
 
     /// The digest of a full hash block of a level that is above nothing but zeros.
-    fn uniform_digest(&self, level: usize) -> Vec<u8> {
-        let fan_out = usize::try_from(self.layout.fan_out()).expect("a block's digests fit memory");
-        let mut digest = self.data_hasher.zero_digest().to_vec();
-        let mut block = vec![0; self.hash_hasher.block_size().as_usize()];
-        for _ in 0..=level {
-            for slot in block.chunks_mut(self.layout.digest_stride()).take(fan_out) {
-                slot[..digest.len()].copy_from_slice(&digest);
-            }
-            digest = self.hash_hasher.digest(&block);
+    fn uniform_digest(&self, level: usize) -> Result<&[u8], Fault> {
+        if let Some(digests) = self.uniform_digests.get() {
+            return Ok(&digests[level]);
         }
-        digest
+        let digests = tree::uniform_digests(&self.layout)?;
+        Ok(&self.uniform_digests.get_or_init(|| digests)[level])
     }
 }

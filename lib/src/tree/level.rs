@@ -92,11 +92,7 @@ impl<'a> LevelHasher<'a> {
 
     /// A hash block full of the digest of blocks over a hole.
     pub(super) fn uniform_hash_block(&self) -> Result<Vec<u8>> {
-        let mut block = memory::zeroed(self.slots.hash_block)?;
-        for digest in block.chunks_mut(self.slots.stride).take(as_usize(self.slots.fan_out)) {
-            digest[..self.uniform_digest.len()].copy_from_slice(&self.uniform_digest);
-        }
-        Ok(block)
+        self.slots.full_of(&self.uniform_digest)
     }
 
     /// The bytes of the level that come from a chunk.

@@ -22,6 +22,7 @@ pub(crate) use compute::compute;
 pub(crate) use create::{create, create_above};
 pub(crate) use level::{top_digest, total};
 pub(crate) use nodes::{Nodes, Parent};
+pub(crate) use slots::uniform_digests;
 pub(crate) use stream::{Passed, Passing, copy};
 pub(crate) use verify::verify;
 pub use verify::{Failure, Verification};

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use crate::error::Result;
 use crate::format::Layout;
 use crate::hash::BlockHasher;
+use crate::memory;
 
 /// The places for the digests of one level.
 #[derive(Clone, Debug)]
@@ -40,6 +42,15 @@ impl Slots {
         position(blocks.start)..position(blocks.end)
     }
 
+    /// A hash block full of one digest.
+    pub(super) fn full_of(&self, digest: &[u8]) -> Result<Vec<u8>> {
+        let mut block = memory::zeroed(self.hash_block)?;
+        for slot in block.chunks_mut(self.stride).take(as_usize(self.fan_out)) {
+            slot[..digest.len()].copy_from_slice(digest);
+        }
+        Ok(block)
+    }
+
     /// Calls `each` with those of `blocks` whose digests are in one hash block, and with the part of `bytes` from their
     /// first digest to the end of their bytes. `bytes` is the result of all of `blocks`.
     pub(super) fn for_each_hash_block(
@@ -68,6 +79,18 @@ impl Slots {
             hasher.hash_blocks(&data[from..from + len], digests, self.stride);
         });
     }
+}
+
+/// The digest of a full hash block that is above nothing but zeros, for each level from the one over the data upwards.
+pub(crate) fn uniform_digests(layout: &Layout) -> Result<Vec<Vec<u8>>> {
+    let (params, slots) = (layout.params(), Slots::new(layout, None));
+    let hasher = params.hasher(params.hash_block_size());
+    let mut digest = params.hasher(params.data_block_size()).zero_digest().to_vec();
+    let next = |_| {
+        digest = hasher.digest(&slots.full_of(&digest)?);
+        Ok(digest.clone())
+    };
+    (0..layout.levels().len()).map(next).collect()
 }
 
 /// Lengths that a chunk has fit the memory it is in.

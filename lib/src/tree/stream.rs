@@ -2,18 +2,16 @@
 //!
 //! The thread that reads a piece hashes it right away, while it is in the processor's own cache.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::create::{Output, Writer};
 use super::fold::Fold;
 use super::slots::{Slots, as_usize};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::Layout;
 use crate::hash::{BlockHasher, is_zero};
 use crate::io::{Buffers, Device, Piece, Stream};
 use crate::memory;
 use crate::value::RootHash;
-use crate::work::{Progress, Work, in_order};
+use crate::work::{Progress, Work};
 
 /// How much is copied at a time.
 const COPIED: u64 = 1 << 20;
@@ -103,33 +101,24 @@ impl Passing<'_> {
         let params = self.layout.params();
         let hasher = params.hasher(params.data_block_size());
         let slots = Slots::new(self.layout, None);
-        let buffers = Buffers::for_blocks(params.data_block_size().as_usize());
-        let has_failed = AtomicBool::new(false);
-        let check = || if has_failed.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { work.check() };
-        let next = || stream.next_piece(&buffers, check);
-        // A thread that waits for the stream notices it.
-        let noted = |error| {
-            has_failed.store(true, Ordering::Relaxed);
-            error
-        };
-        let examine = |(): &mut (), mut piece: Piece| {
-            let digests = self.digests(&mut piece, (&hasher, &slots)).map_err(noted);
+        let examine = |mut piece: Piece, buffers: &Buffers| {
+            let digests = self.digests(&mut piece, (&hasher, &slots));
             buffers.give_back(piece);
             digests
         };
         let (mut blocks, mut first_digest) = (0, Vec::new());
         let digest_size = hasher.digest_size();
-        let deliver = |(count, bytes): (u64, Vec<u8>)| {
+        let deliver = |(count, bytes): (u64, Vec<u8>), _: &Buffers| {
             if blocks == 0 && count > 0 {
                 first_digest.extend_from_slice(&bytes[..digest_size]);
             }
             blocks += count;
-            deliver(bytes).map_err(noted)?;
+            deliver(bytes)?;
             progress.done += count * params.data_block_size().bytes();
             work.report(*progress);
             Ok(())
         };
-        in_order(work.hashing_threads(), next, || Ok(()), examine, deliver)?;
+        stream.for_each_piece(params.data_block_size().as_usize(), work, examine, deliver)?;
         Ok(Passed { bytes: stream.position(), blocks, first_digest })
     }
 
