@@ -4,6 +4,7 @@
 pub mod backends;
 #[path = "vectors/chain/mod.rs"]
 pub mod chain;
+pub mod machine;
 pub mod schema;
 #[path = "vectors/mod.rs"]
 pub mod vectors;

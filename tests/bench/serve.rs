@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
+use dmverity_tests::machine;
 
 use latency::ways;
 use server::Server;
@@ -62,7 +63,7 @@ fn run() -> Result<()> {
         root_hash: String::new(),
     };
     bench.make_image()?;
-    print!("{}", machine());
+    println!("{}, load {}", machine::describe()?, machine::load()?);
     bench.sequential()?;
     let ways = ways(&bench)?;
     latency::print(&ways);
@@ -168,14 +169,4 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-fn machine() -> String {
-    let first = |file: &str, key: &str| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        text.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned()
-    };
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    format!("{}, {processors} processors, load {load}", first("/proc/cpuinfo", "model name"))
 }

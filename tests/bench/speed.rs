@@ -30,6 +30,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use dmverity_tests::backends::{self, Backend};
+use dmverity_tests::machine::load;
 use dmverity_tests::vm::{paths, process};
 use dmverity_tests::{find_reference, static_binary, workspace};
 use regex_lite::Regex;
@@ -247,7 +248,7 @@ fn draw(chart: &Chart, options: &Options) -> Result<()> {
 /// Measures the rows until one fails. The text has all rows that were measured.
 fn table(bench: &Bench, rows: &[rows::Row]) -> Result<(String, Result<()>)> {
     let about = machine::describe(&bench.reference)?;
-    let before = machine::load()?;
+    let before = load()?;
     let mut lines = Vec::new();
     let mut notes = Vec::new();
     let mut failed = Ok(());
@@ -263,7 +264,7 @@ fn table(bench: &Bench, rows: &[rows::Row]) -> Result<(String, Result<()>)> {
             }
         }
     }
-    let after = machine::load()?;
+    let after = load()?;
     let mut text = format!("{about}; load average {before} at the start, {after} at the end; {} pairs.\n", bench.pairs);
     writeln!(text, "\n{}", table::HEADING)?;
     for line in &lines {
