@@ -114,7 +114,7 @@ fn wait(file: BorrowedFd<'_>, events: PollFlags) -> io::Result<()> {
     }
 }
 
-/// A descriptor that somebody else has told not to wait.
+/// Another process may have set the descriptor not to wait.
 fn now_and_then(error: io::Error) -> io::Error {
     if error.kind() == ErrorKind::WouldBlock { ErrorKind::Interrupted.into() } else { error }
 }

@@ -24,7 +24,7 @@ fn image() -> Image {
     Image::new(BLOCKS, &[])
 }
 
-/// Runs `serve`, which ends by itself.
+/// Runs `serve` until it ends, without a signal.
 fn serve(image: &Image, options: &[&str]) -> Output {
     image.run(veritysetup(), &[&["serve", "data.img", "hash.img", &image.root_hash], options].concat())
 }

@@ -90,7 +90,7 @@ impl Drop for SocketPath {
         }
         drop(lock);
         if self.is_own_directory {
-            // Unless somebody else has put something there.
+            // It fails if another program has put a file there.
             let _ = fs::remove_dir(&self.directory);
         }
     }

@@ -52,7 +52,7 @@ impl<S: Read + Write> Stream<S> {
         }
     }
 
-    /// Reads bytes that nobody wants.
+    /// Reads bytes and drops them.
     pub(super) fn discard(&mut self, len: u32) -> Result<(), Error> {
         let found = io::copy(&mut self.0.by_ref().take(len.into()), &mut io::sink())?;
         if found < u64::from(len) { Err(io::Error::from(ErrorKind::UnexpectedEof).into()) } else { Ok(()) }

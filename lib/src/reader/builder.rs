@@ -67,8 +67,8 @@ impl ReaderBuilder {
         self
     }
 
-    /// Does not hash a data block again that was proven once, as the kernel does with `check_at_most_once`: whoever can
-    /// change the data afterwards can have other data handed out. It takes one bit of memory for each data block.
+    /// Does not hash a data block again that was proven once, as the kernel does with `check_at_most_once`: an attacker
+    /// who changes it afterwards has the changed data handed out. It takes one bit of memory for each data block.
     pub fn at_most_once(mut self, at_most_once: bool) -> Self {
         self.at_most_once = at_most_once;
         self

@@ -4,8 +4,8 @@
 //! blocks, which are proven from the root hash downwards and kept in `cache`. Where all hash blocks that a read needs
 //! are there, the caller's thread verifies it (the kernel: `try_verify_in_tasklet`); other reads are cut into pieces
 //! for the threads of `pool`. `verified` decides which. `zeros` knows what need not be read. A bad block is recovered
-//! from parity, if there is any, and proven like any other. `stream` checks data that come by themselves, in their
-//! order.
+//! from parity, if there is any, and proven like any other. `stream` checks data that arrive in order, from a
+//! pipe.
 
 mod builder;
 mod cache;

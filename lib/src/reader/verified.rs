@@ -31,7 +31,7 @@ pub enum Where {
 
 /// Reads the data of an image, and hands out no byte that the root hash does not prove.
 ///
-/// The bytes in memory whose digest was compared are those that are handed out, whoever changes the devices meanwhile.
+/// It hands out the bytes in memory whose digest it compared, even if the devices change meanwhile.
 /// Any number of threads can read at the same time. Positions are bytes of the data, whose number
 /// [`size`](ReadAt::size) returns; what follows them on the data device is not readable.
 ///
@@ -192,7 +192,7 @@ impl Pieces {
         Self { blocks: blocks.clone(), block_bytes, at_a_time, count, next: AtomicUsize::new(0) }
     }
 
-    /// The next piece that nobody has taken.
+    /// The next piece that no thread has taken.
     fn take(&self) -> Option<usize> {
         Some(self.next.fetch_add(1, Ordering::Relaxed)).filter(|&piece| piece < self.count)
     }
