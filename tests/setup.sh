@@ -64,13 +64,13 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
-missing=
-for package in $packages; do
-    case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) in
-    installed) ;;
-    *) case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac ;;
-    esac
-done
+missing() {
+    for package in $(printf '%s\n' $packages | sort -u); do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf ' %s' "$package"
+    done
+}
+
+missing=$(missing)
 [ -n "$missing" ] || exit 0
 
 echo "Installing packages:$missing"
@@ -84,3 +84,7 @@ fi
 $as_root apt-get update -q || echo "apt-get update failed, going on with the lists that are there" >&2
 # shellcheck disable=SC2086 # one word each
 $as_root apt-get install -q -y --no-install-recommends $missing
+# A package of another release, which the new ones do not go with, was removed for them.
+missing=$(missing)
+# shellcheck disable=SC2086 # one word each
+[ -z "$missing" ] || $as_root apt-get install -q -y --no-install-recommends $missing
