@@ -4,6 +4,7 @@ mod client;
 mod hostile;
 mod image;
 mod programs;
+mod recipes;
 mod server;
 mod sockets;
 mod storm;
