@@ -287,9 +287,13 @@ fn no_superblock_or_more_than_one() {
         "Device d has more than one VERITY superblock.\nhint: they are at bytes 1228800, {size}: choose one with \
          --hash-offset.\n"
     );
-    refused(&sandbox, "dump d --hash-offset=auto", 1, &two);
+    // It ends before the image does, so that the outer one is meant.
+    assert_eq!(ok(&sandbox, &["dump", "d", "--hash-offset=auto"]).field("Hash offset"), format!("{size} [bytes]"));
     refused(&sandbox, "format --append d", 1, &two);
     refused(&sandbox, "plan --append d", 1, &two);
+    // Neither of them is where the end of the image says.
+    sandbox.write("longer", &[sandbox.read("d"), vec![1; 5000]].concat());
+    refused(&sandbox, "dump longer --hash-offset=auto", 1, &two.replace(" d ", " longer "));
 }
 
 #[test]

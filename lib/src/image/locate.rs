@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::handle::Image;
+use super::places::Ends;
 use super::scan::{MOST, each_sector, each_sector_before, image_whose_data_end_at};
 use crate::error::{Error, Result};
 use crate::format::{Params, SUPERBLOCK_SIZE, Superblock};
@@ -11,9 +12,11 @@ use crate::io::Device;
 use crate::work::Work;
 
 /// Finds the one superblock of an image whose hash area is after its data on the same device: the superblock at the
-/// byte where the data end, by its own number and size of data blocks. The whole image is read, except its holes,
-/// because there may be another one. What it finds is no more trustworthy than any superblock: see
-/// [`load`](crate::load).
+/// byte where the data end, by its own number and size of data blocks. What it finds is no more trustworthy than any
+/// superblock: see [`load`](crate::load).
+///
+/// Where the device ends with the image, or with some MiB of zeros after it, a few MiB are read. Only if there is no
+/// such image is the whole device read, except its holes.
 ///
 /// # Errors
 /// [`Error::NoHashArea`] and [`Error::SeveralHashAreas`]; [`Error::Open`], [`Error::NotDevice`] and [`Error::Io`].
@@ -23,10 +26,12 @@ pub fn find_hash_offset(image: impl AsRef<Path>) -> Result<u64> {
 }
 
 fn locate_on(device: &Device<'_>) -> Result<u64> {
-    let mut found = Vec::new();
-    each_sector(device, &Work::default(), |offset, bytes| {
-        found.extend(image_whose_data_end_at(offset, bytes).filter(|_| found.len() < MOST));
-    })?;
+    let mut found = at_its_end(device)?;
+    if found.is_empty() {
+        each_sector(device, &Work::default(), |offset, bytes| {
+            found.extend(image_whose_data_end_at(offset, bytes).filter(|_| found.len() < MOST));
+        })?;
+    }
     let path = || device.path().to_owned();
     match &found[..] {
         [only] => Ok(only.hash_offset()),
@@ -35,6 +40,20 @@ fn locate_on(device: &Device<'_>) -> Result<u64> {
             Err(Error::SeveralHashAreas { path: path(), offsets: several.iter().map(Params::hash_offset).collect() })
         }
     }
+}
+
+/// The images that end where the device does.
+fn at_its_end(device: &Device<'_>) -> Result<Vec<Params>> {
+    let ends = Ends::of(device)?;
+    let mut found = Vec::new();
+    for place in ends.superblock_places() {
+        let mut bytes = [0; SUPERBLOCK_SIZE];
+        if place.checked_add(SUPERBLOCK_SIZE as u64).is_some_and(|end| end <= device.bytes()) {
+            device.read_at(&mut bytes, place)?;
+            found.extend(image_whose_data_end_at(place, &bytes).filter(|params| ends.fit(params)));
+        }
+    }
+    Ok(found)
 }
 
 impl Image<'_> {
@@ -67,10 +86,76 @@ pub fn find_superblocks(device: impl AsRef<Path>, most: u64) -> Result<Vec<u64>>
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::os::unix::fs::FileExt;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+    use crate::format::{AppendedFec, Hashing, Plan};
+    use crate::io::{ReadAt, Storage};
     use crate::value::BlockSize;
+
+    /// A large disk of zeros with a few bytes in it.
+    struct Disk {
+        size: u64,
+        content: Vec<(u64, Vec<u8>)>,
+        bytes_read: AtomicU64,
+    }
+
+    impl ReadAt for Disk {
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+            self.bytes_read.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+            buffer.fill(0);
+            for (start, bytes) in &self.content {
+                for (index, byte) in (*start..).zip(bytes) {
+                    let place = index.checked_sub(offset).and_then(|place| usize::try_from(place).ok());
+                    if let Some(place) = place.and_then(|place| buffer.get_mut(place)) {
+                        *place = *byte;
+                    }
+                }
+            }
+            Ok(())
+        }
+
+        fn size(&self) -> io::Result<u64> {
+            Ok(self.size)
+        }
+    }
+
+    #[test]
+    fn a_large_disk_is_not_read_to_find_the_superblock_near_its_end() {
+        let data_bytes = 100 << 30;
+        for roots in [None, Some(24)] {
+            let fec = roots.map(|roots| AppendedFec { roots, device: None });
+            let plan = Plan::one_image(Hashing::default(), data_bytes, fec.as_ref()).unwrap();
+            let superblock = plan.layout.params().superblock().unwrap().to_bytes().to_vec();
+            let end = plan.hash_device_bytes;
+            for size in [end, end.next_multiple_of(4 << 20)] {
+                let content = vec![(data_bytes, superblock.clone()), (end - 9, vec![1])];
+                let disk = Disk { size, content, bytes_read: AtomicU64::new(0) };
+                let found = Image::in_one(Storage::Read(&disk)).unwrap().locate().unwrap();
+                assert_eq!(found, data_bytes);
+                let read = disk.bytes_read.into_inner();
+                assert!(read < 8 << 20, "{read}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_images_with_one_end_are_refused() {
+        let parity = Some(AppendedFec { roots: 24, device: None });
+        let plan = |bytes, fec| Plan::one_image(Hashing::default(), bytes, fec).unwrap();
+        let size = plan(1 << 30, parity.as_ref()).hash_device_bytes;
+        // The other one has more data and no parity.
+        let blocks = (1 << 18..size / 4096).find(|blocks| plan(blocks * 4096, None).hash_device_bytes == size).unwrap();
+        let superblock = |plan: Plan| plan.layout.params().superblock().unwrap().to_bytes().to_vec();
+        let one = (1 << 30, superblock(plan(1 << 30, parity.as_ref())));
+        let other = (blocks * 4096, superblock(plan(blocks * 4096, None)));
+        let disk = Disk { size, content: vec![one, other, (size - 1, vec![1])], bytes_read: AtomicU64::new(0) };
+        let refused = Image::in_one(Storage::Read(&disk)).unwrap().locate().unwrap_err();
+        let expected = [1 << 30, blocks * 4096];
+        assert!(matches!(&refused, Error::SeveralHashAreas { offsets, .. } if *offsets == expected), "{refused}");
+    }
 
     fn superblock(data_blocks: u64) -> [u8; SUPERBLOCK_SIZE] {
         let params = Params::builder()

@@ -8,6 +8,7 @@ mod handle;
 mod load;
 mod locate;
 mod mark;
+mod places;
 mod repair;
 mod scan;
 mod stream;
