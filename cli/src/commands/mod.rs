@@ -29,6 +29,7 @@ pub(crate) mod root_device;
 pub(crate) mod root_hash;
 mod root_policy;
 pub(crate) mod serve;
+mod service;
 pub(crate) mod sign;
 mod sign_image;
 pub(crate) mod signature;

@@ -8,19 +8,17 @@ use std::process;
 use std::sync::Arc;
 
 use dmverity::nbd::Server;
-use dmverity::{Corruption, VerifiedReader};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::bad_blocks::BadBlocks;
-use super::verified::{self, CounterFields, Verified, VerifiedFields};
-use crate::arguments::{Listen, OnCorruption, Serve};
+use super::service::{self, Front, Service};
+use super::verified::{CounterFields, VerifiedFields};
+use crate::arguments::{Listen, Serve};
 use crate::failure::{Exit, Failure, Result};
-use crate::output;
 use crate::report::Report;
-use crate::serving::{Child, Clients, Listener, SocketPath, Wake, Woken};
+use crate::serving::{Child, Clients, Listener, SocketPath, Woken};
 
 /// The first descriptor that systemd passes, see `sd_listen_fds(3)`.
 const FIRST_PASSED: RawFd = 3;
@@ -48,10 +46,11 @@ struct Served {
 }
 
 /// What serves, and what counts.
-struct Service {
-    clients: Arc<Clients>,
-    reader: Arc<VerifiedReader>,
-    wake: Arc<Wake>,
+struct Sockets<'a> {
+    clients: &'a Arc<Clients>,
+    listener: &'a Listener,
+    service: &'a Service,
+    json: bool,
 }
 
 /// Where clients come from, and what has to be removed at the end, in this order.
@@ -64,39 +63,20 @@ struct Place {
 
 pub(crate) fn run(serve: &Serve) -> Result<Report> {
     let inherited = inherited(&serve.listen)?;
-    let stops = serve.reader.on_corruption == OnCorruption::Stop;
-    let mut made = None;
-    let Verified { reader, params, fields, warnings } = verified::open(&serve.image, &serve.reader, || {
-        let bad_blocks = Arc::new(BadBlocks::new(serve.reader.events.as_ref())?);
-        let wake = Wake::new().map_err(|error| cannot_start(&error))?;
-        let (told, woken) = made.insert((bad_blocks, wake)).clone();
-        Ok(move |found: &Corruption| {
-            told.report(found);
-            if stops && !found.recovered {
-                woken.stop();
-            }
-        })
-    })?;
-    let (bad_blocks, wake) = made.expect("the reader has got what reports");
-    let reader = Arc::new(reader);
-    let server = Server::new(Arc::clone(&reader)).map_err(|error| cannot_start(&error))?;
-    let clients = Clients::new(server.preferred_block(params.data_block_size()));
-    let service = Service { clients, reader, wake };
+    let service = Service::open(&serve.image, &serve.reader, cannot_start)?;
+    let server = Server::new(Arc::clone(&service.reader)).map_err(|error| cannot_start(&error))?;
+    let clients = Clients::new(server.preferred_block(service.params.data_block_size()));
     let mut place = Place::of(&serve.listen, inherited)?;
-    let exit_code = service.run(&mut place, serve.json)?;
+    let front = Sockets { clients: &clients, listener: &place.listener, service: &service, json: serve.json };
+    let exit_code = service::run(&front, place.child.as_mut())?;
     drop(place);
-    let counters = service.counters();
-    let mut report = Report { warnings, exit_code, ..Report::default() };
+    let counters = Served::of(&clients, &service);
+    let mut report = Report { warnings: service.warnings.clone(), exit_code, ..Report::default() };
     if !serve.is_quiet {
         report.notes.push(counters.line());
     }
-    report.fields = Some(Box::new(ServeFields { image: fields, counters, exit_code }));
-    match bad_blocks.first_lost().filter(|_| stops) {
-        Some(line) => Err(report.failed(
-            Failure::new(Exit::Permission, line).hint("serving has ended with it, as --on-corruption=stop demands."),
-        )),
-        None => Ok(report),
-    }
+    report.fields = Some(Box::new(ServeFields { image: service.fields.clone(), counters, exit_code }));
+    service.ended("serving", report)
 }
 
 /// The inherited socket that the options ask for, or that systemd has passed.
@@ -139,7 +119,12 @@ impl Place {
         };
         listener.set_nonblocking().map_err(|error| cannot_start(&error))?;
         let child = match (listen, &path) {
-            (Listen::Command(words), Some(path)) => Some(Child::run(words, path.path())?),
+            (Listen::Command(words), Some(path)) => {
+                // Named as by nbdkit.
+                let uri = path.uri();
+                let variables = [("uri", uri.as_ref()), ("unixsocket", path.path().as_os_str())];
+                Some(Child::run(words, &variables)?)
+            }
             _ => None,
         };
         Ok(Self { listener, child, _path: path, _directory: directory })
@@ -154,75 +139,46 @@ fn private_directory() -> io::Result<TempDir> {
     made.map_or_else(|| builder().tempdir(), Ok)
 }
 
-impl Service {
-    /// Serves until a signal comes, the command has ended, or a bad block demands it. The result is the exit code of
-    /// the command.
-    fn run(&self, place: &mut Place, json: bool) -> Result<Option<u8>> {
-        let mut is_interrupted = false;
-        let mut has_ended = false;
-        loop {
-            let woken = self.wait(&place.listener)?;
-            if woken.show {
-                output::print_error(&(self.counters().shown(json) + "\n"));
-            }
-            let Some(child) = &mut place.child else {
-                if woken.end || woken.interrupt || woken.stop {
-                    break;
-                }
-                continue;
-            };
-            if let Some(code) = child.exit_code() {
-                self.clients.finish();
-                return Ok(Some(code));
-            }
-            // A terminal has interrupted the command too.
-            if woken.end || (woken.interrupt && is_interrupted) {
-                child.end();
-            }
-            is_interrupted |= woken.interrupt;
-            if woken.stop && !has_ended {
-                has_ended = true;
-                self.clients.finish();
-                child.end();
-            }
-        }
-        self.clients.finish();
-        Ok(None)
-    }
-
+impl Front for Sockets<'_> {
     /// Waits for something to happen, and accepts clients.
-    fn wait(&self, listener: &Listener) -> Result<Woken> {
+    fn wait(&self) -> Result<Woken> {
+        let wake = &self.service.wake;
         let mut events =
-            [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN), PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+            [PollFd::new(wake.as_fd(), PollFlags::POLLIN), PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
         match poll(&mut events, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(cannot_start(&errno.into())),
         }
         let is_ready = events[1].revents().is_some_and(|events| !events.is_empty());
-        let woken = self.wake.take();
+        let woken = wake.take();
         if is_ready && !woken.stop {
-            self.clients.accept(listener);
+            self.clients.accept(self.listener);
         }
         Ok(woken)
     }
 
-    fn counters(&self) -> Served {
-        let (connections, refused_connections) = self.clients.totals();
-        let traffic = self.clients.server().traffic();
-        Served {
+    fn counters(&self) -> String {
+        let counters = Served::of(self.clients, self.service);
+        if self.json { serde_json::to_string(&counters).expect("numbers") } else { counters.line() }
+    }
+
+    fn finish(&self) {
+        self.clients.finish();
+    }
+}
+
+impl Served {
+    fn of(clients: &Clients, service: &Service) -> Self {
+        let (connections, refused_connections) = clients.totals();
+        let traffic = clients.server().traffic();
+        Self {
             connections,
             refused_connections,
             requests: traffic.requests,
             failed_requests: traffic.errors,
             bytes_sent: traffic.bytes,
-            reader: self.reader.counters().into(),
+            reader: service.reader.counters().into(),
         }
-    }
-}
-
-impl Served {
-    fn shown(&self, json: bool) -> String {
-        if json { serde_json::to_string(self).expect("numbers") } else { self.line() }
     }
 
     fn line(&self) -> String {

@@ -1,10 +1,7 @@
-//! A command that is the only client: it learns where the socket is from its environment.
+//! A command that is run while something is served: it learns from its environment where that is.
 
-use std::ffi::OsString;
-use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
 use std::process::{self, Command, ExitStatus};
 
 use nix::sys::signal::{Signal, kill};
@@ -21,13 +18,13 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Runs a program with its arguments. The variables `uri` and `unixsocket` name the socket, as those of nbdkit do.
-    pub(crate) fn run(words: &[OsString], socket: &Path) -> Result<Self> {
+    /// Runs a program with its arguments, and with these variables.
+    pub(crate) fn run(words: &[OsString], variables: &[(&str, &OsStr)]) -> Result<Self> {
         let (program, arguments) = words.split_first().expect("the option needs a word");
         let process =
-            Command::new(program).args(arguments).env("uri", uri(socket)).env("unixsocket", socket).spawn().map_err(
-                |error| Failure::new(Exit::Parameters, format!("Cannot run {}.", text_of(program))).because(&error),
-            )?;
+            Command::new(program).args(arguments).envs(variables.iter().copied()).spawn().map_err(|error| {
+                Failure::new(Exit::Parameters, format!("Cannot run {}.", text_of(program))).because(&error)
+            })?;
         Ok(Self { process, status: None, is_told: false })
     }
 
@@ -58,32 +55,5 @@ impl Drop for Child {
             let _ = self.process.kill();
             let _ = self.process.wait();
         }
-    }
-}
-
-/// How clients name a socket.
-fn uri(socket: &Path) -> String {
-    let mut uri = "nbd+unix:///?socket=".to_owned();
-    for &byte in socket.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            uri.push(byte.into());
-        } else {
-            write!(uri, "%{byte:02X}").expect("a String takes everything");
-        }
-    }
-    uri
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ffi::OsStr;
-
-    use super::*;
-
-    #[test]
-    fn a_uri_has_any_path() {
-        let uri_of = |bytes: &[u8]| uri(Path::new(OsStr::from_bytes(bytes)));
-        assert_eq!(uri_of(b"/tmp/a-b/s.0~_"), "nbd+unix:///?socket=/tmp/a-b/s.0~_");
-        assert_eq!(uri_of(b"a &%\xff"), "nbd+unix:///?socket=a%20%26%25%FF");
     }
 }

@@ -1,5 +1,5 @@
-//! What a command needs to serve clients on sockets: the socket, the clients and their threads, signals, and a command
-//! that is the only client.
+//! What a command needs to serve clients on sockets: the socket, the clients and their threads; and what any command
+//! needs that serves until it is told to end: signals, and another command that is run meanwhile.
 
 mod child;
 mod clients;

@@ -1,5 +1,6 @@
 //! A socket with a path: made so that only its owner can connect, and removed at the end.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd as _;
@@ -80,6 +81,11 @@ impl SocketPath {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// How clients name it.
+    pub(crate) fn uri(&self) -> String {
+        uri(&self.path)
+    }
 }
 
 impl Drop for SocketPath {
@@ -143,4 +149,31 @@ fn connect(path: &Path) -> nix::Result<()> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+}
+
+/// How clients name a socket.
+fn uri(socket: &Path) -> String {
+    let mut uri = "nbd+unix:///?socket=".to_owned();
+    for &byte in socket.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            uri.push(byte.into());
+        } else {
+            write!(uri, "%{byte:02X}").expect("a String takes everything");
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn a_uri_has_any_path() {
+        let uri_of = |bytes: &[u8]| uri(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(uri_of(b"/tmp/a-b/s.0~_"), "nbd+unix:///?socket=/tmp/a-b/s.0~_");
+        assert_eq!(uri_of(b"a &%\xff"), "nbd+unix:///?socket=a%20%26%25%FF");
+    }
 }

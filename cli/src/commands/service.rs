@@ -1,0 +1,111 @@
+//! What the commands have in common that hand out an image until they are told to end: a reader that reports bad
+//! blocks, signals, and a command that is run meanwhile.
+
+use std::io;
+use std::sync::Arc;
+
+use dmverity::{Corruption, Params, VerifiedReader};
+
+use super::bad_blocks::BadBlocks;
+use super::verified::{self, Verified, VerifiedFields};
+use crate::arguments::{ImageToCheck, OnCorruption, ReaderOptions};
+use crate::failure::{Exit, Failure, Result};
+use crate::output;
+use crate::report::Report;
+use crate::serving::{Child, Wake, Woken};
+
+/// An image that is handed out.
+pub(super) struct Service {
+    pub(super) reader: Arc<VerifiedReader>,
+    pub(super) params: Params,
+    pub(super) fields: VerifiedFields,
+    pub(super) warnings: Vec<String>,
+    pub(super) wake: Arc<Wake>,
+    bad_blocks: Arc<BadBlocks>,
+    /// Whether a bad block is the end.
+    stops: bool,
+}
+
+/// The way in which it is handed out.
+pub(super) trait Front {
+    /// Waits for something to happen.
+    fn wait(&self) -> Result<Woken>;
+
+    /// What was handed out until now, in one line.
+    fn counters(&self) -> String;
+
+    /// Hands out nothing more.
+    fn finish(&self);
+}
+
+impl Service {
+    /// Finds an image and its root hash, as `open` does. From now on signals do not end the command, but wake it.
+    /// `failed` makes the failure of a command that cannot start.
+    pub(super) fn open(
+        image: &ImageToCheck,
+        options: &ReaderOptions,
+        failed: impl FnOnce(&io::Error) -> Failure,
+    ) -> Result<Self> {
+        let stops = options.on_corruption == OnCorruption::Stop;
+        let mut made = None;
+        let Verified { reader, params, fields, warnings } = verified::open(image, options, || {
+            let bad_blocks = Arc::new(BadBlocks::new(options.events.as_ref())?);
+            let wake = Wake::new().map_err(|error| failed(&error))?;
+            let (told, woken) = made.insert((bad_blocks, wake)).clone();
+            Ok(move |found: &Corruption| {
+                told.report(found);
+                if stops && !found.recovered {
+                    woken.stop();
+                }
+            })
+        })?;
+        let (bad_blocks, wake) = made.expect("the reader has got what reports");
+        Ok(Self { reader: Arc::new(reader), params, fields, warnings, wake, bad_blocks, stops })
+    }
+
+    /// The result of the command: a failure if a bad block has ended it. `what` is what has ended.
+    pub(super) fn ended(&self, what: &str, report: Report) -> Result<Report> {
+        match self.bad_blocks.first_lost().filter(|_| self.stops) {
+            Some(line) => Err(report.failed(
+                Failure::new(Exit::Permission, line)
+                    .hint(format!("{what} has ended with it, as --on-corruption=stop demands.")),
+            )),
+            None => Ok(report),
+        }
+    }
+}
+
+/// Waits until a signal comes, the command has ended, or the service has to stop. The result is the exit code of the
+/// command.
+pub(super) fn run(front: &impl Front, mut child: Option<&mut Child>) -> Result<Option<u8>> {
+    let mut is_interrupted = false;
+    let mut has_stopped = false;
+    loop {
+        let woken = front.wait()?;
+        if woken.show {
+            output::print_error(&(front.counters() + "\n"));
+        }
+        let Some(child) = &mut child else {
+            if woken.end || woken.interrupt || woken.stop {
+                break;
+            }
+            continue;
+        };
+        if let Some(code) = child.exit_code() {
+            front.finish();
+            return Ok(Some(code));
+        }
+        // A terminal has interrupted the command too.
+        if woken.end || (woken.interrupt && is_interrupted) {
+            child.end();
+        }
+        is_interrupted |= woken.interrupt;
+        if woken.stop && !has_stopped {
+            has_stopped = true;
+            front.finish();
+            child.end();
+        }
+    }
+    front.finish();
+    Ok(None)
+}
