@@ -24,29 +24,31 @@ benchmark||show how fast this machine hashes
 sign|text|sign a root hash
 signature|text file text|show who takes a root hash signature, or verify it
 serve|device device text|serve device to NBD clients, each block verified
+mount-file|device device text file|mount device as one file, each block verified
 "
 # Actions, names, kind of value, description.
 set -g __veritysetup_options "
 all|-? --help||Show this help message
 all|--usage||Display brief usage
 all|-V --version||Print package version
+mount-file|--allow-other||Let other users read the mounted file
 format plan|--append||Append hash tree (and FEC) to the data of one image
-verify repair open dump table build sign serve|--arch|text|Use the image for these processors
-verify repair open dump table signature serve|--at|text|Refuse certificates that are not valid at this time
+verify repair open dump table build sign serve mount-file|--arch|text|Use the image for these processors
+verify repair open dump table signature serve mount-file|--at|text|Refuse certificates that are not valid at this time
 all|-q --batch-mode||Do not ask for confirmation, show no progress
 table|--boot-data-device|device|The data device's name where the line is used
 table|--boot-fec-device|device|The FEC device's name where the line is used
 table|--boot-hash-device|device|The hash device's name where the line is used
-verify repair open dump table signature serve|--ca|file|Trust signers with a certificate from this authority
-serve|--cache-size|text|Keep this much of the hash tree in memory (default: 67108864)
+verify repair open dump table signature serve mount-file|--ca|file|Trust signers with a certificate from this authority
+serve mount-file|--cache-size|text|Keep this much of the hash tree in memory (default: 67108864)
 close|--cancel-deferred||Cancel a previously set deferred device removal
 format build sign|--certificate|file|The signer's certificate
-open table serve|--check-at-most-once||Verify data block only the first time it is read
+open table serve mount-file|--check-at-most-once||Verify data block only the first time it is read
 open|--check-root||Read the first and last data block, close it again if they are wrong
 table|--chromeos||Show ChromiumOS's dm= parameter
 table|--cmdline||Show systemd's kernel command line parameters
-format verify repair open plan table build benchmark serve|--data-block-size|size|Block size on the data device
-format verify repair open plan table serve|--data-blocks|text|The number of blocks in the data file
+format verify repair open plan table build benchmark serve mount-file|--data-block-size|size|Block size on the data device
+format verify repair open plan table serve mount-file|--data-blocks|text|The number of blocks in the data file
 format plan|--data-size|text|The size of data that do not exist yet, or of standard input
 format|--containerd||Append the hash tree to a layer, as containerd does
 all|--debug||Show debug messages
@@ -55,55 +57,56 @@ close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
 sign|--digest|text|The digest that is signed (default: sha256)
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
+mount-file|--direct-io||Verify each read, keep nothing in the page cache
 format repair open build|--dry-run||Only show what would be done
 sign|--embed-certificate||Put the signer's certificate into the signature
 format status dump plan|--env||Print KEY='value' lines for a shell instead of text
 table|--embed-signature||Put the root hash signature itself into the line
 open table|--error-as-corruption||Handle IO error as corruption
-serve|--events-json|file|Write a line of JSON for each bad block (default: standard output)
-serve|--exec|text|Serve to this command alone, and end with it
-verify repair open table serve|--expect|file|Fail unless the superblock is as in JSON of format
-verify repair open table serve|--expect-data-blocks|text|Fail unless the superblock has this number of blocks
-format verify repair open dump plan table serve|--fec-device|device|Path to device with error correction data
-format verify repair open dump plan table serve|--fec-offset|text|Starting offset on the FEC device
-format verify repair open dump plan table build serve|--fec-roots|roots|FEC parity bytes
-format verify repair open dump plan table serve|--fec-scope|text|What FEC covers after the data (default: device)
+serve mount-file|--events-json|file|Write a line of JSON for each bad block (default: standard output)
+serve mount-file|--exec|text|Run this command, and end with it
+verify repair open table serve mount-file|--expect|file|Fail unless the superblock is as in JSON of format
+verify repair open table serve mount-file|--expect-data-blocks|text|Fail unless the superblock has this number of blocks
+format verify repair open dump plan table serve mount-file|--fec-device|device|Path to device with error correction data
+format verify repair open dump plan table serve mount-file|--fec-offset|text|Starting offset on the FEC device
+format verify repair open dump plan table build serve mount-file|--fec-roots|roots|FEC parity bytes
+format verify repair open dump plan table serve mount-file|--fec-scope|text|What FEC covers after the data (default: device)
 table|--fit||Show the dm-verity node of a FIT image
-format verify repair open plan table build benchmark serve|--format|format|Format type (1 - normal, 0 - original Chrome OS)
+format verify repair open plan table build benchmark serve mount-file|--format|format|Format type (1 - normal, 0 - original Chrome OS)
 open|--from-cmdline|file|Open the root device that this kernel command line asks for
-format verify repair open plan table build benchmark serve|-h --hash|hash|Hash algorithm
-format verify repair open plan table build serve|--hash-block-size|size|Block size on the hash device
-format verify repair open dump plan table serve|--hash-offset|offset|Starting offset on the hash device
+format verify repair open plan table build benchmark serve mount-file|-h --hash|hash|Hash algorithm
+format verify repair open plan table build serve mount-file|--hash-block-size|size|Block size on the hash device
+format verify repair open dump plan table serve mount-file|--hash-offset|offset|Starting offset on the hash device
 open table|--ignore-corruption||Ignore corruption, log it only
-open table serve|--ignore-zero-blocks||Do not verify zeroed blocks
-verify repair open dump table signature serve|--intermediate|file|A certificate between signer and authority
+open table serve mount-file|--ignore-zero-blocks||Do not verify zeroed blocks
+verify repair open dump table signature serve mount-file|--intermediate|file|A certificate between signer and authority
 table|--ipe||Show a rule for a policy of the kernel's IPE module
-format verify repair open close status dump plan table features keyring inspect build sign signature serve|--json||Print one JSON object instead of text
+format verify repair open close status dump plan table features keyring inspect build sign signature serve mount-file|--json||Print one JSON object instead of text
 sign|--join|file|Make a signature from one that was made elsewhere
 table|--kata||Show what Kata Containers open the image with
 format build sign|--key|file|The signer's private key
 format|--like|device|Take salt, UUID, sizes and algorithm from this hash device
 serve|--listen-fd|text|Serve on this inherited socket
-verify repair open table sign serve|--manifest|file|JSON of format: sign it, or take root hash and parameters from it
-verify repair open table serve|--manifest-signature|file|Path to the manifest's signature
+verify repair open table sign serve mount-file|--manifest|file|JSON of format: sign it, or take root hash and parameters from it
+verify repair open table serve mount-file|--manifest-signature|file|Path to the manifest's signature
 build|--min-size||Place partitions as close together as systemd-repart does
 open|--no-fallback||Fail if the kernel refuses an option that only affects speed
-format verify repair open plan table serve|--no-superblock||Do not use verity superblock
-serve|--on-corruption|text|What follows a bad block (default: error)
+format verify repair open plan table serve mount-file|--no-superblock||Do not use verity superblock
+serve mount-file|--on-corruption|text|What follows a bad block (default: error)
 format build sign|-o --output|file|Where the result is written
 open table|--panic-on-corruption||Panic kernel if corruption is detected
 format table|--partition-uuids||Show the partition UUIDs that follow from the root hash
 format build sign|--passphrase-file|file|Path to pass phrase of the private key
-verify repair open table inspect serve|--policy|text|Fail unless the image agrees with systemd's image policy
+verify repair open table inspect serve mount-file|--policy|text|Fail unless the image agrees with systemd's image policy
 sign|--prepare||Show what has to be signed elsewhere
 format verify repair build|--progress-frequency|text|Show progress in lines, one every <secs> seconds
 format verify repair build|--progress-json||Show progress as lines of JSON
 open table|--restart-on-corruption||Restart kernel if corruption is detected
 build|--root|file|The root file system
-verify repair open dump table serve|--root-hash|text|Root hash of an image that is one argument; in dump, show that of the hash tree
-format verify repair open table build sign signature serve|--root-hash-file|file|Path to root hash file
-verify repair open dump table serve|--root-hash-signature|text|Root hash signature
-format verify repair open table build benchmark serve|-s --salt|text|Salt
+verify repair open dump table serve mount-file|--root-hash|text|Root hash of an image that is one argument; in dump, show that of the hash tree
+format verify repair open table build sign signature serve mount-file|--root-hash-file|file|Path to root hash file
+verify repair open dump table serve mount-file|--root-hash-signature|text|Root hash signature
+format verify repair open table build benchmark serve mount-file|-s --salt|text|Salt
 format build|--salt-seed|text|Derive salt and UUID from a text
 build|--sector-size|text|Size of the disk's sectors, 512 or 4096
 open|--shared||Share data device with another verity segment
@@ -112,14 +115,14 @@ sign|--smime||Write the bytes that openssl smime writes
 serve|--socket|file|Serve on a socket that is made here
 verify|--strict||Fail even if FEC can repair all errors
 verify|--tee||Write what is proven of standard input to standard output
-format verify repair build benchmark serve|--threads|text|Threads that hash (default: one for each processor)
+format verify repair build benchmark serve mount-file|--threads|text|Threads that hash (default: one for each processor)
 dump|--tree||Draw the levels of the hash tree
-verify repair open dump table signature serve|--trusted|file|Trust the holder of this certificate (sha256: and its fingerprint)
+verify repair open dump table signature serve mount-file|--trusted|file|Trust the holder of this certificate (sha256: and its fingerprint)
 open table|--use-tasklets||Use kernel tasklets for performance
-format verify repair open dump table build sign serve|--usr|file|Use the image for /usr; in build, the file system for it
+format verify repair open dump table build sign serve mount-file|--usr|file|Use the image for /usr; in build, the file system for it
 format build|--uuid|text|UUID for device to use
 all|-v --verbose||Shows more detailed error messages
-serve|--verify|text|Which threads verify what is read (default: auto)
+serve mount-file|--verify|text|Which threads verify what is read (default: auto)
 table|--veritytab|text|Show the line for /etc/veritytab
 open|--with-usr||Open the image for /usr as well as the root device
 "

@@ -12,12 +12,14 @@ machines="qemu-system-x86 kmod xz-utils udev dmsetup cryptsetup-bin keyutils nbd
 library="gcc g++ libc6-dev binutils libcryptsetup12 libcryptsetup-dev"
 # Clients of the NBD protocol: libnbd's programs and its Python module, and qemu's.
 nbd="libnbd-bin python3-libnbd qemu-utils fuse3"
+# A file system that needs no kernel, on top of a mounted file.
+fuse="fuse3 squashfuse"
 # The reference tool, images to mount and disks to boot from, signatures and kernels that trust them, a look at the
 # order of system calls, and the programs that another project's tests call in the machine. The shells that have
 # completions, a terminal for them, the renderer of the manual, and the programs in its examples. Two programs that check
 # partition tables.
 test="$machines $library e2fsprogs fdisk gdisk squashfs-tools openssl lz4 zstd strace bash coreutils grep mount sed util-linux \
-    zsh fish bsdutils mandoc groff-base jq diffutils python3-minimal $nbd"
+    zsh fish bsdutils mandoc groff-base jq diffutils python3-minimal $nbd $fuse"
 demo="$machines squashfs-tools"
 # A security module in software, the program that talks to it, and one that makes certificates.
 chain="softhsm2 opensc openssl"

@@ -55,7 +55,17 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     (
         "Reading without the kernel",
-        &["cache-size", "events-json", "exec", "listen-fd", "on-corruption", "socket", "verify"],
+        &[
+            "allow-other",
+            "cache-size",
+            "direct-io",
+            "events-json",
+            "exec",
+            "listen-fd",
+            "on-corruption",
+            "socket",
+            "verify",
+        ],
     ),
     ("Closing", &["cancel-deferred", "deferred"]),
     (
@@ -101,6 +111,7 @@ const EXAMPLES: &[(Action, &str)] = &[
     (Action::Sign, "veritysetup sign --root-hash-file=root-hash --key=key.pem --certificate=cert.pem -o root-hash.p7s"),
     (Action::Signature, "veritysetup signature lint root-hash.p7s --root-hash-file=root-hash"),
     (Action::Serve, "veritysetup serve data.img hash.img --root-hash-file=root-hash --socket=/run/image/nbd"),
+    (Action::MountFile, "veritysetup mount-file data.img hash.img --root-hash-file=root-hash directory"),
 ];
 
 /// What `--help` prints, except the version before and the defaults after it.

@@ -15,6 +15,8 @@ mod help;
 mod interruption;
 mod kernel_options;
 mod memory;
+#[cfg(feature = "fuse")]
+mod mounting;
 mod options;
 mod output;
 mod passing;
@@ -97,5 +99,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Sign(sign) => commands::sign::run(sign),
         Command::Signature(signature) => commands::signature::run(signature),
         Command::Serve(serve) => commands::serve::run(serve),
+        #[cfg(feature = "fuse")]
+        Command::MountFile(mount) => commands::mount_file::run(mount),
     }
 }

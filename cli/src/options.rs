@@ -101,10 +101,11 @@ const fn with_value(
 const OPEN: &[Action] = &[Action::Open];
 const OPEN_OR_TABLE: &[Action] = &[Action::Open, Action::Table];
 /// The actions that read an image without the kernel, each block verified.
-const READING: &[Action] = &[Action::Serve];
+const READING: &[Action] = &[Action::Serve, Action::MountFile];
 /// These, and those that have the kernel do so.
-const READ_BLOCKS: &[Action] = &[Action::Open, Action::Table, Action::Serve];
+const READ_BLOCKS: &[Action] = &[Action::Open, Action::Table, Action::Serve, Action::MountFile];
 const SERVE: &[Action] = &[Action::Serve];
+const MOUNT_FILE: &[Action] = &[Action::MountFile];
 const CLOSE: &[Action] = &[Action::Close];
 const FORMAT: &[Action] = &[Action::Format];
 const FORMAT_OR_PLAN: &[Action] = &[Action::Format, Action::Plan];
@@ -113,7 +114,8 @@ const BUILD: &[Action] = &[Action::Build];
 const MAKE: &[Action] = &[Action::Format, Action::Build];
 const TABLE: &[Action] = &[Action::Table];
 /// The actions that trust a superblock.
-const CHECKED: &[Action] = &[Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve];
+const CHECKED: &[Action] =
+    &[Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve, Action::MountFile];
 /// The actions that find an image in a disk image, or put one there.
 const ON_DISK_IMAGE: &[Action] = &[
     Action::Verify,
@@ -124,6 +126,7 @@ const ON_DISK_IMAGE: &[Action] = &[
     Action::Build,
     Action::Sign,
     Action::Serve,
+    Action::MountFile,
 ];
 /// The actions that need the parameters of an image, unless a superblock has them.
 const IMAGE: &[Action] = &[
@@ -136,10 +139,19 @@ const IMAGE: &[Action] = &[
     Action::Benchmark,
     Action::Build,
     Action::Serve,
+    Action::MountFile,
 ];
 /// The actions that compute where the areas of an image are.
-const LAYOUT: &[Action] =
-    &[Action::Format, Action::Verify, Action::Repair, Action::Open, Action::Plan, Action::Table, Action::Serve];
+const LAYOUT: &[Action] = &[
+    Action::Format,
+    Action::Verify,
+    Action::Repair,
+    Action::Open,
+    Action::Plan,
+    Action::Table,
+    Action::Serve,
+    Action::MountFile,
+];
 /// The actions that look for them on a device.
 const ON_DISK: &[Action] = &[
     Action::Format,
@@ -150,6 +162,7 @@ const ON_DISK: &[Action] = &[
     Action::Plan,
     Action::Table,
     Action::Serve,
+    Action::MountFile,
 ];
 /// The actions that hash.
 const SALTED: &[Action] = &[
@@ -161,13 +174,22 @@ const SALTED: &[Action] = &[
     Action::Benchmark,
     Action::Build,
     Action::Serve,
+    Action::MountFile,
 ];
 const SIGN: &[Action] = &[Action::Sign];
 /// The actions that have a key in a file.
 const SIGNING: &[Action] = &[Action::Sign, Action::Build, Action::Format];
 /// The actions that check signatures of root hashes.
-const TRUSTING: &[Action] =
-    &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Signature, Action::Serve];
+const TRUSTING: &[Action] = &[
+    Action::Verify,
+    Action::Repair,
+    Action::Open,
+    Action::Dump,
+    Action::Table,
+    Action::Signature,
+    Action::Serve,
+    Action::MountFile,
+];
 /// The actions that take long.
 const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Build];
 
@@ -175,6 +197,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("help", '?', "Show this help message"),
     flag("usage", "Display brief usage", &[]),
     short_flag("version", 'V', "Print package version"),
+    flag("allow-other", "Let other users read the mounted file", MOUNT_FILE),
     flag("append", "Append hash tree (and FEC) to the data of one image", FORMAT_OR_PLAN),
     with_value("arch", "architecture", "Use the image for these processors", ON_DISK_IMAGE),
     with_value("at", "time", "Refuse certificates that are not valid at this time", TRUSTING),
@@ -200,6 +223,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("deterministic", "Derive salt and UUID from the other parameters", FORMAT),
     with_value("digest", "string", "The digest that is signed (default: sha256)", SIGN),
     with_value("dm-mod-create", "name", "Show the kernel's dm-mod.create parameter", TABLE),
+    flag("direct-io", "Verify each read, keep nothing in the page cache", MOUNT_FILE),
     flag("dry-run", "Only show what would be done", &[Action::Format, Action::Repair, Action::Open, Action::Build]),
     flag("embed-certificate", "Put the signer's certificate into the signature", SIGN),
     flag(
@@ -211,7 +235,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("error-as-corruption", "Handle IO error as corruption", OPEN_OR_TABLE),
     with_value("events-json", "path", "Write a line of JSON for each bad block (default: standard output)", READING)
         .or("-"),
-    with_value("exec", "command...", "Serve to this command alone, and end with it", SERVE).rest(),
+    with_value("exec", "command...", "Run this command, and end with it", READING).rest(),
     with_value("expect", "path", "Fail unless the superblock is as in JSON of format", CHECKED),
     with_value("expect-data-blocks", "blocks", "Fail unless the superblock has this number of blocks", CHECKED),
     with_value("fec-device", "path", "Path to device with error correction data", ON_DISK).accepted_by_all(),
@@ -230,6 +254,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Table,
             Action::Build,
             Action::Serve,
+            Action::MountFile,
         ],
     )
     .accepted_by_all(),
@@ -253,6 +278,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Table,
             Action::Build,
             Action::Serve,
+            Action::MountFile,
         ],
     )
     .accepted_by_all(),
@@ -281,6 +307,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Sign,
             Action::Signature,
             Action::Serve,
+            Action::MountFile,
         ],
     ),
     with_value("join", "path", "Make a signature from one that was made elsewhere", SIGN),
@@ -292,7 +319,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "manifest",
         "path",
         "JSON of format: sign it, or take root hash and parameters from it",
-        &[Action::Sign, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve],
+        &[Action::Sign, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve, Action::MountFile],
     ),
     with_value("manifest-signature", "path", "Path to the manifest's signature", CHECKED),
     flag("min-size", "Place partitions as close together as systemd-repart does", BUILD),
@@ -312,7 +339,15 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "policy",
         "policy",
         "Fail unless the image agrees with systemd's image policy",
-        &[Action::Inspect, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve],
+        &[
+            Action::Inspect,
+            Action::Verify,
+            Action::Repair,
+            Action::Open,
+            Action::Table,
+            Action::Serve,
+            Action::MountFile,
+        ],
     ),
     flag("prepare", "Show what has to be signed elsewhere", SIGN),
     with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
@@ -323,7 +358,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "root-hash",
         "hex",
         "Root hash of an image that is one argument; in dump, show that of the hash tree",
-        &[Action::Dump, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve],
+        &[Action::Dump, Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve, Action::MountFile],
     )
     .or(""),
     with_value(
@@ -340,13 +375,14 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Sign,
             Action::Signature,
             Action::Serve,
+            Action::MountFile,
         ],
     ),
     with_value(
         "root-hash-signature",
         "path|base64:...|auto",
         "Root hash signature",
-        &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Serve],
+        &[Action::Verify, Action::Repair, Action::Open, Action::Dump, Action::Table, Action::Serve, Action::MountFile],
     ),
     with_value("salt", "hex string", "Salt", SALTED).short('s').accepted_by_all(),
     with_value("salt-seed", "text", "Derive salt and UUID from a text", MAKE),
@@ -361,7 +397,15 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         "threads",
         "number",
         "Threads that hash (default: one for each processor)",
-        &[Action::Format, Action::Verify, Action::Repair, Action::Benchmark, Action::Build, Action::Serve],
+        &[
+            Action::Format,
+            Action::Verify,
+            Action::Repair,
+            Action::Benchmark,
+            Action::Build,
+            Action::Serve,
+            Action::MountFile,
+        ],
     ),
     flag("tree", "Draw the levels of the hash tree", &[Action::Dump]),
     with_value("trusted", "path", "Trust the holder of this certificate (sha256: and its fingerprint)", TRUSTING)
@@ -381,6 +425,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Build,
             Action::Sign,
             Action::Serve,
+            Action::MountFile,
         ],
     )
     .or(""),

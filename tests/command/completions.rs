@@ -29,6 +29,7 @@ const CASES: &[(&str, &[&str])] = &[
             "format",
             "inspect",
             "keyring",
+            "mount-file",
             "open",
             "plan",
             "remove",

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use dmverity_tests::veritysetup;
+use crate::program;
 
 pub(crate) const BLOCK: usize = 4096;
 
@@ -29,7 +29,7 @@ impl Image {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let image = Self { directory, data, root_hash: String::new() };
         fs::write(image.path("data.img"), &image.data).expect("writable");
-        let output = image.run(veritysetup(), &[&["format", "data.img", "hash.img"], options].concat());
+        let output = image.run(program(), &[&["format", "data.img", "hash.img"], options].concat());
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).expect("text");
         let line = text.lines().find_map(|line| line.strip_prefix("Root hash:")).expect("a root hash");

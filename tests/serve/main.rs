@@ -8,3 +8,8 @@ mod recipes;
 mod server;
 mod sockets;
 mod storm;
+
+/// The command.
+fn program() -> std::path::PathBuf {
+    dmverity_tests::veritysetup()
+}

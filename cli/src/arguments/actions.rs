@@ -12,6 +12,8 @@ use super::fec::FecOptions;
 use super::image::{Choice, ImageOptions, ImageToCheck};
 use super::kernel::KernelOptions;
 use super::keyring::Keyring;
+#[cfg(feature = "fuse")]
+use super::mount_file::MountFile;
 use super::serve::Serve;
 use super::sign::Key;
 use super::sign::Sign;
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Sign(Sign),
     Signature(Signature),
     Serve(Serve),
+    #[cfg(feature = "fuse")]
+    MountFile(MountFile),
 }
 
 impl Command {
@@ -70,8 +74,20 @@ impl Command {
             Action::Sign => Self::Sign(Sign::of(words)?),
             Action::Signature => Self::Signature(Signature::of(words)?),
             Action::Serve => Self::Serve(Serve::of(words)?),
+            #[cfg(feature = "fuse")]
+            Action::MountFile => Self::MountFile(MountFile::of(words)?),
+            #[cfg(not(feature = "fuse"))]
+            Action::MountFile => return Err(without_fuse()),
         })
     }
+}
+
+/// What is said of `mount-file` by a command that cannot do it.
+#[cfg(not(feature = "fuse"))]
+fn without_fuse() -> Failure {
+    Failure::new(crate::failure::Exit::Parameters, "This veritysetup was built without FUSE.")
+        .hint("build it with: cargo build --release -p veritysetup --features fuse")
+        .hint("nbdfuse mounts the same file: veritysetup serve ... --exec sh -c 'nbdfuse -r <directory> \"$uri\"'")
 }
 
 /// `format`.

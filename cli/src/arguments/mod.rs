@@ -11,6 +11,8 @@ mod fec;
 mod image;
 mod kernel;
 mod keyring;
+#[cfg(feature = "fuse")]
+mod mount_file;
 mod output;
 mod parser;
 mod reading;
@@ -35,6 +37,8 @@ pub(crate) use self::image::{
     Choice, Expect, HashOffset, ImageOptions, ImageToCheck, ManifestOptions, Place, RootHashOptions,
 };
 pub(crate) use self::keyring::Keyring;
+#[cfg(feature = "fuse")]
+pub(crate) use self::mount_file::MountFile;
 pub(crate) use self::output::Output;
 use self::parser::{did_you_mean, info_of};
 pub(crate) use self::reading::{Events, OnCorruption, ReaderOptions};
@@ -98,7 +102,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
     let info = info.ok_or_else(|| {
         Failure::usage("Unknown action.").hints(did_you_mean("", help::meant_action(&text_of(&name))))
     })?;
-    let words = Words { action: info.action, rest: rest.collect(), matches };
+    let words = Words { action: info.action, rest: rest.collect(), directory: None, matches };
     invocation(info, &name, words)
         .map(|invocation| Request::Run(Box::new(invocation)))
         .map_err(|failure| Failure { action: Some(info.action), ..failure })
@@ -113,7 +117,7 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
         Action::Format if words.flag("dry-run") => (1, "<data_device> [<hash_device>]"),
         Action::Open if words.given("from-cmdline") => (0, ""),
         // An image whose parts are found is one argument in place of two.
-        Action::Verify | Action::Repair | Action::Open | Action::Table | Action::Serve => {
+        Action::Verify | Action::Repair | Action::Open | Action::Table | Action::Serve | Action::MountFile => {
             (info.needed - 1, info.arguments)
         }
         _ => (info.needed, info.arguments),
@@ -124,9 +128,13 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
     if name == "create" && words.rest.len() > 1 {
         words.rest.swap(0, 1);
     }
-    contradictions::check(&words, info)?;
     let taken = if taken.ends_with("...]") { usize::MAX } else { taken.split_whitespace().count() };
     let extra = words.rest.get(taken..).filter(|extra| !extra.is_empty()).map(|extra| extra.join(OsStr::new(" ")));
+    if info.action == Action::MountFile {
+        words.rest.truncate(taken);
+        words.directory = words.rest.pop();
+    }
+    contradictions::check(&words, info)?;
     Ok(Invocation {
         action: info.action,
         name: info.name,

@@ -16,6 +16,8 @@ use crate::passing::STDIN;
 pub(super) struct Words {
     pub(super) action: Action,
     pub(super) rest: Vec<OsString>,
+    /// The last argument of an action that mounts, which is not among the others.
+    pub(super) directory: Option<OsString>,
     pub(super) matches: ArgMatches,
 }
 
@@ -34,7 +36,7 @@ impl Words {
     pub(super) fn hash_argument(&self) -> Option<usize> {
         match self.action {
             Action::Open => Some(2),
-            Action::Verify | Action::Repair | Action::Table | Action::Serve => Some(1),
+            Action::Verify | Action::Repair | Action::Table | Action::Serve | Action::MountFile => Some(1),
             _ => None,
         }
     }

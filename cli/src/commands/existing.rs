@@ -124,12 +124,13 @@ fn of_signature(verified: Option<&Verified>) -> (Option<CertificateFields>, Vec<
     (signer, verified.map_or(Vec::new(), |verified| verified.warnings().to_vec()))
 }
 
-/// What is said of a root hash that nothing proves. It is not enough to open or to serve an image.
+/// What is said of a root hash that nothing proves. It is not enough to open, serve or mount an image.
 fn unproven(action: Action, root_hash: &RootHash, from: &str) -> Result<String> {
     let unproven = format!("nothing proves the root hash, which comes from {from}");
     let done = match action {
         Action::Open => "opened",
         Action::Serve => "served",
+        Action::MountFile => "mounted",
         _ => return Ok(format!("{unproven}.")),
     };
     Err(Failure::new(Exit::Permission, format!("The image is not {done}: {unproven}."))

@@ -19,6 +19,8 @@ pub(crate) mod keyring;
 mod like;
 mod manifest;
 mod misplaced;
+#[cfg(feature = "fuse")]
+pub(crate) mod mount_file;
 pub(crate) mod open;
 mod partitions;
 pub(crate) mod plan;

@@ -20,6 +20,7 @@ pub(crate) enum Action {
     Sign,
     Signature,
     Serve,
+    MountFile,
 }
 
 /// How an action is called.
@@ -171,5 +172,13 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         arguments: "<data_device> <hash_device> [<root_hash>]",
         needed: 2,
         help: "serve device to NBD clients, each block verified",
+    },
+    ActionInfo {
+        action: Action::MountFile,
+        name: "mount-file",
+        alias: None,
+        arguments: "<data_device> <hash_device> [<root_hash>] <directory>",
+        needed: 3,
+        help: "mount device as one file, each block verified",
     },
 ];

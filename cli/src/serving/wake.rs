@@ -1,4 +1,4 @@
-//! What wakes the thread that waits for clients: signals, and threads that serve them.
+//! What wakes the thread that waits: signals, and threads that serve.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -63,6 +63,12 @@ impl Wake {
         self.stop.store(true, Ordering::SeqCst);
         // If the pipe is full, it is readable.
         let _ = (&self.writer).write(&[0]);
+    }
+
+    /// Whether a thread wants it to end.
+    #[cfg(feature = "fuse")]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
     }
 
     /// Empties the pipe and says what has happened.

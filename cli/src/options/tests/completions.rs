@@ -32,7 +32,7 @@ fn kind_of(option: &OptionInfo) -> &'static str {
 fn argument_kind(action: Action, argument: &str) -> &'static str {
     match (argument, action) {
         ("data_device" | "hash_device" | "image", _) => "device",
-        ("file" | "certificate", _) => "file",
+        ("file" | "certificate" | "directory", _) => "file",
         ("name", Action::Close | Action::Status) => "mapping",
         _ => "text",
     }

@@ -60,7 +60,14 @@ fn action_line(name: &str, info: &ActionInfo) -> String {
     }
     let mut words = vec![".It Cm", name];
     let mut macro_before = "";
-    for argument in arguments {
+    let mut arguments = arguments.into_iter().peekable();
+    while let Some(argument) = arguments.next() {
+        // What follows the brackets in a line would otherwise be in them.
+        if argument.starts_with('[') && arguments.peek().is_some() {
+            words.extend(["Oo Ar", argument.trim_matches(['<', '>', '[', ']']), "Oc"]);
+            macro_before = "";
+            continue;
+        }
         // Without signs around it, it is one of these words.
         let macro_here = match argument.chars().next() {
             Some('[') => "Op Ar",
