@@ -41,6 +41,7 @@
 //! | read an image without the kernel, each block proven | [`VerifiedReader`] | |
 //! | hash blocks | [`hash::BlockHasher`] | |
 //! | serve an image to qemu, nbdcopy and other clients of NBD | `nbd::Server` | feature `nbd` |
+//! | read an image on a web server, over HTTP and HTTPS | `http::Remote` | feature `http` |
 //! | compute sizes before the data exist | [`Plan`] | |
 //! | make an image that is one file, and find its hash tree again | [`append`], [`find_hash_offset`] | |
 //! | work on memory, open files or storage of your own | [`Image`] | |
@@ -74,6 +75,7 @@
 //! |---|---|---|
 //! | `dm` (default) | [`dm`]: mappings, loop devices, keyrings | Linux; to build, libclang and libdevmapper's header |
 //! | `ddi` | `ddi`: GPT images with data, hash and signature partitions, and sidecar files | a Rust compiler |
+//! | `http` | `http`: images on web servers | a Rust compiler; to build, a C compiler |
 //! | `nbd` | `nbd`: an image as a disk for clients of the NBD protocol | a Rust compiler |
 //! | `signature` | [`signature`]: signatures of root hashes | a Rust compiler |
 //! | `serde` | values and parameters in other formats | a Rust compiler |
@@ -99,13 +101,14 @@
 //! | [`boot`] | lines for `dmsetup`, the kernel's command line and systemd; strings only |
 //! | [`cmdline`] | the kernel's command line, read; bytes only |
 //! | `ddi` | discoverable disk images and sidecar files |
+//! | `http` | files on web servers, read in ranges, and a local cache of them |
 //! | `nbd` | the NBD protocol: anything that can be read at a position, as a disk |
 //! | [`signature`] | signatures of root hashes: made, checked, explained |
 //! | [`dm`] | mappings: activate, status, deactivate; what the kernel can do |
 //! | [`messages`] | what the reference tool says of each error |
 //!
 //! In the source each folder is a room, and knows only those below it: `error`, `value`, `cpu`, `memory`, `work`, `io`,
-//! `hash`, `format`, `tree`, `fec`, `image`, `reader`, `nbd`, `ddi`, `line`, `signature`, `dm`, `messages`, from the
+//! `hash`, `format`, `tree`, `fec`, `image`, `reader`, `nbd`, `http`, `ddi`, `line`, `signature`, `dm`, `messages`, from the
 //! ground upwards.
 
 mod cpu;
@@ -117,6 +120,8 @@ mod error;
 mod fec;
 mod format;
 pub mod hash;
+#[cfg(feature = "http")]
+pub mod http;
 mod image;
 mod io;
 mod line;

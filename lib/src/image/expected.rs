@@ -6,6 +6,7 @@
 use uuid::Uuid;
 
 use super::devices::{Devices, device_size};
+use super::handle::Image;
 use crate::error::{Error, Result};
 use crate::format::{Layout, Params};
 use crate::hash::{HashAlgorithm, HashType};
@@ -157,17 +158,33 @@ fn differs<T: PartialEq + std::fmt::Display>(field: &'static str, expected: Opti
 /// # Errors
 /// [`Error::Open`] and [`Error::NotDevice`].
 pub fn uncovered_blocks(devices: &Devices, params: &Params) -> Result<u64> {
-    let mut end = device_size(&devices.data)?;
-    let mut least = params.data_block_size().bytes();
     let fec = devices.fec.as_deref().zip(params.fec().map(|fec| fec.offset));
-    for (device, offset) in fec.into_iter().chain([(devices.hash.as_path(), params.hash_offset())]) {
-        if is_same_device(&devices.data, device) && offset < end {
+    let areas = fec.into_iter().chain([(devices.hash.as_path(), params.hash_offset())]);
+    let areas = areas.map(|(device, offset)| (is_same_device(&devices.data, device), offset));
+    Ok(uncovered(device_size(&devices.data)?, areas, params))
+}
+
+impl Image<'_> {
+    /// What [`uncovered_blocks()`](crate::uncovered_blocks()) does, on an image that is open.
+    pub fn uncovered_blocks(&self, params: &Params) -> u64 {
+        let shared = self.shared();
+        let fec = params.fec().map(|fec| (shared.data_and_fec, fec.offset));
+        let areas = fec.into_iter().chain([(shared.data_and_hash, params.hash_offset())]);
+        uncovered(self.data.bytes(), areas, params)
+    }
+}
+
+/// The blocks after the data, where other areas are: whether on the same device, and from which byte on.
+fn uncovered(mut end: u64, areas: impl Iterator<Item = (bool, u64)>, params: &Params) -> u64 {
+    let mut least = params.data_block_size().bytes();
+    for (_, offset) in areas.filter(|(is_shared, _)| *is_shared) {
+        if offset < end {
             end = offset;
             least = least.max(params.hash_block_size().bytes());
         }
     }
     let bytes = end.saturating_sub(params.data_bytes());
-    Ok(if bytes < least { 0 } else { params.data_block_size().whole_blocks_in(bytes) })
+    if bytes < least { 0 } else { params.data_block_size().whole_blocks_in(bytes) }
 }
 
 #[cfg(test)]

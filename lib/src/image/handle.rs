@@ -51,6 +51,22 @@ impl Image<'static> {
         Ok(Self::of(data, hash, fec, Claims::default()))
     }
 
+    /// The same where some devices are storages of the caller's: those for whose paths `storage` returns one. Messages
+    /// name them by these paths.
+    ///
+    /// # Errors
+    /// Those of [`at`](Self::at), and [`Error::Io`] if a storage does not report its size.
+    pub fn at_storages(devices: &Devices, storage: impl Fn(&Path) -> Option<Storage<'static>>) -> Result<Self> {
+        let open = |path: &Path, others: &[&Device<'static>]| match storage(path) {
+            Some(storage) => Device::of_named_storage(storage, path),
+            None => Device::open_or_share(path, others),
+        };
+        let data = open(&devices.data, &[])?;
+        let hash = open(&devices.hash, &[&data])?;
+        let fec = devices.fec.as_deref().map(|fec| open(fec, &[&data, &hash])).transpose()?;
+        Ok(Self::of(data, hash, fec, Claims::default()))
+    }
+
     /// Opens devices for reading and writing. Until this is dropped no other process can write to them with this
     /// library.
     ///
@@ -192,6 +208,14 @@ impl<'s> Image<'s> {
     pub fn in_one(storage: Storage<'s>) -> Result<Self> {
         let device = Device::of_storage(storage, "the storage")?;
         Ok(Self::of(device.clone(), device, None, Claims::default()))
+    }
+
+    /// An image in parts of one storage.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it does not report its size, [`Error::DeviceTooSmall`] if it ends before one of them.
+    pub fn in_parts(storage: Storage<'s>, parts: &Parts) -> Result<Self> {
+        parts.of(&Device::of_storage(storage, "the storage")?, Claims::default())
     }
 
     /// The same image with its parity on this storage, which may be one that it has already.

@@ -32,9 +32,15 @@ enum Backing<'s> {
 }
 
 impl<'s> Device<'s> {
-    /// Something of the caller's, which messages call `name`.
+    /// Something of the caller's, which messages call `name` unless it has a name of its own.
     pub(crate) fn of_storage(storage: Storage<'s>, name: &str) -> Result<Self> {
-        let path = PathBuf::from(name);
+        let own = storage.as_read().name();
+        Self::of_named_storage(storage, Path::new(own.as_deref().unwrap_or(name)))
+    }
+
+    /// The same, which messages call `name` in any case.
+    pub(crate) fn of_named_storage(storage: Storage<'s>, name: &Path) -> Result<Self> {
+        let path = name.to_owned();
         let bytes = storage.as_read().size().map_err(Error::io("read", &path))?;
         let identity = Identity::Storage(storage.address());
         Ok(Self { storage: Backing::Given(storage), path, identity, part: None, bytes, padded_to: 0 })

@@ -34,6 +34,11 @@ pub trait ReadAt: Send + Sync {
         Ok(Some(offset..u64::MAX))
     }
 
+    /// What errors call it, if it has a name of its own. By default they name the area of the image that it has.
+    fn name(&self) -> Option<String> {
+        None
+    }
+
     /// Is told by a [`VerifiedReader`](crate::VerifiedReader) that the root hash has proven these bytes, which were
     /// read from `offset` on. A cache may keep them; by default nothing is done.
     fn proven(&self, offset: u64, bytes: &[u8]) {
@@ -238,6 +243,10 @@ macro_rules! through_a_pointer {
 
             fn data_at(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
                 T::data_at(self, offset)
+            }
+
+            fn name(&self) -> Option<String> {
+                T::name(self)
             }
 
             fn proven(&self, offset: u64, bytes: &[u8]) {

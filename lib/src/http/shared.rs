@@ -1,0 +1,263 @@
+//! A file on a web server as all who read it share it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::answer::Origin;
+use super::cache::Cached;
+use super::client::{Client, Trouble};
+use super::counters::add;
+use super::error::Error;
+use super::pieces::{PIECE, Pieces, Place};
+use super::streams::Streams;
+
+/// The longest pause before a request is repeated, unless the server names one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// What the threads that fetch ahead and those that read work on.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) origin: Origin,
+    pub(super) cache: Option<Cached>,
+    /// How often a request is sent until it has failed.
+    pub(super) attempts: u32,
+    /// The pause before the second one; each further one is twice as long.
+    pub(super) pause: Duration,
+    pub(super) state: Mutex<State>,
+    /// A piece has arrived, or will not.
+    pub(super) arrived: Condvar,
+    /// There is something to fetch ahead, or the end has come.
+    pub(super) asked: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) pieces: Pieces,
+    streams: Streams,
+    /// What is to be fetched ahead.
+    pub(super) queue: VecDeque<Range<u64>>,
+    /// How many threads fetch ahead, and how many of them wait for something to do.
+    pub(super) threads: usize,
+    pub(super) idle: usize,
+    pub(super) has_ended: bool,
+}
+
+/// Pieces that somebody fetches. Those that have not arrived when it is dropped are given up.
+pub(super) struct Claim<'s> {
+    shared: &'s Shared,
+    left: Range<u64>,
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many pieces the file has.
+    fn pieces(&self) -> u64 {
+        self.origin.size.div_ceil(PIECE)
+    }
+
+    /// Notes a read of these bytes, and puts into the queue what to fetch ahead.
+    pub(super) fn plan(&self, bytes: &Range<u64>) -> bool {
+        let mut state = self.lock();
+        let ahead = state.streams.read(&(bytes.start / PIECE..bytes.end.div_ceil(PIECE)), self.pieces());
+        let mut run = ahead.start..ahead.start;
+        for piece in ahead {
+            if !self.is_cached(piece) && state.pieces.ask(piece) {
+                run.end = piece + 1;
+                continue;
+            }
+            let whole = std::mem::replace(&mut run, piece + 1..piece + 1);
+            state.queue.extend(Some(whole).filter(|run| !run.is_empty()));
+        }
+        state.queue.extend(Some(run).filter(|run| !run.is_empty()));
+        !state.queue.is_empty()
+    }
+
+    fn is_cached(&self, piece: u64) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.has(&self.bytes_of(&(piece..piece + 1))))
+    }
+
+    /// The bytes of these pieces.
+    fn bytes_of(&self, pieces: &Range<u64>) -> Range<u64> {
+        pieces.start * PIECE..pieces.end.saturating_mul(PIECE).min(self.origin.size)
+    }
+
+    /// Fills `buffer` from byte `offset` on, which are bytes of one piece. `last` is the last piece that the same read
+    /// needs.
+    pub(super) fn read(&self, buffer: &mut [u8], offset: u64, last: u64) -> io::Result<()> {
+        let piece = offset / PIECE;
+        let mut in_cache = self.cache.as_ref();
+        let mut state = self.lock();
+        loop {
+            match state.pieces.find(piece) {
+                Place::Ready(bytes) => {
+                    drop(state);
+                    let start = usize::try_from(offset % PIECE).expect("a piece fits memory");
+                    buffer.copy_from_slice(&bytes[start..][..buffer.len()]);
+                    let is_end = start + buffer.len() == bytes.len();
+                    drop(bytes);
+                    if is_end {
+                        self.lock().pieces.was_read(piece);
+                    }
+                    return Ok(());
+                }
+                Place::Coming => state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Place::Absent => {
+                    if let Some(cache) = in_cache.take() {
+                        drop(state);
+                        if cache.read(buffer, offset) {
+                            add(&self.client.counting.bytes_from_cache, buffer.len() as u64);
+                            return Ok(());
+                        }
+                        state = self.lock();
+                        continue;
+                    }
+                    let claimed = state.pieces.claim(piece..last + 1, |_, _| true);
+                    drop(state);
+                    self.fetch(claimed)?;
+                    state = self.lock();
+                }
+            }
+        }
+    }
+
+    /// Fetches pieces that were claimed, and tries again where that may help.
+    fn fetch(&self, claimed: Range<u64>) -> Result<(), Error> {
+        let mut claim = Claim { shared: self, left: claimed };
+        let mut failures = 0;
+        loop {
+            let before = claim.left.start;
+            let (error, pause) = match claim.fetch() {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Final(error)) => return Err(error),
+                Err(Trouble::Again { error, pause }) => (error, pause),
+            };
+            failures = if claim.left.start > before { 1 } else { failures + 1 };
+            if failures >= self.attempts {
+                return Err(error);
+            }
+            log::debug!("{error}: trying again");
+            thread::sleep(pause.unwrap_or_else(|| backing_off(self.pause, failures)));
+        }
+    }
+
+    /// Fetches ahead what is the first in the queue, and what of it nobody has fetched meanwhile. What fails is given up:
+    /// whoever needs it tries again.
+    pub(super) fn fetch_ahead(&self, mut pieces: Range<u64>) {
+        while !pieces.is_empty() {
+            let mut state = self.lock();
+            let claimed = state.pieces.claim(pieces.clone(), Pieces::is_queued);
+            drop(state);
+            pieces.start = claimed.end.max(pieces.start + 1);
+            if claimed.is_empty() {
+                continue;
+            }
+            if let Err(trouble) = (Claim { shared: self, left: claimed }).fetch() {
+                log::debug!("cannot fetch ahead: {}", trouble.into_error());
+                let mut state = self.lock();
+                pieces
+                    .clone()
+                    .filter(|&piece| state.pieces.is_queued(piece))
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .for_each(|piece| state.pieces.give_up(piece));
+                return;
+            }
+        }
+    }
+
+    /// Has these bytes fetched again when they are needed.
+    pub(super) fn forget(&self, bytes: &Range<u64>) {
+        if let Some(cache) = &self.cache {
+            cache.forget(bytes);
+        }
+        let mut state = self.lock();
+        (bytes.start / PIECE..bytes.end.div_ceil(PIECE)).for_each(|piece| state.pieces.forget(piece));
+    }
+}
+
+impl Claim<'_> {
+    /// Sends one request for what has not arrived.
+    fn fetch(&mut self) -> Result<(), Trouble> {
+        let shared = self.shared;
+        let mut answer = shared.client.begin(&shared.bytes_of(&self.left), Some(&shared.origin))?;
+        while !self.left.is_empty() {
+            let piece = self.left.start;
+            let bytes = shared.bytes_of(&(piece..piece + 1));
+            let len = usize::try_from(bytes.end - bytes.start).expect("a piece fits memory");
+            let room = shared.lock().pieces.room(len);
+            let mut room = room.map_err(|_| out_of_memory())?;
+            answer.fill(&mut room)?;
+            let mut state = shared.lock();
+            state.pieces.arrive(piece, room);
+            let has_ended = state.has_ended;
+            drop(state);
+            self.left.start += 1;
+            shared.arrived.notify_all();
+            if has_ended {
+                return Ok(());
+            }
+        }
+        answer.finish()
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if self.left.is_empty() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        self.left.clone().for_each(|piece| state.pieces.give_up(piece));
+        drop(state);
+        self.shared.arrived.notify_all();
+    }
+}
+
+/// The pause after so many failures.
+pub(super) fn backing_off(first: Duration, failures: u32) -> Duration {
+    first.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST_PAUSE)
+}
+
+fn out_of_memory() -> Error {
+    Error::Connection { what: "there is no memory for the answer".to_owned(), kind: io::ErrorKind::OutOfMemory }
+}
+
+/// What is shared of a file, before anything of it was read.
+pub(super) fn shared(
+    client: Client,
+    origin: Origin,
+    cache: Option<Cached>,
+    attempts: u32,
+    pause: Duration,
+) -> Arc<Shared> {
+    Arc::new(Shared {
+        client,
+        origin,
+        cache,
+        attempts,
+        pause,
+        state: Mutex::default(),
+        arrived: Condvar::new(),
+        asked: Condvar::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        let of = |failures| backing_off(Duration::from_millis(250), failures);
+        assert_eq!([of(1), of(2), of(3)].map(|pause| pause.as_millis()), [250, 500, 1000]);
+        assert_eq!([of(10), of(40), of(u32::MAX)], [LONGEST_PAUSE; 3]);
+    }
+}

@@ -1,0 +1,48 @@
+//! Threads that fetch ahead of those that read.
+
+use std::sync::{Arc, PoisonError};
+use std::thread;
+
+use super::shared::Shared;
+use crate::memory;
+use crate::work::SignalsHeld;
+
+/// How many requests are on their way at the same time, beside those of readers that wait.
+const MOST_THREADS: usize = 4;
+
+/// Has somebody fetch what is in the queue: a thread that waits, or a new one.
+pub(super) fn wake(shared: &Arc<Shared>) {
+    let mut state = shared.lock();
+    if state.idle > 0 || state.threads == MOST_THREADS {
+        drop(state);
+        shared.asked.notify_one();
+        return;
+    }
+    state.threads += 1;
+    drop(state);
+    let _signals = SignalsHeld::all();
+    let started = memory::find_room_for_a_thread().ok().and_then(|()| {
+        let shared = Arc::clone(shared);
+        thread::Builder::new().name("fetch".into()).spawn(move || run(&shared)).ok()
+    });
+    if started.is_none() {
+        // Whoever reads fetches it then.
+        shared.lock().threads -= 1;
+    }
+}
+
+/// Fetches until the end.
+fn run(shared: &Shared) {
+    let mut state = shared.lock();
+    while !state.has_ended {
+        if let Some(pieces) = state.queue.pop_front() {
+            drop(state);
+            shared.fetch_ahead(pieces);
+            state = shared.lock();
+        } else {
+            state.idle += 1;
+            state = shared.asked.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+}
