@@ -105,7 +105,7 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo demo-chain test test-boot test-lib test-vm check build static lib install-lib uninstall-lib \
 	c-lists forced install uninstall deb test-deb vm-shell compat diff diff-manual man completions fuzz faults \
-	signals bench bench-chart bench-instructions bench-tasklet bench-serve vectors semver deny coverage mutants miri sanitize \
+	signals bench bench-chart bench-instructions bench-tasklet bench-serve bench-web vectors semver deny coverage mutants miri sanitize \
 	soak test-arches test-quick check-targets dist fmt clean
 
 help: ## List the targets
@@ -191,8 +191,8 @@ check: ## Check formatting and lints
 build: ## Build the release binary
 	$(CARGO) build --release --locked -p veritysetup
 
-static: ## Build a statically linked release binary, for an initramfs
-	$(STATIC_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET)
+static: ## Build a statically linked release binary, for an initramfs; with more in it: make static FEATURES=http
+	$(STATIC_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET) $(if $(FEATURES),--features "$(FEATURES)")
 	mkdir -p $(dir $(STATIC))
 	cp $(BUILT)/$(TARGET)/release/veritysetup $(STATIC)
 
@@ -409,6 +409,13 @@ bench-serve: ## Measure `serve` next to a server without verification, and nbdki
 	mkdir -p target/bench
 	$(CARGO) run --quiet --release --locked -p dmverity-tests --bin serve-bench -- $(STATIC) \
 		$(BUILT)/release/examples/nbd_server target/bench $(or $(MIB),512) $(or $(ROUNDS),9)
+
+bench-web: ## Measure `verify` and `serve` of an image on a web server next to curl: make bench-web MIB=1024 ROUNDS=9
+	tests/setup.sh build bench
+	$(STATIC_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET) --features http
+	mkdir -p target/bench
+	$(CARGO) run --quiet --release --locked -p dmverity-tests --bin web-bench -- \
+		$(BUILT)/$(TARGET)/release/veritysetup target/bench $(or $(MIB),1024) $(or $(ROUNDS),9)
 
 vectors: ## Make tests/vectors/vectors.json again, from a reference tool: make vectors REFERENCE=veritysetup
 	$(CARGO) run --locked -p dmverity-tests --bin vectors -- $(or $(REFERENCE),veritysetup)

@@ -2,6 +2,8 @@
 //! the reference tool's, because scripts look for them; other advice is on `hint:` lines.
 
 mod mapping;
+#[cfg(feature = "http")]
+pub(crate) mod web;
 
 use std::io::ErrorKind;
 
@@ -104,6 +106,10 @@ impl Failure {
 
     /// The system's own words, as a hint.
     pub(crate) fn because(mut self, error: &std::io::Error) -> Self {
+        #[cfg(feature = "http")]
+        if let Some(error) = web::of(error) {
+            return web::explained(self, error);
+        }
         self.errno = error.raw_os_error().map(Errno::from_raw);
         self.hint(system_words(error))
     }

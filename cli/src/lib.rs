@@ -26,6 +26,7 @@ mod report;
 mod root_hash_file;
 mod serving;
 mod streams;
+mod url;
 mod whole_file;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ use arguments::{Command, Invocation, Request};
 use failure::Result;
 use output::Form;
 use report::Report;
+use url::without_user;
 
 pub use memory::Reserving;
 
@@ -76,7 +78,11 @@ fn start_log() {
     // It can only be set once, and this is the only place that does.
     let _ = log::set_logger(&output::DebugLog);
     log::set_max_level(log::LevelFilter::Debug);
-    log::debug!("dmverity {} processing {:?}", env!("CARGO_PKG_VERSION"), std::env::args_os().collect::<Vec<_>>());
+    log::debug!(
+        "dmverity {} processing {:?}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::args_os().map(without_user).collect::<Vec<_>>()
+    );
 }
 
 fn run(command: &Command) -> Result<Report> {

@@ -104,6 +104,8 @@ const OPEN_OR_TABLE: &[Action] = &[Action::Open, Action::Table];
 const READING: &[Action] = &[Action::Serve, Action::MountFile];
 /// These, and those that have the kernel do so.
 const READ_BLOCKS: &[Action] = &[Action::Open, Action::Table, Action::Serve, Action::MountFile];
+/// The actions that read an image on a web server.
+const WEB: &[Action] = &[Action::Verify, Action::Dump, Action::Inspect, Action::Serve, Action::MountFile];
 const SERVE: &[Action] = &[Action::Serve];
 const MOUNT_FILE: &[Action] = &[Action::MountFile];
 const CLOSE: &[Action] = &[Action::Close];
@@ -283,6 +285,9 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     )
     .accepted_by_all(),
     with_value("hash-offset", "bytes|auto", "Starting offset on the hash device", ON_DISK).accepted_by_all(),
+    with_value("http-cache", "path", "Keep what is proven of an image on a web server in this file", WEB),
+    with_value("http-cache-size", "bytes", "Size of that file at the most (default: 1073741824)", WEB),
+    with_value("http-timeout", "secs", "How long a web server may send nothing (default: 30)", WEB),
     flag("ignore-corruption", "Ignore corruption, log it only", OPEN_OR_TABLE),
     flag("ignore-zero-blocks", "Do not verify zeroed blocks", READ_BLOCKS),
     with_value("intermediate", "path", "A certificate between signer and authority", TRUSTING).repeatable(),

@@ -8,7 +8,7 @@ use std::path::Path;
 use dmverity_tests::workspace;
 
 /// From the lowest layer up.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "error",
     "value",
     "cpu",
@@ -22,6 +22,7 @@ const ROOMS: [&str; 18] = [
     "image",
     "reader",
     "nbd",
+    "http",
     "ddi",
     "line",
     "signature",

@@ -21,6 +21,7 @@ use super::signature::Signature;
 use super::signature_option::SignatureOption;
 use super::table::Table;
 use super::trust::TrustOptions;
+use super::web::WebOptions;
 use super::words::{Words, exact};
 use super::work::{LongWork, Threads};
 use crate::escape::text_of;
@@ -278,6 +279,7 @@ pub(crate) struct Dump {
     pub(crate) signature: Option<SignatureOption>,
     pub(crate) root_hash: bool,
     pub(crate) tree: bool,
+    pub(crate) web: WebOptions,
 }
 
 impl Dump {
@@ -291,6 +293,7 @@ impl Dump {
             signature: SignatureOption::of(words)?,
             root_hash: dump_root_hash(words)?,
             tree: words.flag("tree"),
+            web: WebOptions::of(words)?,
         })
     }
 }

@@ -7,6 +7,7 @@ use dmverity::ddi::{Architecture, Policy};
 
 use super::image::{ImageOptions, architecture};
 use super::sign::Key;
+use super::web::WebOptions;
 use super::words::{Words, exact};
 use super::work::LongWork;
 use super::{contradictions, requires_option};
@@ -17,11 +18,16 @@ use crate::failure::{Exit, Failure, Result};
 pub(crate) struct Inspect {
     pub(crate) image: PathBuf,
     pub(crate) policy: Option<Policy>,
+    pub(crate) web: WebOptions,
 }
 
 impl Inspect {
     pub(super) fn of(words: &Words) -> Result<Self> {
-        Ok(Self { image: words.path(0), policy: words.value("policy").map(|text| policy(&text)).transpose()? })
+        Ok(Self {
+            image: words.path(0),
+            policy: words.value("policy").map(|text| policy(&text)).transpose()?,
+            web: WebOptions::of(words)?,
+        })
     }
 }
 

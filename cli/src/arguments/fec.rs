@@ -7,6 +7,7 @@ use dmverity::{AppendedFec, Fec, FecScope, Layout, Params};
 use super::words::Words;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
+use crate::url::{is_same, shown};
 
 /// The default of `--fec-roots`.
 const DEFAULT_ROOTS: u64 = 2;
@@ -29,7 +30,7 @@ impl FecOptions {
         Ok(Self {
             // If no device is needed, asking for parity is enough.
             is_wanted: device.is_some() || (words.action == Action::Plan && roots.is_some()),
-            device,
+            device: device.map(shown),
             offset: words.number("fec-offset")?,
             roots,
             scope: words.text_option("fec-scope"),
@@ -63,7 +64,7 @@ impl FecOptions {
     /// Whether parity is to be after the tree: it shares the hash device, and no option sets its offset.
     pub(crate) fn is_after_tree(&self, hash: &Path) -> bool {
         let device = self.device.as_deref().filter(|_| self.offset.is_none());
-        device.is_some_and(|device| dmverity::is_same_device(device, hash))
+        device.is_some_and(|device| is_same(device, hash))
     }
 
     /// FEC of an image that is one file: asked for by a number of roots, or by a device, which may be the image itself.

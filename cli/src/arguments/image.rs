@@ -11,6 +11,7 @@ use super::disk_image::policy;
 use super::fec::FecOptions;
 use super::signature_option::SignatureOption;
 use super::trust::TrustOptions;
+use super::web::WebOptions;
 use super::words::Words;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -47,14 +48,6 @@ impl HashOffset {
         match self {
             Self::At(offset) => offset,
             Self::Auto => 0,
-        }
-    }
-
-    /// On this device, which is searched if that is requested.
-    pub(crate) fn on(self, hash: &Path) -> Result<u64> {
-        match self {
-            Self::At(offset) => Ok(offset),
-            Self::Auto => Ok(dmverity::find_hash_offset(hash)?),
         }
     }
 
@@ -195,6 +188,7 @@ pub(crate) struct ImageToCheck {
     /// What systemd would demand of a disk image.
     pub(crate) policy: Option<Policy>,
     pub(crate) choice: Choice,
+    pub(crate) web: WebOptions,
 }
 
 /// A signed manifest.
@@ -258,6 +252,7 @@ impl ImageToCheck {
             manifest: ManifestOptions::of(words),
             policy: words.value("policy").map(|text| policy(&text)).transpose()?,
             choice,
+            web: WebOptions::of(words)?,
         })
     }
 }

@@ -22,6 +22,7 @@ mod signature;
 mod signature_option;
 mod table;
 mod trust;
+mod web;
 mod words;
 mod work;
 
@@ -48,12 +49,14 @@ pub(crate) use self::signature::{Question, Signature};
 pub(crate) use self::signature_option::SignatureOption;
 pub(crate) use self::table::{Form, Table};
 pub(crate) use self::trust::{TrustOptions, Trusted};
+pub(crate) use self::web::WebOptions;
 use self::words::Words;
 pub(crate) use self::work::{LongWork, Threads};
 use crate::escape::text_of;
 use crate::failure::{Failure, Result};
 use crate::help;
 use crate::options::{ACTIONS, Action, ActionInfo};
+use crate::url::{is_url, without_user};
 
 /// The version of the reference tool whose command line this is: callers compare it.
 const COMPATIBLE_VERSION: &str = "2.8.0";
@@ -102,7 +105,10 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
     let info = info.ok_or_else(|| {
         Failure::usage("Unknown action.").hints(did_you_mean("", help::meant_action(&text_of(&name))))
     })?;
-    let words = Words { action: info.action, rest: rest.collect(), directory: None, matches };
+    let rest: Vec<OsString> = rest.collect();
+    let urls = rest.iter().filter(|word| is_url(word)).cloned().collect();
+    let rest = rest.into_iter().map(without_user).collect();
+    let words = Words { action: info.action, rest, directory: None, matches, urls };
     invocation(info, &name, words)
         .map(|invocation| Request::Run(Box::new(invocation)))
         .map_err(|failure| Failure { action: Some(info.action), ..failure })
@@ -140,7 +146,7 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
         name: info.name,
         output: Output::of(&words),
         warnings: extra.map(|extra| format!("ignored arguments: {}", text_of(extra))).into_iter().collect(),
-        command: Command::of(&words, info.name),
+        command: web::check(&words, info).and_then(|()| Command::of(&words, info.name)),
     })
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Words {
     /// The last argument of an action that mounts, which is not among the others.
     pub(super) directory: Option<OsString>,
     pub(super) matches: ArgMatches,
+    /// Those of the arguments that are URLs, as they were given: in `rest` they have no user and no password.
+    pub(super) urls: Vec<OsString>,
 }
 
 impl Words {

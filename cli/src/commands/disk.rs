@@ -1,6 +1,5 @@
 //! An image in the partitions of a disk image.
 
-use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -8,10 +7,11 @@ use dmverity::ddi::{
     self, Designator, FoundSignature, Gpt, ImageFacts, ImageSet, Images, Sidecars, SignatureContent, Wanted,
 };
 use dmverity::dm::partition_node;
-use dmverity::{Devices, Fec, Image, Layout, Params, Parts, RootHash};
+use dmverity::{Devices, Fec, Layout, Params, Parts, ReadAt, RootHash};
 
 use super::cannot_read;
 use super::found::{Asked, Found, Stored, StoredSignature};
+use super::media::Media;
 use super::source::Source;
 use crate::arguments::{Choice, HashOffset, ImageOptions};
 use crate::escape::text_of;
@@ -19,13 +19,13 @@ use crate::failure::{Exit, Failure, Result};
 
 /// Reads the partition table of a disk image. A block device may be larger than the image that was written to it; a
 /// file is the image.
-pub(super) fn read_table(file: &File) -> std::result::Result<Gpt, ddi::Error> {
-    let is_device = file.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device());
+pub(super) fn read_table(path: &Path, file: &dyn ReadAt) -> std::result::Result<Gpt, ddi::Error> {
+    let is_device = path.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device());
     if is_device { Gpt::read_from_larger(file) } else { Gpt::read(file) }
 }
 
 /// Finds the image that is wanted among those in the partitions.
-pub(super) fn find(path: &Path, file: &File, gpt: &Gpt, asked: &Asked<'_>) -> Result<Found> {
+pub(super) fn find(path: &Path, file: &dyn ReadAt, gpt: &Gpt, asked: &Asked<'_>) -> Result<Found> {
     check_options(asked.options)?;
     check_sidecars(path)?;
     let images = Images::of(gpt, file).map_err(|error| unusable(path, &error))?;
@@ -37,10 +37,10 @@ pub(super) fn find(path: &Path, file: &File, gpt: &Gpt, asked: &Asked<'_>) -> Re
     let signature = set.signature.as_ref().map(|found| signature(path, found)).transpose()?.flatten();
     let root_hash = stored(path, &set);
     let parts = set.parts();
-    let params = params(asked.options, path, &parts)
-        .map_err(|error| Failure { exit: Exit::Permission, ..Failure::from(error) })?;
+    let params =
+        params(asked, path, &parts).map_err(|error| Failure { exit: Exit::Permission, ..Failure::from(error) })?;
     let parts = if params.fec().is_some() { parts.with_fec() } else { parts };
-    Ok(Found { source: source(path, parts), params, root_hash, signature })
+    Ok(Found { source: source(asked.media, path, parts), params, root_hash, signature })
 }
 
 /// The one image that is wanted.
@@ -51,13 +51,14 @@ pub(super) fn pick(path: &Path, images: &Images, choice: &Choice, root_hash: Opt
 }
 
 /// The kernel's own partitions, where it has them; otherwise parts of the disk.
-fn source(path: &Path, parts: Parts) -> Source {
-    match (partition_node(path, &parts.data), partition_node(path, &parts.hash)) {
+fn source(media: &Media, path: &Path, parts: Parts) -> Source {
+    let node = |part| if media.is_remote(path) { None } else { partition_node(path, part) };
+    match (node(&parts.data), node(&parts.hash)) {
         (Some(data), Some(hash)) => {
             let fec = parts.fec.then(|| hash.clone());
             Source::Nodes(Devices { data, hash, fec })
         }
-        _ => Source::Partitions { disk: path.to_owned(), parts },
+        _ => Source::Partitions { disk: path.to_owned(), parts, media: media.clone() },
     }
 }
 
@@ -114,10 +115,10 @@ fn stored(path: &Path, set: &ImageSet) -> Option<Stored> {
 
 /// What the superblock says, and the parity after the hash tree: with as many roots as an option says, or as are
 /// found.
-fn params(options: &ImageOptions, path: &Path, parts: &Parts) -> dmverity::Result<Params> {
-    let opened = Image::of_parts(path, parts)?;
+fn params(asked: &Asked<'_>, path: &Path, parts: &Parts) -> dmverity::Result<Params> {
+    let opened = asked.media.parts(path, parts)?;
     let params = opened.load(0, None)?;
-    let fec = match options.fec.given_roots() {
+    let fec = match asked.options.fec.given_roots() {
         None => opened.find_fec(&params)?,
         Some(roots) => Some(Fec::new(roots, Layout::new(&params)?.fec_offset_after_tree())?),
     };

@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::found::{self, Asked};
 use super::image::{ImageFields, Spelling};
+use super::media::Media;
 use super::proof;
 use super::sign::CertificateFields;
 use super::source::Source;
 use super::trust::Trust;
-use super::{check_devices, load, shown};
+use super::{load, shown};
 use crate::arguments::{Dump, HashOffset};
 use crate::failure::Result;
 use crate::output::Fields;
@@ -32,9 +33,10 @@ const NOT_VERIFIED: &str = "the root hash was computed from the hash tree alone;
 
 pub(crate) fn run(dump: &Dump) -> Result<Report> {
     let Dump { hash, image: options, .. } = dump;
-    check_devices([hash.as_path()])?;
+    let media = Media::open(&dump.web, [Some(hash.as_path()), options.fec.device.as_deref()].into_iter().flatten())?;
+    media.check([hash.as_path()])?;
     let trust = Trust::read(&dump.trust)?;
-    let Dumped { source, params, signature } = dumped(dump)?;
+    let Dumped { source, params, signature } = dumped(dump, &media)?;
     let layout = Layout::new(&params)?;
     let is_wanted = dump.root_hash || trust.is_some();
     let opened = (is_wanted || source.fec().is_some()).then(|| source.open()).transpose()?;
@@ -79,18 +81,18 @@ struct Dumped {
 }
 
 /// The superblock on the hash device, or that of a complete image.
-fn dumped(dump: &Dump) -> Result<Dumped> {
+fn dumped(dump: &Dump, media: &Media) -> Result<Dumped> {
     let Dump { hash, image: options, choice, .. } = dump;
     let on_device = || {
-        let params = load(options, options.hash_offset.on(hash)?, None, hash)?;
+        let params = load(media, options, media.hash_offset(options.hash_offset, hash)?, None, hash)?;
         // Nothing is read of the data.
         let devices = Devices { data: hash.clone(), hash: hash.clone(), fec: options.fec.device.clone() };
-        Ok(Dumped { source: Source::Devices(devices), params, signature: None })
+        Ok(Dumped { source: Source::Devices(devices, media.clone()), params, signature: None })
     };
-    if !matches!(options.hash_offset, HashOffset::At(0)) || dmverity::load(hash, 0, None).is_ok() {
+    if !matches!(options.hash_offset, HashOffset::At(0)) || media.load(hash, 0, None).is_ok() {
         return on_device();
     }
-    let found = found::look(hash, &Asked { options, choice, policy: None, root_hash: None })?;
+    let found = found::look(hash, &Asked { options, choice, policy: None, root_hash: None, media })?;
     found.map_or_else(on_device, |found| {
         let signature = found.signature.map(|signature| signature.bytes);
         Ok(Dumped { source: found.source, params: found.params, signature })

@@ -10,15 +10,17 @@ use super::disk::policy_without_disk;
 use super::expect::Expectation;
 use super::found::{self, Asked, Found, Stored};
 use super::manifest::Manifest;
+use super::media::Media;
 use super::root_hash::RootHashText;
 use super::sign::CertificateFields;
 use super::source::Source;
 use super::trust::Trust;
-use super::{check_devices, load, misplaced, on, proof, root_hash};
+use super::{load, misplaced, on, proof, root_hash};
 use crate::arguments::{Choice, ImageOptions, ImageToCheck, Place};
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
 use crate::passing::STDIN;
+use crate::url::is_same;
 
 /// An existing image.
 pub(super) struct Image {
@@ -89,7 +91,9 @@ fn in_one(image: &ImageToCheck, path: &Path) -> Result<Image> {
     let given = if image.root_hash.is_given() { Some(root_hash::text(&image.root_hash)?) } else { None };
     let wanted = demanded.manifest.as_ref().map(|manifest| manifest.root_hash.clone());
     let wanted = wanted.or_else(|| given.as_ref().and_then(RootHashText::guess));
-    let asked = Asked { options, choice: &image.choice, policy: image.policy.as_ref(), root_hash: wanted.as_ref() };
+    let media = Media::open(&image.web, [path])?;
+    let policy = image.policy.as_ref();
+    let asked = Asked { options, choice: &image.choice, policy, root_hash: wanted.as_ref(), media: &media };
     let Found { source, params, root_hash: stored, signature } = found::find(image.action, path, &asked)?;
     expectation.check(&params)?;
     demanded.check_parameters(&params)?;
@@ -158,21 +162,22 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
     }
     // Data that pass through standard input cannot be looked at.
     let is_stream = image.is_stream();
-    check_devices([Some(hash), Some(data).filter(|_| !is_stream)].into_iter().flatten())?;
     let data = Some(data).filter(|_| !is_stream);
+    let media = Media::open(&image.web, [Some(hash), data, options.fec.device.as_deref()].into_iter().flatten())?;
+    media.check([Some(hash), data].into_iter().flatten())?;
     let expectation = Expectation::of(expect)?;
     let demanded = Demanded::read(image)?;
     let without_superblock = demanded.manifest.as_ref().and_then(|manifest| manifest.without_superblock.clone());
     let params = match (&demanded.manifest, without_superblock) {
-        (_, Some(builder)) => plain(options, builder, data, hash)?,
-        (Some(manifest), None) => load(options, manifest.hash_offset, data, hash)?,
-        (None, None) if options.no_superblock => plain(options, options.params()?, data, hash)?,
-        (None, None) => load(options, options.hash_offset.on(hash)?, data, hash)?,
+        (_, Some(builder)) => plain(&media, options, builder, data, hash)?,
+        (Some(manifest), None) => load(&media, options, manifest.hash_offset, data, hash)?,
+        (None, None) if options.no_superblock => plain(&media, options, options.params()?, data, hash)?,
+        (None, None) => load(&media, options, media.hash_offset(options.hash_offset, hash)?, data, hash)?,
     };
     expectation.check(&params)?;
     demanded.check_parameters(&params)?;
     // It may not be needed, but it was named.
-    check_devices(options.fec.device.as_deref())?;
+    media.check(options.fec.device.as_deref())?;
     let given = if demanded.manifest.is_none() { Some(root_hash::text(&image.root_hash)?) } else { None };
     let root_hash = demanded.root_hash(given.as_ref(), &params)?.ok_or_else(root_hash::missing)?;
     expectation.check_root_hash(&root_hash)?;
@@ -180,17 +185,23 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
     let (signer, mut warnings) = of_signature(verified.as_ref());
     warnings.extend(ignored_blocks(options, &params));
     if params.uuid().is_none() {
-        warnings.extend(misplaced::unused_superblock(hash, params.hash_offset()));
+        warnings.extend(misplaced::unused_superblock(&media, hash, params.hash_offset()));
     } else {
         warnings.extend(misplaced::contradictions(options, &params));
     }
-    let source = Source::Devices(options.devices(data.unwrap_or(Path::new(STDIN)), hash));
+    let source = Source::Devices(options.devices(data.unwrap_or(Path::new(STDIN)), hash), media);
     Ok(Image { source, params, root_hash, stored_signature: None, signer, warnings })
 }
 
 /// The parameters of an image without superblock.
-fn plain(options: &ImageOptions, builder: ParamsBuilder, data: Option<&Path>, hash: &Path) -> Result<Params> {
-    let bytes = data.map_or(Ok(u64::MAX), dmverity::device_size)?;
+fn plain(
+    media: &Media,
+    options: &ImageOptions,
+    builder: ParamsBuilder,
+    data: Option<&Path>,
+    hash: &Path,
+) -> Result<Params> {
+    let bytes = data.map_or(Ok(u64::MAX), |data| media.size(data))?;
     let data = data.unwrap_or(Path::new(STDIN));
     let builder = options.fec.fec()?.map_or(builder.clone(), |fec| builder.fec(fec)).no_superblock();
     let params = on(data, builder.clone(), bytes)?;
@@ -199,7 +210,7 @@ fn plain(options: &ImageOptions, builder: ParamsBuilder, data: Option<&Path>, ha
         None => params,
     };
     // A tree over its own blocks has a root hash too: with one of them it is that block's digest.
-    let shared = SharedDevices { data_and_hash: dmverity::is_same_device(data, hash), ..SharedDevices::default() };
+    let shared = SharedDevices { data_and_hash: is_same(data, hash), ..SharedDevices::default() };
     Layout::new(&params)?.check_overlaps(shared, None)?;
     Ok(params)
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use dmverity::ddi::{self, Designator, HashFiles, LayerSidecar, Policy, Sidecars};
 use dmverity::{Params, RootHash};
 
+use super::media::Media;
 use super::source::Source;
 use super::{disk, load, read_bounded, requested_signature};
 use crate::arguments::{Choice, HashOffset, ImageOptions, more_arguments};
@@ -55,15 +56,23 @@ pub(super) struct Asked<'a> {
     pub(super) policy: Option<&'a Policy>,
     /// If one was given.
     pub(super) root_hash: Option<&'a RootHash>,
+    pub(super) media: &'a Media,
 }
 
 /// Finds the image that is `path`, the only argument of an action.
 pub(super) fn find(action: Action, path: &Path, asked: &Asked<'_>) -> Result<Found> {
     // As with the reference tool, too few arguments are too few, whatever the first one is.
-    if let Err(failure) = super::check_devices([path]) {
+    if let Err(failure) = asked.media.check([path]) {
         return Err(more_arguments(action).hint(failure.lines.join(" ")));
     }
     look(path, asked)?.ok_or_else(|| {
+        if asked.media.is_remote(path) {
+            return more_arguments(action).hint(format!(
+                "{} is no image by itself: it has no partitions, and no files are looked for next to it on a web \
+                 server; name data, hash tree and root hash.",
+                text_of(path)
+            ));
+        }
         more_arguments(action).hint(format!(
             "{} is no image by itself: it has no partitions, and neither {} nor {} is there.",
             text_of(path),
@@ -75,9 +84,9 @@ pub(super) fn find(action: Action, path: &Path, asked: &Asked<'_>) -> Result<Fou
 
 /// The same, where it may be something else.
 pub(super) fn look(path: &Path, asked: &Asked<'_>) -> Result<Option<Found>> {
-    let file = File::open(path).map_err(|error| cannot_read(path).because(&error))?;
-    match disk::read_table(&file) {
-        Ok(gpt) => disk::find(path, &file, &gpt, asked).map(Some),
+    let file = asked.media.reader(path)?;
+    match disk::read_table(path, &*file) {
+        Ok(gpt) => disk::find(path, &*file, &gpt, asked).map(Some),
         Err(ddi::Error::NoGpt) if asked.policy.is_some() => Err(disk::no_partitions_for_policy(path)),
         Err(ddi::Error::NoGpt) => beside(path, asked),
         Err(error) => Err(disk::unusable(path, &error)),
@@ -114,10 +123,10 @@ fn of_sidecars(path: &Path, sidecars: &Sidecars, asked: &Asked<'_>) -> Result<Fo
     let signature = if files.signature.exists() { Some(requested_signature::read(&files.signature)?) } else { None };
     let signature = signature.map(|bytes| StoredSignature { bytes, fingerprint: None });
     let options = asked.options;
-    let offset = options.hash_offset.on(&sidecars.verity)?;
+    let offset = asked.media.hash_offset(options.hash_offset, &sidecars.verity)?;
     Ok(Found {
-        source: Source::Devices(options.devices(path, &sidecars.verity)),
-        params: load(options, offset, Some(path), &sidecars.verity)?,
+        source: Source::Devices(options.devices(path, &sidecars.verity), asked.media.clone()),
+        params: load(asked.media, options, offset, Some(path), &sidecars.verity)?,
         root_hash,
         signature,
     })
@@ -158,8 +167,8 @@ fn of_layer(path: &Path, layer: &Path, asked: &Asked<'_>) -> Result<Found> {
     let bytes = bytes.ok_or_else(|| unusable("it is too long."))?;
     let sidecar = LayerSidecar::parse(&bytes).map_err(|error| unusable(&format!("{error}.")))?;
     Ok(Found {
-        source: Source::Devices(asked.options.devices(path, path)),
-        params: load(asked.options, sidecar.hash_offset, Some(path), path)?,
+        source: Source::Devices(asked.options.devices(path, path), asked.media.clone()),
+        params: load(asked.media, asked.options, sidecar.hash_offset, Some(path), path)?,
         root_hash: Some(Stored { root_hash: sidecar.root_hash, from: text_of(layer) }),
         signature: None,
     })

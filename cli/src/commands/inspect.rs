@@ -1,18 +1,18 @@
 //! `inspect`: show what is in a disk image, and what systemd would make of it.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use dmverity::ddi::{FoundSignature, ImageFacts, ImageSet, Images, LayerSidecar, Policy, Sidecars, SignatureContent};
 use dmverity::signature::Signature;
-use dmverity::{Fec, Layout, Params};
+use dmverity::{Fec, Layout, Params, ReadAt};
 use serde::Serialize;
 
 use super::disk::{against_policy, no_partitions_for_policy, read_table, unusable};
 use super::image::{ImageFields, Spelling};
+use super::media::Media;
 use super::partitions::{PartitionFields, root_hash_name};
+use super::shown;
 use super::sign::CertificateFields;
-use super::{check_devices, open_device, shown};
 use crate::arguments::Inspect;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -83,17 +83,19 @@ struct PolicyFields {
 
 pub(crate) fn run(inspect: &Inspect) -> Result<Report> {
     let path = inspect.image.as_path();
-    check_devices([path])?;
-    let file = open_device(path)?;
+    let media = Media::open(&inspect.web, [path])?;
+    media.check([path])?;
+    let file = media.reader(path)?;
+    let file = &*file;
     let sidecars = existing_sidecars(path);
-    let gpt = match read_table(&file) {
+    let gpt = match read_table(path, file) {
         Ok(gpt) => gpt,
         Err(dmverity::ddi::Error::NoGpt) if !sidecars.is_empty() => return beside(inspect, &sidecars),
         Err(error) => return Err(unusable(path, &error)),
     };
-    let images = Images::of(&gpt, &file).map_err(|error| unusable(path, &error))?;
-    let facts = ImageFacts::of(&gpt, &file).map_err(|error| unusable(path, &error))?;
-    let sets: Vec<Found<'_>> = images.sets().iter().map(|set| Found::of(set, &file)).collect();
+    let images = Images::of(&gpt, file).map_err(|error| unusable(path, &error))?;
+    let facts = ImageFacts::of(&gpt, file).map_err(|error| unusable(path, &error))?;
+    let sets: Vec<Found<'_>> = images.sets().iter().map(|set| Found::of(set, file)).collect();
     let fields = InspectFields {
         image: shown(path),
         image_bytes: gpt.bytes(),
@@ -165,7 +167,7 @@ struct Found<'s> {
 }
 
 impl<'s> Found<'s> {
-    fn of(set: &'s ImageSet, file: &File) -> Self {
+    fn of(set: &'s ImageSet, file: &dyn ReadAt) -> Self {
         let load = |fec| set.params(file, fec).and_then(|params| Ok((params.clone(), Layout::new(&params)?)));
         let layout = load(None);
         let Ok((params, _)) = &layout else { return Self { set, layout, fec: None, tree_has_root_hash: None } };

@@ -3,31 +3,37 @@
 
 use std::path::Path;
 
-use dmverity::{Error, HashAlgorithm, Params, Salt, find_superblocks, is_same_device};
+use dmverity::{Error, HashAlgorithm, Params, Salt, find_superblocks};
 
+use super::media::Media;
 use crate::arguments::{HashOffset, ImageOptions};
 use crate::escape::text_of;
 use crate::failure::Failure;
+use crate::url::is_same;
 
 /// How much of a device is searched for superblocks: as much as can be read in about a second. The superblock of a
 /// larger image that has its tree after the data is found by `--hash-offset=auto`.
 const SEARCHED: u64 = 1 << 30;
 
 /// Why there may be no superblock at the expected place.
-pub(super) fn explain(error: Error, offset: HashOffset, data: Option<&Path>, hash: &Path) -> Failure {
+pub(super) fn explain(media: &Media, error: Error, offset: HashOffset, data: Option<&Path>, hash: &Path) -> Failure {
     let is_missing = matches!(&error, Error::Superblock { source, .. } if matches!(**source, Error::NotVerity));
     let failure = Failure::from(error);
     let HashOffset::At(offset) = offset else { return failure };
     if !is_missing {
         return failure;
     }
-    if let Some(data) = data.filter(|data| !is_same_device(data, hash))
-        && dmverity::load(data, offset, None).is_ok()
+    if let Some(data) = data.filter(|data| !is_same(data, hash))
+        && media.load(data, offset, None).is_ok()
     {
         return failure.hint(format!(
             "{}, which is given as the data device, has a superblock there: are data and hash device swapped?",
             text_of(data)
         ));
+    }
+    // It would be downloaded for it.
+    if media.is_remote(hash) {
+        return failure.hint("if the hash tree follows the data in the same file, name its place: --hash-offset.");
     }
     let Ok(found) = find_superblocks(hash, SEARCHED) else { return failure };
     match &found[..] {
@@ -42,8 +48,8 @@ pub(super) fn explain(error: Error, offset: HashOffset, data: Option<&Path>, has
 }
 
 /// A superblock that `--no-superblock` ignores: where there is one, there is no tree.
-pub(super) fn unused_superblock(hash: &Path, offset: u64) -> Option<String> {
-    dmverity::load(hash, offset, None).is_ok().then(|| {
+pub(super) fn unused_superblock(media: &Media, hash: &Path, offset: u64) -> Option<String> {
+    media.load(hash, offset, None).is_ok().then(|| {
         format!("there is a superblock at byte {offset} of {}; with --no-superblock it is not read.", text_of(hash))
     })
 }

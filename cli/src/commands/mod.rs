@@ -18,6 +18,7 @@ pub(crate) mod inspect;
 pub(crate) mod keyring;
 mod like;
 mod manifest;
+mod media;
 mod misplaced;
 #[cfg(feature = "fuse")]
 pub(crate) mod mount_file;
@@ -45,6 +46,11 @@ mod verified;
 pub(crate) mod verify;
 mod verify_stream;
 mod verity_d;
+#[cfg(feature = "http")]
+mod web;
+#[cfg(not(feature = "http"))]
+#[path = "without_web.rs"]
+mod web;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -52,6 +58,7 @@ use std::path::Path;
 
 use dmverity::{Params, ParamsBuilder};
 
+use self::media::Media;
 use crate::arguments::ImageOptions;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
@@ -91,11 +98,12 @@ fn on(data: &Path, builder: ParamsBuilder, bytes: u64) -> dmverity::Result<Param
 }
 
 /// The parameters that the superblock has, and FEC as the options have it.
-fn load(options: &ImageOptions, offset: u64, data: Option<&Path>, hash: &Path) -> Result<Params> {
-    let params = dmverity::load(hash, offset, options.fec.fec()?)
-        .map_err(|error| misplaced::explain(error, options.hash_offset, data, hash))?;
+fn load(media: &Media, options: &ImageOptions, offset: u64, data: Option<&Path>, hash: &Path) -> Result<Params> {
+    let params = media
+        .load(hash, offset, options.fec.fec()?)
+        .map_err(|error| misplaced::explain(media, error, options.hash_offset, data, hash))?;
     match options.fec.after_tree(hash, || Ok(params.clone()))? {
-        Some(fec) => Ok(dmverity::load(hash, offset, Some(fec))?),
+        Some(fec) => Ok(media.load(hash, offset, Some(fec))?),
         None => Ok(params),
     }
 }

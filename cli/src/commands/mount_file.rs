@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::service::{self, Front, Service};
 use super::shown;
 use super::verified::{CounterFields, VerifiedFields};
+use super::web::FetchedFields;
 use crate::arguments::{Events, MountFile, Place};
 use crate::failure::{Exit, Failure, Result};
 use crate::mounting::{Directory, Mount, OneFile, Traffic, Unmounted};
@@ -40,6 +41,9 @@ struct Counted {
     failed_requests: u64,
     bytes_read: u64,
     reader: CounterFields,
+    /// For images on web servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<FetchedFields>,
 }
 
 /// What is mounted, and what counts.
@@ -113,7 +117,9 @@ impl<'a> Mounted<'a> {
 
     fn counted(&self) -> Counted {
         let [opened, requests, failed_requests, bytes_read] = self.traffic.now();
-        Counted { opened, requests, failed_requests, bytes_read, reader: self.service.reader.counters().into() }
+        let Service { reader, source, .. } = self.service;
+        let (reader, http) = (reader.counters().into(), source.fetched());
+        Counted { opened, requests, failed_requests, bytes_read, reader, http }
     }
 }
 
@@ -143,9 +149,11 @@ impl Front for Mounted<'_> {
 
 impl Counted {
     fn line(&self) -> String {
-        let Self { opened, requests, failed_requests, bytes_read, reader } = self;
+        let Self { opened, requests, failed_requests, bytes_read, reader, http } = self;
+        let http = http.map_or_else(String::new, |http| format!(" {}", http.line()));
         format!(
-            "opened={opened} requests={requests} failed_requests={failed_requests} bytes_read={bytes_read} {reader}"
+            "opened={opened} requests={requests} failed_requests={failed_requests} bytes_read={bytes_read} \
+             {reader}{http}"
         )
     }
 }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::service::{self, Front, Service};
 use super::verified::{CounterFields, VerifiedFields};
+use super::web::FetchedFields;
 use crate::arguments::{Listen, Serve};
 use crate::failure::{Exit, Failure, Result};
 use crate::report::Report;
@@ -43,6 +44,9 @@ struct Served {
     failed_requests: u64,
     bytes_sent: u64,
     reader: CounterFields,
+    /// For images on web servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<FetchedFields>,
 }
 
 /// What serves, and what counts.
@@ -178,14 +182,16 @@ impl Served {
             failed_requests: traffic.errors,
             bytes_sent: traffic.bytes,
             reader: service.reader.counters().into(),
+            http: service.source.fetched(),
         }
     }
 
     fn line(&self) -> String {
-        let Self { connections, refused_connections, requests, failed_requests, bytes_sent, reader } = self;
+        let Self { connections, refused_connections, requests, failed_requests, bytes_sent, reader, http } = self;
+        let http = http.map_or_else(String::new, |http| format!(" {}", http.line()));
         format!(
             "connections={connections} refused_connections={refused_connections} requests={requests} \
-             failed_requests={failed_requests} bytes_sent={bytes_sent} {reader}"
+             failed_requests={failed_requests} bytes_sent={bytes_sent} {reader}{http}"
         )
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dmverity::{Corruption, Params, VerifiedReader};
 
 use super::bad_blocks::BadBlocks;
+use super::source::Source;
 use super::verified::{self, Verified, VerifiedFields};
 use crate::arguments::{ImageToCheck, OnCorruption, ReaderOptions};
 use crate::failure::{Exit, Failure, Result};
@@ -21,6 +22,7 @@ pub(super) struct Service {
     pub(super) fields: VerifiedFields,
     pub(super) warnings: Vec<String>,
     pub(super) wake: Arc<Wake>,
+    pub(super) source: Source,
     bad_blocks: Arc<BadBlocks>,
     /// Whether a bad block is the end.
     stops: bool,
@@ -48,7 +50,7 @@ impl Service {
     ) -> Result<Self> {
         let stops = options.on_corruption == OnCorruption::Stop;
         let mut made = None;
-        let Verified { reader, params, fields, warnings } = verified::open(image, options, || {
+        let Verified { reader, params, fields, warnings, source } = verified::open(image, options, || {
             let bad_blocks = Arc::new(BadBlocks::new(options.events.as_ref())?);
             let wake = Wake::new().map_err(|error| failed(&error))?;
             let (told, woken) = made.insert((bad_blocks, wake)).clone();
@@ -60,7 +62,7 @@ impl Service {
             })
         })?;
         let (bad_blocks, wake) = made.expect("the reader has got what reports");
-        Ok(Self { reader: Arc::new(reader), params, fields, warnings, wake, bad_blocks, stops })
+        Ok(Self { reader: Arc::new(reader), params, fields, warnings, wake, source, bad_blocks, stops })
     }
 
     /// The result of the command: a failure if a bad block has ended it. `what` is what has ended.

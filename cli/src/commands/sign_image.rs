@@ -28,7 +28,7 @@ impl Unsigned {
         if write {
             lock(&file, path)?;
         }
-        let gpt = read_table(&file).map_err(|error| unusable(path, &error))?;
+        let gpt = read_table(path, &file).map_err(|error| unusable(path, &error))?;
         let images = Images::of(&gpt, &file).map_err(|error| unusable(path, &error))?;
         let set = pick(path, &images, choice, None)?;
         // What is signed is what the tree says, and not what the partition table says.

@@ -109,7 +109,7 @@ fn sets(disk: &Path, designator: Designator) -> Vec<ImageSet> {
     let read = || {
         let file = File::open(disk).ok()?;
         let said = |error| log::debug!("{}: {error}", text_of(disk));
-        let gpt = read_table(&file).map_err(said).ok()?;
+        let gpt = read_table(disk, &file).map_err(said).ok()?;
         let images = Images::of(&gpt, &file).map_err(said).ok()?;
         Some(images.sets().to_vec())
     };

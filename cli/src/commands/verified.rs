@@ -19,6 +19,8 @@ pub(super) struct Verified {
     pub(super) params: Params,
     pub(super) fields: VerifiedFields,
     pub(super) warnings: Vec<String>,
+    /// What the image is read from.
+    pub(super) source: Source,
 }
 
 /// Which image it is.
@@ -109,5 +111,5 @@ pub(super) fn open<R: Fn(&Corruption) + Send + Sync + 'static>(
     let builder = source.open()?.reader(&params, &root_hash);
     let reader = options.apply(builder)?.on_corruption(report()?).build()?;
     let fields = VerifiedFields::new(&source, &params, &root_hash, signer);
-    Ok(Verified { reader, params, fields, warnings })
+    Ok(Verified { reader, params, fields, warnings, source })
 }
