@@ -17,6 +17,9 @@ PACKED := $(shell try=$$(mktemp -d) && echo 'static int zero; int *volatile plac
 STATIC_FLAGS := -C target-feature=+crt-static $(PACKED)
 STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="$(STATIC_FLAGS)"
 
+# What `make static` builds in beside what every veritysetup has.
+FEATURES =
+
 # The library for programs that use libcryptsetup, which is linked from a static one: see lib/c/Cargo.toml.
 CLIB := $(BUILT)/lib/libcryptsetup.so.12
 

@@ -34,6 +34,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Disk images", &["arch", "defer-signature", "min-size", "policy", "root", "sector-size", "usr"]),
     ("Forward error correction", &["fec-device", "fec-offset", "fec-roots", "fec-scope"]),
+    ("Images on web servers", &["http-cache", "http-cache-size", "http-timeout"]),
     ("What the image has to be", &["expect", "expect-data-blocks"]),
     ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
     ("Who is trusted to sign", &["at", "ca", "intermediate", "manifest", "manifest-signature", "trusted"]),

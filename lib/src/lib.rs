@@ -108,8 +108,8 @@
 //! | [`messages`] | what the reference tool says of each error |
 //!
 //! In the source each folder is a room, and knows only those below it: `error`, `value`, `cpu`, `memory`, `work`, `io`,
-//! `hash`, `format`, `tree`, `fec`, `image`, `reader`, `nbd`, `http`, `ddi`, `line`, `signature`, `dm`, `messages`, from the
-//! ground upwards.
+//! `hash`, `format`, `tree`, `fec`, `image`, `reader`, `nbd`, `http`, `ddi`, `line`, `signature`, `dm`, `messages`,
+//! from the ground upwards.
 
 mod cpu;
 #[cfg(feature = "ddi")]

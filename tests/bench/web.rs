@@ -2,9 +2,9 @@
 //!
 //!     web-bench VERITYSETUP FOLDER [MIB [ROUNDS]]
 //!
-//! VERITYSETUP is the command with the feature `http`. The image of MIB mebibytes is made in FOLDER, is in the page cache,
-//! and is served on this machine by this program, with sendfile(2). In each of the ROUNDS all readers take turns, so that
-//! drift affects all; ratios are medians over the rounds.
+//! VERITYSETUP is the command with the feature `http`. The image of MIB mebibytes is made in FOLDER, is in the page
+//! cache, and is served on this machine by this program, with sendfile(2). In each of the ROUNDS all readers take
+//! turns, so that drift affects all; ratios are medians over the rounds.
 
 #[path = "web/server.rs"]
 mod server;

@@ -41,8 +41,8 @@ impl Origin {
     }
 }
 
-/// Reads the headers of a 206 to a request for these bytes; the file may end earlier. Returns the file that they are of,
-/// and the bytes that follow.
+/// Reads the headers of a 206 to a request for these bytes; the file may end earlier. Returns which file it is, and the
+/// bytes that follow.
 pub(super) fn read(headers: &HeaderMap, asked: &Range<u64>) -> Result<(Origin, Range<u64>), Error> {
     if text(headers, &header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
         || (headers.contains_key(header::CONTENT_ENCODING) && text(headers, &header::CONTENT_ENCODING).is_none())

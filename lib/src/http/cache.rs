@@ -46,9 +46,9 @@ impl From<io::Error> for CacheError {
 
 /// Blocks of any number of files on web servers in one local file of bounded size. A clone is the same cache.
 ///
-/// It holds only blocks that a reader has proven when it fetched them, and nobody trusts it: each block that is read
-/// from it is proven again. A process that is killed while it writes, or a file that somebody has changed, costs a request
-/// for what is wrong in it. One process uses it at a time. The file is readable for its owner alone.
+/// It holds only blocks that a reader has proven, and is not trusted: each block that is read from it is proven again.
+/// If a process is killed while it writes, or the file is changed, what is wrong in it is fetched again. One process
+/// uses it at a time, and only its owner can read it.
 #[derive(Clone)]
 pub struct Cache(Arc<Mutex<Store>>);
 

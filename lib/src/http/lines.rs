@@ -1,9 +1,9 @@
 //! Which blocks a cache file has, and where in it: the table at its front.
 //!
-//! The file begins with a header of [`HEADER`] bytes, followed by an entry of [`ENTRY`] bytes for each line, up to a
-//! multiple of [`HEADER`], and then the lines, each of [`LINE`] bytes. A line holds some of [`BLOCKS`] blocks that follow
-//! each other in a file on a server. Where it may be follows from that file and the place in it, except for one of
-//! [`WAYS`]. Numbers are little-endian.
+//! The file begins with a header of [`HEADER`] bytes. An entry of [`ENTRY`] bytes for each line follows, and, from the
+//! next multiple of [`HEADER`] on, the lines, each of [`LINE`] bytes. A line has room for [`BLOCKS`] blocks that are
+//! next to each other in a file on a server; the URL and their offset there choose a set of [`WAYS`] lines, and they
+//! are in one of these. Numbers are little-endian.
 
 /// The size of a block, of a line, of an entry and of the header, in bytes.
 pub(super) const BLOCK: u64 = 4096;

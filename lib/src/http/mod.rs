@@ -31,9 +31,9 @@
 //!
 //! # Hostile servers
 //!
-//! Whatever a server sends is bytes that nothing proves until a reader has compared them with the root hash. Headers are
-//! bounded and checked, an answer of another length than the range is refused, and what a server keeps waiting is given
-//! up and tried again, a bounded number of times. Memory does not grow with the image.
+//! Nothing proves the bytes that a server sends until a reader has compared them with the root hash. Headers are
+//! bounded and checked, and an answer of another length than the range is refused. A request that gets no answer in
+//! time is repeated, a bounded number of times. Memory does not grow with the image.
 //!
 //! A [`Cache`] keeps blocks in a local file, and only those that a [`VerifiedReader`] has proven. It is not trusted
 //! either: what comes from it is proven again, and fetched again if it is wrong.

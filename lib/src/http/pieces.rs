@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
+use crate::error::Result;
 use crate::memory;
 
 /// How many bytes a piece has, except the last one of a file.
@@ -117,7 +118,7 @@ impl Pieces {
     }
 
     /// Room for a piece of this many bytes, whatever is in it.
-    pub(super) fn room(&mut self, len: usize) -> crate::Result<Vec<u8>> {
+    pub(super) fn room(&mut self, len: usize) -> Result<Vec<u8>> {
         match self.spare.pop() {
             Some(bytes) if bytes.len() == len => Ok(bytes),
             _ => memory::zeroed(len),

@@ -43,8 +43,8 @@ impl Builder {
         self
     }
 
-    /// The pause before a request is sent for the second time, 250 ms unless this is called. Each further one is twice as
-    /// long, up to 8 seconds; a server can ask for another one, up to 30 seconds.
+    /// The pause before a request is sent for the second time, 250 ms unless this is called. Each further one is twice
+    /// as long, up to 8 seconds; a server can ask for another one, up to 30 seconds.
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self

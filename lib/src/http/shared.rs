@@ -148,8 +148,8 @@ impl Shared {
         }
     }
 
-    /// Fetches ahead what is the first in the queue, and what of it nobody has fetched meanwhile. What fails is given up:
-    /// whoever needs it tries again.
+    /// Fetches ahead what of these pieces is still in the queue. What fails is given up: a reader that needs it tries
+    /// again.
     pub(super) fn fetch_ahead(&self, mut pieces: Range<u64>) {
         while !pieces.is_empty() {
             let mut state = self.lock();
@@ -162,12 +162,11 @@ impl Shared {
             if let Err(trouble) = (Claim { shared: self, left: claimed }).fetch() {
                 log::debug!("cannot fetch ahead: {}", trouble.into_error());
                 let mut state = self.lock();
-                pieces
-                    .clone()
-                    .filter(|&piece| state.pieces.is_queued(piece))
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .for_each(|piece| state.pieces.give_up(piece));
+                for piece in pieces {
+                    if state.pieces.is_queued(piece) {
+                        state.pieces.give_up(piece);
+                    }
+                }
                 return;
             }
         }
