@@ -386,6 +386,38 @@ pub enum Error {
         /// How much was asked for, in bytes.
         bytes: u64,
     },
+    /// A range of changed bytes that is not all in the data.
+    #[error("{length} bytes from byte {offset} on are not all within the {data_bytes} bytes of data")]
+    OutsideData {
+        /// Where the range begins, in bytes.
+        offset: u64,
+        /// Its length in bytes.
+        length: u64,
+        /// How many bytes of data the image has.
+        data_bytes: u64,
+    },
+    /// A hash tree of another root hash.
+    #[error("{path}: the digest of the top hash block is not the root hash")]
+    WrongRoot {
+        /// The hash device.
+        path: PathBuf,
+    },
+    /// A block that is needed for something else, and that the root hash does not prove.
+    #[error("{path}: the {area} block at byte {position} is not what the root hash proves")]
+    Unproven {
+        /// Of which area.
+        area: Area,
+        /// The device.
+        path: PathBuf,
+        /// Where the block begins on it, in bytes.
+        position: u64,
+    },
+    /// An image whose update was interrupted, and cannot be done again.
+    #[error("{path}: an update of the hash tree was interrupted")]
+    UnfinishedUpdate {
+        /// The hash device.
+        path: PathBuf,
+    },
     /// The work was stopped by its caller.
     #[error("cancelled")]
     Cancelled,

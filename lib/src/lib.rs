@@ -34,6 +34,7 @@
 //! | write them, and no hash tree | [`write_superblock`] | |
 //! | compute the root hash without writing anything | [`dry_run`], [`unverified_root_hash`] | |
 //! | check a whole image | [`verify`], with its parity [`diagnose`] | |
+//! | make tree and parity fit data that have changed in some places | [`update()`] | |
 //! | refuse an image whose superblock was changed | [`Expected`] | |
 //! | repair a damaged image with its parity | [`repair()`] | |
 //! | show progress, cancel work, choose the number of threads | [`Work`] | |
@@ -144,10 +145,10 @@ pub use format::{
 };
 pub use hash::{HashAlgorithm, HashType};
 pub use image::{
-    Appended, Devices, Diagnosis, Expected, Formatted, Image, Parts, TreeBuilder, ZerosWritten, append, append_dry_run,
-    check_new_files, device_size, diagnose, dry_run, fec_area, find_hash_offset, find_superblocks, format,
-    is_same_device, load, must_be_zeros, plan_append, repair, uncovered_blocks, unverified_root_hash, verify,
-    write_superblock, write_zeros,
+    Appended, Changes, Devices, Diagnosis, Expected, Formatted, Image, Parts, TreeBuilder, Updated, ZerosWritten,
+    append, append_dry_run, check_new_files, device_size, diagnose, dry_run, fec_area, find_hash_offset,
+    find_superblocks, find_tree_to_update, format, is_same_device, load, load_to_update, must_be_zeros, plan_append,
+    repair, uncovered_blocks, unverified_root_hash, update, verify, write_superblock, write_zeros,
 };
 pub use io::{Memory, ReadAt, ReadCursor, Storage, WriteAt, is_among_device_nodes, page_size};
 pub use line::{boot, cmdline, table};

@@ -68,6 +68,7 @@ fn of_parameters(error: &Error) -> Option<OsString> {
         Error::NotVerity => "There is no VERITY superblock.".into(),
         Error::SuperblockVersion { found } => format!("Unsupported VERITY version {found}."),
         Error::SuperblockCorrupted { .. } => "VERITY header corrupted.".into(),
+        Error::OutsideData { .. } => "Changes are not within the data.".into(),
         Error::Unexpected { field, expected, found } => {
             format!("Image is not the expected one: {field} is {found}, expected {expected}.")
         }
@@ -102,6 +103,9 @@ fn of_device(error: &Error) -> Option<OsString> {
         Error::AmongDeviceNodes { path } | Error::Open { path, .. } => {
             device(path, " does not exist or access denied.")
         }
+        Error::WrongRoot { path } => device(path, " has a hash tree with another root hash."),
+        Error::Unproven { path, .. } => device(path, " has a block that is not what the root hash proves."),
+        Error::UnfinishedUpdate { path } => device(path, " has a hash tree whose update was interrupted."),
         Error::NoTree { path } => device(path, " has no hash tree."),
         Error::PlainTree { path, .. } => device(path, " seems to end with a hash tree already."),
         Error::Changed { path, .. } => device(path, " is being changed by another process."),

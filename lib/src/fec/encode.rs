@@ -125,6 +125,12 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
+    /// Adds the contribution of one row, of which these are the bytes of some columns, to the parity of those columns.
+    pub(crate) fn add_row(&self, row: usize, bytes: &[u8], scratch: &mut Buffers) {
+        scratch.input.batch.row_mut(0, bytes.len()).copy_from_slice(bytes);
+        self.multiplier.add(row, 1, &scratch.input.batch, bytes.len(), &mut scratch.parity);
+    }
+
     /// The parity of some columns, in rows.
     pub(crate) fn parity_rows<'s>(
         &self,

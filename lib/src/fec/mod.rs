@@ -24,10 +24,10 @@ mod code;
 mod encode;
 mod lanes;
 mod one_pass;
-mod overlay;
 mod recognize;
 mod repair;
 mod source;
+mod update;
 
 pub(crate) use areas::{Areas, total};
 pub(crate) use encode::encode;
@@ -35,3 +35,4 @@ pub(crate) use one_pass::create;
 pub(crate) use recognize::holds_parity;
 pub(crate) use repair::{MOST_FAILURES, recover_block, repair};
 pub use repair::{Repair, RepairMode, WrongBlock};
+pub(crate) use update::{round_bytes, update};

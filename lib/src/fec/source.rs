@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::fec::Areas;
-use crate::fec::overlay::Overlay;
-use crate::io::{Device, Extents, Reader};
+use crate::io::{Device, Extents, Overlay, Reader};
 use crate::memory;
 
 /// The covered bytes. Positions count from the first data block.

@@ -82,6 +82,17 @@ impl Image<'static> {
         Ok(Self::of(data, hash, fec, claims))
     }
 
+    /// Opens the data device for reading, unless one of the others is on it too, and these for reading and writing.
+    pub(super) fn at_to_update(devices: &Devices) -> Result<Self> {
+        let mut claims = Claims::default();
+        let hash = Device::open_target(&devices.hash, Area::Hash, &mut claims)?;
+        let fec = devices.fec.as_deref();
+        let fec = fec.map(|fec| Device::open_or_share_to_write(fec, &[&hash], &mut claims)).transpose()?;
+        let others: Vec<_> = fec.iter().chain([&hash]).collect();
+        let data = Device::open_or_share(&devices.data, &others)?;
+        Ok(Self::of(data, hash, fec, claims))
+    }
+
     /// Opens the data device for reading and writing, and the hash device for reading.
     pub(super) fn at_to_zero(devices: &Devices) -> Result<Self> {
         let mut claims = Claims::default();

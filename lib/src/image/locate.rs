@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::handle::Image;
 use super::places::Ends;
-use super::scan::{MOST, each_sector, each_sector_before, image_whose_data_end_at};
+use super::scan::{MOST, Scan, each_sector, each_sector_before, image_whose_data_end_at};
 use crate::error::{Error, Result};
 use crate::format::{Params, SUPERBLOCK_SIZE, Superblock};
 use crate::io::Device;
@@ -54,6 +54,19 @@ fn at_its_end(device: &Device<'_>) -> Result<Vec<Params>> {
         }
     }
     Ok(found)
+}
+
+/// The same, and if an update was interrupted there, where the image's superblock was.
+///
+/// # Errors
+/// As for that function.
+pub fn find_tree_to_update(image: impl AsRef<Path>) -> Result<u64> {
+    let device = Device::open(image.as_ref())?;
+    let scan = Scan::of(&device, &Work::default())?;
+    match (&scan.found[..], &scan.marks[..]) {
+        ([], [mark]) if mark.is_of_update() => Ok(mark.offset()),
+        _ => locate_on(&device),
+    }
 }
 
 impl Image<'_> {

@@ -1,12 +1,15 @@
-//! The mark in a file while a tree is made in it. It tells the next call that the tree is unfinished.
+//! The mark in a file while a tree is made in it, or on a hash device while its tree is updated. It tells the next call
+//! that the tree is unfinished.
 //!
 //! ```text
-//!   0  "unfinished dm-verity\0\0\0\0"  signature; "unfinished dm-verity end" of a mark at the end
+//!   0  "unfinished dm-verity\0\0\0\0"  signature; "unfinished dm-verity end" of a mark at the end, and
+//!                                      "unfinished dm-verity upd" of an update
 //!  24  u64                             offset of this mark in the file
 //!  32  u64                             length of the data, before they are padded
-//! 40  u64                             length that the file is going to have; in a mark at the end, where the tree
-//! begins
-//!  48  [u8; 464]                       zero
+//!  40  u64                             length that the file is going to have; in a mark at the end, where the tree
+//!                                      begins
+//!  48  [u8; 336]                       bytes 8 to 344 of the superblock that an update has replaced, else zero
+//! 384  [u8; 128]                       zero
 //! ```
 //! Numbers are little-endian. A tree with a superblock has the mark in the superblock's place: it is written first,
 //! then the file gets its whole length, then the tree is written. A file with such a mark ends where the mark ends or
@@ -14,10 +17,12 @@
 //! there at last: a file with such a mark ends where the mark ends. With any other length, something else has changed
 //! it.
 
+use std::ops::Range;
+
 use zerocopy::byteorder::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::format::SUPERBLOCK_SIZE;
+use crate::format::{SUPERBLOCK_SIZE, Superblock};
 use crate::value::{BlockSize, MAX_DEVICE_BYTES};
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -27,19 +32,44 @@ pub(super) struct Mark {
     offset: U64,
     data_bytes: U64,
     end: U64,
-    zeros: [u8; SUPERBLOCK_SIZE - 48],
+    kept: [u8; KEPT.end - KEPT.start],
+    zeros: [u8; SUPERBLOCK_SIZE - 48 - (KEPT.end - KEPT.start)],
 }
+
+/// Which bytes of a superblock an update keeps: all but the signature, and the zeros at the end.
+const KEPT: Range<usize> = 8..344;
 
 const _: () = assert!(size_of::<Mark>() == SUPERBLOCK_SIZE);
 
 /// No tool can take it for a superblock.
 const SIGNATURE: [u8; 24] = *b"unfinished dm-verity\0\0\0\0";
 const SIGNATURE_AT_END: [u8; 24] = *b"unfinished dm-verity end";
+const SIGNATURE_OF_UPDATE: [u8; 24] = *b"unfinished dm-verity upd";
 
 impl Mark {
     pub(super) fn new(offset: u64, data_bytes: u64, end: u64) -> Self {
-        let zeros = [0; SUPERBLOCK_SIZE - 48];
-        Self { signature: SIGNATURE, offset: offset.into(), data_bytes: data_bytes.into(), end: end.into(), zeros }
+        let (offset, data_bytes, end) = (offset.into(), data_bytes.into(), end.into());
+        Self { signature: SIGNATURE, offset, data_bytes, end, kept: [0; _], zeros: [0; _] }
+    }
+
+    /// A mark in the place of this superblock while its tree is updated, on a device of `end` bytes.
+    pub(super) fn of_update(superblock: &[u8; SUPERBLOCK_SIZE], offset: u64, data_bytes: u64, end: u64) -> Self {
+        let mut mark = Self { signature: SIGNATURE_OF_UPDATE, ..Self::new(offset, data_bytes, end) };
+        mark.kept.copy_from_slice(&superblock[KEPT]);
+        mark
+    }
+
+    /// The mark of an update in these bytes from byte `offset` of a hash device: the superblock that it has replaced,
+    /// and the length that the device had.
+    pub(super) fn read_update(offset: u64, bytes: &[u8]) -> Option<(Superblock, u64)> {
+        let (mark, _) = Self::read_from_prefix(bytes).ok()?;
+        if mark.signature != SIGNATURE_OF_UPDATE || mark.offset() != offset || mark.zeros != [0; _] {
+            return None;
+        }
+        let mut superblock = [0; SUPERBLOCK_SIZE];
+        superblock[..KEPT.start].copy_from_slice(b"verity\0\0");
+        superblock[KEPT].copy_from_slice(&mark.kept);
+        Some((Superblock::parse(&superblock).ok()?, mark.end.get()))
     }
 
     /// A mark at byte `offset`, where a tree that begins at byte `tree` is going to end, and its parity.
@@ -51,13 +81,20 @@ impl Mark {
     /// last block of data, or after a tree that begins there.
     pub(super) fn read(offset: u64, bytes: &[u8]) -> Option<Self> {
         let (mark, _) = Self::read_from_prefix(bytes).ok()?;
-        let expected = if mark.is_at_end() { Self::at_end } else { Self::new };
-        let expected = expected(offset, mark.data_bytes(), mark.end.get());
+        let is_update = mark.is_of_update();
+        let kept = if is_update { mark.kept } else { [0; _] };
+        let signature = if is_update || mark.is_at_end() { mark.signature } else { SIGNATURE };
+        let expected = Self { signature, kept, ..Self::new(offset, mark.data_bytes(), mark.end.get()) };
         let padding = mark.area().checked_sub(mark.data_bytes())?;
         // A tree without superblock may have to wait for the next hash block too.
         let most = 2 * u64::from(BlockSize::MAX);
         let lies_there = padding < most && mark.area() <= offset;
         (mark.as_bytes() == expected.as_bytes() && lies_there).then_some(mark)
+    }
+
+    /// Whether a superblock is to come back in its place.
+    pub(super) fn is_of_update(&self) -> bool {
+        self.signature == SIGNATURE_OF_UPDATE
     }
 
     fn is_at_end(&self) -> bool {
@@ -107,6 +144,8 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Params;
+    use crate::value::Salt;
 
     #[test]
     fn a_mark_counts_only_where_it_says_that_it_lies() {
@@ -116,9 +155,23 @@ mod tests {
         for (offset, data) in [(8192, 8193), (1 << 20, 0), (0, u64::MAX)] {
             assert!(Mark::read(offset, Mark::new(offset, data, u64::MAX).as_bytes()).is_none(), "{offset} {data}");
         }
-        let mut damaged = mark;
-        damaged.zeros[400] = 1;
-        assert!(Mark::read(8192, damaged.as_bytes()).is_none());
+        let (mut damaged, mut of_update) = (mark, mark);
+        damaged.zeros[100] = 1;
+        of_update.kept[300] = 1;
+        assert!([damaged, of_update].iter().all(|mark| Mark::read(8192, mark.as_bytes()).is_none()));
+    }
+
+    #[test]
+    fn the_mark_of_an_update_has_the_superblock() {
+        let params = Params::builder().salt(Salt::new(&[7; 256]).unwrap()).build(8192).unwrap();
+        let superblock = params.superblock().unwrap();
+        let mark = Mark::of_update(&superblock.to_bytes(), 8192, 8192, 16384);
+        assert_eq!(Mark::read_update(8192, mark.as_bytes()), Some((superblock, 16384)));
+        assert_eq!(Mark::read_update(0, mark.as_bytes()), None);
+        assert_eq!(Mark::read_update(8192, Mark::new(8192, 8192, 16384).as_bytes()), None);
+        // In a file that is data and tree, it is the mark of an unfinished tree too.
+        assert!(Mark::read(8192, mark.as_bytes()).is_some_and(|mark| mark.explains(16384)));
+        assert!(Superblock::parse(mark.as_bytes()).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whole images: format, load, verify, repair, append, locate.
+//! Whole images: format, load, verify, update, repair, append, locate.
 
 mod append;
 mod devices;
@@ -14,6 +14,7 @@ mod scan;
 mod stream;
 mod superblock;
 mod targets;
+mod update;
 mod verify;
 mod zeros;
 
@@ -24,10 +25,11 @@ pub use expected::{Expected, uncovered_blocks};
 pub use format::{Formatted, dry_run, format};
 pub use handle::{Image, Parts};
 pub use load::{load, unverified_root_hash};
-pub use locate::{find_hash_offset, find_superblocks};
+pub use locate::{find_hash_offset, find_superblocks, find_tree_to_update};
 pub use repair::{Diagnosis, diagnose, repair};
 pub use stream::TreeBuilder;
 pub use superblock::write_superblock;
 pub use targets::check_new_files;
+pub use update::{Changes, Updated, load_to_update, update};
 pub use verify::verify;
 pub use zeros::{ZerosWritten, must_be_zeros, write_zeros};

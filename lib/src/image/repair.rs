@@ -220,9 +220,14 @@ impl Image<'_> {
 
     /// Where the parity is, once it is known that there is one.
     pub(crate) fn fec_areas(&self, layout: &Layout) -> Result<ParityPlace<'_>> {
+        self.fec_areas_before(layout, self.hash.bytes())
+    }
+
+    /// The same if only the hash device's bytes before `end` belong to the image.
+    pub(super) fn fec_areas_before(&self, layout: &Layout, end: u64) -> Result<ParityPlace<'_>> {
         let device = self.fec.as_ref().ok_or(Error::FecDevice)?;
         let shared = self.shared();
-        let area = layout.fec_area_on(self.hash.bytes(), shared.hash_and_fec).ok_or(Error::FecDevice)?;
+        let area = layout.fec_area_on(end, shared.hash_and_fec).ok_or(Error::FecDevice)?;
         layout.check_overlaps(shared, Some(&area))?;
         device.check_size(area.bytes.end)?;
         Ok(ParityPlace { device, area })

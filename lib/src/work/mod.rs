@@ -7,7 +7,7 @@ mod signals;
 #[expect(clippy::module_inception, reason = "it holds the type of that name")]
 mod work;
 
-pub(crate) use ordered::in_order;
+pub(crate) use ordered::{in_order, ranges_in_order};
 pub(crate) use semaphore::Semaphore;
 pub(crate) use signals::SignalsHeld;
 pub use work::{Progress, Work};

@@ -2,6 +2,7 @@
 //! pieces.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
 use std::{panic, thread};
@@ -90,6 +91,17 @@ pub(crate) fn in_order<P: Send, L, T: Send>(
         }
     });
     queue.state.into_inner().expect("a panic would have come through the scope").error.map_or(Ok(()), Err)
+}
+
+/// The same for ranges of which bytes are made, in one piece of code for all callers.
+pub(crate) fn ranges_in_order(
+    workers: usize,
+    next: &mut (dyn FnMut() -> Result<Option<Range<u64>>> + Send),
+    work: &(dyn Fn(Range<u64>) -> Result<Vec<u8>> + Sync),
+    deliver: &mut (dyn FnMut(Range<u64>, Vec<u8>) -> Result<()> + Send),
+) -> Result<()> {
+    let work = |(): &mut (), range: Range<u64>| Ok((range.clone(), work(range)?));
+    in_order(workers, next, || Ok(()), work, |(range, bytes)| deliver(range, bytes))
 }
 
 struct Queue<N, T, D> {

@@ -6,9 +6,9 @@ use crate::error::Result;
 use crate::fec::Areas;
 use crate::fec::code::SYMBOLS;
 use crate::fec::encode::{Buffers, Encoder};
-use crate::fec::overlay::Overlay;
 use crate::fec::source::What;
 use crate::format::FecArea;
+use crate::io::Overlay;
 use crate::memory;
 
 /// Errors in the parity of some columns, and in the blocks that only the parity can check.

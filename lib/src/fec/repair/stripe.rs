@@ -7,8 +7,8 @@ use crate::fec::Areas;
 use crate::fec::code::{Code, MAX_ROOTS, SYMBOLS};
 use crate::fec::encode::{Buffers, COLUMNS, Encoder};
 use crate::fec::lanes::{Multiplier, Rows};
-use crate::fec::overlay::Overlay;
 use crate::fec::source::What;
+use crate::io::Overlay;
 use crate::memory;
 
 /// The codewords of one round, by their syndromes.

@@ -1,4 +1,4 @@
-//! Repaired blocks that are not written back, or not yet.
+//! Blocks that take the place of those on a device and are not written there, or not yet.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -26,6 +26,26 @@ impl Overlay {
     /// An empty overlay for blocks of `block` bytes.
     pub(crate) fn new(block: usize) -> Self {
         Self { block, slots: BTreeMap::new(), bytes: Mutex::new(SpooledTempFile::new(IN_MEMORY)) }
+    }
+
+    /// Whether it has a block of this number.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.slots.contains_key(&number)
+    }
+
+    /// How many blocks it has.
+    pub(crate) fn count(&self) -> u64 {
+        self.slots.len() as u64
+    }
+
+    /// How many bytes they have.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.count() * self.block as u64
+    }
+
+    /// The numbers of all of its blocks, in order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.slots.keys().copied()
     }
 
     /// The numbers of its blocks in `range`.
@@ -56,5 +76,5 @@ fn seek(file: &mut SpooledTempFile, place: u64) -> io::Result<()> {
 }
 
 fn failed(action: &'static str) -> impl FnOnce(io::Error) -> Error {
-    Error::io(action, Path::new("a temporary file for repaired blocks"))
+    Error::io(action, Path::new("a temporary file for blocks"))
 }
