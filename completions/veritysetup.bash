@@ -77,8 +77,8 @@ open|--from-cmdline|file|Open the root device that this kernel command line asks
 format verify repair open plan table build benchmark serve mount-file|-h --hash|hash|Hash algorithm
 format verify repair open plan table build serve mount-file|--hash-block-size|size|Block size on the hash device
 format verify repair open dump plan table serve mount-file|--hash-offset|offset|Starting offset on the hash device
-verify dump inspect serve mount-file|--http-cache|file|Keep what is proven of an image on a web server in this file
-verify dump inspect serve mount-file|--http-cache-size|text|Size of that file at the most (default: 1073741824)
+serve mount-file|--http-cache|file|Keep what is proven of an image on a web server in this file
+serve mount-file|--http-cache-size|text|Size of that file at the most (default: 1073741824)
 verify dump inspect serve mount-file|--http-timeout|text|How long a web server may send nothing (default: 30)
 open table|--ignore-corruption||Ignore corruption, log it only
 open table serve mount-file|--ignore-zero-blocks||Do not verify zeroed blocks

@@ -285,8 +285,8 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     )
     .accepted_by_all(),
     with_value("hash-offset", "bytes|auto", "Starting offset on the hash device", ON_DISK).accepted_by_all(),
-    with_value("http-cache", "path", "Keep what is proven of an image on a web server in this file", WEB),
-    with_value("http-cache-size", "bytes", "Size of that file at the most (default: 1073741824)", WEB),
+    with_value("http-cache", "path", "Keep what is proven of an image on a web server in this file", READING),
+    with_value("http-cache-size", "bytes", "Size of that file at the most (default: 1073741824)", READING),
     with_value("http-timeout", "secs", "How long a web server may send nothing (default: 30)", WEB),
     flag("ignore-corruption", "Ignore corruption, log it only", OPEN_OR_TABLE),
     flag("ignore-zero-blocks", "Do not verify zeroed blocks", READ_BLOCKS),

@@ -86,9 +86,9 @@ impl Ended {
         Self { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
-    /// One of the counters in the last line of `serve`.
+    /// One of the counters in the last line of `serve` or `mount-file`.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        let line = self.stderr.lines().rfind(|line| line.starts_with("connections=")).expect("counters");
+        let line = self.stderr.lines().rfind(|line| line.contains(" requests=")).expect("counters");
         let value = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {line}"))
     }

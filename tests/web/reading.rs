@@ -89,6 +89,19 @@ fn clients_get_what_is_proven() {
 }
 
 #[test]
+fn an_image_on_a_server_is_a_file() {
+    let image = Image::new(3000, &[]);
+    fs::create_dir(image.path("mnt")).expect("writable");
+    let server = Server::right();
+    let [data, hash] = ["data.img", "hash.img"].map(|name| server.put(&image.path(name)));
+    let mount = ["mount-file", &*data, &*hash, &*image.root_hash, "mnt", "--http-cache=cache"];
+    let compare = ["--exec", "sh", "-c", "cmp \"$image\" data.img"];
+    image.run(&[&mount[..], &compare].concat()).expect(0, "http_failed_requests=0");
+    let again = image.run(&[&mount[..], &compare].concat());
+    assert!(again.counter("http_bytes_fetched") <= 2 * 131_072 + 4096, "{again:?}");
+}
+
+#[test]
 fn damage_is_found_where_it_is() {
     let image = Image::new(400, &[]);
     image.flip("data.img", 77 * BLOCK + 5);

@@ -21,7 +21,9 @@ fn what_writes_or_needs_a_block_device_says_so() {
     ];
     for (arguments, message) in cases {
         let ended = image.run(arguments);
-        ended.expect(1, message).expect(1, "hint: it can be read alone, with serve, verify, dump and inspect");
+        ended
+            .expect(1, message)
+            .expect(1, "hint: it can be read alone, with serve, mount-file, verify, dump and inspect");
         assert!(!ended.stderr.contains("secret"), "{ended:?}");
     }
     assert!(!image.path("new.img").exists());
@@ -33,8 +35,11 @@ fn options_for_web_servers_need_one() {
     let local = ["verify", "data.img", "hash.img", &*image.root_hash];
     let run = |more: &[&str]| image.run(&[&local[..], more].concat());
     run(&["--http-timeout=5"]).expect(1, "Option --http-timeout is only for images on web servers.");
-    run(&["--http-cache=c"]).expect(1, "Option --http-cache is only for images on web servers.");
-    run(&["--http-cache-size=5000000"]).expect(1, "Option --http-cache-size must be used with --http-cache.");
+    let serve = |more: &str| image.run(&["serve", "data.img", "hash.img", &image.root_hash, more, "--exec", "true"]);
+    serve("--http-cache=c").expect(1, "Option --http-cache is only for images on web servers.");
+    serve("--http-cache-size=5000000").expect(1, "Option --http-cache-size must be used with --http-cache.");
+    // What is checked is what the server has.
+    run(&["--http-cache=c"]).expect(1, "is not allowed with verify action.");
     image.run(&["open", "a", "b", "c", "--http-timeout=5"]).expect(1, "is not allowed with open action.");
 }
 

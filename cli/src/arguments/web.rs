@@ -62,11 +62,14 @@ pub(super) fn check(words: &Words, info: &ActionInfo) -> Result<()> {
     let refused = |what: &str| {
         let failure = Failure::new(Exit::Parameters, format!("Cannot {what} an image on a web server."));
         failure
-            .hint("it can be read alone, with serve, verify, dump and inspect; for everything else download it first.")
+            .hint("it can be read alone, with serve, mount-file, verify, dump and inspect.")
+            .hint("for everything else download it first.")
     };
     match info.action {
-        Action::Serve | Action::Verify | Action::Dump | Action::Inspect if cfg!(feature = "http") => Ok(()),
-        Action::Serve | Action::Verify | Action::Dump | Action::Inspect => {
+        Action::Serve | Action::MountFile | Action::Verify | Action::Dump | Action::Inspect => {
+            if cfg!(feature = "http") {
+                return Ok(());
+            }
             let failure = Failure::new(Exit::Parameters, "This veritysetup was built without HTTP.");
             Err(failure
                 .hint("build one that can read images on web servers with `make static FEATURES=http`.")
