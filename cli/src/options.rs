@@ -105,7 +105,7 @@ const READING: &[Action] = &[Action::Serve, Action::MountFile];
 /// These, and those that have the kernel do so.
 const READ_BLOCKS: &[Action] = &[Action::Open, Action::Table, Action::Serve, Action::MountFile];
 /// The actions that read an image on a web server.
-const WEB: &[Action] = &[Action::Verify, Action::Dump, Action::Inspect, Action::Serve, Action::MountFile];
+pub(crate) const WEB: &[Action] = &[Action::Verify, Action::Dump, Action::Inspect, Action::Serve, Action::MountFile];
 const SERVE: &[Action] = &[Action::Serve];
 const MOUNT_FILE: &[Action] = &[Action::MountFile];
 const CLOSE: &[Action] = &[Action::Close];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::words::Words;
 use crate::failure::{Exit, Failure, Result};
-use crate::options::{Action, ActionInfo};
+use crate::options::{Action, ActionInfo, WEB};
 use crate::url::{is_url, without_user};
 
 /// How images on web servers are read.
@@ -65,16 +65,16 @@ pub(super) fn check(words: &Words, info: &ActionInfo) -> Result<()> {
             .hint("it can be read alone, with serve, mount-file, verify, dump and inspect.")
             .hint("for everything else download it first.")
     };
-    match info.action {
-        Action::Serve | Action::MountFile | Action::Verify | Action::Dump | Action::Inspect => {
-            if cfg!(feature = "http") {
-                return Ok(());
-            }
-            let failure = Failure::new(Exit::Parameters, "This veritysetup was built without HTTP.");
-            Err(failure
-                .hint("build one that can read images on web servers with `make static FEATURES=http`.")
-                .hint("or download the image; a local file of this name is ./http://..."))
+    if WEB.contains(&info.action) {
+        if cfg!(feature = "http") {
+            return Ok(());
         }
+        let failure = Failure::new(Exit::Parameters, "This veritysetup was built without HTTP.");
+        return Err(failure
+            .hint("build one that can read images on web servers with `make static FEATURES=http`.")
+            .hint("or download the image; a local file of this name is ./http://..."));
+    }
+    match info.action {
         Action::Table => Err(refused("make a table for")),
         Action::Format | Action::Repair | Action::Open | Action::Plan | Action::Sign | Action::Build => {
             Err(refused(info.name))

@@ -43,11 +43,11 @@ pub(crate) fn update(
     // Nothing proves what is in the only block of an image but its own new contents.
     let old_data = old_data.filter(|_| !image.layout.levels().is_empty());
     let mut parity = Overlay::new(round_bytes(image));
-    let anew = if old_data.is_some() { Vec::new() } else { rounds_of(&tree.updated.data, image.area.rounds) };
+    let of_data = rounds_of(&tree.updated.data, image.area.rounds);
+    let (anew, mut touched) = if old_data.is_some() { (Vec::new(), of_data) } else { (of_data, Vec::new()) };
     update.encode(&anew, progress, work, &mut parity)?;
     let hash: Vec<Range<u64>> = tree.updated.blocks.numbers().map(|number| number..number + 1).collect();
-    let mut touched = rounds_of(&hash, image.area.rounds);
-    touched.extend(old_data.map_or(Vec::new(), |_| rounds_of(&tree.updated.data, image.area.rounds)));
+    touched.extend(rounds_of(&hash, image.area.rounds));
     let mut scratch = update.encoder.scratch(update.block())?;
     for round in merged(&touched).into_iter().flatten().filter(|round| !is_in(&anew, *round)) {
         work.check()?;

@@ -62,11 +62,15 @@ fn at_its_end(device: &Device<'_>) -> Result<Vec<Params>> {
 /// As for that function.
 pub fn find_tree_to_update(image: impl AsRef<Path>) -> Result<u64> {
     let device = Device::open(image.as_ref())?;
-    let scan = Scan::of(&device, &Work::default())?;
-    match (&scan.found[..], &scan.marks[..]) {
-        ([], [mark]) if mark.is_of_update() => Ok(mark.offset()),
-        _ => locate_on(&device),
-    }
+    locate_on(&device).or_else(|error| {
+        if !matches!(error, Error::NoHashArea { .. }) {
+            return Err(error);
+        }
+        match &Scan::of(&device, &Work::default())?.marks[..] {
+            [mark] if mark.is_of_update() => Ok(mark.offset()),
+            _ => Err(error),
+        }
+    })
 }
 
 impl Image<'_> {

@@ -24,6 +24,8 @@ mod journal;
 mod recover;
 mod write;
 
+use std::ops::Range;
+
 use super::devices::Devices;
 use super::handle::Image;
 use crate::error::{Error, Result};
@@ -135,6 +137,14 @@ fn kept_by_update(hash: &Device<'_>, hash_offset: u64, fec: Option<Fec>) -> Resu
     Ok(Some(params))
 }
 
+/// What an update begins with.
+struct Looked {
+    layout: Layout,
+    /// The data blocks in which something has changed, in order and apart.
+    blocks: Vec<Range<u64>>,
+    left: Option<Left>,
+}
+
 /// What an update is going to write.
 struct Computed {
     updated: tree::Updated,
@@ -168,16 +178,12 @@ impl Image<'_> {
         changes: &Changes<'_>,
         work: &Work<'_>,
     ) -> Result<Updated> {
-        let layout = Layout::new(params)?;
-        self.check_sizes(&layout)?;
-        // Whatever can be refused without a look at the tree is refused before an interrupted update is undone.
-        changes.blocks(params)?;
-        let left = Left::find(self, &layout)?;
+        let Looked { layout, blocks, left } = self.look(params, changes)?;
         let undone = left.is_some();
         if let Some(left) = left {
             left.undo(self, &layout, old_root_hash)?;
         }
-        let computed = self.computed(&layout, old_root_hash, changes, work)?;
+        let computed = self.computed(&layout, old_root_hash, &blocks, changes, work)?;
         write::write(self, (&layout, old_root_hash), &computed.updated, &computed.parity)?;
         Ok(computed.report(undone))
     }
@@ -194,22 +200,30 @@ impl Image<'_> {
         changes: &Changes<'_>,
         work: &Work<'_>,
     ) -> Result<Updated> {
-        let layout = Layout::new(params)?;
-        self.check_sizes(&layout)?;
-        if Left::find(self, &layout)?.is_some() {
+        let Looked { layout, blocks, left } = self.look(params, changes)?;
+        if left.is_some() {
             return Err(Error::UnfinishedUpdate { path: self.hash.path().to_owned() });
         }
-        Ok(self.computed(&layout, old_root_hash, changes, work)?.report(false))
+        Ok(self.computed(&layout, old_root_hash, &blocks, changes, work)?.report(false))
+    }
+
+    /// Refuses what can be refused without a look at the tree, before an interrupted update is undone.
+    fn look(&self, params: &Params, changes: &Changes<'_>) -> Result<Looked> {
+        let layout = Layout::new(params)?;
+        self.check_sizes(&layout)?;
+        let blocks = changes.blocks(params)?;
+        let left = Left::find(self, &layout)?;
+        Ok(Looked { layout, blocks, left })
     }
 
     fn computed(
         &self,
         layout: &Layout,
         old_root_hash: &RootHash,
+        blocks: &[Range<u64>],
         changes: &Changes<'_>,
         work: &Work<'_>,
     ) -> Result<Computed> {
-        let blocks = changes.blocks(layout.params())?;
         let old_data = changes.old_device()?;
         // What there is to be encoded is known when it is known what has changed.
         let place = layout.params().fec().map(|_| self.fec_areas(layout)).transpose()?;
@@ -217,7 +231,7 @@ impl Image<'_> {
         let total = hashed_blocks * layout.params().data_block_size().bytes();
         let mut progress = Progress { done: 0, total };
         let old = ProvenTree::new(layout, &self.hash, old_root_hash, None);
-        let updated = tree::update(&old, &self.data, &blocks, &mut progress, work)?;
+        let updated = tree::update(&old, &self.data, blocks, &mut progress, work)?;
         let parity = match &place {
             None => Overlay::new(0),
             Some(place) => {

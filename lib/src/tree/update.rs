@@ -1,7 +1,6 @@
 //! The hash blocks above changed data blocks: read and proven by the old root hash, given the new digests, and hashed
 //! again up to the new root hash. Nothing is written.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::nodes::Parent;
@@ -36,16 +35,13 @@ impl Updated {
 
 /// The same numbers in ranges that are in order and apart.
 pub(crate) fn merged(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
-    let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
-    for range in ranges.iter().filter(|range| !range.is_empty()) {
-        let end = ends.entry(range.start).or_default();
-        *end = range.end.max(*end);
-    }
+    let mut ranges: Vec<Range<u64>> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+    ranges.sort_unstable_by_key(|range| range.start);
     let mut found: Vec<Range<u64>> = Vec::new();
-    for (start, end) in ends {
+    for range in ranges {
         match found.last_mut() {
-            Some(last) if last.end >= start => last.end = last.end.max(end),
-            _ => found.push(start..end),
+            Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+            _ => found.push(range),
         }
     }
     found
