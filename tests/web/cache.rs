@@ -91,7 +91,7 @@ fn a_process_that_is_killed_leaves_a_cache_that_works() {
 fn one_process_uses_it_at_a_time() {
     let case = Case::new();
     let lock = fs::File::create(case.image.path("cache")).expect("writable");
-    lock.lock().expect("nobody else has it");
+    lock.lock().expect("no other thread has it");
     let without = case.is_right(case.copy(&[]));
     without.expect(0, "WARNING: another process uses it: reading goes on without the cache cache.");
     assert_eq!(fs::metadata(case.image.path("cache")).expect("it is there").len(), 0);

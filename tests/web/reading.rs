@@ -45,7 +45,7 @@ fn an_image_in_one_file_is_one_url() {
     image.run(&["verify", &url, &url, &image.root_hash]).expect(1, "hint: if the hash tree follows the data");
     image
         .run(&["verify", &url, &format!("--root-hash={}", image.root_hash)])
-        .expect(1, "no files are looked for next to it");
+        .expect(1, "on a web server veritysetup does not look for files next to it");
 }
 
 #[test]

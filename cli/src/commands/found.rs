@@ -68,8 +68,8 @@ pub(super) fn find(action: Action, path: &Path, asked: &Asked<'_>) -> Result<Fou
     look(path, asked)?.ok_or_else(|| {
         if asked.media.is_remote(path) {
             return more_arguments(action).hint(format!(
-                "{} is no image by itself: it has no partitions, and no files are looked for next to it on a web \
-                 server; name data, hash tree and root hash.",
+                "{} is no image by itself: it has no partitions, and on a web server veritysetup does not look for \
+                 files next to it; name data, hash tree and root hash.",
                 text_of(path)
             ));
         }

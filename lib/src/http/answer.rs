@@ -47,7 +47,7 @@ pub(super) fn read(headers: &HeaderMap, asked: &Range<u64>) -> Result<(Origin, R
     if text(headers, &header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity"))
         || (headers.contains_key(header::CONTENT_ENCODING) && text(headers, &header::CONTENT_ENCODING).is_none())
     {
-        return Err(Error::answer("it is encoded, which nobody asked for"));
+        return Err(Error::answer("it is encoded, though no encoding was requested"));
     }
     let content_range = text(headers, &header::CONTENT_RANGE).ok_or(Error::answer("it does not name one range"))?;
     let (bytes, size) = content_range_of(content_range).ok_or(Error::answer("its range makes no sense"))?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counters {
     /// Requests that were sent, those that were repeated too.
     pub requests: u64,
-    /// Requests that failed and were repeated, or are going to be if somebody needs what they were for.
+    /// Requests that failed. A read repeats them; a thread that fetches ahead leaves that to the reader.
     pub failed_requests: u64,
     /// Bytes of the file that came from the server.
     pub bytes_fetched: u64,

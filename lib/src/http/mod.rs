@@ -47,6 +47,7 @@ mod error;
 mod lines;
 mod pieces;
 mod remote;
+mod retry;
 mod shared;
 mod streams;
 mod worker;

@@ -66,8 +66,8 @@ impl Pieces {
         true
     }
 
-    /// Notes that the first pieces of these are being fetched, as many as nobody else fetches and are `wanted`; returns
-    /// them.
+    /// Takes the first of these pieces, as many as are wanted and not being fetched yet, marks them as being fetched,
+    /// and returns them.
     pub(super) fn claim(&mut self, pieces: Range<u64>, is_wanted: impl Fn(&Self, u64) -> bool) -> Range<u64> {
         let is_free = |piece: &u64| {
             !self.ready.contains(piece) && self.pending.get(piece) != Some(&true) && is_wanted(self, *piece)
@@ -77,7 +77,7 @@ impl Pieces {
         pieces.start..end
     }
 
-    /// Whether a piece is in the queue, and nobody fetches it.
+    /// Whether a piece is in the queue and not being fetched.
     pub(super) fn is_queued(&self, piece: u64) -> bool {
         self.pending.get(&piece) == Some(&false)
     }
@@ -89,7 +89,7 @@ impl Pieces {
         }
     }
 
-    /// Nobody fetches it any more.
+    /// Its fetch was given up, or its place in the queue.
     pub(super) fn give_up(&mut self, piece: u64) {
         self.pending.remove(&piece);
     }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use super::address::Address;
@@ -13,7 +12,8 @@ use super::client::{Client, Trouble};
 use super::counters::Counters;
 use super::error::Error;
 use super::pieces::PIECE;
-use super::shared::{Shared, backing_off, shared};
+use super::retry::Retry;
+use super::shared::Shared;
 use super::worker;
 use crate::io::ReadAt;
 
@@ -23,8 +23,7 @@ use crate::io::ReadAt;
 pub struct Builder {
     address: Address,
     timeout: Duration,
-    attempts: u32,
-    pause: Duration,
+    retry: Retry,
     cache: Option<Cache>,
 }
 
@@ -39,14 +38,14 @@ impl Builder {
     /// How often a request is sent until a read fails, at least once: 5 times unless this is called. An attempt that
     /// brought some of what was asked for begins the count again.
     pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts.max(1);
+        self.retry.attempts = attempts.max(1);
         self
     }
 
     /// The pause before a request is sent for the second time, 250 ms unless this is called. Each further one is twice
     /// as long, up to 8 seconds; a server can ask for another one, up to 30 seconds.
     pub fn pause(mut self, pause: Duration) -> Self {
-        self.pause = pause;
+        self.retry.pause = pause;
         self
     }
 
@@ -61,25 +60,20 @@ impl Builder {
     /// # Errors
     /// Any [`Error`].
     pub fn open(self) -> Result<Remote, Error> {
-        let Self { address, timeout, attempts, pause, cache } = self;
+        let Self { address, timeout, retry, cache } = self;
         let client = Client::new(address, timeout)?;
         let mut failures = 0;
         let (origin, first) = loop {
             match first(&client) {
                 Ok(found) => break found,
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Again { error, pause: named }) => {
+                Err(trouble) => {
                     failures += 1;
-                    if failures >= attempts {
-                        return Err(error);
-                    }
-                    log::debug!("{error}: trying again");
-                    thread::sleep(named.unwrap_or_else(|| backing_off(pause, failures)));
+                    retry.after(trouble, failures)?;
                 }
             }
         };
         let cache = cache.map(|cache| cache.of(&client.address.url, &origin));
-        let shared = shared(client, origin, cache, attempts, pause);
+        let shared = Shared::new(client, origin, cache, retry);
         shared.lock().pieces.arrive(0, first);
         Ok(Remote { shared })
     }
@@ -118,8 +112,7 @@ impl Remote {
         Ok(Builder {
             address: Address::parse(url)?,
             timeout: Duration::from_secs(30),
-            attempts: 5,
-            pause: Duration::from_millis(250),
+            retry: Retry { attempts: 5, pause: Duration::from_millis(250) },
             cache: None,
         })
     }

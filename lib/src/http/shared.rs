@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
 
 use super::answer::Origin;
 use super::cache::Cached;
@@ -13,10 +11,8 @@ use super::client::{Client, Trouble};
 use super::counters::add;
 use super::error::Error;
 use super::pieces::{PIECE, Pieces, Place};
+use super::retry::Retry;
 use super::streams::Streams;
-
-/// The longest pause before a request is repeated, unless the server names one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// What the threads that fetch ahead and those that read work on.
 #[derive(Debug)]
@@ -24,11 +20,8 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) origin: Origin,
     pub(super) cache: Option<Cached>,
-    /// How often a request is sent until it has failed.
-    pub(super) attempts: u32,
-    /// The pause before the second one; each further one is twice as long.
-    pub(super) pause: Duration,
-    pub(super) state: Mutex<State>,
+    retry: Retry,
+    state: Mutex<State>,
     /// A piece has arrived, or will not.
     pub(super) arrived: Condvar,
     /// There is something to fetch ahead, or the end has come.
@@ -47,13 +40,19 @@ pub(super) struct State {
     pub(super) has_ended: bool,
 }
 
-/// Pieces that somebody fetches. Those that have not arrived when it is dropped are given up.
+/// Pieces that are being fetched. Dropping it gives up those that have not arrived.
 pub(super) struct Claim<'s> {
     shared: &'s Shared,
     left: Range<u64>,
 }
 
 impl Shared {
+    /// Nothing of the file has been read, but perhaps for what is in the cache.
+    pub(super) fn new(client: Client, origin: Origin, cache: Option<Cached>, retry: Retry) -> Arc<Self> {
+        let (state, arrived, asked) = Default::default();
+        Arc::new(Self { client, origin, cache, retry, state, arrived, asked })
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,17 +133,9 @@ impl Shared {
         let mut failures = 0;
         loop {
             let before = claim.left.start;
-            let (error, pause) = match claim.fetch() {
-                Ok(()) => return Ok(()),
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Again { error, pause }) => (error, pause),
-            };
+            let Err(trouble) = claim.fetch() else { return Ok(()) };
             failures = if claim.left.start > before { 1 } else { failures + 1 };
-            if failures >= self.attempts {
-                return Err(error);
-            }
-            log::debug!("{error}: trying again");
-            thread::sleep(pause.unwrap_or_else(|| backing_off(self.pause, failures)));
+            self.retry.after(trouble, failures)?;
         }
     }
 
@@ -220,43 +211,6 @@ impl Drop for Claim<'_> {
     }
 }
 
-/// The pause after so many failures.
-pub(super) fn backing_off(first: Duration, failures: u32) -> Duration {
-    first.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST_PAUSE)
-}
-
 fn out_of_memory() -> Error {
     Error::Connection { what: "there is no memory for the answer".to_owned(), kind: io::ErrorKind::OutOfMemory }
-}
-
-/// What is shared of a file, before anything of it was read.
-pub(super) fn shared(
-    client: Client,
-    origin: Origin,
-    cache: Option<Cached>,
-    attempts: u32,
-    pause: Duration,
-) -> Arc<Shared> {
-    Arc::new(Shared {
-        client,
-        origin,
-        cache,
-        attempts,
-        pause,
-        state: Mutex::default(),
-        arrived: Condvar::new(),
-        asked: Condvar::new(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_limit() {
-        let of = |failures| backing_off(Duration::from_millis(250), failures);
-        assert_eq!([of(1), of(2), of(3)].map(|pause| pause.as_millis()), [250, 500, 1000]);
-        assert_eq!([of(10), of(40), of(u32::MAX)], [LONGEST_PAUSE; 3]);
-    }
 }

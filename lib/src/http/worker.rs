@@ -10,7 +10,7 @@ use crate::work::SignalsHeld;
 /// How many requests are on their way at the same time, beside those of readers that wait.
 const MOST_THREADS: usize = 4;
 
-/// Has somebody fetch what is in the queue: a thread that waits, or a new one.
+/// Wakes a waiting thread to fetch what is in the queue, or starts a new one.
 pub(super) fn wake(shared: &Arc<Shared>) {
     let mut state = shared.lock();
     if state.idle > 0 || state.threads == MOST_THREADS {
@@ -26,7 +26,7 @@ pub(super) fn wake(shared: &Arc<Shared>) {
         thread::Builder::new().name("fetch".into()).spawn(move || run(&shared)).ok()
     });
     if started.is_none() {
-        // Whoever reads fetches it then.
+        // The reader fetches it itself then.
         shared.lock().threads -= 1;
     }
 }
