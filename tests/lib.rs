@@ -5,6 +5,7 @@ pub mod backends;
 #[path = "vectors/chain/mod.rs"]
 pub mod chain;
 pub mod machine;
+pub mod ordinary;
 pub mod schema;
 #[path = "vectors/mod.rs"]
 pub mod vectors;
@@ -121,4 +122,14 @@ fn newer_than(path: &Path, than: SystemTime) -> Result<Option<PathBuf>> {
         }
     }
     Ok(None)
+}
+
+/// A counter in the last line with counters that `serve` or `mount-file` has printed.
+///
+/// # Panics
+/// If there is none of this name.
+pub fn counter(stderr: &str, name: &str) -> u64 {
+    let line = stderr.lines().rfind(|line| line.contains(" requests=")).expect("counters");
+    let value = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {line}"))
 }

@@ -1,5 +1,7 @@
 //! `veritysetup mount-file`: what is read from the mounted file, how the mount ends, and who can make it.
 
+#[path = "../serve/changing.rs"]
+mod changing;
 mod ending;
 #[path = "../serve/image.rs"]
 mod image;

@@ -29,9 +29,7 @@ pub(crate) struct Ended {
 impl Ended {
     /// One of the counters in the last line.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        let line = self.stderr.lines().rfind(|line| line.starts_with("opened=")).expect("counters");
-        let value = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {line}"))
+        dmverity_tests::counter(&self.stderr, name)
     }
 }
 

@@ -3,19 +3,16 @@
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use dmverity_tests::workspace;
+use dmverity_tests::{ordinary, workspace};
 use nix::unistd::geteuid;
 
 use crate::image::Image;
 use crate::mounted::{Mounted, is_mounted};
 use crate::program;
-
-/// A user without any rights, if root runs the tests.
-const USER: u32 = 65534;
 
 /// An image of a file system in a directory of the user's, with the command, named `veritysetup`.
 fn image_of_files() -> Image {
@@ -29,21 +26,13 @@ fn image_of_files() -> Image {
         let text: String = std::iter::repeat_with(|| random.alphanumeric()).take(size).collect();
         fs::write(path, text).expect("writable");
     }
-    if geteuid().is_root() {
-        chown(image.directory(), Some(USER), Some(USER)).expect("root may");
-    }
+    ordinary::give(image.directory());
     image
 }
 
 /// A command of the user's in the directory, which finds the image's `veritysetup` first.
 fn as_user(image: &Image, words: &[&str]) -> Command {
-    let user = USER.to_string();
-    let setpriv = ["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"];
-    let words = if geteuid().is_root() { [&setpriv, words].concat() } else { words.to_vec() };
-    let mut command = image.command(words[0], &words[1..]);
-    let path = std::env::var("PATH").expect("there is one");
-    command.env("PATH", format!("{}:{path}", image.directory().display()));
-    command
+    ordinary::command(image.directory(), words)
 }
 
 fn text(command: &mut Command) -> String {
@@ -78,14 +67,10 @@ fn a_user_mounts_with_the_helper() {
 fn a_user_without_the_helper_learns_what_to_install() {
     let image = image_of_files();
     make(&image);
-    let mut command = as_user(&image, MOUNT);
-    command.env("PATH", image.directory());
-    if geteuid().is_root() {
-        // That is found before the path is another one.
-        let user = USER.to_string();
-        command = image.command("/usr/bin/setpriv", &["--reuid", &user, "--regid", &user, "--clear-groups"]);
-        command.arg(image.path("veritysetup")).args(&MOUNT[1..]).env("PATH", image.directory());
-    }
+    let path = format!("PATH={}", image.directory().display());
+    let program = image.path("veritysetup");
+    let words = [&["env", &path, program.to_str().expect("text")], &MOUNT[1..]].concat();
+    let mut command = as_user(&image, &words);
     let Output { status, stderr, .. } = command.output().expect("it runs");
     let stderr = String::from_utf8(stderr).expect("text");
     assert_eq!(status.code(), Some(2), "{stderr}");
@@ -132,9 +117,7 @@ fn any_path_is_a_name_and_none_is_an_option() {
     fs::rename(image.path("rootfs.squashfs"), image.directory().join(name)).expect("writable");
     let directory: PathBuf = image.directory().join(OsStr::from_bytes(b"d,\xfe"));
     fs::create_dir(&directory).expect("writable");
-    if geteuid().is_root() {
-        chown(&directory, Some(USER), Some(USER)).expect("root may");
-    }
+    ordinary::give(&directory);
     for prefix in [&[][..], &["unshare", "--user", "--map-root-user", "--mount"]] {
         let mut command = as_user(&image, &[prefix, &["veritysetup", "mount-file"]].concat());
         command.arg(name).args(["tree", "--root-hash-file=root-hash"]).arg(&directory);

@@ -20,16 +20,20 @@ pub(crate) struct Image {
 impl Image {
     /// An image of this many random blocks; the options are those of `format`.
     pub(crate) fn new(blocks: usize, options: &[&str]) -> Self {
-        let mut random = fastrand::Rng::with_seed(blocks as u64);
-        Self::of(std::iter::repeat_with(|| random.u8(..)).take(blocks * BLOCK).collect(), options)
+        Self::of(random(blocks), options)
     }
 
     /// An image of these data.
     pub(crate) fn of(data: Vec<u8>, options: &[&str]) -> Self {
+        Self::formatted(data, &[&["data.img", "hash.img"], options].concat())
+    }
+
+    /// The same with all arguments of `format`.
+    pub(crate) fn formatted(data: Vec<u8>, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let image = Self { directory, data, root_hash: String::new() };
         fs::write(image.path("data.img"), &image.data).expect("writable");
-        let output = image.run(program(), &[&["format", "data.img", "hash.img"], options].concat());
+        let output = image.run(program(), &[&["format"], arguments].concat());
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).expect("text");
         let line = text.lines().find_map(|line| line.strip_prefix("Root hash:")).expect("a root hash");
@@ -72,4 +76,10 @@ impl Image {
         names.sort();
         names
     }
+}
+
+/// The same random data each time.
+pub(crate) fn random(blocks: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(blocks as u64);
+    std::iter::repeat_with(|| random.u8(..)).take(blocks * BLOCK).collect()
 }

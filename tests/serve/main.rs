@@ -1,5 +1,6 @@
 //! `veritysetup serve`, read by the programs that people use, and by clients that mean harm.
 
+mod changing;
 mod client;
 mod hostile;
 mod image;

@@ -1,15 +1,11 @@
 //! What the guide tells readers to do, done by a user who is not root.
 
 use std::fs;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use dmverity_tests::{veritysetup, workspace};
-use nix::unistd::geteuid;
-
-/// A user and a group that own nothing.
-const ORDINARY: u32 = 65534;
+use dmverity_tests::{ordinary, veritysetup, workspace};
 
 /// A directory of that user, with the command in it.
 struct Home(tempfile::TempDir);
@@ -18,9 +14,7 @@ impl Home {
     fn new() -> Self {
         let home = Self(tempfile::tempdir().expect("a temporary directory"));
         fs::copy(veritysetup(), home.path("veritysetup")).expect("writable");
-        if geteuid().is_root() {
-            chown(home.path(""), Some(ORDINARY), Some(ORDINARY)).expect("root may");
-        }
+        ordinary::give(home.0.path());
         home
     }
 
@@ -29,16 +23,9 @@ impl Home {
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Output {
-        let id = ORDINARY.to_string();
-        let mut command = if geteuid().is_root() {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--no-new-privs", program]);
-            command
-        } else {
-            Command::new(program)
-        };
-        let paths = format!("{}:{}", self.path("").display(), std::env::var("PATH").expect("there is one"));
-        command.args(arguments).current_dir(self.path("")).env("PATH", paths).env_remove("XDG_RUNTIME_DIR");
+        let words = [&["setpriv", "--no-new-privs", program], arguments].concat();
+        let mut command = ordinary::command(self.0.path(), &words);
+        command.env_remove("XDG_RUNTIME_DIR");
         command.output().unwrap_or_else(|error| panic!("{program}: {error}"))
     }
 

@@ -1,11 +1,11 @@
 //! Many reads by several clients while the files change at random: what is sent is what the root hash proves.
 
 use std::env;
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::fs;
+use std::sync::atomic::Ordering;
 use std::thread;
 
+use crate::changing::{Pace, Reads, read_meanwhile};
 use crate::client::{Client, Refused};
 use crate::image::{BLOCK, Image};
 use crate::server::Server;
@@ -15,6 +15,9 @@ const BLOCKS: usize = 2000;
 
 /// As many as `make test` has time for; `SERVE_READS=1000000` is the long form.
 const READS: u64 = 40_000;
+
+/// Now and then a block or two are wrong.
+const PACE: Pace = Pace { places: 1..=4, in_tree: 40, bytes: 1..=64 };
 
 /// Memory that the server may take: the hash tree, a buffer as long as the image for each client, and for each that has
 /// just left, and threads. A kilobyte that each read of the long form left behind would be as much.
@@ -40,23 +43,9 @@ fn storm(image: &Image, options: &[&str]) {
     let wanted = env::var("SERVE_READS").ok().and_then(|reads| reads.parse().ok()).unwrap_or(READS) / 4;
     let server = Server::start(image, &[options, &["--events-json=events"]].concat());
     let idle = descriptors(&server);
-    let (is_over, good, bad) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-    thread::scope(|scope| {
-        let changer = scope.spawn(|| change(image, &is_over));
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|seed| {
-                let (server, good, bad) = (&server, &good, &bad);
-                scope.spawn(move || read(image, server, seed, wanted / CLIENTS, good, bad))
-            })
-            .collect();
-        let results: Vec<_> = clients.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        is_over.store(true, Ordering::Relaxed);
-        changer.join().expect("files can be written");
-        for result in results {
-            result.expect("a client got what is right, or an error");
-        }
+    let (good, bad) = read_meanwhile(image, &PACE, CLIENTS, |seed, reads| {
+        read(image, &server, seed, wanted / CLIENTS, reads);
     });
-    let (good, bad) = (good.into_inner(), bad.into_inner());
     assert!(good > 0 && good + bad == wanted / CLIENTS * CLIENTS, "{good} {bad}");
     // All is well again.
     let mut client = Client::new(server.socket(), true);
@@ -77,22 +66,22 @@ fn storm(image: &Image, options: &[&str]) {
 }
 
 /// A client's reads, of which each gets what is right or fails.
-fn read(image: &Image, server: &Server, seed: u64, reads: u64, good: &AtomicU64, bad: &AtomicU64) {
+fn read(image: &Image, server: &Server, seed: u64, count: u64, reads: &Reads) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut client = Client::new(server.socket(), seed.is_multiple_of(2));
-    for _ in 0..reads {
+    for _ in 0..count {
         let offset = random.usize(..image.data.len());
         let longest = if random.u8(..) < 8 { image.data.len() } else { 3 * BLOCK };
         let length = random.usize(1..=(image.data.len() - offset).min(longest));
         match client.read(offset as u64, u32::try_from(length).expect("short")) {
             Ok(data) => {
                 assert!(data == image.data[offset..offset + length], "what is wrong was sent");
-                good.fetch_add(1, Ordering::Relaxed);
+                reads.good.fetch_add(1, Ordering::Relaxed);
             }
             Err(Refused { errno, offset: at }) => {
                 assert_eq!(errno, 5);
                 assert!(at.is_none_or(|at| (offset..offset + length).contains(&usize::try_from(at).expect("short"))));
-                bad.fetch_add(1, Ordering::Relaxed);
+                reads.bad.fetch_add(1, Ordering::Relaxed);
             }
         }
         if random.u8(..) == 0 {
@@ -100,36 +89,6 @@ fn read(image: &Image, server: &Server, seed: u64, reads: u64, good: &AtomicU64,
             client.request(crate::client::READ, 0, 1 << 20);
             client = Client::new(server.socket(), random.bool());
         }
-    }
-}
-
-/// Changes bytes of data and tree, and changes them back.
-fn change(image: &Image, is_over: &AtomicBool) {
-    let mut random = fastrand::Rng::with_seed(42);
-    let tree = fs::read(image.path("hash.img")).expect("a tree");
-    let files = [("data.img", &image.data), ("hash.img", &tree)].map(|(name, bytes)| {
-        let file = File::options().write(true).open(image.path(name)).expect("a file");
-        (file, bytes)
-    });
-    while !is_over.load(Ordering::Relaxed) {
-        let count = random.usize(1..5);
-        let mut changed = Vec::new();
-        for _ in 0..count {
-            // The tree is small: as often as that, all would be bad.
-            let (file, bytes) = &files[usize::from(random.u8(..) < 40)];
-            let offset = random.usize(..bytes.len());
-            let len = random.usize(1..=64).min(bytes.len() - offset);
-            let garbage: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(len).collect();
-            file.write_all_at(&garbage, offset as u64).expect("writable");
-            changed.push((file, offset, &bytes[offset..offset + len]));
-            thread::yield_now();
-        }
-        for (file, offset, bytes) in changed {
-            file.write_all_at(bytes, offset as u64).expect("writable");
-        }
-    }
-    for (file, bytes) in &files {
-        file.write_all_at(bytes, 0).expect("writable");
     }
 }
 

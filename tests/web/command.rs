@@ -1,74 +1,44 @@
 //! The command, and images for it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 use std::process::{Command, Output};
 
-pub(crate) const BLOCK: usize = 4096;
+pub(crate) use crate::image::BLOCK;
+use crate::{image, program};
 
-/// The command with its features.
-pub(crate) fn veritysetup() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_veritysetup-full"));
-    for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
-        command.env_remove(variable);
+/// An image in whose directory commands are run that know no proxy.
+pub(crate) struct Image(image::Image);
+
+impl Deref for Image {
+    type Target = image::Image;
+
+    fn deref(&self) -> &image::Image {
+        &self.0
     }
-    command
-}
-
-/// Files in a temporary directory, in which commands are run.
-pub(crate) struct Image {
-    directory: tempfile::TempDir,
-    pub(crate) data: Vec<u8>,
-    pub(crate) root_hash: String,
 }
 
 impl Image {
-    /// Random data of this many blocks, and their hash tree in `hash.img`; the options are those of `format`.
+    /// An image of this many random blocks; the options are those of `format`.
     pub(crate) fn new(blocks: usize, options: &[&str]) -> Self {
-        Self::with(blocks, &[&["data.img", "hash.img"], options].concat())
+        Self(image::Image::new(blocks, options))
     }
 
     /// The same in one file.
     pub(crate) fn appended(blocks: usize) -> Self {
-        Self::with(blocks, &["--append", "data.img"])
+        Self(image::Image::formatted(image::random(blocks), &["--append", "data.img"]))
     }
 
-    fn with(blocks: usize, arguments: &[&str]) -> Self {
-        let mut random = fastrand::Rng::with_seed(blocks as u64);
-        let data: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(blocks * BLOCK).collect();
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let image = Self { directory, data, root_hash: String::new() };
-        fs::write(image.path("data.img"), &image.data).expect("writable");
-        let output = image.run(&[&["format"], arguments].concat());
-        assert_eq!(output.code, 0, "{output:?}");
-        let line = output.stdout.lines().find_map(|line| line.strip_prefix("Root hash:")).expect("a root hash");
-        Self { root_hash: line.trim().to_owned(), ..image }
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// A command that runs here.
+    /// The command with these arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = veritysetup();
-        command.args(arguments).current_dir(self.directory());
+        let mut command = self.0.command(program(), arguments);
+        for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+            command.env_remove(variable);
+        }
         command
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(&self.command(arguments).output().expect("it runs"))
-    }
-
-    /// Inverts a byte of a file.
-    pub(crate) fn flip(&self, name: &str, offset: usize) {
-        let mut bytes = fs::read(self.path(name)).expect("readable");
-        bytes[offset] = !bytes[offset];
-        fs::write(self.path(name), bytes).expect("writable");
     }
 }
 
@@ -88,9 +58,7 @@ impl Ended {
 
     /// One of the counters in the last line of `serve` or `mount-file`.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        let line = self.stderr.lines().rfind(|line| line.contains(" requests=")).expect("counters");
-        let value = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {line}"))
+        dmverity_tests::counter(&self.stderr, name)
     }
 
     /// Fails unless it has ended like this.

@@ -104,7 +104,7 @@ fn an_image_on_a_server_is_a_file() {
 #[test]
 fn damage_is_found_where_it_is() {
     let image = Image::new(400, &[]);
-    image.flip("data.img", 77 * BLOCK + 5);
+    image.flip("data.img", (77 * BLOCK + 5) as u64);
     let server = Server::right();
     let [data, hash] = ["data.img", "hash.img"].map(|name| server.put(&image.path(name)));
     let [here, there] = [["data.img", "hash.img"], [&*data, &*hash]]
