@@ -186,9 +186,11 @@ signals: ## Send signals at random moments: make signals ROUNDS=1000
 	$(MAKE) static
 	SIGNALS=$(or $(ROUNDS),1000) $(CARGO) test --locked -p dmverity-tests --test faults -- random_moments --nocapture
 
+# With the tests' features, and then as it is shipped.
 check: ## Check formatting and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --locked -p veritysetup -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 build: ## Build the release binary

@@ -4,21 +4,14 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use super::contradictions::together;
-use super::image::ImageToCheck;
-use super::reading::{Events, ReaderOptions};
+use super::service::ServiceOptions;
 use super::words::Words;
 use crate::failure::Result;
 
 /// `serve`.
 pub(crate) struct Serve {
-    pub(crate) image: ImageToCheck,
-    pub(crate) reader: ReaderOptions,
+    pub(crate) service: ServiceOptions,
     pub(crate) listen: Listen,
-    /// Whether counters are JSON.
-    pub(crate) json: bool,
-    /// Whether nothing is said at the end.
-    pub(crate) is_quiet: bool,
 }
 
 /// Where clients come from.
@@ -43,11 +36,6 @@ impl Serve {
             (None, None) if command.is_empty() => Listen::Activation,
             (None, None) => Listen::Command(command),
         };
-        let reader = ReaderOptions::of(words)?;
-        let json = words.flag("json");
-        if json && reader.events == Some(Events::Stdout) {
-            return Err(together("--json", "--events-json=-"));
-        }
-        Ok(Self { image: ImageToCheck::of(words)?, reader, listen, json, is_quiet: words.flag("batch-mode") })
+        Ok(Self { service: ServiceOptions::of(words)?, listen })
     }
 }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 
-use super::service::{self, Front, Service};
+use super::service::{self, Counted, Front, Service};
 use super::shown;
 use super::verified::{CounterFields, VerifiedFields};
 use super::web::FetchedFields;
@@ -28,14 +28,14 @@ struct MountFields {
     image: VerifiedFields,
     file: String,
     #[serde(flatten)]
-    counters: Counted,
+    counters: Asked,
     /// That of the command that was run.
     exit_code: Option<u8>,
 }
 
 /// What the kernel has asked for, and what reading it took.
-#[derive(Serialize)]
-struct Counted {
+#[derive(Clone, Serialize)]
+struct Asked {
     opened: u64,
     requests: u64,
     failed_requests: u64,
@@ -51,14 +51,13 @@ struct Mounted<'a> {
     mount: Mount,
     traffic: Arc<Traffic>,
     service: &'a Service,
-    json: bool,
     /// What is odd about its end.
     left: RefCell<Option<String>>,
 }
 
 pub(crate) fn run(options: &MountFile) -> Result<Report> {
     let directory = Directory::new(&options.directory, &files(options))?;
-    let service = Service::open(&options.image, &options.reader, cannot_start)?;
+    let service = Service::open(&options.service, cannot_start)?;
     let front = Mounted::new(directory, options, &service)?;
     let file = front.mount.directory().file();
     let mut child = match options.command.as_slice() {
@@ -71,29 +70,25 @@ pub(crate) fn run(options: &MountFile) -> Result<Report> {
     let exit_code = service::run(&front, child.as_mut())?;
     drop(child);
     let counters = front.counted();
-    let mut report = Report { warnings: service.warnings.clone(), exit_code, ..Report::default() };
-    report.warnings.extend(front.left.take());
-    if !options.is_quiet {
-        report.notes.push(counters.line());
-    }
-    let fields = MountFields { image: service.fields.clone(), file: shown(&file), counters, exit_code };
-    report.fields = Some(Box::new(fields));
-    service.ended("mount-file", report)
+    let (image, file) = (service.fields.clone(), shown(&file));
+    let fields = MountFields { image, file, counters: counters.clone(), exit_code };
+    let warnings = front.left.take().into_iter().collect();
+    service.ended("mount-file", &counters, Report { warnings, exit_code, ..Report::new("", fields) })
 }
 
 /// The files of the image that the options name.
 fn files(options: &MountFile) -> Vec<&Path> {
-    let devices = match &options.image.place {
+    let devices = match &options.service.image.place {
         Place::Devices { data, hash } => [Some(data), Some(hash)],
         Place::One(path) => [Some(path), None],
     };
-    let fec = options.image.options.fec.device.as_ref();
+    let fec = options.service.image.options.fec.device.as_ref();
     devices.into_iter().chain([fec]).flatten().map(AsRef::as_ref).collect()
 }
 
 /// Tells scripts that wait for the mount.
 fn say(options: &MountFile, line: &str) -> Result<()> {
-    if options.json || options.reader.events == Some(Events::Stdout) {
+    if options.service.json || options.service.reader.events == Some(Events::Stdout) {
         output::print_error(line);
         return Ok(());
     }
@@ -107,19 +102,19 @@ impl<'a> Mounted<'a> {
         let system = OneFile::new(reader, block_size, options.direct_io, Arc::clone(&wake))
             .map_err(|error| cannot_start(&error))?;
         let traffic = system.traffic();
-        let name = match &options.image.place {
+        let name = match &options.service.image.place {
             Place::Devices { data, .. } => data,
             Place::One(path) => path,
         };
         let mount = Mount::new(directory, name, options.allow_other, system, wake)?;
-        Ok(Self { mount, traffic, service, json: options.json, left: RefCell::default() })
+        Ok(Self { mount, traffic, service, left: RefCell::default() })
     }
 
-    fn counted(&self) -> Counted {
+    fn counted(&self) -> Asked {
         let [opened, requests, failed_requests, bytes_read] = self.traffic.now();
         let Service { reader, source, .. } = self.service;
         let (reader, http) = (reader.counters().into(), source.fetched());
-        Counted { opened, requests, failed_requests, bytes_read, reader, http }
+        Asked { opened, requests, failed_requests, bytes_read, reader, http }
     }
 }
 
@@ -132,8 +127,7 @@ impl Front for Mounted<'_> {
     }
 
     fn counters(&self) -> String {
-        let counters = self.counted();
-        if self.json { serde_json::to_string(&counters).expect("numbers") } else { counters.line() }
+        self.service.shown(&self.counted())
     }
 
     fn finish(&self) {
@@ -147,7 +141,7 @@ impl Front for Mounted<'_> {
     }
 }
 
-impl Counted {
+impl Counted for Asked {
     fn line(&self) -> String {
         let Self { opened, requests, failed_requests, bytes_read, reader, http } = self;
         let http = http.map_or_else(String::new, |http| format!(" {}", http.line()));

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::service::{self, Front, Service};
+use super::service::{self, Counted, Front, Service};
 use super::verified::{CounterFields, VerifiedFields};
 use super::web::FetchedFields;
 use crate::arguments::{Listen, Serve};
@@ -54,7 +54,6 @@ struct Sockets<'a> {
     clients: &'a Arc<Clients>,
     listener: &'a Listener,
     service: &'a Service,
-    json: bool,
 }
 
 /// Where clients come from, and what has to be removed at the end, in this order.
@@ -67,20 +66,16 @@ struct Place {
 
 pub(crate) fn run(serve: &Serve) -> Result<Report> {
     let inherited = inherited(&serve.listen)?;
-    let service = Service::open(&serve.image, &serve.reader, cannot_start)?;
+    let service = Service::open(&serve.service, cannot_start)?;
     let server = Server::new(Arc::clone(&service.reader)).map_err(|error| cannot_start(&error))?;
     let clients = Clients::new(server.preferred_block(service.params.data_block_size()));
     let mut place = Place::of(&serve.listen, inherited)?;
-    let front = Sockets { clients: &clients, listener: &place.listener, service: &service, json: serve.json };
+    let front = Sockets { clients: &clients, listener: &place.listener, service: &service };
     let exit_code = service::run(&front, place.child.as_mut())?;
     drop(place);
     let counters = Served::of(&clients, &service);
-    let mut report = Report { warnings: service.warnings.clone(), exit_code, ..Report::default() };
-    if !serve.is_quiet {
-        report.notes.push(counters.line());
-    }
-    report.fields = Some(Box::new(ServeFields { image: service.fields.clone(), counters, exit_code }));
-    service.ended("serving", report)
+    let fields = ServeFields { image: service.fields.clone(), counters: counters.clone(), exit_code };
+    service.ended("serving", &counters, Report { exit_code, ..Report::new("", fields) })
 }
 
 /// The inherited socket that the options ask for, or that systemd has passed.
@@ -162,8 +157,7 @@ impl Front for Sockets<'_> {
     }
 
     fn counters(&self) -> String {
-        let counters = Served::of(self.clients, self.service);
-        if self.json { serde_json::to_string(&counters).expect("numbers") } else { counters.line() }
+        self.service.shown(&Served::of(self.clients, self.service))
     }
 
     fn finish(&self) {
@@ -185,7 +179,9 @@ impl Served {
             http: service.source.fetched(),
         }
     }
+}
 
+impl Counted for Served {
     fn line(&self) -> String {
         let Self { connections, refused_connections, requests, failed_requests, bytes_sent, reader, http } = self;
         let http = http.map_or_else(String::new, |http| format!(" {}", http.line()));

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use dmverity::{Corruption, Params, VerifiedReader};
+use serde::Serialize;
 
 use super::bad_blocks::BadBlocks;
 use super::source::Source;
 use super::verified::{self, Verified, VerifiedFields};
-use crate::arguments::{ImageToCheck, OnCorruption, ReaderOptions};
+use crate::arguments::{OnCorruption, ServiceOptions};
 use crate::failure::{Exit, Failure, Result};
 use crate::output;
 use crate::report::Report;
@@ -20,12 +21,20 @@ pub(super) struct Service {
     pub(super) reader: Arc<VerifiedReader>,
     pub(super) params: Params,
     pub(super) fields: VerifiedFields,
-    pub(super) warnings: Vec<String>,
+    warnings: Vec<String>,
     pub(super) wake: Arc<Wake>,
     pub(super) source: Source,
     bad_blocks: Arc<BadBlocks>,
     /// Whether a bad block is the end.
     stops: bool,
+    json: bool,
+    is_quiet: bool,
+}
+
+/// What was handed out.
+pub(super) trait Counted: Serialize {
+    /// In one line of text.
+    fn line(&self) -> String;
 }
 
 /// The way in which it is handed out.
@@ -43,11 +52,9 @@ pub(super) trait Front {
 impl Service {
     /// Finds an image and its root hash, as `open` does. From now on signals do not end the command, but wake it.
     /// `failed` makes the failure of a command that cannot start.
-    pub(super) fn open(
-        image: &ImageToCheck,
-        options: &ReaderOptions,
-        failed: impl FnOnce(&io::Error) -> Failure,
-    ) -> Result<Self> {
+    pub(super) fn open(options: &ServiceOptions, failed: impl FnOnce(&io::Error) -> Failure) -> Result<Self> {
+        let ServiceOptions { image, reader: options, json, is_quiet } = options;
+        let (json, is_quiet) = (*json, *is_quiet);
         let stops = options.on_corruption == OnCorruption::Stop;
         let mut made = None;
         let Verified { reader, params, fields, warnings, source } = verified::open(image, options, || {
@@ -62,11 +69,19 @@ impl Service {
             })
         })?;
         let (bad_blocks, wake) = made.expect("the reader has got what reports");
-        Ok(Self { reader: Arc::new(reader), params, fields, warnings, wake, source, bad_blocks, stops })
+        Ok(Self { reader: Arc::new(reader), params, fields, warnings, wake, source, bad_blocks, stops, json, is_quiet })
+    }
+
+    /// What was handed out until now, in one line.
+    pub(super) fn shown(&self, counters: &impl Counted) -> String {
+        if self.json { serde_json::to_string(counters).expect("numbers") } else { counters.line() }
     }
 
     /// The result of the command: a failure if a bad block has ended it. `what` is what has ended.
-    pub(super) fn ended(&self, what: &str, report: Report) -> Result<Report> {
+    pub(super) fn ended(&self, what: &str, counters: &impl Counted, report: Report) -> Result<Report> {
+        let warnings = [self.warnings.clone(), report.warnings].concat();
+        let notes = Vec::from_iter((!self.is_quiet).then(|| counters.line()));
+        let report = Report { notes, warnings, ..report };
         match self.bad_blocks.first_lost().filter(|_| self.stops) {
             Some(line) => Err(report.failed(
                 Failure::new(Exit::Permission, line)

@@ -1,4 +1,5 @@
 //! Files on web servers, in a build without the feature `http`: there are none.
+#![allow(clippy::trivially_copy_pass_by_ref, clippy::unnecessary_wraps)] // They have the form of what they stand for.
 
 use std::io;
 use std::path::Path;
