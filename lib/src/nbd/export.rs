@@ -1,7 +1,10 @@
 //! What is served: shared by all connections.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 
+use super::protocol::PREFERRED_BLOCK;
 use crate::io::ReadAt;
 
 /// One disk, and what was done with it.
@@ -12,6 +15,37 @@ pub(super) struct Export<'s> {
     /// The unit in which clients should read, in bytes.
     pub(super) preferred_block: u32,
     pub(super) counters: Counters,
+    /// How many this process may use.
+    pub(super) processors: usize,
+    readers: AtomicUsize,
+}
+
+impl<'s> Export<'s> {
+    pub(super) fn new(storage: Box<dyn ReadAt + 's>, size: u64) -> Self {
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        let (counters, readers) = (Counters::default(), AtomicUsize::new(0));
+        Self { storage, size, preferred_block: PREFERRED_BLOCK, counters, processors, readers }
+    }
+
+    /// Counts a connection among the readers until what is returned is dropped.
+    pub(super) fn count_reader(&self) -> CountedReader<'_> {
+        self.readers.fetch_add(1, Ordering::Relaxed);
+        CountedReader(&self.readers)
+    }
+
+    /// How many connections are answering reads.
+    pub(super) fn readers(&self) -> usize {
+        self.readers.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that is answering reads.
+pub(super) struct CountedReader<'e>(&'e AtomicUsize);
+
+impl Drop for CountedReader<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a [`Server`](super::Server) has done so far, for all clients together.

@@ -31,6 +31,11 @@ impl<S: Read + Write> Stream<S> {
         Ok(bytes)
     }
 
+    /// What the next message begins with, if that has come already.
+    pub(super) fn peek<const LEN: usize>(&self) -> Option<&[u8; LEN]> {
+        self.0.buffer().first_chunk()
+    }
+
     pub(super) fn u32(&mut self) -> Result<u32, Error> {
         Ok(u32::from_be_bytes(self.array()?))
     }

@@ -35,9 +35,10 @@
 //! # Hostile clients
 //!
 //! All numbers that a client sends are checked before they are used. A client can make a connection take the memory of
-//! one request, [`MAX_REQUEST`] bytes, and the time of its thread. What a client must not do at all ends its connection
-//! with [`Error::Violation`]. A client that stalls is stopped by the stream alone: its timeouts of reading and writing
-//! count. One that passes between two requests is waited out, since a client may have nothing to ask for hours.
+//! one request, [`MAX_REQUEST`] bytes, and the time of two threads. What a client must not do at all ends its
+//! connection with [`Error::Violation`]. A client that stalls is stopped by the stream alone: its timeouts of reading
+//! and writing count. One that passes between two requests is waited out, since a client may have nothing to ask for
+//! hours.
 //!
 //! [proto]: https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md
 
@@ -45,6 +46,7 @@ mod error;
 mod export;
 mod handshake;
 mod input;
+mod parts;
 mod protocol;
 mod reply;
 mod server;

@@ -4,10 +4,10 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 use super::error::Error;
-use super::export::{Counters, Export, Traffic};
+use super::export::{Export, Traffic};
 use super::handshake;
 use super::input::Stream;
-use super::protocol::{MAX_REQUEST, PREFERRED_BLOCK};
+use super::protocol::MAX_REQUEST;
 use super::session::Session;
 use crate::io::ReadAt;
 use crate::value::BlockSize;
@@ -24,17 +24,16 @@ impl<'s> Server<'s> {
     /// Any error of finding out its size.
     pub fn new(storage: impl ReadAt + 's) -> io::Result<Self> {
         let size = storage.size()?;
-        let (preferred_block, counters) = (PREFERRED_BLOCK, Counters::default());
-        Ok(Self(Export { storage: Box::new(storage), size, preferred_block, counters }))
+        Ok(Self(Export::new(Box::new(storage), size)))
     }
 
     /// The unit in which clients should read, 4096 bytes unless it is set: less than that is read and verified as a
     /// whole anyway.
     #[must_use]
-    pub fn preferred_block(self, size: BlockSize) -> Self {
+    pub fn preferred_block(mut self, size: BlockSize) -> Self {
         // No block is longer than a request.
-        let preferred_block = u32::try_from(size.bytes()).unwrap_or(MAX_REQUEST);
-        Self(Export { preferred_block, ..self.0 })
+        self.0.preferred_block = u32::try_from(size.bytes()).unwrap_or(MAX_REQUEST);
+        self
     }
 
     /// Agrees with a client on what is spoken: `None` if it wants nothing more than to look.
@@ -53,6 +52,12 @@ impl<'s> Server<'s> {
     /// As [`handshake`](Self::handshake) and [`Session::run`].
     pub fn serve<S: Read + Write>(&self, stream: S) -> Result<(), Error> {
         self.handshake(stream)?.map_or(Ok(()), Session::run)
+    }
+
+    /// For tests, where they run.
+    #[cfg(test)]
+    pub(super) fn set_processors(&mut self, processors: usize) {
+        self.0.processors = processors;
     }
 
     /// The size of the disk in bytes.

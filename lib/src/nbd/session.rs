@@ -1,46 +1,27 @@
 //! The transmission phase: requests and replies, one after the other.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
+use std::thread;
 
 use super::error::Error;
 use super::export::Export;
 use super::handshake::Agreed;
 use super::input::Stream;
+use super::parts::{PART, Part, Parts, Refused};
 use super::protocol::{MAX_REQUEST, REQ_ONE, Request, chunk, command, errno};
 use super::{reply, status};
-use crate::io::ReadAt;
-use crate::memory;
-use crate::reader::Corruption;
-
-/// As much is read at once where a reply can have several parts: it stays in the processor's cache until it is sent.
-const PART: u32 = 1 << 20;
 
 /// A client that has chosen the export, and now asks for its data.
 pub struct Session<'a, S> {
     export: &'a Export<'a>,
     stream: Stream<S>,
     agreed: Agreed,
-    /// What was read last. It grows to the longest request, or part of one.
-    buffer: Vec<u8>,
-}
-
-/// A request that has failed.
-struct Refused {
-    errno: u32,
-    /// Where on the disk, if that is known.
-    offset: Option<u64>,
-}
-
-impl From<u32> for Refused {
-    fn from(errno: u32) -> Self {
-        Self { errno, offset: None }
-    }
 }
 
 impl<'a, S: Read + Write> Session<'a, S> {
     pub(super) fn new(export: &'a Export<'a>, stream: Stream<S>, agreed: Agreed) -> Self {
-        Self { export, stream, agreed, buffer: Vec::new() }
+        Self { export, stream, agreed }
     }
 
     /// The stream, to set its timeouts.
@@ -54,20 +35,23 @@ impl<'a, S: Read + Write> Session<'a, S> {
     /// # Errors
     /// [`Error`] if the connection failed, or the client does not keep to the protocol.
     pub fn run(mut self) -> Result<(), Error> {
-        while let Some(bytes) = self.stream.message(true)? {
-            let request = Request::parse(&bytes).ok_or_else(|| Error::violation("the client sent no request"))?;
-            self.export.counters.request();
-            if request.command == command::DISC {
-                break;
+        thread::scope(|scope| {
+            let mut parts = Parts::new(self.export, scope);
+            while let Some(bytes) = self.stream.message(true)? {
+                let request = Request::parse(&bytes).ok_or_else(|| Error::violation("the client sent no request"))?;
+                self.export.counters.request();
+                if request.command == command::DISC {
+                    break;
+                }
+                self.serve(request, &mut parts)?;
             }
-            self.serve(request)?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    fn serve(&mut self, request: Request) -> Result<(), Error> {
+    fn serve(&mut self, request: Request, parts: &mut Parts<'_, 'a>) -> Result<(), Error> {
         match request.command {
-            command::READ => self.read(request),
+            command::READ => self.read(request, parts),
             command::FLUSH => match check_flags(request, 0) {
                 // Nothing is ever written.
                 Ok(()) => self.succeed(request),
@@ -86,30 +70,53 @@ impl<'a, S: Read + Write> Session<'a, S> {
         }
     }
 
-    fn read(&mut self, request: Request) -> Result<(), Error> {
-        if let Err(refused) = check_flags(request, 0).and_then(|()| self.check_range(request)) {
+    /// Answers a read, and those that the client has sent meanwhile.
+    fn read(&mut self, request: Request, parts: &mut Parts<'_, 'a>) -> Result<(), Error> {
+        if let Err(refused) = self.check_read(request) {
             return self.refuse(request, refused);
         }
-        let Request { cookie, offset, length, .. } = request;
+        let _counted = self.export.count_reader();
         // The header of a simple reply says whether all of it was read.
-        let part = if self.agreed.structured { PART } else { length };
-        let mut done = 0;
-        while done < length {
-            let len = part.min(length - done);
-            let from = offset + u64::from(done);
-            done += len;
-            let data = match fill(&mut self.buffer, &*self.export.storage, from, len) {
-                Ok(data) => data,
-                Err(refused) => return self.refuse(request, refused),
-            };
-            let out = self.stream.out();
-            if self.agreed.structured {
-                reply::data(out, cookie, from, data, done == length)?;
-            } else {
-                reply::simple(out, cookie, data)?;
+        parts.add(request, if self.agreed.structured { PART } else { request.length });
+        loop {
+            self.take_reads(parts)?;
+            let Some((part, filled)) = parts.next() else { return Ok(()) };
+            match filled.bytes(part) {
+                Ok(data) => self.send(part, data)?,
+                Err(&refused) => {
+                    self.send_error(part.cookie, refused)?;
+                    if !part.last {
+                        parts.skip_reply();
+                    }
+                }
             }
-            self.export.counters.sent(data.len());
+            parts.reuse(filled);
         }
+    }
+
+    /// Adds the reads that have come, as far as another thread can begin with them.
+    fn take_reads(&mut self, parts: &mut Parts<'_, 'a>) -> Result<(), Error> {
+        while self.agreed.structured && !parts.are_enough() {
+            let next = self.stream.peek().and_then(Request::parse);
+            let Some(request) = next.filter(|&next| next.command == command::READ && self.check_read(next).is_ok())
+            else {
+                break;
+            };
+            self.stream.array::<{ Request::LEN }>()?;
+            self.export.counters.request();
+            parts.add(request, PART);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, Part { cookie, offset, last, .. }: Part, data: &[u8]) -> Result<(), Error> {
+        let out = self.stream.out();
+        if self.agreed.structured {
+            reply::data(out, cookie, offset, data, last)?;
+        } else {
+            reply::simple(out, cookie, data)?;
+        }
+        self.export.counters.sent(data.len());
         Ok(())
     }
 
@@ -122,6 +129,10 @@ impl<'a, S: Read + Write> Session<'a, S> {
         let most = if request.flags & REQ_ONE == 0 { status::MOST } else { 1 };
         let extents = status::extents(&*self.export.storage, request.offset, request.length, most);
         reply::done(self.stream.out(), request.cookie, chunk::BLOCK_STATUS, &extents)
+    }
+
+    fn check_read(&self, request: Request) -> Result<(), Refused> {
+        check_flags(request, 0).and_then(|()| self.check_range(request))
     }
 
     /// Refuses what is not on the disk, and more data than a reply may have.
@@ -140,8 +151,11 @@ impl<'a, S: Read + Write> Session<'a, S> {
         }
     }
 
-    fn refuse(&mut self, Request { cookie, .. }: Request, refused: impl Into<Refused>) -> Result<(), Error> {
-        let Refused { errno, offset } = refused.into();
+    fn refuse(&mut self, request: Request, refused: impl Into<Refused>) -> Result<(), Error> {
+        self.send_error(request.cookie, refused.into())
+    }
+
+    fn send_error(&mut self, cookie: u64, Refused { errno, offset }: Refused) -> Result<(), Error> {
         self.export.counters.error();
         let out = self.stream.out();
         if self.agreed.structured {
@@ -155,28 +169,6 @@ impl<'a, S: Read + Write> Session<'a, S> {
 /// Refuses flags that mean nothing, or something else, in a request.
 fn check_flags(request: Request, known: u16) -> Result<(), Refused> {
     if request.flags & !known == 0 { Ok(()) } else { Err(errno::EINVAL.into()) }
-}
-
-/// Reads `len` bytes into the buffer, which grows if it has to.
-fn fill<'b>(buffer: &'b mut Vec<u8>, storage: &dyn ReadAt, offset: u64, len: u32) -> Result<&'b [u8], Refused> {
-    let needed = len as usize;
-    if buffer.len() < needed {
-        // Never both of them.
-        *buffer = Vec::new();
-        *buffer = memory::zeroed(needed.next_power_of_two()).map_err(|_| errno::ENOMEM)?;
-    }
-    let data = &mut buffer[..needed];
-    match storage.read_exact_at(data, offset) {
-        Ok(()) => Ok(data),
-        Err(error) => Err(Refused { errno: errno::EIO, offset: bad_offset(&error, offset, len) }),
-    }
-}
-
-/// Where on the disk the bytes are that made a read fail, as far as the read goes.
-fn bad_offset(error: &io::Error, offset: u64, len: u32) -> Option<u64> {
-    let corruption: &Corruption = error.get_ref()?.downcast_ref()?;
-    // The block may begin before them.
-    Some(corruption.data.start.clamp(offset, offset + u64::from(len) - 1))
 }
 
 impl<S> fmt::Debug for Session<'_, S> {

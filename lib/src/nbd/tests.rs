@@ -1,5 +1,7 @@
 //! Clients that have written down all they will say: what the server answers, byte for byte.
 
+mod reads;
+
 use std::cell::Cell;
 use std::io::{self, Cursor, ErrorKind, Read, Write};
 use std::ops::Range;
@@ -324,31 +326,6 @@ fn a_client_may_leave_between_two_messages_and_not_in_one() {
 }
 
 #[test]
-fn reads_are_answered_simply() {
-    let size = 100_000;
-    let says = [request(0, 0, 0, 5), request(0, 0, size - 70_000, 70_000), request(0, DISC, 0, 0), vec![0; 100]];
-    let (result, heard) = answers(&disk(size), &says);
-    result.unwrap();
-    assert_eq!(heard, [simple(0, &bytes(0..5)), simple(0, &bytes(size - 70_000..size))].concat());
-}
-
-#[test]
-fn reads_are_answered_in_chunks() {
-    let mib = 1 << 20;
-    let size = 3 * mib;
-    let says = [request(0, 0, 5, 10), request(0, 0, 1, 2 * 1024 * 1024 + 1)];
-    let (result, heard) = structured(&disk(size), &says);
-    result.unwrap();
-    let expected = [
-        data_chunk(1, 5, &bytes(5..15)),
-        data_chunk(0, 1, &bytes(1..mib + 1)),
-        data_chunk(0, mib + 1, &bytes(mib + 1..2 * mib + 1)),
-        data_chunk(1, 2 * mib + 1, &bytes(2 * mib + 1..2 * mib + 2)),
-    ];
-    assert!(heard == expected.concat());
-}
-
-#[test]
 fn requests_that_cannot_be_served_are_refused_and_the_next_one_is_served() {
     let size = 64 << 20;
     let refused = [
@@ -391,26 +368,6 @@ fn what_is_no_request_ends_the_connection() {
     let (result, heard) = answers(&disk(10), &[request(0, 1, 0, MAX_REQUEST + 1), vec![0; 100]]);
     assert_eq!(result.unwrap_err().to_string(), "the client writes more than a request may have");
     assert!(heard.is_empty());
-}
-
-#[test]
-fn a_read_that_fails_has_no_data_and_the_next_one_is_served() {
-    let mib = 1 << 20;
-    let disk = Disk { size: 3 * mib, bad: Some(mib + 7), ..Disk::default() };
-    let says = [request(0, 0, mib, 100), request(0, 0, 0, 2 << 20), request(0, 0, 4, 1)];
-    let (result, heard) = answers(&disk, &says);
-    result.unwrap();
-    assert_eq!(heard, [simple(5, &[]), simple(5, &[]), simple(0, &[4])].concat());
-    let (result, heard) = structured(&disk, &says);
-    result.unwrap();
-    // The block begins at 1048580; what was asked for, in the second read its second part, at 1048576.
-    let error = |offset: u64| chunk(1, 0x8002, &[&[0, 0, 0, 5, 0, 0][..], &offset.to_be_bytes()].concat());
-    let expected = [error(mib + 4), data_chunk(0, 0, &bytes(0..mib)), error(mib + 4), data_chunk(1, 4, &[4])].concat();
-    assert!(heard == expected);
-    // Of a block that begins before the read, the first byte that was asked for.
-    assert_eq!(structured(&disk, &[request(0, 0, mib + 7, 1)]).1, error(mib + 7));
-    let unknown = Disk { bad: Some(0), ..disk };
-    assert_eq!(structured(&unknown, &[request(0, 0, 0, 1)]).1, chunk(1, 0x8001, &[0, 0, 0, 5, 0, 0]));
 }
 
 #[test]
