@@ -7,6 +7,7 @@ mod command_line;
 mod fec_repair;
 mod file;
 mod gpt_ddi;
+mod http_headers;
 mod image_verify;
 mod input;
 mod json;
@@ -25,6 +26,7 @@ pub use append_find_plan::append_find_plan;
 pub use command_line::command_line;
 pub use fec_repair::fec_repair;
 pub use gpt_ddi::gpt_ddi;
+pub use http_headers::http_headers;
 pub use image_verify::image_verify;
 pub use json::json;
 pub use kernel_cmdline::kernel_cmdline;
@@ -107,6 +109,13 @@ pub const TARGETS: &[Target] = &[
         dictionary: nbd_protocol::DICTIONARY,
         max_len: 1024,
         executions: 200_000,
+    },
+    Target {
+        name: "http_headers",
+        run: http_headers,
+        dictionary: http_headers::DICTIONARY,
+        max_len: 256,
+        executions: 300_000,
     },
     Target { name: "fec_repair", run: fec_repair, dictionary: &[], max_len: 128, executions: 15_000 },
 ];

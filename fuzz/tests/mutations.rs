@@ -24,7 +24,7 @@ macro_rules! targets {
 }
 
 targets!(superblock_params table_lines command_line kernel_cmdline json image_verify append_find_plan gpt_ddi
-    signature_parse nbd_protocol fec_repair);
+    signature_parse nbd_protocol http_headers fec_repair);
 
 #[test]
 fn every_target_is_run() {
