@@ -15,7 +15,11 @@ PACKED := $(shell try=$$(mktemp -d) && echo 'static int zero; int *volatile plac
 
 # A target given by name keeps the linker flags away from build scripts, which load shared libraries.
 STATIC_FLAGS := -C target-feature=+crt-static $(PACKED)
-STATIC_ENV := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS="$(STATIC_FLAGS)"
+# The path is seen from here, where the compiler runs: another one would make another program in each folder.
+COMMAND_FLAGS := $(STATIC_FLAGS) -C link-arg=-Wl,-T,cli/static.ld -C link-arg=-Wl,--no-eh-frame-hdr
+RUSTFLAGS_OF_TARGET := CARGO_TARGET_$(shell echo '$(TARGET)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS
+STATIC_ENV := $(RUSTFLAGS_OF_TARGET)="$(STATIC_FLAGS)"
+COMMAND_ENV := $(RUSTFLAGS_OF_TARGET)="$(COMMAND_FLAGS)"
 
 # What `make static` builds in beside what every veritysetup has.
 FEATURES =
@@ -97,7 +101,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DIST := target/dist
 DIST_BUILT := target/dist-build
 DIST_TAR = $(DIST)/dmverity-tools-$(VERSION)-$(TARGET).tar
-DIST_FLAGS = $(STATIC_FLAGS) --remap-path-prefix=$(CURDIR)=/dmverity \
+DIST_FLAGS = $(COMMAND_FLAGS) --remap-path-prefix=$(CURDIR)=/dmverity \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(shell rustc --print sysroot)=/rust
 
 FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
@@ -139,7 +143,7 @@ test-quick: ## Run what takes two minutes at most: format, lints, unit tests and
 	tests/setup.sh build test
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(STATIC_ENV) $(CARGO) build --profile quick --locked -p veritysetup --target $(TARGET)
+	$(COMMAND_ENV) $(CARGO) build --profile quick --locked -p veritysetup --target $(TARGET)
 	$(CARGO) test --quiet --locked --workspace --lib
 	DMVERITY_STATIC_BIN=$(abspath $(BUILT))/$(TARGET)/quick/veritysetup \
 		$(CARGO) test --quiet --locked -p dmverity-tests --test command -- $(addprefix --skip ,$(QUICK_WITHOUT))
@@ -197,7 +201,7 @@ build: ## Build the release binary
 	$(CARGO) build --release --locked -p veritysetup
 
 static: ## Build a statically linked release binary, for an initramfs; with more in it: make static FEATURES=http
-	$(STATIC_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET) $(if $(FEATURES),--features "$(FEATURES)")
+	$(COMMAND_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET) $(if $(FEATURES),--features "$(FEATURES)")
 	mkdir -p $(dir $(STATIC))
 	cp $(BUILT)/$(TARGET)/release/veritysetup $(STATIC)
 
@@ -220,7 +224,7 @@ forced: ## Build a binary for each way to hash that is held to it, for tests and
 		mkdir -p $(BUILT)/forced; \
 		[ -e $$wrapper ] || { \
 			printf '#!/bin/sh\nexec "$$@" --cfg dmverity_backend=\\"%s\\"\n' $$backend >$$wrapper; chmod +x $$wrapper; }; \
-		RUSTC_WORKSPACE_WRAPPER=$$wrapper $(STATIC_ENV) \
+		RUSTC_WORKSPACE_WRAPPER=$$wrapper $(COMMAND_ENV) \
 			$(CARGO) build --release --locked -p veritysetup --target $(TARGET); \
 		cp $(BUILT)/$(TARGET)/release/veritysetup $(BUILT)/forced/veritysetup-$$backend; \
 	done
@@ -417,7 +421,7 @@ bench-serve: ## Measure `serve` next to a server without verification, and nbdki
 
 bench-web: ## Measure `verify` and `serve` of an image on a web server next to curl: make bench-web MIB=1024 ROUNDS=9
 	tests/setup.sh build bench
-	$(STATIC_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET) --features http
+	$(COMMAND_ENV) $(CARGO) build --release --locked -p veritysetup --target $(TARGET) --features http
 	mkdir -p target/bench
 	$(CARGO) run --quiet --release --locked -p dmverity-tests --bin web-bench -- \
 		$(BUILT)/$(TARGET)/release/veritysetup target/bench $(or $(MIB),1024) $(or $(ROUNDS),9)
