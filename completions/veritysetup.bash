@@ -7,6 +7,7 @@
 _veritysetup_actions="
 format|device device|format device
 verify|device device text|verify device
+update|device device text|update the hash tree after changes of the data
 repair|device device text|repair device with its FEC device
 open|device text device text|open device as <name>
 create|text device device text|open device as <name>
@@ -47,8 +48,8 @@ open table serve mount-file|--check-at-most-once||Verify data block only the fir
 open|--check-root||Read the first and last data block, close it again if they are wrong
 table|--chromeos||Show ChromiumOS's dm= parameter
 table|--cmdline||Show systemd's kernel command line parameters
-format verify repair open plan table build benchmark serve mount-file|--data-block-size|size|Block size on the data device
-format verify repair open plan table serve mount-file|--data-blocks|text|The number of blocks in the data file
+format verify update repair open plan table build benchmark serve mount-file|--data-block-size|size|Block size on the data device
+format verify update repair open plan table serve mount-file|--data-blocks|text|The number of blocks in the data file
 format plan|--data-size|text|The size of data that do not exist yet, or of standard input
 format|--containerd||Append the hash tree to a layer, as containerd does
 all|--debug||Show debug messages
@@ -56,27 +57,28 @@ build|--defer-signature||Reserve partitions for signatures that are made later
 close|--deferred||Device removal is deferred until the last user closes it
 format|--deterministic||Derive salt and UUID from the other parameters
 sign|--digest|text|The digest that is signed (default: sha256)
+update|--dirty|file|Read the changed ranges from this file (- for standard input)
 table|--dm-mod-create|text|Show the kernel's dm-mod.create parameter
 mount-file|--direct-io||Verify each read, keep nothing in the page cache
-format repair open build|--dry-run||Only show what would be done
+format update repair open build|--dry-run||Only show what would be done
 sign|--embed-certificate||Put the signer's certificate into the signature
 format status dump plan|--env||Print KEY='value' lines for a shell instead of text
 table|--embed-signature||Put the root hash signature itself into the line
 open table|--error-as-corruption||Handle IO error as corruption
 serve mount-file|--events-json|file|Write a line of JSON for each bad block (default: standard output)
 serve mount-file|--exec|text|Run this command, and end with it
-verify repair open table serve mount-file|--expect|file|Fail unless the superblock is as in JSON of format
-verify repair open table serve mount-file|--expect-data-blocks|text|Fail unless the superblock has this number of blocks
-format verify repair open dump plan table serve mount-file|--fec-device|device|Path to device with error correction data
-format verify repair open dump plan table serve mount-file|--fec-offset|text|Starting offset on the FEC device
-format verify repair open dump plan table build serve mount-file|--fec-roots|roots|FEC parity bytes
-format verify repair open dump plan table serve mount-file|--fec-scope|text|What FEC covers after the data (default: device)
+verify update repair open table serve mount-file|--expect|file|Fail unless the superblock is as in JSON of format
+verify update repair open table serve mount-file|--expect-data-blocks|text|Fail unless the superblock has this number of blocks
+format verify update repair open dump plan table serve mount-file|--fec-device|device|Path to device with error correction data
+format verify update repair open dump plan table serve mount-file|--fec-offset|text|Starting offset on the FEC device
+format verify update repair open dump plan table build serve mount-file|--fec-roots|roots|FEC parity bytes
+format verify update repair open dump plan table serve mount-file|--fec-scope|text|What FEC covers after the data (default: device)
 table|--fit||Show the dm-verity node of a FIT image
-format verify repair open plan table build benchmark serve mount-file|--format|format|Format type (1 - normal, 0 - original Chrome OS)
+format verify update repair open plan table build benchmark serve mount-file|--format|format|Format type (1 - normal, 0 - original Chrome OS)
 open|--from-cmdline|file|Open the root device that this kernel command line asks for
-format verify repair open plan table build benchmark serve mount-file|-h --hash|hash|Hash algorithm
-format verify repair open plan table build serve mount-file|--hash-block-size|size|Block size on the hash device
-format verify repair open dump plan table serve mount-file|--hash-offset|offset|Starting offset on the hash device
+format verify update repair open plan table build benchmark serve mount-file|-h --hash|hash|Hash algorithm
+format verify update repair open plan table build serve mount-file|--hash-block-size|size|Block size on the hash device
+format verify update repair open dump plan table serve mount-file|--hash-offset|offset|Starting offset on the hash device
 serve mount-file|--http-cache|file|Keep what is proven of an image on a web server in this file
 serve mount-file|--http-cache-size|text|Size of that file at the most (default: 1073741824)
 verify dump inspect serve mount-file|--http-timeout|text|How long a web server may send nothing (default: 30)
@@ -84,7 +86,7 @@ open table|--ignore-corruption||Ignore corruption, log it only
 open table serve mount-file|--ignore-zero-blocks||Do not verify zeroed blocks
 verify repair open dump table signature serve mount-file|--intermediate|file|A certificate between signer and authority
 table|--ipe||Show a rule for a policy of the kernel's IPE module
-format verify repair open close status dump plan table features keyring inspect build sign signature serve mount-file|--json||Print one JSON object instead of text
+format verify update repair open close status dump plan table features keyring inspect build sign signature serve mount-file|--json||Print one JSON object instead of text
 sign|--join|file|Make a signature from one that was made elsewhere
 table|--kata||Show what Kata Containers open the image with
 format build sign|--key|file|The signer's private key
@@ -93,8 +95,10 @@ serve|--listen-fd|text|Serve on this inherited socket
 verify repair open table sign serve mount-file|--manifest|file|JSON of format: sign it, or take root hash and parameters from it
 verify repair open table serve mount-file|--manifest-signature|file|Path to the manifest's signature
 build|--min-size||Place partitions as close together as systemd-repart does
+update|--new-root-hash-file|file|Path to file for the new root hash
 open|--no-fallback||Fail if the kernel refuses an option that only affects speed
-format verify repair open plan table serve mount-file|--no-superblock||Do not use verity superblock
+format verify update repair open plan table serve mount-file|--no-superblock||Do not use verity superblock
+update|--old-data|file|The data before the changes, with which FEC parity is updated faster
 serve mount-file|--on-corruption|text|What follows a bad block (default: error)
 format build sign|-o --output|file|Where the result is written
 open table|--panic-on-corruption||Panic kernel if corruption is detected
@@ -102,14 +106,15 @@ format table|--partition-uuids||Show the partition UUIDs that follow from the ro
 format build sign|--passphrase-file|file|Path to pass phrase of the private key
 verify repair open table inspect serve mount-file|--policy|text|Fail unless the image agrees with systemd's image policy
 sign|--prepare||Show what has to be signed elsewhere
-format verify repair build|--progress-frequency|text|Show progress in lines, one every <secs> seconds
-format verify repair build|--progress-json||Show progress as lines of JSON
+format verify update repair build|--progress-frequency|text|Show progress in lines, one every <secs> seconds
+format verify update repair build|--progress-json||Show progress as lines of JSON
+update|--range|text|Changed bytes of the data
 open table|--restart-on-corruption||Restart kernel if corruption is detected
 build|--root|file|The root file system
 verify repair open dump table serve mount-file|--root-hash|text|Root hash of an image that is one argument; in dump, show that of the hash tree
-format verify repair open table build sign signature serve mount-file|--root-hash-file|file|Path to root hash file
+format verify update repair open table build sign signature serve mount-file|--root-hash-file|file|Path to root hash file
 verify repair open dump table serve mount-file|--root-hash-signature|text|Root hash signature
-format verify repair open table build benchmark serve mount-file|-s --salt|text|Salt
+format verify update repair open table build benchmark serve mount-file|-s --salt|text|Salt
 format build|--salt-seed|text|Derive salt and UUID from a text
 build|--sector-size|text|Size of the disk's sectors, 512 or 4096
 open|--shared||Share data device with another verity segment
@@ -118,7 +123,7 @@ sign|--smime||Write the bytes that openssl smime writes
 serve|--socket|file|Serve on a socket that is made here
 verify|--strict||Fail even if FEC can repair all errors
 verify|--tee||Write what is proven of standard input to standard output
-format verify repair build benchmark serve mount-file|--threads|text|Threads that hash (default: one for each processor)
+format verify update repair build benchmark serve mount-file|--threads|text|Threads that hash (default: one for each processor)
 dump|--tree||Draw the levels of the hash tree
 verify repair open dump table signature serve mount-file|--trusted|file|Trust the holder of this certificate (sha256: and its fingerprint)
 open table|--use-tasklets||Use kernel tasklets for performance

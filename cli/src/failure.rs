@@ -166,7 +166,7 @@ fn in_words(error: &Error) -> Failure {
 
 fn exit_of(error: &Error) -> Exit {
     match error {
-        Error::Unexpected { .. } => Exit::Permission,
+        Error::Unexpected { .. } | Error::Unproven { .. } | Error::UnfinishedUpdate { .. } => Exit::Permission,
         Error::OutOfMemory { .. } => Exit::Memory,
         Error::Io { source, .. } if source.kind() == ErrorKind::OutOfMemory => Exit::Memory,
         Error::AmongDeviceNodes { .. } | Error::Open { .. } | Error::NotDevice { .. } | Error::NotFile { .. } => {
@@ -217,6 +217,22 @@ fn about_parameters(error: &Error, failure: Failure) -> Failure {
         Error::TreeInStream { offset, .. } => failure.hint(format!(
             "it begins at byte {offset}; --append replaces it in a file only: make the image there first."
         )),
+        Error::OutsideData { offset, length, data_bytes } => failure
+            .hint(format!("{length} bytes from byte {offset} on were named, and the data have {data_bytes} bytes.")),
+        Error::WrongRoot { .. } => {
+            failure.hint("nothing was written: name the root hash from before the changes.").hint(
+                "if an update was killed at its very end, the tree is the new one already: format --dry-run with the \
+                 same salt shows its root hash.",
+            )
+        }
+        Error::Unproven { area, path, position } => failure.hint(format!(
+            "nothing was updated: the {area} block at byte {position} of {} was not named as changed, and is another \
+             one than before; verify finds all of them.",
+            text_of(path)
+        )),
+        Error::UnfinishedUpdate { .. } => {
+            failure.hint("update it again with the root hash from before, and without --dry-run.")
+        }
         Error::SuperblockCorrupted { what } => failure.hint(format!("{what}.")),
         Error::Seed { .. } => {
             failure.hint("a seed is text that is not empty and has no control characters, such as newlines.")

@@ -33,10 +33,11 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Disk images", &["arch", "defer-signature", "min-size", "policy", "root", "sector-size", "usr"]),
+    ("What has changed", &["dirty", "old-data", "range"]),
     ("Forward error correction", &["fec-device", "fec-offset", "fec-roots", "fec-scope"]),
     ("Images on web servers", &["http-cache", "http-cache-size", "http-timeout"]),
     ("What the image has to be", &["expect", "expect-data-blocks"]),
-    ("Root hash", &["partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
+    ("Root hash", &["new-root-hash-file", "partition-uuids", "root-hash", "root-hash-file", "root-hash-signature"]),
     ("Who is trusted to sign", &["at", "ca", "intermediate", "manifest", "manifest-signature", "trusted"]),
     ("Signing", &["certificate", "digest", "embed-certificate", "join", "key", "passphrase-file", "prepare", "smime"]),
     (
@@ -97,6 +98,7 @@ const OTHERS: &str = "Other options";
 const EXAMPLES: &[(Action, &str)] = &[
     (Action::Format, "veritysetup format data.img hash.img --root-hash-file=root-hash"),
     (Action::Verify, "veritysetup verify data.img hash.img --root-hash-file=root-hash"),
+    (Action::Update, "veritysetup update data.img hash.img --root-hash-file=root-hash --range=1048576:65536"),
     (Action::Repair, "veritysetup repair data.img hash.img --fec-device=fec.img --root-hash-file=root-hash"),
     (Action::Open, "veritysetup open data.img image hash.img --root-hash-file=root-hash"),
     (Action::Close, "veritysetup close image"),

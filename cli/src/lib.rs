@@ -89,6 +89,7 @@ fn run(command: &Command) -> Result<Report> {
     match command {
         Command::Format(format) => commands::format::run(format),
         Command::Verify(verify) => commands::verify::run(verify),
+        Command::Update(update) => commands::update::run(update),
         Command::Repair(repair) => commands::repair::run(repair),
         Command::Open(open) => commands::open::run(open),
         Command::FromCmdline(from_cmdline) => commands::root_device::run(from_cmdline),

@@ -115,9 +115,13 @@ const BUILD: &[Action] = &[Action::Build];
 /// The actions that make an image.
 const MAKE: &[Action] = &[Action::Format, Action::Build];
 const TABLE: &[Action] = &[Action::Table];
+const UPDATE: &[Action] = &[Action::Update];
 /// The actions that trust a superblock.
 const CHECKED: &[Action] =
     &[Action::Verify, Action::Repair, Action::Open, Action::Table, Action::Serve, Action::MountFile];
+/// These, and the one that makes it fit other data.
+const CHECKED_OR_UPDATE: &[Action] =
+    &[Action::Verify, Action::Update, Action::Repair, Action::Open, Action::Table, Action::Serve, Action::MountFile];
 /// The actions that find an image in a disk image, or put one there.
 const ON_DISK_IMAGE: &[Action] = &[
     Action::Verify,
@@ -134,6 +138,7 @@ const ON_DISK_IMAGE: &[Action] = &[
 const IMAGE: &[Action] = &[
     Action::Format,
     Action::Verify,
+    Action::Update,
     Action::Repair,
     Action::Open,
     Action::Plan,
@@ -147,6 +152,7 @@ const IMAGE: &[Action] = &[
 const LAYOUT: &[Action] = &[
     Action::Format,
     Action::Verify,
+    Action::Update,
     Action::Repair,
     Action::Open,
     Action::Plan,
@@ -158,6 +164,7 @@ const LAYOUT: &[Action] = &[
 const ON_DISK: &[Action] = &[
     Action::Format,
     Action::Verify,
+    Action::Update,
     Action::Repair,
     Action::Open,
     Action::Dump,
@@ -170,6 +177,7 @@ const ON_DISK: &[Action] = &[
 const SALTED: &[Action] = &[
     Action::Format,
     Action::Verify,
+    Action::Update,
     Action::Repair,
     Action::Open,
     Action::Table,
@@ -193,7 +201,7 @@ const TRUSTING: &[Action] = &[
     Action::MountFile,
 ];
 /// The actions that take long.
-const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Repair, Action::Build];
+const LONG: &[Action] = &[Action::Format, Action::Verify, Action::Update, Action::Repair, Action::Build];
 
 pub(crate) const OPTIONS: &[OptionInfo] = &[
     short_flag("help", '?', "Show this help message"),
@@ -224,9 +232,14 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("deferred", "Device removal is deferred until the last user closes it", CLOSE),
     flag("deterministic", "Derive salt and UUID from the other parameters", FORMAT),
     with_value("digest", "string", "The digest that is signed (default: sha256)", SIGN),
+    with_value("dirty", "path", "Read the changed ranges from this file (- for standard input)", UPDATE),
     with_value("dm-mod-create", "name", "Show the kernel's dm-mod.create parameter", TABLE),
     flag("direct-io", "Verify each read, keep nothing in the page cache", MOUNT_FILE),
-    flag("dry-run", "Only show what would be done", &[Action::Format, Action::Repair, Action::Open, Action::Build]),
+    flag(
+        "dry-run",
+        "Only show what would be done",
+        &[Action::Format, Action::Update, Action::Repair, Action::Open, Action::Build],
+    ),
     flag("embed-certificate", "Put the signer's certificate into the signature", SIGN),
     flag(
         "env",
@@ -238,8 +251,13 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     with_value("events-json", "path", "Write a line of JSON for each bad block (default: standard output)", READING)
         .or("-"),
     with_value("exec", "command...", "Run this command, and end with it", READING).rest(),
-    with_value("expect", "path", "Fail unless the superblock is as in JSON of format", CHECKED),
-    with_value("expect-data-blocks", "blocks", "Fail unless the superblock has this number of blocks", CHECKED),
+    with_value("expect", "path", "Fail unless the superblock is as in JSON of format", CHECKED_OR_UPDATE),
+    with_value(
+        "expect-data-blocks",
+        "blocks",
+        "Fail unless the superblock has this number of blocks",
+        CHECKED_OR_UPDATE,
+    ),
     with_value("fec-device", "path", "Path to device with error correction data", ON_DISK).accepted_by_all(),
     with_value("fec-offset", "bytes", "Starting offset on the FEC device", ON_DISK).accepted_by_all(),
     with_value(
@@ -249,6 +267,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         &[
             Action::Format,
             Action::Verify,
+            Action::Update,
             Action::Repair,
             Action::Open,
             Action::Dump,
@@ -274,6 +293,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         &[
             Action::Format,
             Action::Verify,
+            Action::Update,
             Action::Repair,
             Action::Open,
             Action::Plan,
@@ -298,6 +318,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         &[
             Action::Format,
             Action::Verify,
+            Action::Update,
             Action::Repair,
             Action::Open,
             Action::Close,
@@ -328,8 +349,10 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     ),
     with_value("manifest-signature", "path", "Path to the manifest's signature", CHECKED),
     flag("min-size", "Place partitions as close together as systemd-repart does", BUILD),
+    with_value("new-root-hash-file", "path", "Path to file for the new root hash", UPDATE),
     flag("no-fallback", "Fail if the kernel refuses an option that only affects speed", OPEN),
     flag("no-superblock", "Do not use verity superblock", LAYOUT).accepted_by_all(),
+    with_value("old-data", "path", "The data before the changes, with which FEC parity is updated faster", UPDATE),
     with_value("on-corruption", "error|stop", "What follows a bad block (default: error)", READING),
     with_value("output", "path", "Where the result is written", &[Action::Build, Action::Sign, Action::Format])
         .short('o'),
@@ -357,6 +380,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
     flag("prepare", "Show what has to be signed elsewhere", SIGN),
     with_value("progress-frequency", "secs", "Show progress in lines, one every <secs> seconds", LONG),
     flag("progress-json", "Show progress as lines of JSON", LONG),
+    with_value("range", "offset:length", "Changed bytes of the data", UPDATE).repeatable(),
     flag("restart-on-corruption", "Restart kernel if corruption is detected", OPEN_OR_TABLE),
     with_value("root", "path", "The root file system", BUILD),
     with_value(
@@ -374,6 +398,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Format,
             Action::Open,
             Action::Verify,
+            Action::Update,
             Action::Repair,
             Action::Table,
             Action::Build,
@@ -405,6 +430,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
         &[
             Action::Format,
             Action::Verify,
+            Action::Update,
             Action::Repair,
             Action::Benchmark,
             Action::Build,

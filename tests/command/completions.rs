@@ -39,6 +39,7 @@ const CASES: &[(&str, &[&str])] = &[
             "signature",
             "status",
             "table",
+            "update",
             "verify",
         ],
     ),

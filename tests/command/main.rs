@@ -52,5 +52,6 @@ mod source;
 mod streams;
 mod table_forms;
 mod threads;
+mod update;
 mod ways;
 mod zeros;

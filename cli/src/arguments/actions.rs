@@ -21,6 +21,7 @@ use super::signature::Signature;
 use super::signature_option::SignatureOption;
 use super::table::Table;
 use super::trust::TrustOptions;
+use super::update::Update;
 use super::web::WebOptions;
 use super::words::{Words, exact};
 use super::work::{LongWork, Threads};
@@ -32,6 +33,7 @@ use crate::options::Action;
 pub(crate) enum Command {
     Format(Format),
     Verify(Verify),
+    Update(Update),
     Repair(Repair),
     Open(Open),
     FromCmdline(FromCmdline),
@@ -57,6 +59,7 @@ impl Command {
         Ok(match words.action {
             Action::Format => Self::Format(Format::of(words, name)?),
             Action::Verify => Self::Verify(Verify::of(words, name)?),
+            Action::Update => Self::Update(Update::of(words, name)?),
             Action::Repair => Self::Repair(Repair::of(words, name)?),
             Action::Open => match FromCmdline::of(words) {
                 Some(from_cmdline) => Self::FromCmdline(from_cmdline),

@@ -23,6 +23,7 @@ mod signature;
 mod signature_option;
 mod table;
 mod trust;
+mod update;
 mod web;
 mod words;
 mod work;
@@ -51,6 +52,7 @@ pub(crate) use self::signature::{Question, Signature};
 pub(crate) use self::signature_option::SignatureOption;
 pub(crate) use self::table::{Form, Table};
 pub(crate) use self::trust::{TrustOptions, Trusted};
+pub(crate) use self::update::Update;
 pub(crate) use self::web::WebOptions;
 use self::words::Words;
 pub(crate) use self::work::{LongWork, Threads};
@@ -125,9 +127,13 @@ fn invocation(info: &'static ActionInfo, name: &OsStr, mut words: Words) -> Resu
         Action::Format if words.flag("dry-run") => (1, "<data_device> [<hash_device>]"),
         Action::Open if words.given("from-cmdline") => (0, ""),
         // An image whose parts are found is one argument in place of two.
-        Action::Verify | Action::Repair | Action::Open | Action::Table | Action::Serve | Action::MountFile => {
-            (info.needed - 1, info.arguments)
-        }
+        Action::Verify
+        | Action::Update
+        | Action::Repair
+        | Action::Open
+        | Action::Table
+        | Action::Serve
+        | Action::MountFile => (info.needed - 1, info.arguments),
         _ => (info.needed, info.arguments),
     };
     if words.rest.len() < needed {

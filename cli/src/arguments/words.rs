@@ -38,7 +38,9 @@ impl Words {
     pub(super) fn hash_argument(&self) -> Option<usize> {
         match self.action {
             Action::Open => Some(2),
-            Action::Verify | Action::Repair | Action::Table | Action::Serve | Action::MountFile => Some(1),
+            Action::Verify | Action::Update | Action::Repair | Action::Table | Action::Serve | Action::MountFile => {
+                Some(1)
+            }
             _ => None,
         }
     }

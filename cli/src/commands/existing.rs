@@ -15,8 +15,8 @@ use super::root_hash::RootHashText;
 use super::sign::CertificateFields;
 use super::source::Source;
 use super::trust::Trust;
-use super::{load, misplaced, on, proof, root_hash};
-use crate::arguments::{Choice, ImageOptions, ImageToCheck, Place};
+use super::{load, load_with, misplaced, on, proof, root_hash};
+use crate::arguments::{Choice, HashOffset, ImageOptions, ImageToCheck, Place};
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
 use crate::passing::STDIN;
@@ -172,6 +172,7 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
         (_, Some(builder)) => plain(&media, options, builder, data, hash)?,
         (Some(manifest), None) => load(&media, options, manifest.hash_offset, data, hash)?,
         (None, None) if options.no_superblock => plain(&media, options, options.params()?, data, hash)?,
+        (None, None) if image.action == Action::Update => to_update(&media, options, data, hash)?,
         (None, None) => load(&media, options, media.hash_offset(options.hash_offset, hash)?, data, hash)?,
     };
     expectation.check(&params)?;
@@ -191,6 +192,15 @@ fn on_devices(image: &ImageToCheck, data: &Path, hash: &Path) -> Result<Image> {
     }
     let source = Source::Devices(options.devices(data.unwrap_or(Path::new(STDIN)), hash), media);
     Ok(Image { source, params, root_hash, stored_signature: None, signer, warnings })
+}
+
+/// The parameters of an image whose last update may have been interrupted.
+fn to_update(media: &Media, options: &ImageOptions, data: Option<&Path>, hash: &Path) -> Result<Params> {
+    let offset = match options.hash_offset {
+        HashOffset::At(offset) => offset,
+        HashOffset::Auto => dmverity::find_tree_to_update(hash)?,
+    };
+    load_with(|offset, fec| dmverity::load_to_update(hash, offset, fec), media, options, offset, data, hash)
 }
 
 /// The parameters of an image without superblock.

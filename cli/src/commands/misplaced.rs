@@ -35,6 +35,9 @@ pub(super) fn explain(media: &Media, error: Error, offset: HashOffset, data: Opt
     if media.is_remote(hash) {
         return failure.hint("if the hash tree follows the data in the same file, name its place: --hash-offset.");
     }
+    if dmverity::load_to_update(hash, offset, None).is_ok() {
+        return failure.hint("an update of its hash tree was interrupted there: update it again.");
+    }
     let Ok(found) = find_superblocks(hash, SEARCHED) else { return failure };
     match &found[..] {
         [] => failure,

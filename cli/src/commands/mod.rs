@@ -5,6 +5,7 @@ pub(crate) mod benchmark;
 pub(crate) mod build;
 mod check_root;
 pub(crate) mod close;
+mod dirty;
 mod disk;
 pub(crate) mod dump;
 mod existing;
@@ -42,6 +43,7 @@ mod source;
 pub(crate) mod status;
 pub(crate) mod table;
 mod trust;
+pub(crate) mod update;
 mod verified;
 pub(crate) mod verify;
 mod verify_stream;
@@ -56,7 +58,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use dmverity::{Params, ParamsBuilder};
+use dmverity::{Fec, Params, ParamsBuilder};
 
 use self::media::Media;
 use crate::arguments::ImageOptions;
@@ -99,11 +101,22 @@ fn on(data: &Path, builder: ParamsBuilder, bytes: u64) -> dmverity::Result<Param
 
 /// The parameters that the superblock has, and FEC as the options have it.
 fn load(media: &Media, options: &ImageOptions, offset: u64, data: Option<&Path>, hash: &Path) -> Result<Params> {
-    let params = media
-        .load(hash, offset, options.fec.fec()?)
+    load_with(|offset, fec| media.load(hash, offset, fec), media, options, offset, data, hash)
+}
+
+/// The same with another way to read a superblock.
+fn load_with(
+    load: impl Fn(u64, Option<Fec>) -> dmverity::Result<Params>,
+    media: &Media,
+    options: &ImageOptions,
+    offset: u64,
+    data: Option<&Path>,
+    hash: &Path,
+) -> Result<Params> {
+    let params = load(offset, options.fec.fec()?)
         .map_err(|error| misplaced::explain(media, error, options.hash_offset, data, hash))?;
     match options.fec.after_tree(hash, || Ok(params.clone()))? {
-        Some(fec) => Ok(media.load(hash, offset, Some(fec))?),
+        Some(fec) => Ok(load(offset, Some(fec))?),
         None => Ok(params),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dmverity::{Devices, Image, Params, Parts, RepairMode, RootHash, Work, ZerosWritten};
+use dmverity::{Changes, Devices, Image, Params, Parts, RepairMode, RootHash, Updated, Work, ZerosWritten};
 
 use super::media::Media;
 use super::web::FetchedFields;
@@ -62,6 +62,22 @@ impl Source {
                 let image = if mode == RepairMode::Write { self.open_to_write()? } else { self.open()? };
                 image.write_zeros(params, root_hash, mode, work)
             }
+        }
+    }
+
+    /// Makes tree and parity fit changed data, see [`dmverity::update`].
+    pub(super) fn update(
+        &self,
+        params: &Params,
+        old_root_hash: &RootHash,
+        changes: &Changes<'_>,
+        work: &Work<'_>,
+    ) -> dmverity::Result<Updated> {
+        match self {
+            Self::Devices(devices, _) | Self::Nodes(devices) => {
+                dmverity::update(devices, params, old_root_hash, changes, work)
+            }
+            Self::Partitions { .. } => self.open_to_write()?.update(params, old_root_hash, changes, work),
         }
     }
 

@@ -213,7 +213,7 @@ pub(super) fn counted(blocks: u64) -> String {
 }
 
 /// A note that the data device is longer than the tree says: whole blocks after its end may be data.
-fn uncovered(source: &Source, params: &Params) -> Result<Option<String>> {
+pub(super) fn uncovered(source: &Source, params: &Params) -> Result<Option<String>> {
     let blocks = source.uncovered_blocks(params)?;
     Ok((blocks > 0).then(|| format!("{blocks} whole blocks at the end of the data are not covered by the hash tree.")))
 }

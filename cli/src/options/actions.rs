@@ -5,6 +5,7 @@
 pub(crate) enum Action {
     Format,
     Verify,
+    Update,
     Repair,
     Open,
     Close,
@@ -52,6 +53,14 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         arguments: "<data_device> <hash_device> [<root_hash>]",
         needed: 2,
         help: "verify device",
+    },
+    ActionInfo {
+        action: Action::Update,
+        name: "update",
+        alias: None,
+        arguments: "<data_device> <hash_device> [<root_hash>]",
+        needed: 2,
+        help: "update the hash tree after changes of the data",
     },
     ActionInfo {
         action: Action::Repair,
