@@ -130,7 +130,7 @@ demo-chain: ## Build an image, sign it with a security module, verify it, and op
 
 test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	tests/setup.sh build test $(SOME_ARCHES)
-	$(MAKE) check static lib forced
+	$(MAKE) -j2 check-and-build-tests build-binaries
 	$(CARGO) test --workspace --locked
 	CARGO="$(CARGO)" tests/arches.sh --if-possible $(SOME_ARCHES)
 
@@ -138,6 +138,15 @@ test: ## Run every test: format, lints, unit, golden, reference, real kernels
 # judges that binary, builds crates of its own, or takes seconds: lack of memory, killed processes, large files.
 QUICK_WITHOUT := external:: the_shipped_binary_fits a_held_binary_has exhausted:: interrupted:: killed_ holes:: \
 	a_terminal_that_cannot_draw a_single_data_block no_argument_makes_it_panic
+
+# The last step of each binary keeps one processor busy for a minute. Cargo has a lock for each profile, and these have
+# three of them.
+.PHONY: check-and-build-tests build-binaries
+check-and-build-tests:
+	$(MAKE) check
+	$(CARGO) test --workspace --locked --no-run
+build-binaries:
+	$(MAKE) static lib forced
 
 test-quick: ## Run what takes two minutes at most: format, lints, unit tests and the command's
 	tests/setup.sh build test

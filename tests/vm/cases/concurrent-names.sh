@@ -1,4 +1,4 @@
-# Ten processes open and close ten names a hundred times, each in a different order. Opening a name that is taken and
+# Ten processes open and close ten names a hundred times, forty with udevd, each in a different order. Opening a name that is taken and
 # closing one that does not exist fail with exactly these messages; every mapping that was opened is closed.
 # long: between
 # boots: bare udev
@@ -7,8 +7,10 @@
 make_image d 16
 vs format d h >made
 root=$(root_hash made)
+rounds=10
+[ ! -e /run/udev/control ] || rounds=4
 worker() {
-    for round in 1 2 3 4 5 6 7 8 9 10; do
+    for round in $(seq $rounds); do
         name=v$(((round * $1) % 11))
         code=0
         /bin/veritysetup open d $name h "$root" 2>>errors$1 || code=$?
@@ -25,7 +27,7 @@ for number in $(seq 10); do
 done
 wait
 cat log* >log
-[ "$(wc -l <log)" = 200 ]
+[ "$(wc -l <log)" = $((20 * rounds)) ]
 # The name is taken, or there is no such mapping.
 not grep -v -e '^open v[0-9]* [05]$' -e '^close v[0-9]* [04]$' log
 not grep -v -e '^Device v[0-9]* already exists\.$' -e '^Device v[0-9]* is not active\.$' errors*
