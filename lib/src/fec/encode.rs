@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::fec::Areas;
 use crate::fec::code::Code;
+use crate::fec::columns::Columns;
 use crate::fec::lanes::{Multiplier, Rows};
 use crate::fec::source::{Covered, What};
 use crate::io::Reader;
@@ -18,7 +19,7 @@ pub(crate) const COLUMNS: usize = 32 << 10;
 const BATCH: usize = 16;
 
 /// More threads would need more memory than they are worth.
-const MOST_THREADS: usize = 8;
+pub(crate) const MOST_THREADS: usize = 8;
 
 /// The same if the page cache is bypassed: devices are faster with long reads, and with more of them in flight than
 /// there are threads.
@@ -37,7 +38,7 @@ pub(crate) struct Encoder<'a> {
     pub(crate) columns: u64,
     multiplier: Multiplier,
     /// How many columns are encoded at a time when all of them are.
-    at_a_time: usize,
+    pub(crate) at_a_time: usize,
 }
 
 /// Memory of one thread.
@@ -98,7 +99,7 @@ impl<'a> Encoder<'a> {
         (columns, what): (&Range<u64>, What<'_>),
         input: &mut Input,
         parity: &mut Rows,
-        mut look: impl FnMut(usize, &[Option<&[u8]>]),
+        mut look: impl FnMut(usize, &[Option<&[u8]>]) -> Result<()>,
     ) -> Result<()> {
         let width = width(columns);
         for first in rows.clone().step_by(BATCH) {
@@ -113,7 +114,7 @@ impl<'a> Encoder<'a> {
             for (index, shown) in shown.iter_mut().enumerate().take(count).filter(|(index, _)| !zeros[*index]) {
                 *shown = Some(input.batch.row(index, width));
             }
-            look(first, &shown[..count]);
+            look(first, &shown[..count])?;
             if zeros[..count].iter().all(|&is_zero| is_zero) {
                 continue;
             }
@@ -140,7 +141,7 @@ impl<'a> Encoder<'a> {
     ) -> Result<&'s mut Rows> {
         scratch.parity.clear();
         let rows = 0..self.code.data_symbols();
-        self.add(rows, (columns, what), &mut scratch.input, &mut scratch.parity, |_, _| ())?;
+        self.add(rows, (columns, what), &mut scratch.input, &mut scratch.parity, |_, _| Ok(()))?;
         Ok(&mut scratch.parity)
     }
 
@@ -162,51 +163,56 @@ impl<'a> Encoder<'a> {
         &scratch.bytes[..width * roots]
     }
 
-    /// All columns, some at a time.
+    /// These columns, some at a time.
     pub(crate) fn stretches<'s>(
         &'s self,
+        columns: &'s Columns,
         work: &'s Work<'_>,
     ) -> impl FnMut() -> Result<Option<Range<u64>>> + Send + 's {
-        let mut start = 0;
+        let mut stretches = columns.stretches(self.at_a_time as u64);
         move || {
             work.check()?;
-            let columns = start..self.columns.min(start + self.at_a_time as u64);
-            start = columns.end;
-            Ok((!columns.is_empty()).then_some(columns))
+            Ok(stretches.next())
         }
     }
 
-    /// How many bytes all rows have in some columns.
-    pub(crate) fn bytes_in(&self, columns: &Range<u64>) -> u64 {
-        (columns.end - columns.start) * self.code.data_symbols() as u64
+    /// All columns.
+    pub(crate) fn all_columns(&self) -> Columns {
+        Columns::from(0..self.columns)
     }
 
-    /// How many threads work on all columns.
-    pub(crate) fn workers(&self, work: &Work<'_>) -> usize {
+    /// How many bytes all rows have in this many columns.
+    pub(crate) fn bytes_in(&self, columns: u64) -> u64 {
+        columns * self.code.data_symbols() as u64
+    }
+
+    /// How many threads work on these columns.
+    pub(crate) fn workers(&self, columns: &Columns, work: &Work<'_>) -> usize {
         let threads = work.hashing_threads();
         let workers = if self.covered.is_cold() {
             MOST_COLD_THREADS.min(threads + COLD_READERS)
         } else {
             MOST_THREADS.min(threads)
         };
-        let pieces = self.columns.div_ceil(self.at_a_time as u64);
-        usize::try_from(pieces).map_or(workers, |pieces| workers.min(pieces))
+        columns.stretches(self.at_a_time as u64).take(workers).count()
     }
 
-    /// Has several threads work on all columns, some at a time, and passes on their results in order.
-    pub(crate) fn for_all_columns<T: Send>(
+    /// Has several threads work on these columns, some at a time, and passes on their results in order.
+    pub(crate) fn for_columns<T: Send>(
         &self,
+        columns: &Columns,
         progress: &mut Progress,
         work: &Work<'_>,
         examine: impl Fn(Range<u64>, &mut Buffers) -> Result<T> + Sync,
         mut deliver: impl FnMut(T) -> Result<()> + Send,
     ) -> Result<()> {
         let examine = |scratch: &mut Buffers, columns: Range<u64>| {
-            let bytes = self.bytes_in(&columns);
+            let bytes = self.bytes_in(columns.end - columns.start);
             Ok((bytes, examine(columns, scratch)?))
         };
         let scratch = || self.scratch(self.at_a_time);
-        in_order(self.workers(work), self.stretches(work), scratch, examine, |(bytes, result)| {
+        let (workers, next) = (self.workers(columns, work), self.stretches(columns, work));
+        in_order(workers, next, scratch, examine, |(bytes, result)| {
             deliver(result)?;
             progress.done += bytes;
             work.report(*progress);
@@ -223,7 +229,7 @@ pub(crate) fn encode(image: &Areas<'_>, progress: &mut Progress, work: &Work<'_>
         let bytes = encoder.parity(&columns, What::All, scratch)?;
         image.fec.write_out_at(bytes, image.area.bytes.start + columns.start * roots)
     };
-    encoder.for_all_columns(progress, work, examine, Ok)
+    encoder.for_columns(&encoder.all_columns(), progress, work, examine, Ok)
 }
 
 /// How many columns these are.

@@ -20,7 +20,9 @@
 //! Source: the kernel's `dm-verity-fec.c`, and images made by the reference tool.
 
 mod areas;
+mod check;
 mod code;
+mod columns;
 mod encode;
 mod lanes;
 mod one_pass;
@@ -30,6 +32,7 @@ mod source;
 mod update;
 
 pub(crate) use areas::{Areas, total};
+pub(crate) use check::{Checked, check};
 pub(crate) use encode::encode;
 pub(crate) use one_pass::create;
 pub(crate) use recognize::holds_parity;

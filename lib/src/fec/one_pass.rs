@@ -13,7 +13,7 @@ use crate::fec::encode::{Buffers, COLUMNS, Encoder, encode, width};
 use crate::fec::lanes::Rows;
 use crate::fec::source::What;
 use crate::memory;
-use crate::tree;
+use crate::tree::{self, Leaves, Run};
 use crate::value::RootHash;
 use crate::work::{Progress, Work, in_order};
 
@@ -34,7 +34,7 @@ struct Begun {
 struct Piece {
     columns: Range<u64>,
     parity: Rows,
-    /// Digests of adjacent data blocks: the first block's number, and the digests, spaced as in a hash block.
+    /// Bytes of the level over the data, and where they are in it.
     digests: Vec<(u64, Vec<u8>)>,
     /// How many bytes were hashed.
     bytes_hashed: u64,
@@ -66,53 +66,34 @@ fn begin(image: &Areas<'_>, progress: &mut Progress, work: &Work<'_>) -> Result<
     if !is_worth_it || encoder.covered.is_cold() || !COLUMNS.is_multiple_of(block.as_usize()) {
         return Ok(None);
     }
-    let hasher = params.hasher(block);
-    let (fan_out, stride) = (layout.fan_out(), layout.digest_stride());
+    let leaves = Leaves::new(layout, (image.data, image.hash), work);
     let rows = 0..usize::try_from(encoder.covered.data_bytes().div_ceil(encoder.columns)).expect("at most 253");
     let examine = |scratch: &mut Buffers, columns: Range<u64>| {
-        let width = width(&columns);
-        let mut parity = Rows::new(encoder.code.roots(), width)?;
+        let mut parity = Rows::new(encoder.code.roots(), width(&columns))?;
         let mut digests = Vec::with_capacity(rows.len());
         let mut bytes_hashed = 0;
         encoder.add(rows.clone(), (&columns, What::Data), &mut scratch.input, &mut parity, |first, batch| {
-            let mut of_rows: Vec<(u64, Vec<u8>)> = (first as u64..)
-                .zip(batch)
-                .map(|(row, _)| {
-                    let start = row * encoder.columns + columns.start;
-                    let len = encoder.covered.data_bytes().saturating_sub(start).min(width as u64);
-                    bytes_hashed += len;
-                    (start / block.bytes(), vec![0; as_usize(len / block.bytes()) * stride])
-                })
-                .collect();
-            let pairs = of_rows.iter_mut().zip(batch).flat_map(|((_, digests), bytes)| {
-                let blocks = bytes.unwrap_or_default().chunks_exact(block.as_usize());
-                blocks.zip(digests.chunks_exact_mut(stride).map(|digest| &mut digest[..hasher.digest_size()]))
-            });
-            hasher.hash_each(pairs);
-            for ((_, digests), _) in of_rows.iter_mut().zip(batch).filter(|(_, bytes)| bytes.is_none()) {
-                for digest in digests.chunks_exact_mut(stride) {
-                    digest[..hasher.digest_size()].copy_from_slice(hasher.zero_digest());
-                }
+            let runs = runs(&encoder, block.bytes(), &columns, (first, batch));
+            for (run, bytes) in runs.iter().zip(leaves.hash(&runs)?) {
+                bytes_hashed += (run.blocks.end - run.blocks.start) * block.bytes();
+                digests.push((leaves.output(&run.blocks).start, bytes));
             }
-            digests.append(&mut of_rows);
+            Ok(())
         })?;
         Ok(Piece { columns, parity, digests, bytes_hashed })
     };
     let mut begun = Begun { stretches: Vec::new(), level: memory::zeroed(as_usize(level_bytes))? };
-    let mut next = encoder.stretches(work);
+    let all = encoder.all_columns();
     in_order(
-        encoder.workers(work),
-        &mut next,
+        encoder.workers(&all, work),
+        encoder.stretches(&all, work),
         || encoder.scratch(COLUMNS),
         examine,
         |piece| {
-            for (first, digests) in piece.digests {
-                for (block_number, digest) in (first..).zip(digests.chunks_exact(stride)) {
-                    let start = block_number / fan_out * block.bytes() + block_number % fan_out * stride as u64;
-                    begun.level[as_usize(start)..][..stride].copy_from_slice(digest);
-                }
+            for (start, digests) in piece.digests {
+                begun.level[as_usize(start)..][..digests.len()].copy_from_slice(&digests);
             }
-            progress.done += piece.bytes_hashed + encoder.bytes_in(&piece.columns);
+            progress.done += piece.bytes_hashed + encoder.bytes_in(width(&piece.columns) as u64);
             work.report(*progress);
             begun.stretches.push((piece.columns, piece.parity));
             Ok(())
@@ -135,12 +116,28 @@ impl Begun {
         };
         let examine = |scratch: &mut Buffers, (columns, parity): (Range<u64>, Rows)| {
             scratch.parity = parity;
-            encoder.add(rows.clone(), (&columns, What::Hash), &mut scratch.input, &mut scratch.parity, |_, _| ())?;
+            let Buffers { input, parity, .. } = &mut *scratch;
+            encoder.add(rows.clone(), (&columns, What::Hash), input, parity, |_, _| Ok(()))?;
             let bytes = encoder.as_stored(width(&columns), scratch);
             image.fec.write_out_at(bytes, image.area.bytes.start + columns.start * roots)
         };
-        in_order(encoder.workers(work), next, || encoder.scratch(COLUMNS), examine, Ok)
+        in_order(encoder.workers(&encoder.all_columns(), work), next, || encoder.scratch(COLUMNS), examine, Ok)
     }
+}
+
+/// The data blocks in some columns of a batch of rows: the number of the first row, and the bytes of each.
+pub(super) fn runs<'b>(
+    encoder: &Encoder<'_>,
+    block: u64,
+    columns: &Range<u64>,
+    (first, batch): (usize, &[Option<&'b [u8]>]),
+) -> Vec<Run<'b>> {
+    let run = |(row, bytes): (u64, Option<&'b [u8]>)| {
+        let start = row * encoder.columns + columns.start;
+        let len = encoder.covered.data_bytes().saturating_sub(start).min(columns.end - columns.start);
+        Run { blocks: start / block..(start + len) / block, bytes: bytes.map(|bytes| &bytes[..as_usize(len)]) }
+    };
+    (first as u64..).zip(batch.iter().copied()).map(run).filter(|run| !run.blocks.is_empty()).collect()
 }
 
 /// Lengths that are kept in memory.

@@ -67,6 +67,12 @@ impl<'a> Covered<'a> {
         self.parts[0].range.end
     }
 
+    /// How many bytes of the data are not holes.
+    pub(crate) fn bytes_of_data(&self) -> u64 {
+        let data = &self.parts[0];
+        data.extents.bytes_before(data.range.end)
+    }
+
     /// The device that has a position, and the position on it.
     pub(crate) fn locate(&self, position: u64) -> (&'a Device<'a>, u64) {
         let [data, hash] = &self.parts;

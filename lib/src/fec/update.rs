@@ -113,32 +113,30 @@ impl Update<'_> {
             for (round, bytes) in rounds.clone().zip(bytes.chunks_exact(round_bytes(self.image))) {
                 parity.add(round, bytes)?;
             }
-            progress.done += self.encoder.bytes_in(&(rounds.start * block..rounds.end * block));
+            progress.done += self.encoder.bytes_in((rounds.end - rounds.start) * block);
             work.report(*progress);
             Ok(())
         };
-        ranges_in_order(self.encoder.workers(work), &mut next, &examine, &mut deliver)
+        let workers = self.encoder.workers(&self.encoder.all_columns(), work);
+        ranges_in_order(workers, &mut next, &examine, &mut deliver)
     }
 
     /// The parity of whole rounds, all of whose blocks are as the tree says.
     fn encode_columns(&self, columns: &Range<u64>, scratch: &mut Buffers) -> Result<Vec<u8>> {
         let zeros = memory::zeroed(width(columns))?;
-        let mut checked = Ok(None);
         scratch.parity.clear();
         let rows = 0..self.encoder.code.data_symbols();
         let what = What::Repaired(&self.tree.updated.blocks);
         self.encoder.add(rows, (columns, what), &mut scratch.input, &mut scratch.parity, |first, batch| {
             for (row, bytes) in (first as u64..).zip(batch) {
                 let number = (row * self.encoder.columns + columns.start) / self.block() as u64;
-                if matches!(checked, Ok(None)) {
-                    checked = self.tree.first_wrong(&self.hasher, number, bytes.unwrap_or(&zeros));
+                if let Some(wrong) = self.tree.first_wrong(&self.hasher, number, bytes.unwrap_or(&zeros))? {
+                    return Err(self.unproven(wrong));
                 }
             }
+            Ok(())
         })?;
-        match checked? {
-            Some(wrong) => Err(self.unproven(wrong)),
-            None => Ok(self.encoder.as_stored(width(columns), scratch).to_vec()),
-        }
+        Ok(self.encoder.as_stored(width(columns), scratch).to_vec())
     }
 
     /// The stored parity of a round, changed by the difference between old and new blocks.

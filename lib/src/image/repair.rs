@@ -3,7 +3,7 @@
 use super::devices::Devices;
 use super::handle::Image;
 use crate::error::{Error, Result};
-use crate::fec::{self, Repair, RepairMode};
+use crate::fec::{self, Checked, Repair, RepairMode};
 use crate::format::{Fec, FecArea, Layout, Params};
 use crate::io::Device;
 use crate::memory;
@@ -15,7 +15,8 @@ use crate::work::{Progress, Work};
 ///
 /// The hash tree says which blocks are wrong, and FEC computes their correct contents, which count only after the tree
 /// and the root hash have proven them. If that fails for any block of data or tree, nothing is written at all. Wrong
-/// parity is written anew. Bytes that FEC covers after the tree are never written: nothing proves them.
+/// parity is written anew. Bytes that FEC covers after the tree are never written: nothing proves them. If most of the
+/// image is wrong, the search is given up early.
 ///
 /// Each block that is written is correct on its own. A repair that was interrupted can be started again. Until it
 /// returns no other process can [`format()`](crate::format()), [append](crate::append()) or repair what it may write
@@ -133,10 +134,18 @@ impl Image<'_> {
     pub fn repair(&self, params: &Params, root_hash: &RootHash, mode: RepairMode, work: &Work<'_>) -> Result<Repair> {
         let layout = Layout::new(params)?;
         self.check_sizes(&layout)?;
-        let areas = self.fec_areas(&layout)?;
-        let mut progress = Progress { done: 0, total: tree::total(&layout) + fec::total(&layout, &areas.area) };
-        let found = self.verify_keeping_all(&layout, root_hash, &mut progress, work)?;
-        fec::repair(&areas.on(self, &layout), root_hash, found, mode, &mut progress, work)
+        let parity = self.fec_areas(&layout)?;
+        let areas = parity.on(self, &layout);
+        let mut progress = Progress { done: 0, total: tree::total(&layout) + fec::total(&layout, areas.area) };
+        let checked = if let Some(checked) = fec::check(&areas, root_hash, &mut progress, work)? {
+            checked
+        } else {
+            // What was done is done again.
+            progress.total += progress.done;
+            let found = self.verify_keeping_all(&layout, root_hash, &mut progress, work)?;
+            Checked::of_tree(found, &layout, areas.area)
+        };
+        fec::repair(&areas, root_hash, checked, mode, &mut progress, work)
     }
 
     /// Verifies an image, and only if it is damaged finds out what FEC can repair. Nothing is written. The data are
@@ -165,7 +174,7 @@ impl Image<'_> {
         }
         let repair = self.fec_areas(&layout).and_then(|areas| {
             progress.total += fec::total(&layout, &areas.area);
-            let found = verification.clone();
+            let found = Checked::of_tree(verification.clone(), &layout, &areas.area);
             fec::repair(&areas.on(self, &layout), root_hash, found, RepairMode::DryRun, &mut progress, work)
         });
         match repair {

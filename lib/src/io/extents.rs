@@ -42,6 +42,11 @@ impl Extents {
         let next = self.0.partition_point(|stretch| stretch.end <= positions.start);
         self.0.get(next).is_some_and(|stretch| stretch.start < positions.end)
     }
+
+    /// How many bytes before a position are not holes.
+    pub(crate) fn bytes_before(&self, end: u64) -> u64 {
+        self.0.iter().map(|stretch| stretch.end.min(end).saturating_sub(stretch.start)).sum()
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +76,7 @@ mod tests {
         ] {
             assert_eq!(stretches.have_data(&positions), has_data, "{positions:?}");
         }
+        assert_eq!([9, 64].map(|end| stretches.bytes_before(end * MIB)), [MIB, 8 * MIB]);
         assert!(Extents::new(Holes::new(None, 0), 4096).have_data(&(0..1)), "where holes are not known");
     }
 }

@@ -4,13 +4,14 @@
 //! is bounded whatever the image. `nodes` says which block has the digest of which; `proven` reads single blocks of a
 //! tree from the root downwards, and `update` changes those above some data blocks.
 //!
-//! Data that come as a stream are hashed in `stream`, without knowing how many will come; `fold` makes the root hash of
-//! a level that is not stored.
+//! Data that are read in another order for some other purpose are hashed in `leaves`. Data that come as a stream are
+//! hashed in `stream`, without knowing how many will come; `fold` makes the root hash of a level that is not stored.
 
 mod chunks;
 mod compute;
 mod create;
 mod fold;
+mod leaves;
 mod level;
 mod nodes;
 mod proven;
@@ -23,12 +24,13 @@ mod zeros;
 
 pub(crate) use compute::compute;
 pub(crate) use create::{create, create_above};
+pub(crate) use leaves::{Leaves, Run};
 pub(crate) use level::{top_digest, total};
 pub(crate) use nodes::{Nodes, Parent};
 pub(crate) use proven::ProvenTree;
 pub(crate) use slots::uniform_digests;
 pub(crate) use stream::{Passed, Passing, copy};
 pub(crate) use update::{Updated, UpdatedTree, merged, update};
-pub(crate) use verify::verify;
 pub use verify::{Failure, Verification};
+pub(crate) use verify::{verify, verify_levels};
 pub(crate) use zeros::{must_be_zeros, zeros};

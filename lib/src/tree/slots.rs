@@ -53,11 +53,11 @@ impl Slots {
 
     /// Calls `each` with those of `blocks` whose digests are in one hash block, and with the part of `bytes` from their
     /// first digest to the end of their bytes. `bytes` is the result of all of `blocks`.
-    pub(super) fn for_each_hash_block(
+    pub(super) fn for_each_hash_block<'b>(
         &self,
         blocks: &Range<u64>,
-        bytes: &mut [u8],
-        mut each: impl FnMut(Range<u64>, &mut [u8]),
+        bytes: &'b mut [u8],
+        mut each: impl FnMut(Range<u64>, &'b mut [u8]),
     ) {
         let mut rest = bytes;
         let mut start = blocks.start;

@@ -50,7 +50,7 @@ impl Verification {
     pub const KEPT: usize = 20;
 
     /// Nothing found yet.
-    fn keeping(most: usize) -> Self {
+    pub(crate) fn keeping(most: usize) -> Self {
         Self { first: Vec::new(), most, failures: 0, tree_failures: 0, zero_blocks: 0, root_hash_matches: false }
     }
 
@@ -100,12 +100,17 @@ impl Verification {
     }
 
     /// Appends later findings to these.
-    fn append(&mut self, later: Self) {
+    pub(crate) fn append(&mut self, later: Self) {
         let room = self.most - self.first.len();
         self.first.extend(later.first.into_iter().take(room));
         self.failures += later.failures;
         self.tree_failures += later.tree_failures;
         self.zero_blocks += later.zero_blocks;
+    }
+
+    /// Sorts those that are kept.
+    pub(super) fn sort_by_key(&mut self, key: impl FnMut(&Failure) -> u64) {
+        self.first.sort_by_key(key);
     }
 }
 
@@ -119,10 +124,24 @@ pub(crate) fn verify(
     progress: &mut Progress,
     work: &Work<'_>,
 ) -> Result<Verification> {
-    let mut found = Verification::keeping(most);
     data.will_be_read_in_order();
     hash.will_be_read_in_order();
-    for (index, level) in layout.levels().iter().enumerate() {
+    let found = Verification::keeping(most);
+    verify_levels(0, layout, expected, (data, hash), found, progress, work)
+}
+
+/// Checks what the levels from `first` on are the digests of, and adds that to what was `found` below them.
+pub(crate) fn verify_levels(
+    first: usize,
+    layout: &Layout,
+    expected: &RootHash,
+    (data, hash): (&Device<'_>, &Device<'_>),
+    mut found: Verification,
+    progress: &mut Progress,
+    work: &Work<'_>,
+) -> Result<Verification> {
+    let most = found.most;
+    for (index, level) in layout.levels().iter().enumerate().skip(first) {
         let hasher = LevelHasher::new(layout, index, (data, hash), None, work);
         let level_start = level.first_block * layout.params().hash_block_size().bytes();
         // Only holes in data need not be read: hash blocks are what is checked.
@@ -158,7 +177,7 @@ pub(crate) fn verify(
 
 /// Finds where the result of `blocks` of the source differs from what it has to be, in the order of its bytes.
 /// `level_start` is the byte on the hash device where the level starts.
-fn compare(
+pub(super) fn compare(
     hasher: &LevelHasher<'_>,
     level: usize,
     blocks: &Range<u64>,

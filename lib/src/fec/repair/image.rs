@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::parity::{ParityFaults, check_parity};
 use super::recover::{Found, Recovery};
 use crate::error::{Area, Result};
-use crate::fec::Areas;
 use crate::fec::encode::Encoder;
+use crate::fec::{Areas, Checked};
 use crate::format::Layout;
 use crate::tree::Nodes;
 use crate::tree::Verification;
@@ -98,13 +98,13 @@ impl Repair {
     }
 }
 
-/// Finds the damage in everything that FEC covers and in the parity itself, given the results of a verification that
-/// kept up to [`MOST_FAILURES`], and writes the corrections if `mode` says so. If the correct contents of a block of
-/// data or tree cannot be found, nothing is written.
+/// Finds the damage in everything that FEC covers and in the parity itself, given the results of a check that kept up
+/// to [`MOST_FAILURES`], and writes the corrections if `mode` says so. If the correct contents of a block of data or
+/// tree cannot be found, nothing is written.
 pub(crate) fn repair(
     image: &Areas<'_>,
     root_hash: &RootHash,
-    verification: Verification,
+    Checked { verification, suspects }: Checked,
     mode: RepairMode,
     progress: &mut Progress,
     work: &Work<'_>,
@@ -126,8 +126,15 @@ pub(crate) fn repair(
         image.data.sync()?;
         image.hash.sync()?;
     }
+    let before = suspects.count();
+    let left = suspects.without(&found.clean_rounds, image.layout.params().hash_block_size().bytes());
+    if left.count() < before {
+        progress.done += encoder.bytes_in(before - left.count());
+        work.report(*progress);
+    }
     let tree_end = Nodes::new(image.layout).end();
-    encoder.for_all_columns(
+    encoder.for_columns(
+        &left,
         progress,
         work,
         |columns, scratch| check_parity(&encoder, image, &columns, tree_end, &found.overlay, write, scratch),

@@ -18,6 +18,9 @@ use crate::work::Work;
 /// How many bytes of blocks of one round are corrected at a time.
 const CORRECTED_AT_A_TIME: usize = 16 << 20;
 
+/// How many rounds are tried to see whether most of an image is wrong.
+const SAMPLE: usize = 4;
+
 /// The search for the correct contents of wrong blocks.
 pub(crate) struct Recovery<'a> {
     image: &'a Areas<'a>,
@@ -30,6 +33,8 @@ pub(crate) struct Recovery<'a> {
     bad: BTreeSet<u64>,
     /// Some blocks were hashed with spare bytes that are not zero.
     is_badly_made: bool,
+    /// The bad blocks of each round, and the provable ones, when it was last tried.
+    tried: BTreeMap<u64, (Vec<u64>, Vec<u64>)>,
     found: Found,
 }
 
@@ -38,6 +43,8 @@ pub(crate) struct Found {
     pub(crate) overlay: Overlay,
     /// How many bytes were wrong in each block that is in the overlay.
     pub(crate) wrong_bytes: BTreeMap<u64, u64>,
+    /// Rounds with such blocks whose parity is right with them.
+    pub(crate) clean_rounds: BTreeSet<u64>,
     /// Whether these are all the wrong blocks.
     pub(crate) is_complete: bool,
 }
@@ -75,7 +82,13 @@ impl<'a> Recovery<'a> {
             block: size.as_usize(),
             is_badly_made: spare.iter().any(|block| !bad.contains(block)),
             bad,
-            found: Found { overlay: Overlay::new(size.as_usize()), wrong_bytes: BTreeMap::new(), is_complete: false },
+            tried: BTreeMap::new(),
+            found: Found {
+                overlay: Overlay::new(size.as_usize()),
+                wrong_bytes: BTreeMap::new(),
+                clean_rounds: BTreeSet::new(),
+                is_complete: false,
+            },
         }
     }
 
@@ -85,25 +98,13 @@ impl<'a> Recovery<'a> {
     /// long as it helps: each corrected block leaves fewer unknown ones in its round.
     pub(crate) fn run(mut self, work: &Work<'_>) -> Result<Found> {
         let mut scratch = self.encoder.scratch(COLUMNS)?;
-        // What each round looked like when it was last tried.
-        let mut tried: BTreeMap<u64, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+        if self.is_hopeless(work, &mut scratch)? {
+            return Ok(self.found);
+        }
         loop {
-            let mut rounds: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-            for &block in &self.bad {
-                rounds.entry(block % self.image.area.rounds).or_default().push(block);
-            }
             let mut has_found = false;
-            for (round, mut bad) in rounds {
-                work.check()?;
-                // Earlier corrections may have shown that only their parent was wrong.
-                bad.retain(|block| self.bad.contains(block));
-                let provable: Vec<u64> = bad.iter().copied().filter(|&block| self.has_proven_parent(block)).collect();
-                let now = (bad, provable);
-                if now.1.is_empty() || tried.get(&round) == Some(&now) {
-                    continue;
-                }
-                has_found |= self.correct(round, &now.0, &now.1, &mut scratch)?;
-                tried.insert(round, now);
+            for (round, bad) in self.bad_rounds() {
+                has_found |= self.attempt(round, bad, work, &mut scratch)?;
             }
             if !has_found {
                 self.found.is_complete = self.bad.is_empty() && !self.is_badly_made;
@@ -112,13 +113,58 @@ impl<'a> Recovery<'a> {
         }
     }
 
+    /// The rounds with bad blocks, and these.
+    fn bad_rounds(&self) -> BTreeMap<u64, Vec<u64>> {
+        let mut rounds: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for &block in &self.bad {
+            rounds.entry(block % self.image.area.rounds).or_default().push(block);
+        }
+        rounds
+    }
+
+    /// Whether most of the image is wrong: some of its rounds have more wrong blocks than roots, and none of these
+    /// blocks can be corrected. To try that with all rounds would take much longer than the check of the whole image.
+    fn is_hopeless(&mut self, work: &Work<'_>, scratch: &mut Buffers) -> Result<bool> {
+        let rounds = self.bad_rounds();
+        if rounds.len() < SAMPLE {
+            return Ok(false);
+        }
+        let step = rounds.len() / SAMPLE;
+        for (round, bad) in rounds.into_iter().step_by(step).take(SAMPLE) {
+            let wrong = bad.iter().filter(|&&block| self.has_proven_parent(block)).count();
+            if wrong <= self.encoder.code.roots() || self.attempt(round, bad, work, scratch)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tries to correct the blocks of a round that were bad, unless it is as it was when that was last tried; returns
+    /// whether it could prove any.
+    fn attempt(&mut self, round: u64, mut bad: Vec<u64>, work: &Work<'_>, scratch: &mut Buffers) -> Result<bool> {
+        work.check()?;
+        // Earlier corrections may have shown that only their parent was wrong.
+        bad.retain(|block| self.bad.contains(block));
+        let provable: Vec<u64> = bad.iter().copied().filter(|&block| self.has_proven_parent(block)).collect();
+        let now = (bad, provable);
+        if now.1.is_empty() || self.tried.get(&round) == Some(&now) {
+            return Ok(false);
+        }
+        let has_found = self.correct(round, &now.0, &now.1, scratch)?;
+        self.tried.insert(round, now);
+        Ok(has_found)
+    }
+
     /// Tries to correct those of the `bad` blocks of a round that are `provable`; returns whether it could prove any.
     fn correct(&mut self, round: u64, bad: &[u64], provable: &[u64], scratch: &mut Buffers) -> Result<bool> {
-        let codewords = Stripe::read(self.encoder, self.image, round, &self.found.overlay, scratch)?;
+        let mut codewords = Stripe::read(self.encoder, self.image, round, &self.found.overlay, scratch)?;
         if codewords.is_good() {
             return Ok(false);
         }
         let movable = self.movable(round);
+        if provable.len() > self.encoder.code.roots() && !codewords.are_some_correctable(&movable) {
+            return Ok(false);
+        }
         let rounds = self.image.area.rounds;
         let symbols = |blocks: &[u64]| -> Vec<usize> {
             let symbol = |block: &u64| usize::try_from(block / rounds).expect("below 255");
@@ -135,10 +181,18 @@ impl<'a> Recovery<'a> {
             for some in provable.chunks(at_a_time) {
                 let corrections = codewords.corrections(&erasures, &movable, &symbols(some))?;
                 for (&block, correction) in some.iter().zip(corrections) {
-                    has_found |= self.prove(block, &correction)?;
+                    if self.prove(block, &correction)? {
+                        has_found = true;
+                        codewords.correct(symbols(&[block])[0], &correction)?;
+                    }
                 }
             }
             if has_found {
+                if codewords.is_good() {
+                    self.found.clean_rounds.insert(round);
+                } else {
+                    self.found.clean_rounds.remove(&round);
+                }
                 return Ok(true);
             }
         }

@@ -11,6 +11,9 @@ use crate::fec::source::What;
 use crate::io::Overlay;
 use crate::memory;
 
+/// One in so many codewords is looked at to see whether any can be corrected.
+const SAMPLE: usize = 64;
+
 /// The codewords of one round, by their syndromes.
 #[derive(Debug)]
 pub(crate) struct Stripe {
@@ -108,6 +111,38 @@ impl Stripe {
         Ok(corrections)
     }
 
+    /// Whether any of some codewords, a few in each sector, can be corrected without erasures.
+    pub(crate) fn are_some_correctable(&self, movable: &[bool; SYMBOLS]) -> bool {
+        self.stretches.iter().any(|stretch| {
+            (0..stretch.bytes.len()).step_by(SAMPLE).any(|column| {
+                let syndromes = self.syndromes(stretch, column);
+                let found = self.code.decode(&syndromes[..self.code.roots()], &[]);
+                found.is_some_and(|found| found.iter().all(|&(symbol, _)| movable[symbol]))
+            })
+        })
+    }
+
+    /// The syndromes of one codeword.
+    fn syndromes(&self, stretch: &Stretch, column: usize) -> [u8; MAX_ROOTS] {
+        let mut syndromes = [0; MAX_ROOTS];
+        for (root, syndrome) in syndromes.iter_mut().enumerate().take(self.code.roots()) {
+            *syndrome = stretch.syndromes.row(root, stretch.bytes.len())[column];
+        }
+        syndromes
+    }
+
+    /// Corrects the block that is this symbol.
+    pub(crate) fn correct(&mut self, symbol: usize, correction: &[u8]) -> Result<()> {
+        let to_syndromes = Multiplier::new(&self.code.effect_matrix(&[symbol]));
+        for stretch in &mut self.stretches {
+            let width = stretch.bytes.len();
+            let mut values = Rows::new(1, width)?;
+            values.row_mut(0, width).copy_from_slice(&correction[stretch.bytes.clone()]);
+            to_syndromes.add(0, 1, &values, width, &mut stretch.syndromes);
+        }
+        Ok(())
+    }
+
     /// Calls `take` with the corrections of each codeword whose syndromes are not `explained`.
     fn correct_others(
         &self,
@@ -120,13 +155,8 @@ impl Stripe {
         let roots = self.code.roots();
         let width = stretch.bytes.len();
         for column in 0..width {
-            let mut syndromes = [0; MAX_ROOTS];
-            let mut is_explained = true;
-            for (root, syndrome) in syndromes.iter_mut().enumerate().take(roots) {
-                *syndrome = stretch.syndromes.row(root, width)[column];
-                is_explained &= *syndrome == explained.row(root, width)[column];
-            }
-            if is_explained {
+            let syndromes = self.syndromes(stretch, column);
+            if (0..roots).all(|root| syndromes[root] == explained.row(root, width)[column]) {
                 continue;
             }
             let mut found = self.code.decode(&syndromes[..roots], erasures).unwrap_or_default();
