@@ -86,7 +86,8 @@ pub fn append_dry_run(
 /// # }
 /// ```
 ///
-/// A tree that an earlier call has made, and its parity, are replaced. Any other bytes after a tree are refused. A tree
+/// A tree that an earlier call has made, and its parity, are replaced. If the file ends with one, a few MiB are read to
+/// find it; if not, the whole file is searched, except its holes. Any other bytes after a tree are refused. A tree
 /// without superblock is recognized by its salt, algorithm and block sizes, if `hashing` has the same. One with others
 /// is refused if the new tree has no superblock either and the file ends with what looks like a tree. After an error
 /// the file is as it was before, except that an older tree is gone. A killed process leaves nothing that loads, and the

