@@ -1,6 +1,7 @@
 //! The contents of one bad block, while the others are left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 
 use super::recover::Recovery;
 use crate::error::Result;
@@ -24,7 +25,9 @@ pub(crate) fn recover_block(areas: &Areas<'_>, root_hash: &RootHash, block: u64)
     let Some((failures, root_hash_matches)) = Search::new(areas, &encoder, root_hash).around(block)? else {
         return Ok(None);
     };
-    let found = Recovery::new(areas, &encoder, root_hash, (&failures, root_hash_matches)).run(&Work::default())?;
+    // Many may want one at a time.
+    let work = Work::default().threads(NonZero::<usize>::MIN);
+    let found = Recovery::new(areas, &encoder, root_hash, (&failures, root_hash_matches)).run(&work)?;
     let is_found = found.overlay.blocks(block..block + 1).next().is_some();
     is_found.then(|| found.overlay.read(block)).transpose()
 }

@@ -6,17 +6,20 @@ use super::stripe::Stripe;
 use crate::error::Result;
 use crate::fec::Areas;
 use crate::fec::code::SYMBOLS;
-use crate::fec::encode::{Buffers, COLUMNS, Encoder};
+use crate::fec::encode::{COLUMNS, Encoder, MOST_THREADS};
 use crate::fec::source::What;
 use crate::hash::BlockHasher;
 use crate::io::Overlay;
 use crate::tree::Failure;
 use crate::tree::{Nodes, Parent};
 use crate::value::RootHash;
-use crate::work::Work;
+use crate::work::{Work, in_order};
 
 /// How many bytes of blocks of one round are corrected at a time.
 const CORRECTED_AT_A_TIME: usize = 16 << 20;
+
+/// How many bytes of syndromes are kept, of rounds that are read at a time.
+const STRIPES_AT_A_TIME: usize = 4 << 20;
 
 /// How many rounds are tried to see whether most of an image is wrong.
 const SAMPLE: usize = 4;
@@ -97,14 +100,14 @@ impl<'a> Recovery<'a> {
     /// From the top of the tree downwards, because a block can be proven only if its parent is proven. This repeats as
     /// long as it helps: each corrected block leaves fewer unknown ones in its round.
     pub(crate) fn run(mut self, work: &Work<'_>) -> Result<Found> {
-        let mut scratch = self.encoder.scratch(COLUMNS)?;
-        if self.is_hopeless(work, &mut scratch)? {
+        if self.is_hopeless(work)? {
             return Ok(self.found);
         }
+        let at_a_time = (STRIPES_AT_A_TIME / (self.encoder.code.roots() * self.block)).max(1);
         loop {
             let mut has_found = false;
-            for (round, bad) in self.bad_rounds() {
-                has_found |= self.attempt(round, bad, work, &mut scratch)?;
+            for rounds in Vec::from_iter(self.bad_rounds()).chunks(at_a_time) {
+                has_found |= self.attempt(rounds, work)?;
             }
             if !has_found {
                 self.found.is_complete = self.bad.is_empty() && !self.is_badly_made;
@@ -124,44 +127,73 @@ impl<'a> Recovery<'a> {
 
     /// Whether most of the image is wrong: some of its rounds have more wrong blocks than roots, and none of these
     /// blocks can be corrected. To try that with all rounds would take much longer than the check of the whole image.
-    fn is_hopeless(&mut self, work: &Work<'_>, scratch: &mut Buffers) -> Result<bool> {
-        let rounds = self.bad_rounds();
+    fn is_hopeless(&mut self, work: &Work<'_>) -> Result<bool> {
+        let rounds = Vec::from_iter(self.bad_rounds());
         if rounds.len() < SAMPLE {
             return Ok(false);
         }
         let step = rounds.len() / SAMPLE;
-        for (round, bad) in rounds.into_iter().step_by(step).take(SAMPLE) {
-            let wrong = bad.iter().filter(|&&block| self.has_proven_parent(block)).count();
-            if wrong <= self.encoder.code.roots() || self.attempt(round, bad, work, scratch)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let sample: Vec<_> = rounds.into_iter().step_by(step).take(SAMPLE).collect();
+        let is_beyond = |(_, bad): &(u64, Vec<u64>)| {
+            bad.iter().filter(|&&block| self.has_proven_parent(block)).count() > self.encoder.code.roots()
+        };
+        Ok(sample.iter().all(is_beyond) && !self.attempt(&sample, work)?)
     }
 
-    /// Tries to correct the blocks of a round that were bad, unless it is as it was when that was last tried; returns
-    /// whether it could prove any.
-    fn attempt(&mut self, round: u64, mut bad: Vec<u64>, work: &Work<'_>, scratch: &mut Buffers) -> Result<bool> {
-        work.check()?;
-        // Earlier corrections may have shown that only their parent was wrong.
-        bad.retain(|block| self.bad.contains(block));
-        let provable: Vec<u64> = bad.iter().copied().filter(|&block| self.has_proven_parent(block)).collect();
-        let now = (bad, provable);
-        if now.1.is_empty() || self.tried.get(&round) == Some(&now) {
-            return Ok(false);
+    /// Tries to correct the bad blocks of some rounds, except those that are as they were when that was last tried;
+    /// returns whether it could prove any.
+    fn attempt(&mut self, rounds: &[(u64, Vec<u64>)], work: &Work<'_>) -> Result<bool> {
+        let due: Vec<_> = rounds.iter().filter(|(round, bad)| self.due(*round, bad).is_some()).collect();
+        let mut has_found = false;
+        for ((round, bad), stripe) in due.iter().zip(self.read_stripes(&due, work)?) {
+            work.check()?;
+            // Corrections in the rounds before it may have shown that only a parent was wrong.
+            if let Some((bad, provable)) = self.due(*round, bad) {
+                has_found |= self.correct(*round, stripe, (&bad, &provable))?;
+                self.tried.insert(*round, (bad, provable));
+            }
         }
-        let has_found = self.correct(round, &now.0, &now.1, scratch)?;
-        self.tried.insert(round, now);
         Ok(has_found)
     }
 
+    /// Which blocks of a round are bad, of those that were, and which of them are provable; `None` if none is, or if
+    /// that is as it was when it was last tried.
+    fn due(&self, round: u64, bad: &[u64]) -> Option<(Vec<u64>, Vec<u64>)> {
+        let bad: Vec<u64> = bad.iter().copied().filter(|block| self.bad.contains(block)).collect();
+        let provable: Vec<u64> = bad.iter().copied().filter(|&block| self.has_proven_parent(block)).collect();
+        let now = (bad, provable);
+        (!now.1.is_empty() && self.tried.get(&round) != Some(&now)).then_some(now)
+    }
+
+    /// Reads rounds, with all threads.
+    fn read_stripes(&self, rounds: &[&(u64, Vec<u64>)], work: &Work<'_>) -> Result<Vec<Stripe>> {
+        let mut stripes = Vec::with_capacity(rounds.len());
+        let workers = work.hashing_threads().min(MOST_THREADS).min(rounds.len());
+        let mut rounds = rounds.iter();
+        let next = || {
+            work.check()?;
+            Ok(rounds.next())
+        };
+        in_order(
+            workers,
+            next,
+            || self.encoder.scratch(COLUMNS.min(self.block)),
+            |scratch, (round, _)| Stripe::read(self.encoder, self.image, *round, &self.found.overlay, scratch),
+            |stripe| {
+                stripes.push(stripe);
+                Ok(())
+            },
+        )?;
+        Ok(stripes)
+    }
+
     /// Tries to correct those of the `bad` blocks of a round that are `provable`; returns whether it could prove any.
-    fn correct(&mut self, round: u64, bad: &[u64], provable: &[u64], scratch: &mut Buffers) -> Result<bool> {
-        let mut codewords = Stripe::read(self.encoder, self.image, round, &self.found.overlay, scratch)?;
+    fn correct(&mut self, round: u64, mut codewords: Stripe, (bad, provable): (&[u64], &[u64])) -> Result<bool> {
         if codewords.is_good() {
             return Ok(false);
         }
         let movable = self.movable(round);
+        // The blocks are too many for erasures. If no codeword can be corrected without, most of them are wholly wrong.
         if provable.len() > self.encoder.code.roots() && !codewords.are_some_correctable(&movable) {
             return Ok(false);
         }
@@ -183,6 +215,7 @@ impl<'a> Recovery<'a> {
                 for (&block, correction) in some.iter().zip(corrections) {
                     if self.prove(block, &correction)? {
                         has_found = true;
+                        // The corrections of the other blocks stay the same.
                         codewords.correct(symbols(&[block])[0], &correction)?;
                     }
                 }
