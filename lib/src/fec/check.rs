@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::columns::Columns;
 use crate::error::Result;
 use crate::fec::Areas;
-use crate::fec::encode::{Buffers, COLUMNS, Encoder, MOST_THREADS, width};
+use crate::fec::encode::{Buffers, COLUMNS, Encoder, width};
 use crate::fec::one_pass::runs;
 use crate::fec::repair::MOST_FAILURES;
 use crate::fec::source::What;
@@ -16,6 +16,9 @@ use crate::memory;
 use crate::tree::{self, Leaves, Verification};
 use crate::value::{BlockSize, RootHash};
 use crate::work::{Progress, Work, in_order};
+
+/// How much memory all threads may need where the page cache is not bypassed.
+const MOST_SCRATCH: usize = 24 << 20;
 
 /// An image of which less than one byte in so many is data, and the rest holes, is checked faster in two passes.
 const HOLES: u64 = 8;
@@ -67,7 +70,7 @@ pub(crate) fn check(
     let mut checked = Checked { verification: Verification::keeping(MOST_FAILURES), suspects: Columns::default() };
     let scratch = || encoder.scratch(encoder.at_a_time);
     in_order(
-        encoder.workers(&all, work),
+        workers(&encoder, &all, work),
         next,
         scratch,
         |scratch, columns| {
@@ -103,10 +106,18 @@ pub(crate) fn check(
 
 fn is_worth_it(image: &Areas<'_>, encoder: &Encoder<'_>, work: &Work<'_>) -> bool {
     let params = image.layout.params();
-    // More threads hash than encode.
-    let is_fast =
-        work.hashing_threads() <= MOST_THREADS && encoder.covered.bytes_of_data() > params.data_bytes() / HOLES;
+    let memory = work.hashing_threads().saturating_mul(encoder.scratch_bytes());
+    let is_fast = (encoder.covered.is_cold() || memory <= MOST_SCRATCH)
+        && encoder.covered.bytes_of_data() > params.data_bytes() / HOLES;
     is_fast && !image.layout.levels().is_empty() && COLUMNS.is_multiple_of(params.data_block_size().as_usize())
+}
+
+/// How many threads work on it: as many as hash elsewhere, or, around the page cache, as encode elsewhere.
+fn workers(encoder: &Encoder<'_>, columns: &Columns, work: &Work<'_>) -> usize {
+    if encoder.covered.is_cold() {
+        return encoder.workers(columns, work);
+    }
+    columns.stretches(encoder.at_a_time as u64).take(work.hashing_threads()).count()
 }
 
 struct Pass<'a> {

@@ -91,6 +91,11 @@ impl<'a> Encoder<'a> {
         })
     }
 
+    /// How much memory a thread needs that works on all columns.
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        (BATCH + 2 * self.code.roots()) * self.at_a_time
+    }
+
     /// Adds the contribution of some rows to the parity of some columns. After they are read, rows are passed to
     /// `look`, a few at a time: the number of the first one, and the bytes of each, or none if they are zeros.
     pub(crate) fn add(

@@ -161,7 +161,7 @@ fn one_pass_finds_and_writes_what_two_do() {
         let hashing = random_hashing(&mut random);
         let (size, roots) = (hashing.data_block_size.bytes(), random.u64(2..=24));
         let place = [Place::Apart, Place::ParityAfterTree, Place::OneFile, Place::OneFileAndParity][round % 4];
-        let blocks = random.u64(2..if round % 8 == 0 { 20 << 20 } else { 2 << 20 } / size);
+        let blocks = random.u64(2..if round % 8 == 0 { 12 << 20 } else { 2 << 20 } / size);
         let mut data: Vec<u8> = (0..blocks * size).map(|_| random.u8(..)).collect();
         let zeros = random.usize(..data.len());
         let end = random.usize(zeros..data.len());
