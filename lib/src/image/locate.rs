@@ -157,7 +157,7 @@ mod tests {
             let disk = Disk { size, content, bytes_read: AtomicU64::new(0) };
             let planned = Image::in_one(Storage::Read(&disk)).unwrap().plan_append(Hashing::default(), None);
             let read = disk.bytes_read.into_inner();
-            assert!(read < 12 << 20, "{read}");
+            assert!(read < 24 << 20, "{read}");
             planned
         };
         // Finished, interrupted while the tree was written, and before, and a tree without superblock.

@@ -22,12 +22,15 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Looks where the superblock or mark is of what ends where the image does. Only if there is none is all of the
-    /// image read, except its holes.
+    /// Looks where the superblock or mark is of what ends where the image does, or where the data of that end. Only if
+    /// there is none is all of the image read, except its holes.
     pub(super) fn of(image: &Device<'_>, work: &Work<'_>) -> Result<Self> {
-        let at_its_end = Self::at_its_end(image)?;
-        if !at_its_end.found.is_empty() || !at_its_end.marks.is_empty() {
-            return Ok(at_its_end);
+        let Self { found, marks } = Self::at_its_end(image)?;
+        let data = found.iter().map(Params::data_bytes).chain(marks.iter().map(Mark::data_bytes)).min();
+        if let Some(data) = data {
+            // An image of an image has two trees, and either may be the one to be replaced.
+            let inner = Self::at_its_end(&image.part(&(0..data), &image.path().to_string_lossy())?)?;
+            return Ok(Self { found: [inner.found, found].concat(), marks: [inner.marks, marks].concat() });
         }
         let mut search = Search::default();
         each_sector(image, work, |offset, bytes| {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use zerocopy::IntoBytes as _;
 
 use super::*;
-use crate::format::SUPERBLOCK_SIZE;
+use crate::format::{Params, SUPERBLOCK_SIZE};
 use crate::image::mark::Mark;
 use crate::value::{BlockSize, RootHash};
 use crate::{Progress, find_hash_offset, load, verify};
@@ -89,6 +89,20 @@ fn what_is_added_after_the_image_was_read_is_not_written_over() {
     let refused = Staked::new(device, &found, &plan).unwrap_err();
     assert!(matches!(refused, Error::Changed { found, .. } if found == data.len() as u64), "{refused}");
     assert!(std::fs::read(&path).unwrap() == data);
+}
+
+#[test]
+fn an_image_of_an_image_is_refused() {
+    let (_directory, path, _) = image();
+    let inner = append(&path, Hashing::default(), None, &Work::default()).unwrap();
+    let bytes = inner.plan.total_bytes;
+    let builder = Params::builder().data_blocks(bytes / 4096).hash_offset(bytes);
+    crate::format(&Devices::new(&path, &path), builder, &Work::default()).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let refused = append(&path, Hashing::default(), None, &Work::default()).unwrap_err();
+    let expected = [inner.plan.layout.params().hash_offset(), bytes];
+    assert!(matches!(&refused, Error::SeveralHashAreas { offsets, .. } if *offsets == expected), "{refused}");
+    assert!(std::fs::read(&path).unwrap() == before);
 }
 
 #[test]
