@@ -1,14 +1,23 @@
 //! Processor features as tokens. Holding a token proves that the processor and the system support the feature, so that
 //! code which needs it is safe to call.
 
-/// The only extension that this build uses, if it was built with `--cfg dmverity_backend="NAME"`.
+#[cfg(target_arch = "aarch64")]
+use std::arch::is_aarch64_feature_detected as is_detected;
 #[cfg(target_arch = "x86_64")]
+use std::arch::is_x86_feature_detected as is_detected;
+
+/// The only extension that this build uses, if it was built with `--cfg dmverity_backend="NAME"`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
     Some("avx512")
 } else if cfg!(dmverity_backend = "sha_ni") {
     Some("sha_ni")
 } else if cfg!(dmverity_backend = "avx2") {
     Some("avx2")
+} else if cfg!(dmverity_backend = "arm_ce") {
+    Some("arm_ce")
+} else if cfg!(dmverity_backend = "neon") {
+    Some("neon")
 } else if cfg!(dmverity_backend = "portable") {
     Some("portable")
 } else {
@@ -16,7 +25,7 @@ pub(crate) const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
 };
 
 /// Defines tokens: the name of the build's option that they belong to, and the features that they prove.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! tokens {
     ($($(#[$meta:meta])* $token:ident = $name:literal: $($feature:tt),+;)+) => {$(
         $(#[$meta])*
@@ -27,8 +36,9 @@ macro_rules! tokens {
             /// The proof, if the processor and the system support the features, and this build is not restricted to
             /// another backend.
             pub(crate) fn new() -> Option<Self> {
-                let is_known = FORCED.is_none_or(|forced| forced == $name);
-                (is_known $(&& std::is_x86_feature_detected!($feature))+).then_some(Self(()))
+                // No leaf was written for vectors whose bytes are in the other order.
+                let is_known = cfg!(target_endian = "little") && FORCED.is_none_or(|forced| forced == $name);
+                (is_known $(&& is_detected!($feature))+).then_some(Self(()))
             }
         }
     )+};
@@ -46,4 +56,14 @@ tokens! {
     ShaNi = "sha_ni": "sha", "ssse3", "sse4.1";
     /// SSSE3; it multiplies in builds that are restricted to SHA-NI.
     Ssse3 = "sha_ni": "ssse3";
+}
+
+#[cfg(target_arch = "aarch64")]
+tokens! {
+    /// The Cryptographic Extension's instructions for SHA-1 and SHA-256.
+    ArmCe = "arm_ce": "sha2";
+    /// Those for SHA-512, which Rust and the compiler count among SHA-3's.
+    ArmCeSha512 = "arm_ce": "sha3";
+    /// Vectors of 128 bits.
+    Neon = "neon": "neon";
 }

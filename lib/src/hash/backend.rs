@@ -6,6 +6,8 @@ use super::lanes::constants;
 use super::lanes::portable::Portable;
 use super::lanes::salted::{Pair, Salted};
 use super::lanes::{Sha1, Sha256, Sha512};
+#[cfg(target_arch = "aarch64")]
+use crate::cpu::{ArmCe, ArmCeSha512, Neon};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::{Avx2, Avx512, ShaNi};
 
@@ -22,6 +24,12 @@ enum Kind {
     ShaNi(ShaNi),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "aarch64")]
+    ArmCe(ArmCe),
+    #[cfg(target_arch = "aarch64")]
+    ArmCeSha512(ArmCeSha512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
     Portable,
 }
 
@@ -34,7 +42,7 @@ impl Backend {
         with_lanes(algorithm.function()).into_iter().chain([Kind::Portable]).map(Self).collect()
     }
 
-    /// `avx512`, `sha_ni`, `avx2` or `portable`.
+    /// `avx512`, `sha_ni`, `avx2`, `arm_ce`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -43,6 +51,10 @@ impl Backend {
             Kind::ShaNi(_) => "sha_ni",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::ArmCe(_) | Kind::ArmCeSha512(_) => "arm_ce",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
             Kind::Portable => "portable",
         }
     }
@@ -63,8 +75,22 @@ fn with_lanes(function: Function) -> Vec<Kind> {
     }
 }
 
+/// A processor without instructions for SHA-512 is as fast with whole registers as with halves of vectors.
+#[cfg(target_arch = "aarch64")]
+fn with_lanes(function: Function) -> Vec<Kind> {
+    match function {
+        Function::Sha1 | Function::Sha256 | Function::Sha224 => {
+            [ArmCe::new().map(Kind::ArmCe), Neon::new().map(Kind::Neon)].into_iter().flatten().collect()
+        }
+        Function::Sha512 | Function::Sha384 | Function::Sha512_256 | Function::Sha512_224 => {
+            ArmCeSha512::new().map(Kind::ArmCeSha512).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Other architectures have only what the crates of the hash functions provide.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn with_lanes(_: Function) -> Vec<Kind> {
     Vec::new()
 }
@@ -116,6 +142,19 @@ impl InLanes {
             (Self::Sha256(salted), Kind::Avx2(avx2)) => salted.hash::<8>(avx2, pairs),
             #[cfg(target_arch = "x86_64")]
             (Self::Sha512(salted), Kind::Avx2(avx2)) => salted.hash::<4>(avx2, pairs),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Sha1(salted), Kind::ArmCe(arm_ce)) => salted.hash::<3>(arm_ce, pairs),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Sha256(salted), Kind::ArmCe(arm_ce)) => salted.hash::<3>(arm_ce, pairs),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Sha512(salted), Kind::ArmCeSha512(arm_ce)) => salted.hash::<2>(arm_ce, pairs),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Sha1(salted), Kind::Neon(neon)) => salted.hash::<4>(neon, pairs),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Sha256(salted), Kind::Neon(neon)) => salted.hash::<4>(neon, pairs),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Sha1(_) | Self::Sha256(_), Kind::ArmCeSha512(_))
+            | (Self::Sha512(_), Kind::ArmCe(_) | Kind::Neon(_)) => pairs,
         }
     }
 }

@@ -346,7 +346,9 @@ mod tests {
                 .iter()
                 .map(|backend| backend.name())
                 .collect();
-            for backend in ["avx512", "sha_ni", "avx2"].iter().filter(|backend| !there.contains(backend)) {
+            for backend in
+                ["avx512", "sha_ni", "avx2", "arm_ce", "neon"].iter().filter(|backend| !there.contains(backend))
+            {
                 println!(
                     "skipped: {name} by {backend}, which this processor, this build or the algorithm does not have"
                 );

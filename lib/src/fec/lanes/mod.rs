@@ -1,7 +1,7 @@
-//! Multiplication of whole rows of bytes by a matrix over GF(256). `avx512`, `avx2` and `ssse3` are the leaves that
-//! contain the instructions, each for its token; `portable` looks every product up.
+//! Multiplication of whole rows of bytes by a matrix over GF(256). `avx512`, `avx2`, `ssse3` and `neon` are the
+//! leaves that contain the instructions, each for its token; `portable` looks every product up.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[macro_use]
 mod macros;
 
@@ -10,6 +10,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod multiplier;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod rows;
 #[cfg(target_arch = "x86_64")]

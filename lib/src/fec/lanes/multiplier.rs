@@ -2,6 +2,8 @@
 
 use super::portable;
 use super::rows::{Rows, WIDTH};
+#[cfg(target_arch = "aarch64")]
+use crate::cpu::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::{Avx2, Avx512Gfni, Ssse3};
 use crate::fec::code::Matrix;
@@ -15,6 +17,8 @@ enum Backend {
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
     Ssse3(Ssse3),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
     Portable,
 }
 
@@ -33,8 +37,13 @@ fn with_vectors() -> Vec<Backend> {
     all.into_iter().flatten().collect()
 }
 
+#[cfg(target_arch = "aarch64")]
+fn with_vectors() -> Vec<Backend> {
+    Neon::new().map(Backend::Neon).into_iter().collect()
+}
+
 /// Other architectures have no leaves.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn with_vectors() -> Vec<Backend> {
     Vec::new()
 }
@@ -58,6 +67,8 @@ enum Coefficients {
     Avx2(Avx2, Vec<[u8; 32]>),
     #[cfg(target_arch = "x86_64")]
     Ssse3(Ssse3, Vec<[u8; 32]>),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon, Vec<[u8; 32]>),
     Portable(Vec<u8>),
 }
 
@@ -77,6 +88,8 @@ impl Multiplier {
             Backend::Avx2(token) => Coefficients::Avx2(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
             #[cfg(target_arch = "x86_64")]
             Backend::Ssse3(token) => Coefficients::Ssse3(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
+            #[cfg(target_arch = "aarch64")]
+            Backend::Neon(token) => Coefficients::Neon(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
             Backend::Portable => Coefficients::Portable(bytes.to_vec()),
         };
         Self { inputs: matrix.inputs(), outputs: matrix.outputs(), coefficients }
@@ -98,6 +111,8 @@ impl Multiplier {
             Coefficients::Avx2(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
             #[cfg(target_arch = "x86_64")]
             Coefficients::Ssse3(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            #[cfg(target_arch = "aarch64")]
+            Coefficients::Neon(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
             Coefficients::Portable(all) => portable::add(&all[range], self.outputs, rows, width, outputs),
         }
     }
@@ -118,7 +133,7 @@ fn bits_of(factor: u8) -> u64 {
 }
 
 /// The products of `factor` with 0 to 15, then with 0 to 15 times 16.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn halves_of(factor: u8) -> [u8; 32] {
     let (low, high) = (0..16, (0..16).map(|half| half << 4));
     let mut halves = [0; 32];

@@ -43,12 +43,12 @@ pub(in crate::hash) static SHA512_256: [u64; 8] = [
 ];
 
 /// The constants of SHA-256's rounds, 16 rounds in a row.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) static K32: [[u32; 16]; 4] =
     [high_halves(&K64[0]), high_halves(&K64[1]), high_halves(&K64[2]), high_halves(&K64[3])];
 
 /// The constants of SHA-512's rounds, 16 rounds in a row.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[rustfmt::skip]
 pub(crate) static K64: [[u64; 16]; 5] = [
     [

@@ -1,6 +1,6 @@
 //! Families of hash functions, and what compresses them.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use std::array;
 
 /// A family of hash functions: they compress chunks alike and differ in their initial state and the digest's length.
@@ -77,7 +77,7 @@ pub(crate) trait Compress<F: Family, const L: usize>: Copy {
 ///
 /// # Panics
 /// If they are not all of the same length, or not whole chunks.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) fn lane_pointers<F: Family, const L: usize>(messages: &[&[u8]; L]) -> ([*const u8; L], usize) {
     let len = messages[0].len();
     assert!(len.is_multiple_of(F::CHUNK) && messages.iter().all(|message| message.len() == len));
