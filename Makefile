@@ -28,7 +28,7 @@ FEATURES =
 CLIB := $(BUILT)/lib/libcryptsetup.so.12
 
 # The hashing backends: see lib/src/cpu.rs.
-BACKENDS := avx512 sha_ni avx2 portable
+BACKENDS := $(if $(filter aarch64-%,$(TARGET)),arm_ce neon,avx512 sha_ni avx2) portable
 
 # What `make semver` compares with: the newest release, or while there is none the commit at which this work left the
 # branch that it was cloned from.
@@ -112,8 +112,8 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo demo-chain test test-boot test-lib test-vm check build static lib install-lib uninstall-lib \
 	c-lists forced install uninstall deb test-deb vm-shell compat diff diff-manual man completions fuzz faults \
-	signals bench bench-chart bench-instructions bench-tasklet bench-serve bench-web vectors semver deny coverage mutants miri sanitize \
-	soak test-arches test-quick check-targets dist fmt clean
+	signals bench bench-chart bench-instructions bench-arm64 bench-tasklet bench-serve bench-web vectors semver deny \
+	coverage mutants miri sanitize soak test-arches test-arm64 test-quick check-targets dist fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -163,6 +163,10 @@ check-targets: ## Check that the library without device-mapper compiles elsewher
 test-arches: ## Test the command on other processors, emulated: make test-arches ARCHES="armv7 s390x" STD=nightly
 	tests/setup.sh build test $(ARCHES)
 	CARGO="$(CARGO)" STD="$(STD)" tests/arches.sh $(ARCHES)
+
+test-arm64: ## Test library and command on 64-bit Arm, emulated: each extension, and builds held to one: STD=nightly
+	tests/setup.sh build test aarch64
+	CARGO="$(CARGO)" STD="$(STD)" tests/arm64.sh
 
 # Tests that show figures, which nothing else may disturb.
 C_FIGURES := size_and_startup repart_is_faster
@@ -409,6 +413,10 @@ bench-instructions: ## Count instructions, and what changed: make bench-instruct
 	tests/setup.sh build bench
 	$(MAKE) static forced
 	$(SPEED) --instructions $(OPTIONS)
+
+bench-arm64: ## Estimate how long hashing and encoding take on 64-bit Arm, without such a processor
+	tests/setup.sh build aarch64 mca
+	CARGO="$(CARGO)" STD="$(STD)" tests/bench/arm64.sh
 
 bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KERNELS="6.1 7"
 	tests/setup.sh build bench

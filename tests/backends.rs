@@ -18,11 +18,21 @@ pub struct Backend {
     pub valgrind: bool,
 }
 
-/// All backends, fastest first.
-pub const BACKENDS: [Backend; 4] = [
+/// The backends of this machine's architecture, fastest first.
+pub const BACKENDS: &[Backend] = if cfg!(target_arch = "aarch64") { &AARCH64 } else { &X86_64 };
+
+/// Those of x86-64.
+pub const X86_64: [Backend; 4] = [
     Backend { name: "avx512", flags: &["avx512f", "avx512bw"], valgrind: false },
     Backend { name: "sha_ni", flags: &["sha_ni"], valgrind: false },
     Backend { name: "avx2", flags: &["avx2"], valgrind: true },
+    Backend { name: "portable", flags: &[], valgrind: true },
+];
+
+/// Those of 64-bit Arm.
+const AARCH64: [Backend; 3] = [
+    Backend { name: "arm_ce", flags: &["sha1", "sha2"], valgrind: true },
+    Backend { name: "neon", flags: &["asimd"], valgrind: true },
     Backend { name: "portable", flags: &[], valgrind: true },
 ];
 
@@ -34,8 +44,8 @@ impl Backend {
 
     /// The flags that are missing from this text of `/proc/cpuinfo`.
     pub fn lacks(&self, cpuinfo: &str) -> Vec<&'static str> {
-        let line = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")?.split_once(':'));
-        let has: Vec<&str> = line.map_or("", |(_, flags)| flags).split_whitespace().collect();
+        let line = cpuinfo.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
+        let has: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
         self.flags.iter().copied().filter(|flag| !has.contains(flag)).collect()
     }
 }
@@ -54,22 +64,24 @@ pub fn available(cpuinfo: &str) -> impl Iterator<Item = &'static Backend> {
 mod tests {
     use super::*;
 
-    fn names(cpuinfo: &str) -> Vec<&'static str> {
-        available(cpuinfo).map(|backend| backend.name).collect()
+    fn names(backends: &[Backend], cpuinfo: &str) -> Vec<&'static str> {
+        backends.iter().filter(|backend| backend.lacks(cpuinfo).is_empty()).map(|backend| backend.name).collect()
     }
 
     #[test]
     fn flags_are_whole_words() {
         assert_eq!(
-            names("processor\t: 0\nflags\t\t: fpu sha_ni avx2 avx512f avx512bw\n"),
+            names(&X86_64, "processor\t: 0\nflags\t\t: fpu sha_ni avx2 avx512f avx512bw\n"),
             ["avx512", "sha_ni", "avx2", "portable"]
         );
-        assert_eq!(names("flags\t\t: fpu avx512f avx512bw_x xsha_ni avx2\n"), ["avx2", "portable"]);
+        assert_eq!(names(&X86_64, "flags\t\t: fpu avx512f avx512bw_x xsha_ni avx2\n"), ["avx2", "portable"]);
     }
 
     #[test]
     fn every_processor_has_the_portable_one() {
-        assert_eq!(names("Features\t: sha2\n"), ["portable"]);
-        assert_eq!(BACKENDS[0].lacks("flags : avx512f"), ["avx512bw"]);
+        assert_eq!(names(&X86_64, "Features\t: sha2\n"), ["portable"]);
+        assert_eq!(names(&AARCH64, "Features\t: fp asimd sha2\n"), ["neon", "portable"]);
+        assert_eq!(names(&AARCH64, "Features\t: fp asimd sha1 sha2\n"), ["arm_ce", "neon", "portable"]);
+        assert_eq!(X86_64[0].lacks("flags : avx512f"), ["avx512bw"]);
     }
 }

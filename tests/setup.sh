@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing Debian or Ubuntu packages for a purpose, and lists them.
-#   tests/setup.sh build|test|demo|chain|bench|deb|aarch64|armv7|i686|s390x...
+#   tests/setup.sh build|test|demo|chain|bench|mca|deb|aarch64|armv7|i686|s390x...
 # Needs no network when nothing is missing.
 set -eu
 
@@ -29,6 +29,8 @@ chain="softhsm2 opensc openssl"
 bench="$machines valgrind nbdkit libnbd-bin"
 # Older systems have it in util-linux.
 command -v fincore >/dev/null || bench="$bench util-linux-extra"
+# LLVM's models of processors, which estimate how long a loop takes there.
+mca="llvm-22"
 # The tool that makes fresh systems to install packages in, and Debian's archive keys.
 deb="mmdebstrap debian-archive-keyring util-linux"
 # For each other processor a linker, a C library, and an emulator.
@@ -45,13 +47,14 @@ for group in "$@"; do
     demo) packages="$packages $demo" ;;
     chain) packages="$packages $chain" ;;
     bench) packages="$packages $bench" ;;
+    mca) packages="$packages $mca" ;;
     deb) packages="$packages $deb" ;;
     aarch64) packages="$packages $aarch64" ;;
     armv7) packages="$packages $armv7" ;;
     i686) packages="$packages $i686" ;;
     s390x) packages="$packages $s390x" ;;
     *)
-        echo "usage: tests/setup.sh build|test|demo|chain|bench|deb|aarch64|armv7|i686|s390x..." >&2
+        echo "usage: tests/setup.sh build|test|demo|chain|bench|mca|deb|aarch64|armv7|i686|s390x..." >&2
         exit 2
         ;;
     esac

@@ -195,7 +195,7 @@ fn bench(options: &Options) -> Result<()> {
             draw(&chart, options)?;
         }
         measured?;
-        for backend in &backends::BACKENDS {
+        for backend in backends::BACKENDS {
             let lacks = backend.lacks(&cpuinfo);
             if !lacks.is_empty() {
                 println!("This processor lacks {}: no rows for {}.", lacks.join(" and "), backend.name);

@@ -20,7 +20,7 @@ pub(crate) fn ways() -> Vec<PathBuf> {
     if env::var_os("DMVERITY_STATIC_BIN").is_some() {
         return ways;
     }
-    for backend in &BACKENDS {
+    for backend in BACKENDS {
         // Even if the processor does not support it, it must have been built.
         let binary = backend.binary().unwrap_or_else(|error| panic!("{error:#}"));
         let lacks = backend.lacks(&cpuinfo);
