@@ -57,7 +57,7 @@ pub const TARGETS: &[Target] = &[
         run: superblock_params,
         dictionary: superblock_params::DICTIONARY,
         max_len: 600,
-        executions: 2_000_000,
+        executions: 400_000,
     },
     Target {
         name: "table_lines",
@@ -86,14 +86,14 @@ pub const TARGETS: &[Target] = &[
         run: image_verify,
         dictionary: superblock_params::DICTIONARY,
         max_len: 1024,
-        executions: 100_000,
+        executions: 25_000,
     },
     Target {
         name: "append_find_plan",
         run: append_find_plan,
         dictionary: &["unfinished dm-verity\0\0\0\0", "verity\0\0\x01\0\0\0\x01\0\0\0"],
         max_len: 256,
-        executions: 30_000,
+        executions: 10_000,
     },
     Target { name: "gpt_ddi", run: gpt_ddi, dictionary: gpt_ddi::DICTIONARY, max_len: 2048, executions: 100_000 },
     Target {
@@ -117,7 +117,7 @@ pub const TARGETS: &[Target] = &[
         max_len: 256,
         executions: 300_000,
     },
-    Target { name: "fec_repair", run: fec_repair, dictionary: &[], max_len: 128, executions: 15_000 },
+    Target { name: "fec_repair", run: fec_repair, dictionary: &[], max_len: 128, executions: 5_000 },
 ];
 
 impl Target {
