@@ -1,8 +1,8 @@
 //! SHA-1 and SHA-2 over several blocks side by side, one in each lane of the processor's vectors or in turns.
 //!
-//! `sha1` and `sha2` hold the algorithms, once for every width; `avx512`, `avx2`, `sha_ni`, `arm_ce` and `neon`
-//! are the leaves that contain the instructions, each for its token; `portable` hashes one block at a time. `salted` cuts salted blocks
-//! into what leaves take.
+//! `sha1` and `sha2` hold the algorithms, once for every width; `avx512`, `avx2`, `sha_ni`, `arm_ce` and `neon` are
+//! the leaves that contain the instructions, each for its token; `portable` hashes one block at a time. `salted` cuts
+//! salted blocks into what leaves take.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[macro_use]
