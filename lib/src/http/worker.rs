@@ -1,11 +1,9 @@
 //! Threads that fetch ahead of those that read.
 
 use std::sync::{Arc, PoisonError};
-use std::thread;
 
 use super::shared::Shared;
-use crate::memory;
-use crate::work::SignalsHeld;
+use crate::work::start_thread;
 
 /// How many requests are on their way at the same time, beside those of readers that wait.
 const MOST_THREADS: usize = 4;
@@ -20,12 +18,8 @@ pub(super) fn wake(shared: &Arc<Shared>) {
     }
     state.threads += 1;
     drop(state);
-    let _signals = SignalsHeld::all();
-    let started = memory::find_room_for_a_thread().ok().and_then(|()| {
-        let shared = Arc::clone(shared);
-        thread::Builder::new().name("fetch".into()).spawn(move || run(&shared)).ok()
-    });
-    if started.is_none() {
+    let for_thread = Arc::clone(shared);
+    if start_thread("fetch", |builder| builder.spawn(move || run(&for_thread))).is_none() {
         // The reader fetches it itself then.
         shared.lock().threads -= 1;
     }

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{Builder, Scope};
+use std::thread::Scope;
 
 use super::export::Export;
 use super::protocol::{Request, errno};
 use crate::io::ReadAt;
 use crate::memory;
 use crate::reader::Corruption;
-use crate::work::SignalsHeld;
+use crate::work::start_thread;
 
 /// Long reads are cut into parts of this size: what is read stays in the processor's cache until it is sent.
 pub(super) const PART: u32 = 512 << 10;
@@ -162,7 +162,6 @@ impl<'scope, 'env> Parts<'scope, 'env> {
     /// The other thread, started when it is first needed; `None` if the system gives none.
     fn helper(&mut self) -> Option<&Helper> {
         if self.helper.is_none() {
-            memory::find_room_for_a_thread().ok()?;
             let (jobs, received) = mpsc::channel::<(Vec<u8>, Part)>();
             let (send, filled) = mpsc::channel();
             let storage = &*self.export.storage;
@@ -173,8 +172,7 @@ impl<'scope, 'env> Parts<'scope, 'env> {
                     }
                 }
             };
-            let _signals = SignalsHeld::all();
-            Builder::new().name("read ahead".into()).spawn_scoped(self.scope, run).ok()?;
+            start_thread("read ahead", |builder| builder.spawn_scoped(self.scope, run))?;
             self.helper = Some(Helper { jobs, filled });
         }
         self.helper.as_ref()

@@ -2,10 +2,9 @@
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
-use crate::memory;
-use crate::work::SignalsHeld;
+use crate::work::start_thread;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -21,11 +20,9 @@ impl Pool {
     pub(super) fn new(threads: usize) -> Self {
         let (jobs, receiver) = mpsc::channel::<Job>();
         let receiver = Arc::new(Mutex::new(receiver));
-        let _signals = SignalsHeld::all();
         let start = |_| {
-            memory::find_room_for_a_thread().ok()?;
             let receiver = Arc::clone(&receiver);
-            thread::Builder::new().name("verify".into()).spawn(move || run(&receiver)).ok()
+            start_thread("verify", |builder| builder.spawn(move || run(&receiver)))
         };
         Self { jobs: Some(jobs), threads: (0..threads).map_while(start).collect() }
     }

@@ -4,10 +4,12 @@
 mod ordered;
 mod semaphore;
 mod signals;
+mod threads;
 #[expect(clippy::module_inception, reason = "it holds the type of that name")]
 mod work;
 
 pub(crate) use ordered::{in_order, ranges_in_order};
 pub(crate) use semaphore::Semaphore;
 pub(crate) use signals::SignalsHeld;
+pub(crate) use threads::start_thread;
 pub use work::{Progress, Work};
