@@ -41,6 +41,7 @@
 //! | compute where everything is, before or after it is made | [`Layout`] | |
 //! | read an image without the kernel, each block proven | [`VerifiedReader`] | |
 //! | hash blocks | [`hash::BlockHasher`] | |
+//! | make parity of data in memory | [`Parity`] | |
 //! | serve an image to qemu, nbdcopy and other clients of NBD | `nbd::Server` | feature `nbd` |
 //! | read an image on a web server, over HTTP and HTTPS | `http::Remote` | feature `http` |
 //! | compute sizes before the data exist | [`Plan`] | |
@@ -138,7 +139,7 @@ mod value;
 mod work;
 
 pub use error::{Area, Error, Result};
-pub use fec::{Repair, RepairMode, WrongBlock};
+pub use fec::{Parity, ParityBackend, Repair, RepairMode, WrongBlock};
 pub use format::{
     AppendedFec, Fec, FecArea, FecScope, Hashing, Layout, Level, Params, ParamsBuilder, Plan, SUPERBLOCK_SIZE, Seed,
     SharedDevices, Superblock,

@@ -14,7 +14,7 @@ use regex_lite::Regex;
 
 /// The functions that need processor features, how many of each there are (one for each number of outputs), and the
 /// least number of working instructions that they have together if everything is unrolled.
-const LEAVES: [(&str, usize, &str, usize); 10] = [
+const LEAVES: [(&str, usize, &str, usize); 13] = [
     // Two times 16 rounds of six rotations, and 16 times four of the schedule.
     ("hash::lanes::avx512::sha256", 1, "vpro[lr]d", 256),
     ("hash::lanes::avx512::sha512", 1, "vpro[lr]q", 256),
@@ -25,10 +25,13 @@ const LEAVES: [(&str, usize, &str, usize); 10] = [
     ("hash::lanes::avx2::sha1", 1, "vpsrlv?d", 224),
     // One for each two rounds of four messages.
     ("hash::lanes::sha_ni::sha256", 1, "sha256rnds2", 128),
-    // One for each output and half, or two of them.
-    ("fec::lanes::avx512::group", 8, "vgf2p8affineqb", 72),
+    // One for each output and half, or two of them, and with AVX-512 also two rows at a time.
+    ("fec::lanes::avx512::group", 8, "vgf2p8affineqb", 216),
+    ("fec::lanes::avx512::mix", 1, "vgf2p8affineqb", 1),
     ("fec::lanes::avx2::group", 4, "vpshufb", 40),
+    ("fec::lanes::avx2::mix", 1, "vpshufb", 2),
     ("fec::lanes::ssse3::group", 4, "pshufb", 40),
+    ("fec::lanes::ssse3::mix", 1, "pshufb", 2),
 ];
 
 /// The functions of the leaves with their instructions, and the symbols that each refers to.

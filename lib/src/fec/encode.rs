@@ -6,17 +6,15 @@ use crate::error::Result;
 use crate::fec::Areas;
 use crate::fec::code::Code;
 use crate::fec::columns::Columns;
-use crate::fec::lanes::{Multiplier, Rows};
+use crate::fec::lanes::{Rows, transposed};
 use crate::fec::source::{Covered, What};
+use crate::fec::syndromes::{BATCH, Syndromes};
 use crate::io::Reader;
 use crate::memory;
 use crate::work::{Progress, Work, in_order};
 
 /// How many columns are encoded at a time: the length of a read. Their parity stays in a processor's own caches.
 pub(crate) const COLUMNS: usize = 32 << 10;
-
-/// How many rows are read before they are multiplied: this many stay in a processor's second-level cache.
-const BATCH: usize = 16;
 
 /// More threads would need more memory than they are worth.
 pub(crate) const MOST_THREADS: usize = 8;
@@ -36,7 +34,7 @@ pub(crate) struct Encoder<'a> {
     pub(crate) covered: Covered<'a>,
     /// The length of a row.
     pub(crate) columns: u64,
-    multiplier: Multiplier,
+    syndromes: Syndromes,
     /// How many columns are encoded at a time when all of them are.
     pub(crate) at_a_time: usize,
 }
@@ -45,6 +43,7 @@ pub(crate) struct Encoder<'a> {
 #[derive(Debug)]
 pub(crate) struct Buffers {
     pub(crate) input: Input,
+    /// Syndromes of the rows so far. They become parity in place.
     pub(crate) parity: Rows,
     /// Parity as it is stored. The buffer is somewhat longer than its contents.
     bytes: Vec<u8>,
@@ -77,7 +76,7 @@ impl<'a> Encoder<'a> {
             covered,
             at_a_time,
             columns: image.area.rounds * params.hash_block_size().bytes(),
-            multiplier: Multiplier::new(&code.parity_matrix()),
+            syndromes: Syndromes::new(code),
         }
     }
 
@@ -96,45 +95,58 @@ impl<'a> Encoder<'a> {
         (BATCH + 2 * self.code.roots()) * self.at_a_time
     }
 
-    /// Adds the contribution of some rows to the parity of some columns. After they are read, rows are passed to
-    /// `look`, a few at a time: the number of the first one, and the bytes of each, or none if they are zeros.
+    /// Adds the contribution of some rows to the syndromes of some columns. A few rows are read at a time from each
+    /// part of the codewords. After they are read, adjacent ones are passed to `look`: the number of the first one, and
+    /// the bytes of each, or none if they are zeros.
     pub(crate) fn add(
         &self,
         rows: Range<usize>,
         (columns, what): (&Range<u64>, What<'_>),
         input: &mut Input,
-        parity: &mut Rows,
+        syndromes: &mut Rows,
         mut look: impl FnMut(usize, &[Option<&[u8]>]) -> Result<()>,
     ) -> Result<()> {
         let width = width(columns);
-        for first in rows.clone().step_by(BATCH) {
-            let count = BATCH.min(rows.end - first);
-            let mut zeros = [false; BATCH];
-            for (index, is_zero) in zeros.iter_mut().enumerate().take(count) {
-                let position = (first + index) as u64 * self.columns + columns.start;
-                let row = input.batch.row_mut(index, width);
-                *is_zero = !self.covered.read(position, row, what, &mut input.reader)?;
+        let (part, at_a_time) = (self.syndromes.part(), self.syndromes.at_a_time());
+        for first in (0..part).step_by(at_a_time) {
+            let count = at_a_time.min(part - first);
+            let mut is_read = [false; BATCH];
+            for (number, is_read) in is_read.chunks_exact_mut(at_a_time).enumerate() {
+                let start = number * part + first;
+                let wanted = rows.start.max(start)..rows.end.min(start + count);
+                let mut shown = [None; BATCH];
+                for row in wanted.clone() {
+                    let position = row as u64 * self.columns + columns.start;
+                    let bytes = input.batch.row_mut(number * at_a_time + row - start, width);
+                    is_read[row - start] = self.covered.read(position, bytes, what, &mut input.reader)?;
+                }
+                for (index, shown) in shown.iter_mut().enumerate().take(count).filter(|(index, _)| is_read[*index]) {
+                    *shown = Some(input.batch.row(number * at_a_time + index, width));
+                }
+                if !wanted.is_empty() {
+                    look(wanted.start, &shown[wanted.start - start..wanted.end - start])?;
+                }
             }
-            let mut shown = [None; BATCH];
-            for (index, shown) in shown.iter_mut().enumerate().take(count).filter(|(index, _)| !zeros[*index]) {
-                *shown = Some(input.batch.row(index, width));
+            if is_read.contains(&true) {
+                for index in (0..BATCH).filter(|&index| !is_read[index]) {
+                    input.batch.row_mut(index, width).fill(0);
+                }
+                self.syndromes.add((first, count), &mut input.batch, width, syndromes);
             }
-            look(first, &shown[..count])?;
-            if zeros[..count].iter().all(|&is_zero| is_zero) {
-                continue;
-            }
-            for index in (0..count).filter(|&index| zeros[index]) {
-                input.batch.row_mut(index, width).fill(0);
-            }
-            self.multiplier.add(first, count, &input.batch, width, parity);
         }
         Ok(())
     }
 
-    /// Adds the contribution of one row, of which these are the bytes of some columns, to the parity of those columns.
+    /// Adds the contribution of one row, of which these are the bytes of some columns, to the syndromes of those
+    /// columns.
     pub(crate) fn add_row(&self, row: usize, bytes: &[u8], scratch: &mut Buffers) {
-        scratch.input.batch.row_mut(0, bytes.len()).copy_from_slice(bytes);
-        self.multiplier.add(row, 1, &scratch.input.batch, bytes.len(), &mut scratch.parity);
+        let (part, at_a_time) = (self.syndromes.part(), self.syndromes.at_a_time());
+        let batch = &mut scratch.input.batch;
+        for index in (0..BATCH).step_by(at_a_time) {
+            batch.row_mut(index, bytes.len()).fill(0);
+        }
+        batch.row_mut(row / part * at_a_time, bytes.len()).copy_from_slice(bytes);
+        self.syndromes.add((row % part, 1), batch, bytes.len(), &mut scratch.parity);
     }
 
     /// The parity of some columns, in rows.
@@ -147,6 +159,7 @@ impl<'a> Encoder<'a> {
         scratch.parity.clear();
         let rows = 0..self.code.data_symbols();
         self.add(rows, (columns, what), &mut scratch.input, &mut scratch.parity, |_, _| Ok(()))?;
+        self.syndromes.finish(width(columns), &mut scratch.parity)?;
         Ok(&mut scratch.parity)
     }
 
@@ -161,8 +174,14 @@ impl<'a> Encoder<'a> {
         Ok(self.as_stored(width(columns), scratch))
     }
 
+    /// The parity that goes with the syndromes in the rows, as it is stored.
+    pub(crate) fn finish<'s>(&self, width: usize, scratch: &'s mut Buffers) -> Result<&'s [u8]> {
+        self.syndromes.finish(width, &mut scratch.parity)?;
+        Ok(self.as_stored(width, scratch))
+    }
+
     /// The parity that is in the rows as it is stored.
-    pub(crate) fn as_stored<'s>(&self, width: usize, scratch: &'s mut Buffers) -> &'s [u8] {
+    fn as_stored<'s>(&self, width: usize, scratch: &'s mut Buffers) -> &'s [u8] {
         let roots = self.code.roots();
         interleave(&scratch.parity, roots, width, &mut scratch.bytes);
         &scratch.bytes[..width * roots]
@@ -244,7 +263,7 @@ pub(crate) fn width(columns: &Range<u64>) -> usize {
 
 /// Interleaves the columns of `count` rows. `bytes` has room for the result and seven more bytes, which mean nothing
 /// afterwards. `width` is a multiple of eight.
-fn interleave(rows: &Rows, count: usize, width: usize, bytes: &mut [u8]) {
+pub(super) fn interleave(rows: &Rows, count: usize, width: usize, bytes: &mut [u8]) {
     for column in (0..width).step_by(8) {
         // Eight rows at a time. With fewer rows, what is written for one column spills into the next, whose own bytes
         // come later: the columns go forwards, and the last rows come first.
@@ -259,19 +278,6 @@ fn interleave(rows: &Rows, count: usize, width: usize, bytes: &mut [u8]) {
             }
         }
     }
-}
-
-/// Eight times eight bytes, transposed.
-fn transposed(mut square: [u64; 8]) -> [u64; 8] {
-    for (distance, low) in [(4, 0x0000_0000_FFFF_FFFF), (2, 0x0000_FFFF_0000_FFFF), (1, 0x00FF_00FF_00FF_00FF)] {
-        let bits = distance * 8;
-        for line in (0..8).filter(|line| line & distance == 0) {
-            let (upper, lower) = (square[line], square[line + distance]);
-            square[line] = upper & low | (lower & low) << bits;
-            square[line + distance] = (upper >> bits) & low | lower & !low;
-        }
-    }
-    square
 }
 
 #[cfg(test)]

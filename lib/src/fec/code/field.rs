@@ -1,8 +1,6 @@
 //! GF(256): bytes that are added by exclusive or and multiplied as polynomials over GF(2) modulo x^8+x^4+x^3+x^2+1. All
 //! but zero are powers of [`alpha`]`(1)`, which is 2.
 
-use std::sync::LazyLock;
-
 /// The modulus, with its highest term.
 const POLYNOMIAL: u16 = 0x11D;
 
@@ -25,12 +23,6 @@ static TABLES: ([u8; 2 * ORDER], [u8; 256]) = {
     }
     (powers, logarithms)
 };
-
-/// Row `a` holds the products of `a` with each element. Made when it is first used: few processors need it.
-pub(crate) static PRODUCTS: LazyLock<Box<[[u8; 256]]>> = LazyLock::new(|| {
-    let row = |a: u8| std::array::from_fn(|b| multiply(a, u8::try_from(b).expect("rows have 256 elements")));
-    (0..=u8::MAX).map(row).collect()
-});
 
 /// The power of the primitive element 2.
 pub(crate) fn alpha(power: usize) -> u8 {

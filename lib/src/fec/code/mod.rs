@@ -4,5 +4,6 @@ pub(crate) mod field;
 mod matrix;
 mod reed_solomon;
 
+pub(crate) use field::alpha;
 pub(crate) use matrix::Matrix;
-pub(crate) use reed_solomon::{Code, MAX_ROOTS, SYMBOLS};
+pub(crate) use reed_solomon::{Code, MAX_ROOTS, SYMBOLS, weight};

@@ -37,41 +37,6 @@ impl Code {
         SYMBOLS - self.roots
     }
 
-    /// The matrix that computes a codeword's parity from its data.
-    pub(crate) fn parity_matrix(self) -> Matrix {
-        // The generator polynomial, the lowest coefficient first.
-        let mut generator = vec![1];
-        for root in 0..self.roots {
-            let mut product = vec![0; generator.len() + 1];
-            for (power, &coefficient) in generator.iter().enumerate() {
-                product[power + 1] ^= coefficient;
-                product[power] ^= multiply(coefficient, alpha(root));
-            }
-            generator = product;
-        }
-        // The parity of a codeword whose only data symbol that is not zero is a 1: the remainder of a power of x, from
-        // x^roots for the last data symbol upwards.
-        let data_symbols = self.data_symbols();
-        let mut remainder = generator[..self.roots].to_vec();
-        let mut remainders = vec![Vec::new(); data_symbols];
-        for of_symbol in remainders.iter_mut().rev() {
-            let next = self.times_x(&remainder, &generator);
-            *of_symbol = std::mem::replace(&mut remainder, next);
-        }
-        // The highest coefficient is the first parity symbol.
-        Matrix::new(data_symbols, self.roots, |symbol, parity| remainders[symbol][self.roots - 1 - parity])
-    }
-
-    fn times_x(self, remainder: &[u8], generator: &[u8]) -> Vec<u8> {
-        let highest = remainder[self.roots - 1];
-        (0..self.roots)
-            .map(|power| {
-                let lower = if power == 0 { 0 } else { remainder[power - 1] };
-                lower ^ multiply(highest, generator[power])
-            })
-            .collect()
-    }
-
     /// The matrix that computes syndromes from the difference between a codeword's parity and the parity of its data.
     pub(crate) fn syndrome_matrix(self) -> Matrix {
         Matrix::new(self.roots, self.roots, |parity, root| weight(self.data_symbols() + parity, root))
@@ -192,22 +157,39 @@ impl Code {
 }
 
 /// The weight of a symbol in a syndrome: a power of its locator.
-fn weight(symbol: usize, root: usize) -> u8 {
+pub(crate) fn weight(symbol: usize, root: usize) -> u8 {
     alpha((SYMBOLS - 1 - symbol) * root)
+}
+
+#[cfg(test)]
+impl Code {
+    /// The parity as it is defined: what remains of the data when they are divided by the generator polynomial.
+    pub(crate) fn remainder(self, data: &[u8]) -> Vec<u8> {
+        // The highest coefficient comes first, and is 1.
+        let mut generator = vec![1];
+        for root in 0..self.roots {
+            generator.push(0);
+            for power in (1..generator.len()).rev() {
+                generator[power] ^= multiply(generator[power - 1], alpha(root));
+            }
+        }
+        let mut rest = [data, &vec![0; self.roots]].concat();
+        for symbol in 0..data.len() {
+            let factor = rest[symbol];
+            for (value, &coefficient) in rest[symbol..].iter_mut().zip(&generator) {
+                *value ^= multiply(factor, coefficient);
+            }
+        }
+        rest.split_off(data.len())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A codeword of these data, by long division.
     fn encode(code: Code, data: &[u8]) -> Vec<u8> {
-        let matrix = code.parity_matrix();
-        let mut word = data.to_vec();
-        for parity in 0..code.roots() {
-            word.push((0..data.len()).fold(0, |sum, input| sum ^ multiply(data[input], matrix.at(input, parity))));
-        }
-        word
+        [data, &code.remainder(data)].concat()
     }
 
     fn syndromes(code: Code, word: &[u8]) -> Vec<u8> {

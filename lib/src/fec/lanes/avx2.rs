@@ -7,12 +7,11 @@ use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_loadu_si256, _mm256_set1_epi8,
     _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_xor_si256,
 };
-use std::ops::Range;
 
-use super::rows::{Rows, TILE};
+use super::rows::{Part, PartMut};
 use crate::cpu::Avx2;
 
-add_products_with!(Avx2, "avx2", __m256i, 32, [u8; 32], at_a_time: 4, 1 2 3);
+add_products_with!(Avx2, "avx2", __m256i, 32, [u8; 32], rows_at_a_time: 1, at_a_time: 4, 1 2 3);
 
 #[target_feature(enable = "avx2")]
 #[inline]

@@ -7,12 +7,13 @@ use std::arch::x86_64::{
     __m512i, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_set1_epi64, _mm512_setzero_si512,
     _mm512_storeu_si512, _mm512_xor_si512,
 };
-use std::ops::Range;
 
-use super::rows::{Rows, TILE};
+use super::rows::{Part, PartMut};
 use crate::cpu::Avx512Gfni;
 
-add_products_with!(Avx512Gfni, "avx512f,avx512bw,gfni", __m512i, 64, u64, at_a_time: 8, 1 2 3 4 5 6 7);
+add_products_with!(
+    Avx512Gfni, "avx512f,avx512bw,gfni", __m512i, 64, u64, rows_at_a_time: 2, at_a_time: 8, 1 2 3 4 5 6 7
+);
 
 #[target_feature(enable = "avx512f,avx512bw,gfni")]
 #[inline]

@@ -1,7 +1,7 @@
 //! A matrix in the form in which a backend multiplies by it.
 
-use super::portable;
-use super::rows::{Rows, WIDTH};
+use super::portable::{self, Table};
+use super::rows::{Part, PartMut, Rows, TILE};
 #[cfg(target_arch = "aarch64")]
 use crate::cpu::Neon;
 #[cfg(target_arch = "x86_64")]
@@ -10,7 +10,7 @@ use crate::fec::code::Matrix;
 
 /// A way to multiply that this processor can run. The products are the same with each.
 #[derive(Clone, Copy, Debug)]
-enum Backend {
+pub(crate) enum Backend {
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512Gfni),
     #[cfg(target_arch = "x86_64")]
@@ -25,8 +25,22 @@ enum Backend {
 impl Backend {
     /// The backends of this processor, the fastest first. A build with `--cfg dmverity_backend="NAME"` has only one
     /// besides the portable one: that of the name, `ssse3` for `sha_ni`.
-    fn available() -> Vec<Self> {
+    pub(crate) fn available() -> Vec<Self> {
         with_vectors().into_iter().chain([Self::Portable]).collect()
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Ssse3(_) => "ssse3",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => "neon",
+            Self::Portable => "portable",
+        }
     }
 }
 
@@ -69,7 +83,7 @@ enum Coefficients {
     Ssse3(Ssse3, Vec<[u8; 32]>),
     #[cfg(target_arch = "aarch64")]
     Neon(Neon, Vec<[u8; 32]>),
-    Portable(Vec<u8>),
+    Portable(Vec<Table>),
 }
 
 impl Multiplier {
@@ -79,41 +93,76 @@ impl Multiplier {
         Self::with_backend(matrix, fastest)
     }
 
-    fn with_backend(matrix: &Matrix, backend: Backend) -> Self {
+    pub(crate) fn with_backend(matrix: &Matrix, backend: Backend) -> Self {
         let bytes = matrix.coefficients();
         let coefficients = match backend {
             #[cfg(target_arch = "x86_64")]
             Backend::Avx512(token) => Coefficients::Avx512(token, bytes.iter().map(|&byte| bits_of(byte)).collect()),
             #[cfg(target_arch = "x86_64")]
-            Backend::Avx2(token) => Coefficients::Avx2(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
+            Backend::Avx2(token) => Coefficients::Avx2(token, halves(bytes)),
             #[cfg(target_arch = "x86_64")]
-            Backend::Ssse3(token) => Coefficients::Ssse3(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
+            Backend::Ssse3(token) => Coefficients::Ssse3(token, halves(bytes)),
             #[cfg(target_arch = "aarch64")]
-            Backend::Neon(token) => Coefficients::Neon(token, bytes.iter().map(|&byte| halves_of(byte)).collect()),
-            Backend::Portable => Coefficients::Portable(bytes.to_vec()),
+            Backend::Neon(token) => Coefficients::Neon(token, halves(bytes)),
+            Backend::Portable => Coefficients::Portable(portable::tables(matrix)),
         };
         Self { inputs: matrix.inputs(), outputs: matrix.outputs(), coefficients }
     }
 
-    /// Adds to the first `width` bytes of each of `outputs` what it gets of the first `count` of `rows`, which are the
-    /// inputs from `first` on.
+    /// How many outputs there are.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Adds to each of `outputs` what it gets of the first `count` of `rows`, which are the inputs from `first` on.
     ///
     /// # Panics
-    /// If there are fewer inputs, rows, outputs or bytes, or `width` is not a multiple of [`WIDTH`].
-    pub(crate) fn add(&self, first: usize, count: usize, rows: &Rows, width: usize, outputs: &mut Rows) {
-        assert!(first + count <= self.inputs && count <= rows.count && self.outputs <= outputs.count);
-        assert!(width.is_multiple_of(WIDTH) && width <= rows.stride && width <= outputs.stride);
-        let range = first * self.outputs..(first + count) * self.outputs;
+    /// If there are fewer inputs, rows or outputs, or their width is not a multiple of [`WIDTH`].
+    ///
+    /// [`WIDTH`]: super::rows::WIDTH
+    pub(crate) fn add(&self, first: usize, count: usize, rows: Part<'_>, outputs: &mut PartMut<'_>) {
+        let (end, width) = (first + count, self.outputs);
         match &self.coefficients {
             #[cfg(target_arch = "x86_64")]
-            Coefficients::Avx512(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            Coefficients::Avx512(token, all) => token.add(&all[first * width..end * width], width, rows, outputs),
             #[cfg(target_arch = "x86_64")]
-            Coefficients::Avx2(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            Coefficients::Avx2(token, all) => token.add(&all[first * width..end * width], width, rows, outputs),
             #[cfg(target_arch = "x86_64")]
-            Coefficients::Ssse3(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
+            Coefficients::Ssse3(token, all) => token.add(&all[first * width..end * width], width, rows, outputs),
             #[cfg(target_arch = "aarch64")]
-            Coefficients::Neon(token, all) => token.add(&all[range], self.outputs, rows, width, outputs),
-            Coefficients::Portable(all) => portable::add(&all[range], self.outputs, rows, width, outputs),
+            Coefficients::Neon(token, all) => token.add(&all[first * width..end * width], width, rows, outputs),
+            Coefficients::Portable(all) => {
+                let tables = width.div_ceil(8);
+                portable::add(&all[first * tables..end * tables], width, rows, outputs);
+            }
+        }
+    }
+
+    /// Adds to the first `width` bytes of each of `outputs` what it gets of `rows`, which are all inputs.
+    pub(crate) fn add_all(&self, rows: &Rows, width: usize, outputs: &mut Rows) {
+        for start in (0..width).step_by(TILE) {
+            let columns = start..width.min(start + TILE);
+            self.add(0, self.inputs, rows.part(0, &columns), &mut outputs.part_mut(0, &columns));
+        }
+    }
+
+    /// Makes x + y + z, x + y + f (y + z) and x + z + f (y + z) of rows x, y and z, where f is the first coefficient.
+    ///
+    /// # Panics
+    /// If the widths differ or are not a multiple of [`WIDTH`].
+    ///
+    /// [`WIDTH`]: super::rows::WIDTH
+    pub(crate) fn mix(&self, rows: [&mut [u8]; 3]) {
+        match &self.coefficients {
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Avx512(token, all) => token.mix(all[0], rows),
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Avx2(token, all) => token.mix(all[0], rows),
+            #[cfg(target_arch = "x86_64")]
+            Coefficients::Ssse3(token, all) => token.mix(all[0], rows),
+            #[cfg(target_arch = "aarch64")]
+            Coefficients::Neon(token, all) => token.mix(all[0], rows),
+            Coefficients::Portable(all) => portable::mix(&all[0], rows),
         }
     }
 }
@@ -132,19 +181,22 @@ fn bits_of(factor: u8) -> u64 {
     u64::from_le_bytes(rows)
 }
 
-/// The products of `factor` with 0 to 15, then with 0 to 15 times 16.
+/// For each of `factors` the products with 0 to 15, then with 0 to 15 times 16.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn halves_of(factor: u8) -> [u8; 32] {
-    let (low, high) = (0..16, (0..16).map(|half| half << 4));
-    let mut halves = [0; 32];
-    for (product, byte) in halves.iter_mut().zip(low.chain(high)) {
-        *product = crate::fec::code::field::multiply(factor, byte);
-    }
-    halves
+#[inline(never)]
+fn halves(factors: &[u8]) -> Vec<[u8; 32]> {
+    let of = |&factor| {
+        std::array::from_fn(|index| {
+            let half = u8::try_from(index % 16).expect("half a byte");
+            crate::fec::code::field::multiply(factor, if index < 16 { half } else { half << 4 })
+        })
+    };
+    factors.iter().map(of).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::WIDTH;
     use super::*;
     use crate::fec::code::field::multiply;
 
@@ -187,22 +239,21 @@ mod tests {
             for &backend in &backends {
                 let multiplier = Multiplier::with_backend(&matrix, backend);
                 let mut made = Rows::new(outputs, width + WIDTH).unwrap();
-                made.bytes.fill(0x5A);
-                // In two parts, the second of which starts elsewhere.
-                let first = inputs / 3;
-                multiplier.add(0, first, &rows, width, &mut made);
-                let mut rest = Rows::new(inputs - first, width).unwrap();
-                for input in first..inputs {
-                    rest.row_mut(input - first, width).copy_from_slice(rows.row(input, width));
+                for output in 0..outputs {
+                    made.row_mut(output, width + WIDTH).fill(0x5A);
                 }
-                multiplier.add(first, inputs - first, &rest, width, &mut made);
+                // In two parts, the second of which starts elsewhere.
+                let (first, columns) = (inputs / 3, 0..width);
+                multiplier.add(0, first, rows.part(0, &columns), &mut made.part_mut(0, &columns));
+                let rest = rows.part(first, &columns);
+                multiplier.add(first, inputs - first, rest, &mut made.part_mut(0, &columns));
                 for output in 0..outputs {
                     assert!(
                         made.row(output, width) == expected.row(output, width),
                         "{backend:?}, {inputs} inputs, output {output} of {outputs}"
                     );
                     assert!(
-                        made.row(output, made.stride)[width..].iter().all(|&byte| byte == 0x5A),
+                        made.row(output, width + WIDTH)[width..].iter().all(|&byte| byte == 0x5A),
                         "beyond the width"
                     );
                 }

@@ -4,12 +4,11 @@
 #![allow(unsafe_code)]
 
 use std::arch::aarch64::{uint8x16_t, vandq_u8, vdupq_n_u8, veorq_u8, vld1q_u8, vqtbl1q_u8, vshrq_n_u8, vst1q_u8};
-use std::ops::Range;
 
-use super::rows::{Rows, TILE};
+use super::rows::{Part, PartMut};
 use crate::cpu::Neon;
 
-add_products_with!(Neon, "neon", uint8x16_t, 16, [u8; 32], at_a_time: 8, 1 2 3 4 5 6 7);
+add_products_with!(Neon, "neon", uint8x16_t, 16, [u8; 32], rows_at_a_time: 1, at_a_time: 8, 1 2 3 4 5 6 7);
 
 #[target_feature(enable = "neon")]
 #[inline]

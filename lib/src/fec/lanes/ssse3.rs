@@ -7,12 +7,11 @@ use std::arch::x86_64::{
     __m128i, _mm_and_si128, _mm_loadu_si128, _mm_set1_epi8, _mm_setzero_si128, _mm_shuffle_epi8, _mm_srli_epi64,
     _mm_storeu_si128, _mm_xor_si128,
 };
-use std::ops::Range;
 
-use super::rows::{Rows, TILE};
+use super::rows::{Part, PartMut};
 use crate::cpu::Ssse3;
 
-add_products_with!(Ssse3, "ssse3", __m128i, 16, [u8; 32], at_a_time: 4, 1 2 3);
+add_products_with!(Ssse3, "ssse3", __m128i, 16, [u8; 32], rows_at_a_time: 1, at_a_time: 4, 1 2 3);
 
 #[target_feature(enable = "ssse3")]
 #[inline]

@@ -59,7 +59,7 @@ impl Stripe {
                 }
             }
             let mut syndromes = Rows::new(roots, width)?;
-            to_syndromes.add(0, roots, difference, width, &mut syndromes);
+            to_syndromes.add_all(difference, width, &mut syndromes);
             stretches.push(Stretch { bytes, syndromes });
         }
         Ok(Self { code, stretches })
@@ -93,8 +93,8 @@ impl Stripe {
             if let Some((to_values, to_syndromes)) = &erased {
                 // First as if nothing else was wrong, which is true of most codewords.
                 let mut values = Rows::new(erasures.len(), width)?;
-                to_values.add(0, erasures.len(), &stretch.syndromes, width, &mut values);
-                to_syndromes.add(0, erasures.len(), &values, width, &mut explained);
+                to_values.add_all(&stretch.syndromes, width, &mut values);
+                to_syndromes.add_all(&values, width, &mut explained);
                 for (symbol, correction) in wanted.iter().zip(&mut corrections) {
                     if let Some(index) = erasures.iter().position(|erasure| erasure == symbol) {
                         correction[stretch.bytes.clone()].copy_from_slice(values.row(index, width));
@@ -138,7 +138,7 @@ impl Stripe {
             let width = stretch.bytes.len();
             let mut values = Rows::new(1, width)?;
             values.row_mut(0, width).copy_from_slice(&correction[stretch.bytes.clone()]);
-            to_syndromes.add(0, 1, &values, width, &mut stretch.syndromes);
+            to_syndromes.add_all(&values, width, &mut stretch.syndromes);
         }
         Ok(())
     }
