@@ -21,7 +21,7 @@ features||show what this kernel's dm-verity accepts
 keyring|text file|add certificates to dm-verity's keyring, or seal it
 inspect|device|show what is in a disk image
 build||make a disk image of file systems and their hash trees
-benchmark||show how fast this machine hashes
+benchmark||show how fast this machine hashes and makes parity
 sign|text|sign a root hash
 signature|text file text|show who takes a root hash signature, or verify it
 serve|device device text|serve device to NBD clients, each block verified
@@ -86,7 +86,7 @@ open table|--ignore-corruption||Ignore corruption, log it only
 open table serve mount-file|--ignore-zero-blocks||Do not verify zeroed blocks
 verify repair open dump table signature serve mount-file|--intermediate|file|A certificate between signer and authority
 table|--ipe||Show a rule for a policy of the kernel's IPE module
-format verify update repair open close status dump plan table features keyring inspect build sign signature serve mount-file|--json||Print one JSON object instead of text
+format verify update repair open close status dump plan table features keyring inspect build benchmark sign signature serve mount-file|--json||Print one JSON object instead of text
 sign|--join|file|Make a signature from one that was made elsewhere
 table|--kata||Show what Kata Containers open the image with
 format build sign|--key|file|The signer's private key

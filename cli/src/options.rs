@@ -330,6 +330,7 @@ pub(crate) const OPTIONS: &[OptionInfo] = &[
             Action::Keyring,
             Action::Inspect,
             Action::Build,
+            Action::Benchmark,
             Action::Sign,
             Action::Signature,
             Action::Serve,

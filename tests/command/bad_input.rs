@@ -29,10 +29,7 @@ pub(crate) fn refused(sandbox: &Sandbox, command: &str, code: i32, stderr: &str)
     let outcome = sandbox.run(&arguments);
     let expected = Outcome { code: Some(code), stdout: String::new(), stderr: stderr.to_owned() };
     assert_eq!(outcome, expected, "{command}");
-    // It prints as it goes, not as one object.
-    if !arguments.contains(&"benchmark") {
-        refused_as_json(sandbox, &arguments, code, stderr);
-    }
+    refused_as_json(sandbox, &arguments, code, stderr);
     assert!(sandbox.snapshot() == before, "{command} changed a file");
 }
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use dmverity_tests::backends::{available, cpuinfo};
 use dmverity_tests::vectors::painted;
-use dmverity_tests::veritysetup;
+use dmverity_tests::{schema, veritysetup};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -146,6 +146,33 @@ fn benchmark_shows_every_backend_of_this_processor() {
     assert_eq!(outcome.stdout.lines().count(), 3, "{outcome:?}");
     assert!(outcome.stdout.lines().last().unwrap().starts_with("ripemd160       portable"), "{outcome:?}");
     assert_eq!(sandbox.run(&["benchmark", "--hash=nonsense"]).code, Some(1));
+}
+
+#[test]
+fn benchmark_shows_parity_too_and_the_same_rows_in_both_forms() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.run(&["benchmark"]).stdout;
+    let object = schema::check(&sandbox.run(&["benchmark", "--json"]).stdout).unwrap();
+    let (hashing, parity) = text.split_once("\nParity of data in memory, threads: 1\n").unwrap();
+    for (table, list, first) in [(hashing, "hashing", "algorithm"), (parity, "parity", "roots")] {
+        let skipped = if list == "hashing" { 2 } else { 1 };
+        let shown: Vec<Vec<&str>> = table.lines().skip(skipped).map(|line| line.split_whitespace().collect()).collect();
+        let rows = object[list].as_array().unwrap();
+        assert_eq!(shown.len(), rows.len(), "{list}");
+        for (shown, row) in shown.iter().zip(rows) {
+            assert_eq!(shown[0], row[first].to_string().trim_matches('"'));
+            assert_eq!(shown[1], row["backend"]);
+            assert!(shown[2].parse::<f64>().unwrap() > 0.0 && row["mib_per_second"].is_u64(), "{row}");
+        }
+    }
+    let backends: Vec<&str> =
+        parity.lines().filter_map(|line| line.strip_prefix("8 ")?.split_whitespace().next()).collect();
+    assert_eq!(backends.last(), Some(&"portable"));
+    for roots in [2, 24] {
+        assert_eq!(parity.lines().filter(|line| line.starts_with(&format!("{roots} "))).count(), backends.len());
+    }
+    let one = schema::check(&sandbox.run(&["benchmark", "--json", "--hash=sha256", "--threads=2"]).stdout).unwrap();
+    assert_eq!((&one["threads"], one["parity"].as_array().unwrap().len()), (&2.into(), 0));
 }
 
 #[test]

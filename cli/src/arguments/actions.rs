@@ -349,10 +349,11 @@ impl Plan {
 pub(crate) struct Benchmark {
     pub(crate) image: ImageOptions,
     pub(crate) threads: Threads,
+    pub(crate) json: bool,
 }
 
 impl Benchmark {
     fn of(words: &Words) -> Result<Self> {
-        Ok(Self { image: ImageOptions::of(words)?, threads: Threads::of(words)? })
+        Ok(Self { image: ImageOptions::of(words)?, threads: Threads::of(words)?, json: words.flag("json") })
     }
 }

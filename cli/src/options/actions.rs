@@ -156,7 +156,7 @@ pub(crate) const ACTIONS: &[ActionInfo] = &[
         alias: None,
         arguments: "",
         needed: 0,
-        help: "show how fast this machine hashes",
+        help: "show how fast this machine hashes and makes parity",
     },
     ActionInfo {
         action: Action::Sign,
