@@ -1,5 +1,6 @@
 # The measurement of `make bench-tasklet` works. It reads too little here for meaningful times, so only their order is
 # checked.
+# long: between
 # kernels: 6.1 6.12 7
 # files: tests/bench/tasklet.sh
 # programs: read-latency

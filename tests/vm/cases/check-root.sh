@@ -1,5 +1,6 @@
 # `open --check-root` reads both ends of the new mapping, and leaves nothing if they do not match the root hash;
 # without it the open succeeds. Blocks that must be zeros are named.
+# long: between
 # kernels: 6.1
 # boots: bare
 

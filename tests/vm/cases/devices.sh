@@ -1,5 +1,6 @@
 # Block devices give the same results as files, with data and hash area on one device or two, with and without a
 # superblock.
+# long: between
 # boots: bare udev
 
 make_image d 300

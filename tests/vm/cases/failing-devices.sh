@@ -1,5 +1,6 @@
 # Data, hash and FEC devices that fail, by an error target and by a flaky target whose writes fail. Each command says
 # what it could not do, removes its own devices and leaves no image that loads.
+# long: between
 # kernels: 6.1 7
 # timeout: 300
 

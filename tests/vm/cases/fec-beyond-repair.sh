@@ -1,5 +1,6 @@
 # As many bad blocks as FEC can correct are read and repaired. Where one more is bad, reading fails there and only
 # there, the status says so, and `repair` writes nothing.
+# long: between
 # kernels: 6.1 6.12 7
 # timeout: 600
 

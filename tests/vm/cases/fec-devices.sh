@@ -1,5 +1,6 @@
 # `format` with FEC and `repair` on block devices: they write the same bytes as on files, the parity covers the whole
 # hash device, and a device that is too small is refused before anything is written. The kernel needs no FEC for that.
+# long: between
 
 make_image d 300
 cp d image

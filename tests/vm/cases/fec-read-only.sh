@@ -1,4 +1,5 @@
 # Kernels let root open a read-only device for writing: the command notices it before it writes to the other devices.
+# long: between
 
 make_image d 300
 vs format d h --fec-device=f --salt=aa >made

@@ -1,5 +1,6 @@
 # For a FEC area that the reference made, ours loads the same table as the reference, wherever the area is; status
 # shows it.
+# long: between
 # kernels: 6.1 6.12 7
 
 make_image d 300

@@ -1,5 +1,6 @@
 # A file system without enough free space: the command says so and removes the files it created.
 # images: ext4
+# long: between
 # kernels: 6.12
 
 cp /images/ext4.img disk

@@ -1,5 +1,6 @@
 # `--json` of actions that need a kernel: one object each, for what was done, what is active and what was refused. The
 # host checks them against the schema.
+# long: between
 # boots: bare udev
 
 make_image d 64

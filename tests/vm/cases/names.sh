@@ -1,4 +1,5 @@
 # Names with bytes that device-mapper writes as \xHH, long names, and a node that is left over from something else.
+# long: between
 # boots: bare udev
 
 make_image d 64

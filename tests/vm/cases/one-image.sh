@@ -1,5 +1,6 @@
 # An image in one file, made without root, opens with the offset that the command finds, with FEC and without. The line
 # that `table` prints opens it too.
+# long: between
 # boots: bare udev
 
 make_image i 300

@@ -1,5 +1,6 @@
 # Every option of open reaches the table, in the kernel's order, and the status shows it. The case open-options covers
 # what kernels refuse.
+# long: between
 # boots: bare
 
 make_image d 64

@@ -1,5 +1,6 @@
 # Signals at random moments of open, close and features, and of format onto devices: the same command succeeds when it
 # is run again, and nothing is left.
+# long: between
 # kernels: 6.1 7
 # timeout: 600
 

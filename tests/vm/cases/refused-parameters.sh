@@ -1,4 +1,5 @@
 # Parameters that are valid but that this kernel cannot handle: the message names the parameter and its limits.
+# long: between
 
 make_image d 256
 refused() {

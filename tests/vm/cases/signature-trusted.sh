@@ -1,6 +1,7 @@
 # Signed root hashes on a kernel that trusts the certificate: a valid signature opens the image, and is the only way
 # to open it if the kernel requires a signature. A refused open leaves nothing behind.
 # certificate: built-in
+# long: between
 # signatures: good untrusted wrong-root-hash signed-attributes pem pss
 # files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt tests/vm/expected/features-7.txt
 

@@ -1,5 +1,6 @@
 # Block devices that are not in the page cache are read with direct I/O, with short and long sectors. The result and
 # the bad blocks found are the same with any number of threads. The data ends in the middle of a read.
+# long: between
 
 make_image blocks 100
 # Slightly more than two reads of the maximum length.

@@ -102,13 +102,15 @@ pub struct Case {
 
 impl Case {
     /// Whether it runs on this kernel, with device nodes made like this, only if the tests that take long are asked
-    /// for. On the kernels between, those with udevd add little to those without.
+    /// for.
     pub fn is_long(&self, kernel: &Kernel, nodes: Nodes) -> bool {
-        let ends = [KERNELS.first(), KERNELS.last()];
-        let is_between = ends.iter().flatten().all(|end| end.name != kernel.name);
+        let is = |end: Option<&Kernel>| end.is_some_and(|end| end.name == kernel.name);
+        let (is_oldest, is_newest) = (is(KERNELS.first()), is(KERNELS.last()));
+        // udevd is the same one on all kernels.
+        let is_shown_elsewhere = nodes == Nodes::Udev && !is_newest;
         match self.long {
-            Long::Nowhere => is_between && nodes == Nodes::Udev && self.boots.len() > 1,
-            Long::Between => is_between,
+            Long::Nowhere => is_shown_elsewhere,
+            Long::Between => is_shown_elsewhere || !(is_oldest || is_newest),
             Long::Everywhere => true,
         }
     }
