@@ -87,22 +87,22 @@ pub(crate) struct Invocation {
 
 /// Parses a command line, program name first.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
-    let (matches, rest) = parser::divided(arguments)?;
+    let (options, rest) = parser::divided(arguments)?;
     let mut rest = rest.into_iter().peekable();
     // `help format` is `format --help`, and an option comes before an action.
-    let is_help = rest.next_if(|word| word == "help").is_some() && !matches.get_flag("usage");
-    if matches.get_flag("version") {
+    let is_help = rest.next_if(|word| word == "help").is_some() && !options.flag("usage");
+    if options.flag("version") {
         return Ok(Request::Text(version()));
     }
     let name = rest.next();
     let info = name.as_deref().and_then(info_of);
     match (&name, info) {
         (None, _) if is_help => return Ok(Request::Text(help())),
-        (_, Some(info)) if is_help || matches.get_flag("help") => {
+        (_, Some(info)) if is_help || options.flag("help") => {
             return Ok(Request::Text(version() + &help::help_of(info)));
         }
-        _ if matches.get_flag("help") => return Ok(Request::Text(help())),
-        _ if matches.get_flag("usage") => return Ok(Request::Text(help::usage())),
+        _ if options.flag("help") => return Ok(Request::Text(help())),
+        _ if options.flag("usage") => return Ok(Request::Text(help::usage())),
         _ => {}
     }
     let name = name.ok_or_else(|| Failure::usage("Argument <action> missing."))?;
@@ -112,7 +112,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Request> {
     let rest: Vec<OsString> = rest.collect();
     let urls = rest.iter().filter(|word| is_url(word)).cloned().collect();
     let rest = rest.into_iter().map(without_user).collect();
-    let words = Words { action: info.action, rest, directory: None, matches, urls };
+    let words = Words { action: info.action, rest, directory: None, options, urls };
     invocation(info, &name, words)
         .map(|invocation| Request::Run(Box::new(invocation)))
         .map_err(|failure| Failure { action: Some(info.action), ..failure })

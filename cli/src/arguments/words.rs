@@ -4,9 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::ArgMatches;
-use clap::parser::ValueSource;
-
+use super::parser::Given;
 use crate::escape::text_of;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Action;
@@ -18,7 +16,7 @@ pub(super) struct Words {
     pub(super) rest: Vec<OsString>,
     /// The last argument of an action that mounts, which is not among the others.
     pub(super) directory: Option<OsString>,
-    pub(super) matches: ArgMatches,
+    pub(super) options: Given,
     /// Those of the arguments that are URLs, as they were given: in `rest` they have no user and no password.
     pub(super) urls: Vec<OsString>,
 }
@@ -26,12 +24,12 @@ pub(super) struct Words {
 impl Words {
     /// Whether an option without value was given.
     pub(super) fn flag(&self, option: &str) -> bool {
-        self.matches.get_flag(option)
+        self.options.flag(option)
     }
 
     /// Whether an option was given.
     pub(super) fn given(&self, option: &str) -> bool {
-        self.matches.value_source(option) == Some(ValueSource::CommandLine)
+        self.options.has(option)
     }
 
     /// Which argument after the action is the hash device, of actions that also take an image in one.
@@ -62,12 +60,12 @@ impl Words {
 
     /// An option's value as it was given.
     pub(super) fn value(&self, option: &str) -> Option<OsString> {
-        self.matches.get_one::<OsString>(option).cloned()
+        self.options.value(option)
     }
 
     /// The values of an option that can be given several times.
     pub(super) fn values(&self, option: &str) -> Vec<OsString> {
-        self.matches.get_many::<OsString>(option).into_iter().flatten().cloned().collect()
+        self.options.values(option)
     }
 
     /// An option's value as a path.
