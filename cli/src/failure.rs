@@ -218,7 +218,7 @@ fn about_parameters(error: &Error, failure: Failure) -> Failure {
             "it begins at byte {offset}; --append replaces it in a file only: make the image there first."
         )),
         Error::OutsideData { offset, length, data_bytes } => failure
-            .hint(format!("{length} bytes from byte {offset} on were named, and the data have {data_bytes} bytes.")),
+            .hint(format!("the data have {data_bytes} bytes, and the range {offset}:{length} does not end in them.")),
         Error::WrongRoot { .. } => {
             failure.hint("nothing was written: name the root hash from before the changes.").hint(
                 "if an update was killed at its very end, the tree is the new one already: format --dry-run with the \
