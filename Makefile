@@ -112,7 +112,7 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo demo-chain test test-boot test-lib test-vm check build static lib install-lib uninstall-lib \
 	c-lists forced install uninstall deb test-deb vm-shell compat diff diff-manual man completions fuzz faults \
-	signals bench bench-chart bench-instructions bench-arm64 bench-tasklet bench-serve bench-web vectors semver deny \
+	signals bench bench-chart bench-instructions bench-arm64 bench-tasklet bench-open bench-serve bench-web vectors semver deny \
 	coverage mutants miri sanitize soak test-arches test-arm64 test-quick check-targets dist fmt clean
 
 help: ## List the targets
@@ -427,6 +427,16 @@ bench-tasklet: ## Measure what open --use-tasklets gains: make bench-tasklet KER
 		$(CARGO) run --quiet --locked -p dmverity-tests --bin vm -- run --kernel $$kernel $$clock --timeout 1800 \
 			--script tests/bench/tasklet.sh --file $(BUILT)/$(TARGET)/release/read-latency:/usr/bin/read-latency; \
 	done; done
+
+CALLGRIND = $(firstword $(wildcard /usr/libexec/valgrind/callgrind-amd64-linux /usr/lib/*/valgrind/callgrind-amd64-linux))
+
+bench-open: ## Count the instructions of open, status and close in a test machine: make bench-open KERNELS="6.1 7"
+	tests/setup.sh build bench
+	$(MAKE) static
+	set -e; for kernel in $(or $(KERNELS),6.1); do \
+		$(CARGO) run --quiet --locked -p dmverity-tests --bin vm -- run --kernel $$kernel \
+			--script tests/bench/open.sh --file $(CALLGRIND):/valgrind/callgrind-amd64-linux; \
+	done
 
 bench-serve: ## Measure `serve` next to a server without verification, and nbdkit: make bench-serve MIB=512 ROUNDS=9
 	tests/setup.sh build bench
