@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 use std::{env, fs};
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 
 /// The workspace's root.
 ///
@@ -51,7 +51,14 @@ pub fn static_binary() -> Result<PathBuf> {
     FOUND.get_or_init(|| find_static_binary().map_err(|error| format!("{error:#}"))).clone().map_err(Error::msg)
 }
 
-/// The same, for tests that cannot go on without it.
+/// The same for 64-bit Arm: the one that `tests/arches.sh aarch64` built, or `DMVERITY_ARM64_BIN`.
+pub fn arm64_binary() -> Result<PathBuf> {
+    named_by("DMVERITY_ARM64_BIN").unwrap_or_else(|| {
+        up_to_date(built().join("arches/aarch64/binary"), &["lib", "cli"], "tests/arches.sh aarch64")
+    })
+}
+
+/// The same as [`static_binary`], for tests that cannot go on without it.
 ///
 /// # Panics
 /// If it has not been built, or is older than its source.
@@ -77,13 +84,18 @@ pub fn reference() -> PathBuf {
 }
 
 fn find_static_binary() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("DMVERITY_STATIC_BIN").map(PathBuf::from) {
-        if !path.is_file() {
-            bail!("DMVERITY_STATIC_BIN names {}, which is not a file", path.display());
-        }
-        return Ok(path);
-    }
-    up_to_date(built().join("static/veritysetup"), &["lib", "cli"], "make static")
+    named_by("DMVERITY_STATIC_BIN")
+        .unwrap_or_else(|| up_to_date(built().join("static/veritysetup"), &["lib", "cli"], "make static"))
+}
+
+/// The program that an environment variable names, if it is set.
+fn named_by(variable: &str) -> Option<Result<PathBuf>> {
+    let path = PathBuf::from(env::var_os(variable)?);
+    Some(if path.is_file() {
+        Ok(path)
+    } else {
+        Err(anyhow!("{variable} names {}, which is not a file", path.display()))
+    })
 }
 
 /// The C library that `make lib` built. One that is older than its source is refused.

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use dmverity_tests::vm::architecture::Architecture;
 use dmverity_tests::vm::{kernels, process, signatures};
 use dmverity_tests::{static_binary, workspace};
 use sha2::{Digest as _, Sha256};
@@ -274,7 +275,7 @@ fn plant(tree: &Path) -> Result<Vec<u8>> {
     for folder in ["bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/sbin"] {
         fs::create_dir_all(tree.join(folder))?;
     }
-    fs::copy(kernels::busybox(false)?, tree.join("bin/busybox"))?;
+    fs::copy(kernels::busybox(Architecture::Amd64, false)?, tree.join("bin/busybox"))?;
     fs::copy(static_binary()?, tree.join("usr/sbin/veritysetup"))?;
     let init = workspace().join("tests/boot/init");
     fs::copy(&init, tree.join("sbin/init")).with_context(|| format!("cannot copy {}", init.display()))?;

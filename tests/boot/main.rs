@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use dmverity_tests::vm::architecture::Architecture;
 use dmverity_tests::vm::console::Console;
 use dmverity_tests::vm::qemu::{self, Extras, Machine};
 use dmverity_tests::vm::{paths, process};
@@ -115,7 +116,8 @@ impl Workshop {
         };
         let file = qemu::Console::File(log.clone());
         // One processor: two machines at a time are as many as most hosts can emulate.
-        let mut machine = Machine::start(&kernel, &initramfs, &file, 1, qemu::Clock::Host, &extras)?;
+        let mut machine =
+            Machine::start(Architecture::Amd64, &kernel, &initramfs, &file, 1, qemu::Clock::Host, &extras)?;
         let console = Console::new(&log);
         let deadline = Instant::now() + LIMIT;
         let is_at_its_end = || ENDS.iter().any(|end| console.text().contains(end));

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use dmverity_tests::vm::architecture::Architecture;
 use dmverity_tests::vm::{kernels, process};
 use dmverity_tests::{static_binary, workspace};
 use libtest_mimic::Trial;
@@ -233,7 +234,7 @@ impl Shell<'_> {
 
     fn check(&self, verity: &Path, line: &str, usr: &str, expected: &str) -> Result<()> {
         let mut command = if self.shell == "busybox" {
-            let mut command = process::command_at(&kernels::busybox(false)?);
+            let mut command = process::command_at(&kernels::busybox(Architecture::Amd64, false)?);
             command.arg("sh");
             command
         } else {

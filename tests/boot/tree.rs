@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
+use dmverity_tests::vm::architecture::Architecture;
 use dmverity_tests::vm::initramfs::Initramfs;
 use dmverity_tests::vm::kernels::{self, Installed};
 use dmverity_tests::vm::{builtin, debian, process, signatures};
@@ -215,7 +216,7 @@ pub(crate) fn build(framework: Framework, host: Host, folder: &Path) -> Result<B
 /// Debian's tree, from the cache.
 fn debian() -> Result<PathBuf> {
     let suite = env::var("BOOT_SUITE").ok().filter(|suite| !suite.is_empty()).unwrap_or_else(|| SUITE.to_owned());
-    debian::tree("boot", &suite, PACKAGES)
+    debian::tree("boot", &suite, Architecture::Amd64, PACKAGES)
 }
 
 /// Puts our files into the tree with `make install`.

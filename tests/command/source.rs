@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dmverity_tests::vm::kernels::KERNELS;
 use dmverity_tests::workspace;
 use serde_json::Value;
 
@@ -67,7 +68,7 @@ fn device_mapper_is_named_in_one_folder() {
 /// The expected output of `features` has the same content as text and as JSON.
 #[test]
 fn expected_features_are_the_same_in_both_forms() {
-    for kernel in ["5.10", "6.1", "6.12", "7"] {
+    for kernel in KERNELS.iter().map(|kernel| kernel.name) {
         let expected = |form: &str| {
             fs::read_to_string(workspace().join(format!("tests/vm/expected/features-{kernel}.{form}"))).unwrap()
         };

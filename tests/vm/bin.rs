@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use dmverity_tests::vm::architecture::Architecture;
 use dmverity_tests::vm::boot::{Guest, Job};
 use dmverity_tests::vm::cases::{self, Nodes};
 use dmverity_tests::vm::kernels::{self, KERNELS, Kernel};
 use dmverity_tests::vm::qemu::Clock;
-use dmverity_tests::vm::{compat, modules, paths};
+use dmverity_tests::vm::{compat, foreign, modules, paths};
 
 const USAGE: &str = "\
 Real kernels in virtual machines, for trying things out.
@@ -26,9 +27,10 @@ Real kernels in virtual machines, for trying things out.
       fetches the kernels, busybox and cryptsetup's tests, so that nothing needs the network later; --refresh replaces
       what is there
 
-NAME is 5.10, 6.1, 6.12 or 7. --udev runs udevd in the machine; without it only the kernel makes device nodes.
+NAME is 5.10, 6.1, 6.12 or 7, or on 64-bit Arm 6.12-arm64, 6.12-arm64-16k (pages of 16 KiB) or 7-arm64. --udev runs
+udevd in the machine; without it only the kernel makes device nodes; on Arm there is none.
 In the machine `veritysetup` is the static binary of target/static (or DMVERITY_STATIC_BIN), /ref/veritysetup is the
-host's.
+host's. On Arm they are that of target/arches (or DMVERITY_ARM64_BIN) and Debian's.
 ";
 
 fn main() -> ExitCode {
@@ -99,6 +101,9 @@ impl Options {
     fn guest(&self, job: &Job<'_>) -> Result<Guest> {
         let kernel = self.kernel.context("--kernel is missing")?;
         let nodes = if self.udev { Nodes::Udev } else { Nodes::Bare };
+        if !kernel.architecture.nodes().contains(&nodes) {
+            bail!("the machines with kernel {} have no udevd", kernel.name);
+        }
         let mut guest = Guest::prepare(kernel, nodes, 1, &format!("vm-{}-{}", kernel.name, nodes.name()), job)?;
         guest.processors = self.processors.unwrap_or(guest.processors);
         Ok(guest)
@@ -135,6 +140,9 @@ fn compat_options(mut options: Options) -> Result<Options> {
     if options.script.is_some() {
         bail!("`vm compat` takes no --script: it has its own");
     }
+    if options.kernel.is_some_and(|kernel| kernel.architecture != Architecture::Amd64) {
+        bail!("`vm compat` needs programs that only the x86 guests have");
+    }
     let mut cases = cases::discover("compat")?;
     let case = cases.pop().filter(|_| cases.is_empty()).context("there is more than one script in tests/vm/compat")?;
     options.script = Some(case.script);
@@ -150,7 +158,10 @@ fn fetch(arguments: &[String]) -> Result<u8> {
         [option] if option == "--refresh" => true,
         _ => bail!("`vm fetch` takes no option but --refresh"),
     };
-    println!("busybox: {}", kernels::busybox(refresh)?.display());
+    for architecture in [Architecture::Amd64, Architecture::Arm64] {
+        println!("busybox: {}", kernels::busybox(architecture, refresh)?.display());
+    }
+    println!("programs for 64-bit Arm: {}", foreign::tree(Architecture::Arm64)?.display());
     println!("cryptsetup's tests: {}", compat::fetch(refresh)?.display());
     for kernel in KERNELS {
         let installed = kernels::kernel(kernel, refresh)?;

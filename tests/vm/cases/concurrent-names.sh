@@ -1,7 +1,9 @@
-# Ten processes open and close ten names a hundred times, forty with udevd, each in a different order. Opening a name that is taken and
-# closing one that does not exist fail with exactly these messages; every mapping that was opened is closed.
+# Ten processes open and close ten names a hundred times, forty with udevd, each in a different order. Opening a name
+# that is taken and closing one that does not exist fail with exactly these messages; every mapping that was opened is
+# closed.
 # long: between
 # boots: bare udev
+# arm64: 6.12-arm64
 # timeout: 600
 
 make_image d 16

@@ -1,8 +1,9 @@
 # Disk images that `build` makes open in one argument: as a file, on a loop device with nodes of its partitions and
 # without, and on a disk whose sectors have 4096 bytes. So do images with their hash tree in a sidecar, and a layer of
-# containerd. What is damaged, or not signed by whom it has to be, is refused.
+# containerd. What is damaged, or not signed by whom it has to be, is refused. Not with pages of 16 KiB: busybox's
+# dd reads whole pages.
 # long: between
-# kernels: 6.1 6.12 7
+# kernels: 6.1 6.12 7 6.12-arm64 7-arm64
 # signatures: forms
 
 signers=/signatures/forms

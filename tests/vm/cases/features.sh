@@ -1,6 +1,12 @@
 # `features` says what this kernel supports, as text and as JSON, and leaves nothing behind.
-# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt tests/vm/expected/features-7.txt tests/vm/expected/features-5.10.json tests/vm/expected/features-6.1.json tests/vm/expected/features-6.12.json tests/vm/expected/features-7.json
+# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt
+# files: tests/vm/expected/features-7.txt tests/vm/expected/features-6.12-arm64.txt
+# files: tests/vm/expected/features-6.12-arm64-16k.txt tests/vm/expected/features-7-arm64.txt
+# files: tests/vm/expected/features-5.10.json tests/vm/expected/features-6.1.json tests/vm/expected/features-6.12.json
+# files: tests/vm/expected/features-7.json tests/vm/expected/features-6.12-arm64.json
+# files: tests/vm/expected/features-6.12-arm64-16k.json tests/vm/expected/features-7-arm64.json
 # boots: bare udev
+# arm64: 6.12-arm64 6.12-arm64-16k 7-arm64
 
 # Each build of a kernel has a key of its own.
 any_key() {
@@ -10,16 +16,16 @@ any_key() {
 run vs features
 expect_code 0
 expect_err ""
-expect_text "the text" "$(cat "/files/features-$kernel.txt")" "$(echo "$out" | any_key)"
+expect_text "the text" "$(cat "/files/features-$kernel_name.txt")" "$(echo "$out" | any_key)"
 nothing_left
 run vs features --json
 expect_code 0
 expect_err ""
-expect_text "the JSON" "$(cat "/files/features-$kernel.json")" "$(echo "$out" | any_key)"
+expect_text "the JSON" "$(cat "/files/features-$kernel_name.json")" "$(echo "$out" | any_key)"
 nothing_left
 
 # The result is the same if the kernel's log cannot be read.
 mv /dev/kmsg /dev/kmsg.away
 trap 'mv /dev/kmsg.away /dev/kmsg' EXIT
 vs features | any_key | sed 's/^\(  kernel log readable: *\)no$/\1yes/' >found
-same "/files/features-$kernel.txt" found
+same "/files/features-$kernel_name.txt" found

@@ -1,7 +1,9 @@
 # As many bad blocks as FEC can correct are read and repaired. Where one more is bad, reading fails there and only
-# there, the status says so, and `repair` writes nothing.
+# there, the status says so, and `repair` writes nothing. Not with pages of 16 KiB: busybox's dd reads whole
+# pages.
 # long: between
-# kernels: 6.1 6.12 7
+# kernels: 6.1 6.12 7 6.12-arm64 7-arm64
+# arm64: 6.12-arm64
 # timeout: 600
 
 make_image image 600

@@ -1,6 +1,7 @@
 # The machine runs the requested kernel, with device-mapper's verity target, and udev or the kernel makes the device
 # nodes, as requested.
 # boots: bare udev
+# arm64: 6.12-arm64 6.12-arm64-16k 7-arm64
 
 case $(uname -r) in
 "$kernel".*) ;;

@@ -1,6 +1,7 @@
 # The main use: an image in two files is opened, read back completely, shown in the form callers expect, and closed
 # without leaving anything.
 # boots: bare udev
+# arm64: 6.12-arm64 6.12-arm64-16k 7-arm64
 
 make_image d 2048
 run vs format d h --salt=724ad0 --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71

@@ -2,6 +2,7 @@
 # what kernels refuse.
 # long: between
 # boots: bare
+# arm64: 6.12-arm64 7-arm64
 
 make_image d 64
 vs format d h --salt=aa >made

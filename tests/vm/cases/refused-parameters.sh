@@ -12,12 +12,12 @@ refused() {
 }
 
 # Data blocks larger than a page; the message does not blame the options.
-vs format d h --data-block-size=8192 >made
+vs format d h --data-block-size=$((2 * page)) >made
 for options in "" "--check-at-most-once" "--use-tasklets --ignore-zero-blocks"; do
     # shellcheck disable=SC2086 # one word each
     run vs open d v0 h "$(root_hash made)" $options
-    refused "Kernel refused the data block size of 8192 bytes.
-hint: the kernel's page size is 4096 bytes; data blocks cannot be larger.
+    refused "Kernel refused the data block size of $((2 * page)) bytes.
+hint: the kernel's page size is $page bytes; data blocks cannot be larger.
 hint: the kernel's answer: EINVAL: verity: Invalid data device block size"
 done
 
@@ -71,8 +71,8 @@ hint: the kernel's answer: ENOENT: verity: Cannot initialize hash function"
 mv /dev/kmsg /dev/kmsg.away
 trap 'mv /dev/kmsg.away /dev/kmsg
     mv /lib/modules/away "/lib/modules/$(uname -r)"; sync; rmmod scsi_debug 2>/dev/null || rmmod null_blk' EXIT
-vs format d h --data-block-size=8192 >made
+vs format d h --data-block-size=$((2 * page)) >made
 run vs open d v0 h "$(root_hash made)"
-refused "Kernel refused the data block size of 8192 bytes.
-hint: the kernel's page size is 4096 bytes; data blocks cannot be larger.
+refused "Kernel refused the data block size of $((2 * page)) bytes.
+hint: the kernel's page size is $page bytes; data blocks cannot be larger.
 hint: the kernel's answer: EINVAL, without a message that can be read in its log."

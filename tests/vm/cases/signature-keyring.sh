@@ -1,6 +1,7 @@
 # A kernel with a keyring only for dm-verity: the keyring accepts a certificate at run time, the kernel trusts it once
 # the keyring is closed, and a root hash signed with it then opens the image.
 # kernels: 7
+# arm64: 7-arm64
 # signatures: good untrusted wrong-root-hash
 
 # Reloads dm-verity with these parameters, which makes a new keyring too.

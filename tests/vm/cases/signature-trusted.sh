@@ -1,9 +1,12 @@
 # Signed root hashes on a kernel that trusts the certificate: a valid signature opens the image, and is the only way
 # to open it if the kernel requires a signature. A refused open leaves nothing behind.
+# arm64: 6.12-arm64
 # certificate: built-in
 # long: between
 # signatures: good untrusted wrong-root-hash signed-attributes pem pss
-# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt tests/vm/expected/features-7.txt
+# files: tests/vm/expected/features-5.10.txt tests/vm/expected/features-6.1.txt tests/vm/expected/features-6.12.txt
+# files: tests/vm/expected/features-7.txt tests/vm/expected/features-6.12-arm64.txt
+# files: tests/vm/expected/features-6.12-arm64-16k.txt tests/vm/expected/features-7-arm64.txt
 
 # Reloads dm-verity with these parameters.
 reload() {
@@ -78,6 +81,6 @@ case $kernel in
 *) opens "verified (with signature)" --use-tasklets --root-hash-signature=/signatures/good ;;
 esac
 # The keyrings hold this machine's own keys; the case `features` compares them.
-sed -e 's/^\(  signature required: *\)no$/\1yes/' -e '/^Keyrings/,/^Options/d' "/files/features-$kernel.txt" >expected
+sed -e 's/^\(  signature required: *\)no$/\1yes/' -e '/^Keyrings/,/^Options/d' "/files/features-$kernel_name.txt" >expected
 vs features | sed '/^Keyrings/,/^Options/d' >found
 same expected found

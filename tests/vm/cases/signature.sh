@@ -1,5 +1,6 @@
 # A root hash signature is passed through the thread keyring only. A file that is not a signature, and a signature
 # that the kernel does not trust, are refused.
+# arm64: 6.12-arm64
 
 make_image d 64
 vs format d h --uuid=3bc1c38a-4d33-404f-b0e2-9644e20ffa71 >made

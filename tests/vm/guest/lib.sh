@@ -1,12 +1,19 @@
 # What a case can use. It runs under `set -eux` in a fresh folder that is removed afterwards; a command that fails fails
-# the case. $kernel is 5.10, 6.1, 6.12 or 7, $nodes is bare or udev.
+# the case. $kernel is 5.10, 6.1, 6.12 or 7, $kernel_name tells those of 64-bit Arm from the others, $nodes is bare or
+# udev.
+
+# The kernel's page size.
+case $kernel_name in
+*-16k) page=16384 ;;
+*) page=4096 ;;
+esac
 
 # The binary under test.
 vs() {
     /bin/veritysetup "$@"
 }
 
-# The reference implementation, from the host.
+# The reference implementation, from the host or from Debian.
 ref() {
     /ref/veritysetup "$@"
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use super::architecture::Architecture;
 use super::process;
 use super::sources::{self, Source};
 
@@ -20,20 +21,21 @@ pub enum Lists {
     Sources,
 }
 
-/// Package lists of one suite in a folder of their own.
+/// Package lists of one suite and architecture in a folder of their own.
 #[derive(Debug)]
 pub struct Apt {
     folder: PathBuf,
+    architecture: Architecture,
 }
 
 impl Apt {
     /// Reads the suite's lists into `folder`, which is created and belongs to the caller.
-    pub fn update(folder: &Path, suite: &str, lists: Lists) -> Result<Self> {
+    pub fn update(folder: &Path, suite: &str, architecture: Architecture, lists: Lists) -> Result<Self> {
         for part in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(part))?;
         }
         fs::write(folder.join("status"), "")?;
-        let apt = Self { folder: folder.to_owned() };
+        let apt = Self { folder: folder.to_owned(), architecture };
         let mut refused = String::new();
         for attempt in attempts(&sources::debian()?) {
             apt.write_sources(suite, lists, &attempt)?;
@@ -43,7 +45,9 @@ impl Apt {
             }
         }
         Err(anyhow!(
-            "the package lists of Debian's {suite} cannot be read (DEBIAN_MIRROR can name another archive):{refused}"
+            "the package lists of Debian's {suite} for {} cannot be read (DEBIAN_MIRROR can name another \
+             archive):{refused}",
+            architecture.debian()
         ))
     }
 
@@ -149,7 +153,7 @@ impl Apt {
     /// An apt program that sees only this folder's lists. The machine's apt.conf stays in force, for its proxies.
     fn command(&self, program: &str) -> Result<Command> {
         let mut command = process::command(program)?;
-        let folder = self.folder.display();
+        let (folder, architecture) = (self.folder.display(), self.architecture.debian());
         for option in [
             format!("Dir::Etc::sourcelist={folder}/sources.list"),
             "Dir::Etc::sourceparts=/dev/null".to_owned(),
@@ -159,8 +163,8 @@ impl Apt {
             format!("Dir::State::lists={folder}/lists"),
             format!("Dir::State::status={folder}/status"),
             format!("Dir::Cache={folder}/cache"),
-            "APT::Architecture=amd64".to_owned(),
-            "APT::Architectures=amd64".to_owned(),
+            format!("APT::Architecture={architecture}"),
+            format!("APT::Architectures={architecture}"),
             "Acquire::Languages=none".to_owned(),
             "Acquire::Retries=3".to_owned(),
             // A list that could not be fetched is an error, not a warning and an older list.
@@ -187,7 +191,8 @@ impl Apt {
             let keyring =
                 source.keyring.as_ref().map(|path| format!(" signed-by={}", path.display())).unwrap_or_default();
             let suffix = if source.security { "-security" } else { "" };
-            writeln!(text, "{kind} [arch=amd64{keyring}] {} {suite}{suffix} main", source.uri)?;
+            let architecture = self.architecture.debian();
+            writeln!(text, "{kind} [arch={architecture}{keyring}] {} {suite}{suffix} main", source.uri)?;
         }
         fs::write(self.folder.join("sources.list"), text).context("cannot write the list of package sources")
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::architecture::Architecture;
 use super::cases::{Case, Nodes, PROCESSORS};
 use super::console::Console;
 use super::initramfs::Initramfs;
@@ -45,6 +46,7 @@ pub struct Guest {
     pub processors: u8,
     /// Its clock: the host's, unless the caller chooses another.
     pub clock: qemu::Clock,
+    architecture: Architecture,
     /// Its disks: `/dev/vda` and so on.
     disks: Vec<PathBuf>,
     kernel: PathBuf,
@@ -68,8 +70,11 @@ impl Guest {
     /// Fetches what is missing and packs the guest, which is the `attempt`th for its job; `label` names its files in
     /// the cache.
     pub fn prepare(kernel: &'static Kernel, nodes: Nodes, attempt: u32, label: &str, job: &Job<'_>) -> Result<Self> {
-        let mut needed =
-            vec!["qemu-system-x86_64", "depmod", "ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl", "setpriv"];
+        let mut needed = vec![kernel.architecture.emulator(), "setpriv", "depmod"];
+        match kernel.architecture {
+            Architecture::Amd64 => needed.extend(["ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl"]),
+            Architecture::Arm64 => needed.push("readelf"),
+        }
         if nodes == Nodes::Udev {
             needed.push("udevadm");
         }
@@ -82,7 +87,7 @@ impl Guest {
             needed.extend(["lz4", "zstd"]);
         }
         process::require(&needed)?;
-        let binary = crate::static_binary()?;
+        let binary = kernel.architecture.binary()?;
         let installed = kernels::kernel(kernel, false)?;
         let folder = paths::cache().join("initramfs");
         paths::sweep(&folder)?;
@@ -95,6 +100,7 @@ impl Guest {
         };
         let suites = cases.iter().filter_map(|case| case.debian.as_deref());
         let guest = Self {
+            architecture: kernel.architecture,
             processors,
             clock: qemu::Clock::Host,
             disks: suites.map(debian::clients_disk).collect::<Result<_>>()?,
@@ -108,10 +114,10 @@ impl Guest {
         }
 
         let mut archive = Initramfs::create(&guest.initramfs)?;
-        archive.copy("/bin/busybox", &kernels::busybox(false)?)?;
+        archive.copy("/bin/busybox", &kernels::busybox(kernel.architecture, false)?)?;
         archive.copy("/bin/veritysetup", &binary)?;
         archive.copy_tree("/lib/modules", &modules::selected(kernel, &installed)?.join("lib/modules"))?;
-        let mut tools = hosttools::reference()?;
+        let mut tools = hosttools::tools(kernel.architecture)?;
         if nodes == Nodes::Udev {
             tools.extend(hosttools::udev()?);
         }
@@ -138,8 +144,10 @@ impl Guest {
             archive.copy(&guest, &host)?;
         }
         let config = format!(
-            "mode={mode}\nword={}\nkernel={}\nnodes={}\nattempt={attempt}\n",
+            "mode={mode}\nword={}\nreports={}\nkernel={}\nkernel_name={}\nnodes={}\nattempt={attempt}\n",
             guest.word,
+            kernel.architecture.reports(),
+            kernel.generation,
             kernel.name,
             nodes.name()
         );
@@ -176,7 +184,8 @@ impl Guest {
 
     fn machine(&self, console: &qemu::Console) -> Result<Machine> {
         let extras = qemu::Extras { disks: self.disks.clone(), ..qemu::Extras::default() };
-        Machine::start(&self.kernel, &self.initramfs, console, self.processors, self.clock, &extras)
+        let (kernel, initramfs) = (&self.kernel, &self.initramfs);
+        Machine::start(self.architecture, kernel, initramfs, console, self.processors, self.clock, &extras)
     }
 
     /// Starts the machine with its console going to `log`.

@@ -41,9 +41,13 @@ pub fn replace_certificate(vmlinuz: &Path, certificate: &Path, kernel: &Path) ->
     made.with_context(|| format!("cannot put a certificate into {}", vmlinuz.display()))
 }
 
-/// Unpacks the kernel proper, by way of the file `packed`.
+/// Unpacks the kernel proper, by way of the file `packed`. Those for 64-bit Arm are not packed.
 fn unpack(vmlinuz: &[u8], packed: &Path, kernel: &Path) -> Result<()> {
-    let payload = payload(vmlinuz).context("this is no Linux kernel for x86 as its boot protocol describes it")?;
+    if vmlinuz.get(0x38..0x3c) == Some(b"ARM\x64") {
+        fs::write(kernel, vmlinuz)?;
+        return Ok(());
+    }
+    let payload = payload(vmlinuz).context("this is no Linux kernel as the boot protocol of x86 describes it")?;
     let found = COMPRESSIONS.iter().find(|(magic, _)| payload.starts_with(magic));
     let (_, program) = found.context("it is compressed in a way that is not known here")?;
     fs::write(packed, payload)?;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use regex_lite::Regex;
 
+use super::architecture::Architecture::{Amd64, Arm64};
 use super::images;
-use super::kernels::{self, KERNELS, Kernel};
+use super::kernels::{self, Kernel};
 use super::paths;
 use super::signatures::{FORMS, SIGNATURES};
 
@@ -68,6 +69,9 @@ pub struct Case {
     pub boots: Vec<Nodes>,
     /// The kernels it runs on.
     pub kernels: Vec<&'static Kernel>,
+    /// Those of 64-bit Arm among them on which it always runs: on the others, only if the tests that take long are
+    /// asked for.
+    pub always: Vec<&'static Kernel>,
     /// What becomes of the machine; anything but [`Finish::Runs`] gives the case a machine of its own.
     pub finish: Finish,
     /// The time it may take.
@@ -103,9 +107,12 @@ pub struct Case {
 impl Case {
     /// Whether it runs on this kernel, with device nodes made like this, only if the tests that take long are asked
     /// for.
-    pub fn is_long(&self, kernel: &Kernel, nodes: Nodes) -> bool {
+    pub fn is_long(&self, kernel: &'static Kernel, nodes: Nodes) -> bool {
+        if kernel.architecture == Arm64 {
+            return !self.always.contains(&kernel);
+        }
         let is = |end: Option<&Kernel>| end.is_some_and(|end| end.name == kernel.name);
-        let (is_oldest, is_newest) = (is(KERNELS.first()), is(KERNELS.last()));
+        let (is_oldest, is_newest) = (is(kernels::of(Amd64).next()), is(kernels::of(Amd64).next_back()));
         // udevd is the same one on all kernels.
         let is_shown_elsewhere = nodes == Nodes::Udev && !is_newest;
         match self.long {
@@ -120,7 +127,8 @@ impl Case {
             name: name.to_owned(),
             script: script.to_owned(),
             boots: vec![Nodes::Bare],
-            kernels: KERNELS.iter().collect(),
+            kernels: kernels::of(Amd64).collect(),
+            always: Vec::new(),
             finish: Finish::Runs,
             timeout: TIMEOUT,
             processors: PROCESSORS,
@@ -135,6 +143,30 @@ impl Case {
             debian: None,
             long: Long::Nowhere,
             reports: None,
+        }
+    }
+
+    /// Whether it needs programs that there are only for the host's architecture: this project's, compiled for it, and
+    /// those of a complete Debian.
+    fn needs_the_hosts_architecture(&self) -> bool {
+        self.compat
+            || self.api_test
+            || self.debian.is_some()
+            || !(self.programs.is_empty() && self.compiled.is_empty())
+            || self.boots == [Nodes::Udev]
+    }
+
+    /// Adds the kernels for 64-bit Arm: those of the same generations, unless its header names some.
+    fn add_arm64(&mut self) -> Result<()> {
+        let generations: Vec<&str> = self.kernels.iter().map(|kernel| kernel.generation).collect();
+        let names_some = self.kernels.iter().any(|kernel| kernel.architecture == Arm64);
+        if !names_some && !self.needs_the_hosts_architecture() {
+            self.kernels.extend(kernels::of(Arm64).filter(|kernel| generations.contains(&kernel.generation)));
+        }
+        let runs = |kernel: &Kernel| kernel.architecture == Arm64 && self.kernels.contains(&kernel);
+        match self.always.iter().find(|kernel| !runs(kernel)) {
+            Some(kernel) => bail!("`arm64` names {}, where this case cannot run", kernel.name),
+            None => Ok(()),
         }
     }
 
@@ -180,6 +212,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
             "kernels" => {
                 case.kernels = words().map(|word| kernels::by_name(&word)).collect::<Result<_>>()?;
             }
+            "arm64" => case.always = words().map(|word| kernels::by_name(&word)).collect::<Result<_>>()?,
             "timeout" => {
                 case.timeout = Duration::from_secs(value.parse().context("`timeout` takes a number of seconds")?);
             }
@@ -188,7 +221,7 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
             "signatures" => case.signatures = words().collect(),
             "certificate" if value == "built-in" => case.built_in = true,
             "certificate" => bail!("`certificate` can only be `built-in`, not {value:?}"),
-            "files" => case.files = words().map(|word| crate::workspace().join(word)).collect(),
+            "files" => case.files.extend(words().map(|word| crate::workspace().join(word))),
             "programs" => case.programs = words().collect(),
             "compiled" => case.compiled = words().collect(),
             "needs" if value == "compat" => case.compat = true,
@@ -229,15 +262,16 @@ fn parse(script: &Path, text: &str) -> Result<Case> {
         (Some(other), _) => bail!("`end` is `panic` or `reboot`, not {other:?}"),
         (None, Some(_)) => bail!("`expect` belongs to `end: panic` or `end: reboot`"),
     };
+    case.add_arm64()?;
     Ok(case)
 }
 
-/// The lines `# key: value` among the comments a script begins with; a key is one word in lower case.
+/// The lines `# key: value` among the comments a script begins with; a key is one word of small letters and digits.
 fn header(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let comments = text.lines().take_while(|line| line.starts_with('#'));
     comments.filter_map(|line| {
         let (key, value) = line.strip_prefix("# ")?.split_once(':')?;
-        let word = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase());
+        let word = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         word.then(|| (key, value.trim()))
     })
 }
@@ -265,7 +299,7 @@ mod tests {
         let found = found.expect("a good header");
         assert_eq!(found.name, "some-case");
         assert_eq!(found.boots, Nodes::ALL);
-        assert_eq!(found.kernels.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["6.1", "7"]);
+        assert_eq!(found.kernels.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["6.1", "7", "7-arm64"]);
         assert_eq!(found.timeout, Duration::from_secs(5));
         assert!(matches!(found.finish, Finish::Runs));
     }
@@ -273,7 +307,33 @@ mod tests {
     #[test]
     fn without_a_header_a_case_runs_bare_on_every_kernel() {
         let found = case("vs --version\n").expect("no header is a good header");
-        assert_eq!((found.boots, found.kernels.len(), found.timeout), (vec![Nodes::Bare], KERNELS.len(), TIMEOUT));
+        assert_eq!(
+            (found.boots, found.kernels.len(), found.timeout),
+            (vec![Nodes::Bare], kernels::KERNELS.len(), TIMEOUT)
+        );
+    }
+
+    #[test]
+    fn cases_run_on_64_bit_arm_if_they_can() {
+        let names = |text: &str| {
+            let found = case(text).expect("a good header");
+            found
+                .kernels
+                .iter()
+                .filter(|kernel| kernel.architecture == Arm64)
+                .map(|kernel| kernel.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("# kernels: 6.12\n"), ["6.12-arm64", "6.12-arm64-16k"]);
+        assert_eq!(names("# kernels: 6.12-arm64-16k\n"), ["6.12-arm64-16k"]);
+        for elsewhere in
+            ["kernels: 5.10", "boots: udev", "programs: vm", "compiled: probe", "needs: compat", "debian: sid"]
+        {
+            assert!(names(&format!("# {elsewhere}\n")).is_empty(), "{elsewhere}");
+        }
+        let found = case("# arm64: 7-arm64\n").expect("a good header");
+        let long = |name| found.is_long(kernels::by_name(name).expect("a kernel"), Nodes::Bare);
+        assert_eq!((long("7-arm64"), long("6.12-arm64"), long("7")), (false, true, false));
     }
 
     #[test]
@@ -302,6 +362,8 @@ mod tests {
             "# needs: more\n",
             "# long: no\n",
             "# processors: one\n",
+            "# arm64: 7\n",
+            "# arm64: 7-arm64\n# debian: sid\n",
         ] {
             assert!(case(text).is_err(), "{text}");
         }

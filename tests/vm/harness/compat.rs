@@ -7,6 +7,7 @@ use std::{env, fs};
 use anyhow::{Context as _, Result, bail};
 
 use super::apt::{Apt, Lists};
+use super::architecture::Architecture;
 use super::cache::cached;
 use super::{hosttools, paths, process, sources};
 
@@ -43,7 +44,7 @@ pub fn fetch(refresh: bool) -> Result<PathBuf> {
     }
     let folder = paths::cache().join("cryptsetup").join(&suite);
     cached(&folder, refresh, |work, out| {
-        let apt = Apt::update(&work.join("apt"), &suite, Lists::Sources)?;
+        let apt = Apt::update(&work.join("apt"), &suite, Architecture::Amd64, Lists::Sources)?;
         let version = apt.unpack_source("cryptsetup", FILES, out)?;
         fs::write(out.join("package"), format!("cryptsetup {version} of {suite}\n"))?;
         Ok(())

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::apt::{Apt, Lists};
+use super::architecture::Architecture;
 use super::cache::cached;
 use super::{paths, process, sources};
 
@@ -41,11 +42,15 @@ const CLIENTS: &[&str] = &[
 ];
 
 /// The tree of these packages and everything they depend on, from the cache. A changed list is fetched again.
-pub fn tree(name: &str, suite: &str, packages: &[&str]) -> Result<PathBuf> {
+pub fn tree(name: &str, suite: &str, architecture: Architecture, packages: &[&str]) -> Result<PathBuf> {
     if !sources::SUITES.contains(&suite) {
         bail!("{suite:?} is none of Debian's suites: {}", sources::SUITES.join(", "));
     }
     let choice = Sha256::digest(packages.join(" "));
+    let name = match architecture {
+        Architecture::Amd64 => name.to_owned(),
+        Architecture::Arm64 => format!("{name}-{}", architecture.debian()),
+    };
     let folder = paths::cache().join(format!("{name}-{suite}-{}", hex::encode(&choice[..4])));
     cached(&folder, false, |work, out| {
         // As on every current Debian; the packages themselves have both.
@@ -53,15 +58,16 @@ pub fn tree(name: &str, suite: &str, packages: &[&str]) -> Result<PathBuf> {
             fs::create_dir_all(out.join("usr").join(name))?;
             symlink(format!("usr/{name}"), out.join(name))?;
         }
-        Apt::update(&work.join("apt"), suite, Lists::Packages)?.unpack_with_dependencies(packages, out)
+        let apt = Apt::update(&work.join("apt"), suite, architecture, Lists::Packages)?;
+        apt.unpack_with_dependencies(packages, out)
     })
-    .with_context(|| format!("cannot fetch a Debian {suite}"))?;
+    .with_context(|| format!("cannot fetch a Debian {suite} for {}", architecture.debian()))?;
     Ok(folder)
 }
 
 /// The programs that use libcryptsetup for verity.
 pub fn clients(suite: &str) -> Result<PathBuf> {
-    tree("clients", suite, CLIENTS)
+    tree("clients", suite, Architecture::Amd64, CLIENTS)
 }
 
 /// The same as a disk for a machine: a squashfs, from the cache.

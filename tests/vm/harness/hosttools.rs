@@ -8,7 +8,8 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::{paths, process};
+use super::architecture::Architecture;
+use super::{foreign, paths, process};
 
 /// Where udev's rules are, before and after the distribution merged /usr.
 const RULES: [&str; 2] = ["/usr/lib/udev/rules.d", "/lib/udev/rules.d"];
@@ -27,32 +28,60 @@ const RULE_FILES: &[(&str, &str)] = &[
 pub const USERLAND: &[&str] =
     &["bash", "blockdev", "cat", "cut", "dd", "grep", "id", "losetup", "rm", "sed", "sha256sum", "stat", "tr", "uname"];
 
+/// A program that every guest has.
+#[derive(Debug)]
+pub struct Tool {
+    /// Its name.
+    pub program: &'static str,
+    /// Where it is in the guest.
+    pub guest: &'static str,
+    /// Debian's package.
+    pub package: &'static str,
+}
+
+/// The reference `veritysetup` (apart from ours), `dmsetup`, and tools that busybox does not have.
+pub const TOOLS: &[Tool] = &[
+    tool("veritysetup", "/ref/veritysetup", "cryptsetup-bin"),
+    tool("dmsetup", "/usr/sbin/dmsetup", "dmsetup"),
+    // For cleaning up, and the keyring for cases; Debian's busybox has none.
+    tool("ipcrm", "/usr/bin/ipcrm", "util-linux"),
+    tool("keyctl", "/usr/bin/keyctl", "keyutils"),
+    // For taking capabilities away; busybox's cannot.
+    tool("setpriv", "/ref/setpriv", "util-linux"),
+    // For loop devices with long sectors, which busybox's does not make.
+    tool("losetup", "/ref/losetup", "mount"),
+    // For the kernel as a client of `serve`.
+    tool("nbd-client", "/usr/sbin/nbd-client", "nbd-client"),
+];
+
+const fn tool(program: &'static str, guest: &'static str, package: &'static str) -> Tool {
+    Tool { program, guest, package }
+}
+
 /// Files for the guest: where each goes, and the host's file it is a copy of.
 pub type Copies = BTreeMap<String, PathBuf>;
 
-/// The reference `veritysetup` (apart from ours, as `/ref/veritysetup`), `dmsetup`, and tools that busybox does not
-/// have.
-pub fn reference() -> Result<Copies> {
-    let mut copies = Copies::new();
-    program(&process::find("veritysetup")?, "/ref/veritysetup", &mut copies)?;
-    program(&process::find("dmsetup")?, "/usr/sbin/dmsetup", &mut copies)?;
-    // For cleaning up, and the keyring for cases; Debian's busybox has none.
-    program(&process::find("ipcrm")?, "/usr/bin/ipcrm", &mut copies)?;
-    program(&process::find("keyctl")?, "/usr/bin/keyctl", &mut copies)?;
-    // For taking capabilities away; busybox's cannot.
-    program(&process::find("setpriv")?, "/ref/setpriv", &mut copies)?;
-    // For loop devices with long sectors, which busybox's does not make.
-    program(&process::find("losetup")?, "/ref/losetup", &mut copies)?;
-    // For the kernel as a client of `serve`.
-    program(&process::find("nbd-client")?, "/usr/sbin/nbd-client", &mut copies)?;
-    // OpenSSL loads its older hashes (whirlpool, ripemd160) from here when the reference asks for them.
-    let legacy = copies.iter().find(|(path, _)| path.contains("/libcrypto.so")).map(|(path, _)| Path::new(path));
-    if let Some(legacy) = legacy.and_then(Path::parent).map(|folder| folder.join("ossl-modules/legacy.so"))
-        && legacy.is_file()
-    {
-        copies.insert(legacy.to_string_lossy().into_owned(), legacy);
+/// The programs of [`TOOLS`]: the host's, or Debian's for another architecture.
+pub fn tools(architecture: Architecture) -> Result<Copies> {
+    if architecture != Architecture::Amd64 {
+        return foreign::tools(architecture);
     }
+    let mut copies = Copies::new();
+    for tool in TOOLS {
+        program(&process::find(tool.program)?, tool.guest, &mut copies)?;
+    }
+    add_legacy_hashes(&mut copies);
     Ok(copies)
+}
+
+/// OpenSSL loads its older hashes (whirlpool, ripemd160) from a folder beside it when the reference asks for them.
+pub fn add_legacy_hashes(copies: &mut Copies) {
+    let beside = |path: &Path| Some(path.parent()?.join("ossl-modules/legacy.so"));
+    let crypto = copies.iter().find(|(path, _)| path.contains("/libcrypto.so"));
+    let legacy = crypto.and_then(|(guest, host)| Some((beside(Path::new(guest))?, beside(host)?)));
+    if let Some((guest, host)) = legacy.filter(|(_, host)| host.is_file()) {
+        copies.insert(guest.to_string_lossy().into_owned(), host);
+    }
 }
 
 /// systemd's udevd, `udevadm` and the rules.

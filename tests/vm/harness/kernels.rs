@@ -8,25 +8,44 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 
 use super::apt::{Apt, Lists};
+use super::architecture::Architecture::{self, Amd64, Arm64};
 use super::cache::cached;
 use super::{paths, process};
 
-/// A kernel generation, and the Debian suite that carries it.
+/// A kernel of one generation for one architecture, and the Debian suite that carries it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// What the tests call it; its releases begin with this.
+    /// What the tests call it.
     pub name: &'static str,
+    /// What its releases begin with.
+    pub generation: &'static str,
     /// Debian's suite.
     pub suite: &'static str,
+    /// The processors it is for.
+    pub architecture: Architecture,
+    /// What Debian calls this build: the end of its package's name.
+    flavour: &'static str,
 }
 
-/// Every generation the tests run on, oldest first.
+/// Every kernel the tests run on, oldest first; those of 64-bit Arm are named after the x86 kernel of their generation.
 pub const KERNELS: &[Kernel] = &[
-    Kernel { name: "5.10", suite: "bullseye" },
-    Kernel { name: "6.1", suite: "bookworm" },
-    Kernel { name: "6.12", suite: "trixie" },
-    Kernel { name: "7", suite: "sid" },
+    amd64("5.10", "bullseye"),
+    amd64("6.1", "bookworm"),
+    amd64("6.12", "trixie"),
+    amd64("7", "sid"),
+    arm64("6.12-arm64", "6.12", "trixie", "-cloud-arm64"),
+    // Pages of 16 KiB.
+    arm64("6.12-arm64-16k", "6.12", "trixie", "-arm64-16k"),
+    arm64("7-arm64", "7", "sid", "-cloud-arm64"),
 ];
+
+const fn amd64(name: &'static str, suite: &'static str) -> Kernel {
+    Kernel { name, generation: name, suite, architecture: Amd64, flavour: "-cloud-amd64" }
+}
+
+const fn arm64(name: &'static str, generation: &'static str, suite: &'static str, flavour: &'static str) -> Kernel {
+    Kernel { name, generation, suite, architecture: Arm64, flavour }
+}
 
 /// The suite the guests' busybox comes from; any would do, the same one everywhere keeps the guests alike.
 const BUSYBOX_SUITE: &str = "bookworm";
@@ -38,6 +57,11 @@ pub struct Installed {
     pub folder: PathBuf,
     /// The kernel's full release, `uname -r`.
     pub release: String,
+}
+
+/// The kernels for these processors, oldest first.
+pub fn of(architecture: Architecture) -> impl DoubleEndedIterator<Item = &'static Kernel> + Clone {
+    KERNELS.iter().filter(move |kernel| kernel.architecture == architecture)
 }
 
 /// The kernel of that name.
@@ -58,10 +82,13 @@ pub fn kernel(kernel: &Kernel, refresh: bool) -> Result<Installed> {
 }
 
 /// Makes sure the static busybox is in the cache.
-pub fn busybox(refresh: bool) -> Result<PathBuf> {
-    let folder = paths::cache().join("busybox");
+pub fn busybox(architecture: Architecture, refresh: bool) -> Result<PathBuf> {
+    let folder = paths::cache().join(match architecture {
+        Amd64 => "busybox",
+        Arm64 => "busybox-arm64",
+    });
     cached(&folder, refresh, |work, out| {
-        let apt = Apt::update(&work.join("apt"), BUSYBOX_SUITE, Lists::Packages)?;
+        let apt = Apt::update(&work.join("apt"), BUSYBOX_SUITE, architecture, Lists::Packages)?;
         let tree = work.join("tree");
         apt.unpack(&["busybox-static".to_owned()], &tree)?;
         let binary = [tree.join("usr/bin/busybox"), tree.join("bin/busybox")].into_iter().find(|path| path.is_file());
@@ -69,13 +96,13 @@ pub fn busybox(refresh: bool) -> Result<PathBuf> {
         fs::rename(binary.context("the package busybox-static holds no busybox")?, out.join("busybox"))?;
         Ok(())
     })
-    .context("cannot fetch busybox-static")?;
+    .with_context(|| format!("cannot fetch busybox-static for {}", architecture.debian()))?;
     Ok(folder.join("busybox"))
 }
 
 fn fetch_kernel(kernel: &Kernel, work: &Path, out: &Path) -> Result<()> {
-    let apt = Apt::update(&work.join("apt"), kernel.suite, Lists::Packages)?;
-    let image = apt.newest(&format!("linux-image-{}.", kernel.name), "-cloud-amd64")?;
+    let apt = Apt::update(&work.join("apt"), kernel.suite, kernel.architecture, Lists::Packages)?;
+    let image = apt.newest(&format!("linux-image-{}.", kernel.generation), kernel.flavour)?;
     let release = image.strip_prefix("linux-image-").context("the package is named after the release")?.to_owned();
     let version = apt.field(&image, "Version")?;
     // Newer suites split the kernel into packages that are all named after its release.

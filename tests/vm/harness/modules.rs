@@ -36,7 +36,8 @@ const NAMES: &[&str] = &[
     "dm-integrity",
     "dm-snapshot",
     "dm-zero",
-    // File systems on it.
+    // File systems on it, and a checksum that one of them asks for by name.
+    "crc32c_generic",
     "erofs",
     "ext4",
     "overlay",
@@ -44,8 +45,14 @@ const NAMES: &[&str] = &[
 ];
 
 /// Folders of hash algorithms, and what the names of the modules wanted from there contain.
-const HASH_FOLDERS: &[&str] =
-    &["kernel/crypto/", "kernel/lib/crypto/", "kernel/arch/x86/crypto/", "kernel/arch/x86/lib/"];
+const HASH_FOLDERS: &[&str] = &[
+    "kernel/crypto/",
+    "kernel/lib/crypto/",
+    "kernel/arch/x86/crypto/",
+    "kernel/arch/x86/lib/",
+    "kernel/arch/arm64/crypto/",
+    "kernel/arch/arm64/lib/",
+];
 const HASHES: &[&str] =
     &["blake2", "md4", "md5", "rmd", "sha1", "sha2", "sha3", "sha5", "sm3", "streebog", "tgr192", "wp512"];
 

@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 fn package(program: &str) -> &str {
     match program {
         "qemu-system-x86_64" => "qemu-system-x86",
+        "qemu-system-aarch64" => "qemu-system-arm",
+        "readelf" => "binutils",
         "depmod" => "kmod",
         "xz" => "xz-utils",
         "ldd" => "libc-bin",

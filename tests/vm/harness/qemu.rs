@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
+use super::architecture::Architecture;
 use super::process;
 
 /// What the console of the machine is connected to.
@@ -47,6 +48,7 @@ pub struct Machine {
 impl Machine {
     /// Starts a machine with this kernel, initramfs and number of processors.
     pub fn start(
+        architecture: Architecture,
         kernel: &Path,
         initramfs: &Path,
         console: &Console,
@@ -57,11 +59,9 @@ impl Machine {
         // setpriv becomes qemu, which the kernel kills when this thread ends: a killed harness leaves no machine
         // behind.
         let mut command = Command::new(process::find("setpriv")?);
-        command.args(["--pdeathsig", "KILL"]).arg(process::find("qemu-system-x86_64")?);
-        // Emulated: machines that build and test software rarely offer KVM. Every processor feature qemu can emulate
-        // except cmpxchg16b, whose emulation crashes recent kernels at random; not more memory, which qemu has hung
-        // with.
-        command.args(["-cpu", "max,-cx16", "-m", "2048", "-smp"]).arg(processors.to_string());
+        command.args(["--pdeathsig", "KILL"]).arg(process::find(architecture.emulator())?);
+        // Emulated: machines that build and test software rarely offer KVM. Not more memory, which qemu has hung with.
+        command.args(architecture.machine()).args(["-m", "2048", "-smp"]).arg(processors.to_string());
         match clock {
             Clock::Host => command.args(["-accel", "tcg,thread=multi"]),
             Clock::Instructions => command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]),
@@ -69,10 +69,10 @@ impl Machine {
         command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
         command.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
         // A kernel bug ends the machine at once (-no-reboot) instead of leaving a crippled one to time out, while the
-        // watchdogs and the check of the timer's interrupt would only notice that the emulation is slow.
-        let options =
-            "console=ttyS0 quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1 no_timer_check";
-        command.arg("-append").arg(format!("{options} {}", extras.options).trim_end());
+        // watchdogs would only notice that the emulation is slow.
+        let options = "quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
+        command.arg("-append");
+        command.arg(format!("{} {options} {}", architecture.options(), extras.options).trim_end());
         for disk in &extras.disks {
             let file = escaped(disk);
             command.arg("-drive").arg(format!("file={file},format=raw,if=virtio,readonly=on,file.locking=off"));
@@ -81,11 +81,11 @@ impl Machine {
             Console::File(log) => {
                 let chardev = format!("file,id=console,path={}", escaped(log));
                 command.args(["-monitor", "none", "-chardev"]).arg(chardev).args(["-serial", "chardev:console"]);
-                command.args(["-serial", "stdio"]);
+                command.args(["-chardev", "stdio,id=reports"]).args(architecture.second_line());
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             }
             Console::Terminal => {
-                command.args(["-serial", "mon:stdio", "-serial", "null"]);
+                command.args(["-serial", "mon:stdio", "-chardev", "null,id=reports"]).args(architecture.second_line());
             }
         }
         let child = command.spawn().context("cannot start qemu")?;
