@@ -160,11 +160,11 @@ test-quick: ## Run what takes two minutes at most: format, lints, unit tests and
 check-targets: ## Check that the library without device-mapper compiles elsewhere, and hash in WebAssembly: STD=nightly
 	CARGO="$(CARGO)" STD="$(STD)" tests/targets.sh
 
-test-arches: ## Test the command on other processors, emulated: make test-arches ARCHES="armv7 s390x" STD=nightly
+test-arches: ## Test the command on other processors and kernels, emulated: make test-arches ARCHES="armv7 s390x"
 	tests/setup.sh build test $(ARCHES)
 	CARGO="$(CARGO)" STD="$(STD)" tests/arches.sh $(ARCHES)
 
-test-arm64: ## Test library and command on 64-bit Arm, emulated: each extension, and builds held to one: STD=nightly
+test-arm64: ## Test library and command on 64-bit Arm, emulated: each extension, held builds, real kernels: STD=nightly
 	tests/setup.sh build test aarch64
 	CARGO="$(CARGO)" STD="$(STD)" tests/arm64.sh
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # `make test-arm64`: builds for 64-bit Arm, and runs under QEMU the library's unit tests and the tests of the command
-# that hash and encode, on processors with all extensions and without some, and in builds held to one backend.
+# that hash and encode, on processors with all extensions and without some, and in builds held to one backend. Then all
+# cases of tests/vm/ that 64-bit Arm can run, on Debian's kernels.
 # STD=nightly has a nightly compiler build the standard library even if rustup has it.
 set -eu
 cd "$(dirname "$0")/.."
@@ -68,3 +69,5 @@ for backend in arm_ce neon portable; do
     esac
     test_command golden:: fec_reference::
 done
+
+test_machines --include-ignored

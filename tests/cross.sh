@@ -67,6 +67,12 @@ keep_command() {
     echo "$2: $("$command" --version), run by ${emulator:-this processor}"
 }
 
+# test_machines [OPTION...]: runs the cases on Debian's kernels for 64-bit Arm, with the command kept as aarch64.
+test_machines() {
+    DMVERITY_ARM64_BIN=$(cd "$built" && pwd)/arches/aarch64/binary \
+        "$cargo" test --quiet --locked -p dmverity-tests --test vm -- "$@"
+}
+
 # test_command PATTERN...: runs these tests with `command`.
 test_command() {
     DMVERITY_STATIC_BIN=$command "$cargo" test --quiet --locked -p dmverity-tests --test command -- "$@"

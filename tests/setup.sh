@@ -33,8 +33,8 @@ command -v fincore >/dev/null || bench="$bench util-linux-extra"
 mca="llvm-22"
 # The tool that makes fresh systems to install packages in, and Debian's archive keys.
 deb="mmdebstrap debian-archive-keyring util-linux"
-# For each other processor a linker, a C library, and an emulator.
-aarch64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+# For each other processor a linker, a C library, and an emulator; for 64-bit Arm one of a whole machine too.
+aarch64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static qemu-system-arm"
 armv7="gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static"
 i686="gcc-i686-linux-gnu libc6-dev-i386-cross qemu-user-static"
 s390x="gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static"

@@ -1,6 +1,6 @@
 # One wrong byte in the data or in any level of the tree: reading it fails, and the status says so from then on.
 # boots: bare udev
-# arm64: 6.12-arm64 6.12-arm64-16k 7-arm64
+# arm64: 6.12-arm64 6.12-arm64-16k
 
 make_image d 20000
 vs format d h --salt=aa >made
