@@ -34,6 +34,9 @@ BACKENDS := $(if $(filter aarch64-%,$(TARGET)),arm_ce neon,avx512 sha_ni avx2) p
 # branch that it was cloned from.
 BASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || git merge-base HEAD origin/HEAD 2>/dev/null)
 
+# It selects the machines for 64-bit Arm, and no others: only tests/cross.sh sets it.
+unexport DMVERITY_ARM64_BIN
+
 SPEED := $(CARGO) run --quiet --locked -p dmverity-tests --bin speed --
 
 # Tools that are built once, into target/tools.
