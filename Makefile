@@ -115,8 +115,9 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo demo-chain test test-boot test-lib test-vm check build static lib install-lib uninstall-lib \
 	c-lists forced install uninstall deb test-deb vm-shell compat diff diff-manual man completions fuzz faults \
-	signals bench bench-chart bench-instructions bench-arm64 bench-tasklet bench-open bench-serve bench-web vectors semver deny \
-	coverage mutants miri sanitize soak test-arches test-arm64 test-quick check-targets dist fmt clean
+	signals bench bench-chart bench-instructions bench-arm64 bench-tasklet bench-open \
+	bench-serve bench-web vectors \
+	semver deny coverage mutants miri sanitize soak test-arches test-arm64 test-quick check-targets dist fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -404,12 +405,12 @@ fuzz: ## Fuzz every target: make fuzz MINUTES=10, or TARGET=image_verify RUNS=10
 		rm -rf $$corpus; mv $$corpus.small $$corpus; \
 	done
 
-bench: ## Measure the speed next to the reference: make bench OPTIONS="--rows verify --size 64"
-	tests/setup.sh build bench
+bench: ## Measure the speed next to the reference and others: make bench OPTIONS="--rows verify --size 64"
+	tests/setup.sh build bench field
 	$(MAKE) static forced
 	$(SPEED) $(OPTIONS)
 
-bench-chart: ## Draw the chart of the tables in man/benchmarks.md again
+bench-chart: ## Draw the charts of the tables in man/benchmarks.md again
 	$(SPEED) --svg-from man/benchmarks.md --svg tests/bench/speed.svg
 
 bench-instructions: ## Count instructions, and what changed: make bench-instructions OPTIONS=--record

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the missing Debian or Ubuntu packages for a purpose, and lists them.
-#   tests/setup.sh build|test|demo|chain|bench|mca|deb|aarch64|armv7|i686|s390x...
-# Needs no network when nothing is missing.
+#   tests/setup.sh build|test|demo|chain|bench|field|mca|deb|aarch64|armv7|i686|s390x...
+# Needs no network when nothing is missing. Those of `field` are installed if they can be; it goes on without them.
 set -eu
 
 # A linker, and the header parser of the devicemapper crate's build script.
@@ -29,6 +29,9 @@ chain="softhsm2 opensc openssl"
 bench="$machines valgrind nbdkit libnbd-bin"
 # Older systems have it in util-linux.
 command -v fincore >/dev/null || bench="$bench util-linux-extra"
+# What the benchmark compares with beside the reference: hashing and erasure codes in memory, and the digests of
+# fs-verity. Not every architecture and release has them.
+field="libipsec-mb-dev libisal-dev fsverity golang-go golang-github-klauspost-reedsolomon-dev"
 # LLVM's models of processors, which estimate how long a loop takes there.
 mca="llvm-22"
 # The tool that makes fresh systems to install packages in, and Debian's archive keys.
@@ -40,6 +43,7 @@ i686="gcc-i686-linux-gnu libc6-dev-i386-cross qemu-user-static"
 s390x="gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static"
 
 packages=
+optional=
 for group in "$@"; do
     case $group in
     build) packages="$packages $build" ;;
@@ -47,6 +51,7 @@ for group in "$@"; do
     demo) packages="$packages $demo" ;;
     chain) packages="$packages $chain" ;;
     bench) packages="$packages $bench" ;;
+    field) optional="$optional $field" ;;
     mca) packages="$packages $mca" ;;
     deb) packages="$packages $deb" ;;
     aarch64) packages="$packages $aarch64" ;;
@@ -54,7 +59,7 @@ for group in "$@"; do
     i686) packages="$packages $i686" ;;
     s390x) packages="$packages $s390x" ;;
     *)
-        echo "usage: tests/setup.sh build|test|demo|chain|bench|mca|deb|aarch64|armv7|i686|s390x..." >&2
+        echo "usage: tests/setup.sh build|test|demo|chain|bench|field|mca|deb|aarch64|armv7|i686|s390x..." >&2
         exit 2
         ;;
     esac
@@ -69,27 +74,42 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
+# Which of these are not installed.
 missing() {
-    for package in $(printf '%s\n' $packages | sort -u); do
+    for package in $(printf '%s\n' "$@" | sort -u); do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf ' %s' "$package"
     done
 }
 
-missing=$(missing)
-[ -n "$missing" ] || exit 0
+# shellcheck disable=SC2086 # one word each
+missing=$(missing $packages)
+# shellcheck disable=SC2086 # one word each
+wanted=$(missing $optional)
+[ -n "$missing$wanted" ] || exit 0
 
-echo "Installing packages:$missing"
 # Passed to apt-get explicitly, because sudo clears the environment.
 as_root="env DEBIAN_FRONTEND=noninteractive"
+with=
 if [ "$(id -u)" != 0 ]; then
     as_root="sudo $as_root"
-    echo "(with sudo)"
+    with=" (with sudo)"
 fi
+install() {
+    $as_root apt-get install -q -y --no-install-recommends "$@"
+}
+
+echo "Installing packages$with:$missing$wanted"
 # A package list that cannot be fetched may not be needed.
 $as_root apt-get update -q || echo "apt-get update failed, going on with the lists that are there" >&2
-# shellcheck disable=SC2086 # one word each
-$as_root apt-get install -q -y --no-install-recommends $missing
-# A package of another release, which the new ones do not go with, was removed for them.
-missing=$(missing)
-# shellcheck disable=SC2086 # one word each
-[ -z "$missing" ] || $as_root apt-get install -q -y --no-install-recommends $missing
+if [ -n "$missing" ]; then
+    # shellcheck disable=SC2086 # one word each
+    install $missing
+    # A package of another release, which the new ones do not go with, was removed for them.
+    missing=$(missing $packages)
+    # shellcheck disable=SC2086 # one word each
+    [ -z "$missing" ] || install $missing
+fi
+# One by one, so that one that cannot be had keeps no other away.
+for package in $wanted; do
+    install "$package" || echo "$package cannot be installed, going on without it" >&2
+done

@@ -5,14 +5,20 @@
 
 #[path = "speed/chart.rs"]
 mod chart;
+#[path = "speed/contests.rs"]
+mod contests;
 #[path = "speed/data.rs"]
 mod data;
+#[path = "speed/field.rs"]
+mod field;
 #[path = "speed/instructions.rs"]
 mod instructions;
 #[path = "speed/machine.rs"]
 mod machine;
 #[path = "speed/measure.rs"]
 mod measure;
+#[path = "speed/peers.rs"]
+mod peers;
 mod random;
 #[path = "speed/rows.rs"]
 mod rows;
@@ -36,6 +42,7 @@ use dmverity_tests::{find_reference, static_binary, workspace};
 use regex_lite::Regex;
 
 use chart::Chart;
+use field::Contest;
 use measure::{Bench, Forced};
 
 const USAGE: &str = "\
@@ -45,7 +52,8 @@ How fast this command is next to the reference, as a table: `make bench`.
       N runs of each tool for a row, 5 unless told (figures of fewer are for a try); only the rows whose text the
       pattern, a regular expression, is found in; files of another size than 1024 MiB, a multiple of 16 (what takes the
       reference long has an eighth of it, holes have more); the data in a directory below this one, and not below
-      target/; the table as a picture in this file, and not in target/bench.svg
+      target/; the table as a picture in this file, and not in target/bench.svg. A second table has other programs and
+      libraries that are installed (--rows field).
   speed --svg-from FILE [--svg FILE]
       measures nothing: only the picture, of the tables in a Markdown file that this program has printed
   speed --instructions [--record] [--directory DIRECTORY]
@@ -62,12 +70,20 @@ const MIB: u64 = 1024;
 struct Options {
     pairs: usize,
     rows: Option<Regex>,
-    mib: u64,
+    /// In MiB, if it was given.
+    size: Option<u64>,
     directory: Option<PathBuf>,
     instructions: bool,
     record: bool,
     svg: Option<PathBuf>,
     svg_from: Option<PathBuf>,
+}
+
+impl Options {
+    /// The size of most files.
+    fn mib(&self) -> u64 {
+        self.size.unwrap_or(MIB)
+    }
 }
 
 fn main() -> ExitCode {
@@ -106,7 +122,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     let mut options = Options {
         pairs: PAIRS,
         rows: None,
-        mib: MIB,
+        size: None,
         directory: None,
         instructions: false,
         record: false,
@@ -125,7 +141,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
                 let mib = value()?.parse::<u64>().ok();
                 // A piece of the scattered data is a sixteenth.
                 let mib = mib.filter(|mib| *mib > 0 && mib.is_multiple_of(rows::PIECES) && *mib <= 1 << 20);
-                options.mib = mib.context("--size takes a multiple of 16, in MiB")?;
+                options.size = Some(mib.context("--size takes a multiple of 16, in MiB")?);
             }
             "--rows" => options.rows = Some(Regex::new(&value()?).context("--rows takes a regular expression")?),
             "--directory" => options.directory = Some(value()?.into()),
@@ -152,14 +168,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
 fn bench(options: &Options) -> Result<()> {
     let cpuinfo = backends::cpuinfo()?;
     let backends: Vec<&'static Backend> = backends::available(&cpuinfo).collect();
-    let mut rows = rows::rows(options.mib, &backends);
-    if let Some(pattern) = &options.rows {
-        let all: Vec<String> = rows.iter().map(|row| format!("  {}", row.what)).collect();
-        rows = rows::select(rows, pattern);
-        if rows.is_empty() {
-            bail!("no row matches; there are\n{}", all.join("\n"));
-        }
-    }
+    let (rows, contests) = selected(options, &backends)?;
     let count = options.instructions || options.rows.is_none();
     let measure = !options.instructions;
 
@@ -183,29 +192,58 @@ fn bench(options: &Options) -> Result<()> {
         ours,
         forced,
         pairs: options.pairs,
-        mib: options.mib,
+        mib: options.mib(),
     };
     if measure {
-        let (text, measured) = table(&bench, &rows)?;
-        print!("{text}");
-        let chart = Chart::parse(&text)?;
-        if chart.is_empty() {
-            eprintln!("no picture: the reference is in none of these rows");
-        } else {
-            draw(&chart, options)?;
+        if !rows.is_empty() {
+            measure_rows(&bench, &rows, options)?;
+            tell_lacking(&cpuinfo);
         }
-        measured?;
-        for backend in backends::BACKENDS {
-            let lacks = backend.lacks(&cpuinfo);
-            if !lacks.is_empty() {
-                println!("This processor lacks {}: no rows for {}.", lacks.join(" and "), backend.name);
-            }
+        if !contests.is_empty() {
+            field::measure(&bench, &contests)?;
         }
     }
     if count {
         instructions::count(&bench.directory, &bench.forced, options.record)?;
     }
     directory.close().context("the data cannot be removed")
+}
+
+/// The rows next to the reference, and what is compared with others.
+fn selected(options: &Options, backends: &[&'static Backend]) -> Result<(Vec<rows::Row>, Vec<Contest>)> {
+    let (rows, contests) = (rows::rows(options.mib(), backends), Contest::ALL.to_vec());
+    let Some(pattern) = &options.rows else { return Ok((rows, contests)) };
+    let names = rows.iter().map(|row| row.what.as_str()).chain(contests.iter().map(|contest| contest.name()));
+    let all: Vec<String> = names.map(|name| format!("  {name}")).collect();
+    let rows = rows::select(rows, pattern);
+    let contests: Vec<Contest> = contests.into_iter().filter(|contest| pattern.is_match(contest.name())).collect();
+    if rows.is_empty() && contests.is_empty() {
+        bail!("no row matches; there are\n{}", all.join("\n"));
+    }
+    Ok((rows, contests))
+}
+
+/// Prints and draws the table next to the reference.
+fn measure_rows(bench: &Bench, rows: &[rows::Row], options: &Options) -> Result<()> {
+    let (text, measured) = table(bench, rows)?;
+    print!("{text}");
+    let chart = Chart::parse(&text)?;
+    if chart.is_empty() {
+        eprintln!("no picture: the reference is in none of these rows");
+    } else {
+        draw(&chart, options)?;
+    }
+    measured
+}
+
+/// Names the backends that have no rows on this processor.
+fn tell_lacking(cpuinfo: &str) {
+    for backend in backends::BACKENDS {
+        let lacks = backend.lacks(cpuinfo);
+        if !lacks.is_empty() {
+            println!("This processor lacks {}: no rows for {}.", lacks.join(" and "), backend.name);
+        }
+    }
 }
 
 /// A directory for the data, removed when it is dropped.
@@ -231,7 +269,8 @@ fn directory(options: &Options) -> Result<tempfile::TempDir> {
 /// Draws tables that were printed before.
 fn draw_recorded(recorded: &Path, options: &Options) -> Result<()> {
     let what = || recorded.display().to_string();
-    let chart = Chart::parse(&fs::read_to_string(recorded).with_context(what)?).with_context(what)?;
+    let text = fs::read_to_string(recorded).with_context(what)?;
+    let chart = Chart::parse(&text).with_context(what)?;
     if chart.is_empty() {
         bail!("{}: there is no table to draw", recorded.display());
     }
@@ -239,8 +278,12 @@ fn draw_recorded(recorded: &Path, options: &Options) -> Result<()> {
 }
 
 fn draw(chart: &Chart, options: &Options) -> Result<()> {
-    let path = options.svg.clone().unwrap_or_else(|| workspace().join("target/bench.svg"));
-    fs::write(&path, chart.svg()).with_context(|| format!("cannot write {}", path.display()))?;
+    write_svg(&chart.svg(), "bench.svg", options)
+}
+
+fn write_svg(svg: &str, name: &str, options: &Options) -> Result<()> {
+    let path = options.svg.clone().unwrap_or_else(|| workspace().join("target").join(name));
+    fs::write(&path, svg).with_context(|| format!("cannot write {}", path.display()))?;
     eprintln!("the picture is {}", path.display());
     Ok(())
 }

@@ -19,7 +19,7 @@ const TOP: f64 = 92.0;
 
 /// Each colour twice, for light and for dark mode. The background is part of the picture: a page may be dark although
 /// its reader prefers light.
-const STYLE: &str = "\
+pub(crate) const STYLE: &str = "\
 text { font: 12px sans-serif; fill: #1f2328 } .title { font-size: 16px; font-weight: bold }
 .muted { fill: #59636e } .back { fill: #ffffff } .grid { stroke: #d1d9e0 } .one { stroke: #59636e }
 .faster { fill: #0969da } .slower { fill: #bc4c00 }
@@ -154,13 +154,13 @@ fn ticks([least, most]: [f64; 2]) -> Vec<f64> {
     all[from..=to].to_vec()
 }
 
-fn text(svg: &mut String, (x, y): (f64, f64), attributes: &str, text: &str) {
+pub(crate) fn text(svg: &mut String, (x, y): (f64, f64), attributes: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let blank = if attributes.is_empty() { "" } else { " " };
     let _ = writeln!(svg, r#"<text x="{x:.1}" y="{y:.1}"{blank}{attributes}>{text}</text>"#);
 }
 
-fn rectangle(svg: &mut String, class: &str, [x, y, width, height]: [f64; 4]) {
+pub(crate) fn rectangle(svg: &mut String, class: &str, [x, y, width, height]: [f64; 4]) {
     let _ = writeln!(svg, r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/>"#);
 }
 

@@ -17,12 +17,12 @@ use crate::table::{Line, median, mib, seconds};
 /// How often each tool runs `dump`.
 const START_UPS: usize = 200;
 pub(crate) const UUID: &str = "--uuid=00000000-0000-4000-8000-000000000001";
-const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 const SCATTERED_DATA: &str = "scattered";
 /// The hash files of the two sides, the reference's first.
-const TREES: [&str; 2] = ["hash-of-left", "hash-of-right"];
+pub(crate) const TREES: [&str; 2] = ["hash-of-left", "hash-of-right"];
 /// Their FEC files.
-const FECS: [&str; 2] = ["fec-of-left", "fec-of-right"];
+pub(crate) const FECS: [&str; 2] = ["fec-of-left", "fec-of-right"];
 const REFERENCE_AND_OURS: [&str; 2] = ["reference", "ours"];
 
 /// The environment of a measurement.
@@ -124,7 +124,7 @@ impl Bench {
                     roots[index] = Some(root);
                     run
                 } else {
-                    self.verify(0, side.program, &root, side.task)?
+                    self.verify(0, side.program, DATA, &root, side.task)?
                 };
                 runs[index].push(run);
             }
@@ -136,9 +136,9 @@ impl Bench {
         if formats {
             // Each verifies the other's image; parity that is equal needs no further check.
             let [left, right] = sides.each_ref().map(|side| (side.program, Task { fec: None, ..*side.task }));
-            self.verify(0, right.0, &root, &right.1)?;
+            self.verify(0, right.0, DATA, &root, &right.1)?;
             if input != Input::Hole {
-                self.verify(1, left.0, &root, &left.1)?;
+                self.verify(1, left.0, DATA, &root, &left.1)?;
             }
         }
         self.remove(&[DATA, TREES[0], TREES[1], FECS[0], FECS[1]])?;
@@ -218,7 +218,7 @@ impl Bench {
     }
 
     /// Formats into new files of a side; returns the root hash that was printed.
-    fn format(&self, side: usize, program: &Path, data: &str, task: &Task) -> Result<(Run, String)> {
+    pub(crate) fn format(&self, side: usize, program: &Path, data: &str, task: &Task) -> Result<(Run, String)> {
         self.remove(&[TREES[side], FECS[side]])?;
         let (hash, salt) = (format!("--hash={}", task.hash), format!("--salt={}", task.salt));
         let mut arguments = vec!["format", data, TREES[side], &hash, &salt, UUID];
@@ -232,8 +232,8 @@ impl Bench {
     }
 
     /// Verifies with the files that were made for a side.
-    fn verify(&self, side: usize, program: &Path, root: &str, task: &Task) -> Result<Run> {
-        let mut arguments = vec!["verify", DATA, TREES[side], root];
+    pub(crate) fn verify(&self, side: usize, program: &Path, data: &str, root: &str, task: &Task) -> Result<Run> {
+        let mut arguments = vec!["verify", data, TREES[side], root];
         arguments.extend((task.action == Action::Strict).then_some("--strict"));
         let options = self.options(side, program, task);
         arguments.extend(options.iter().map(String::as_str));
@@ -272,11 +272,11 @@ impl Bench {
         Ok(tree && data::drop_cached(&self.path(DATA))?)
     }
 
-    fn remove(&self, names: &[&str]) -> Result<()> {
+    pub(crate) fn remove(&self, names: &[&str]) -> Result<()> {
         names.iter().try_for_each(|name| data::remove(&self.path(name)))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 }
