@@ -115,9 +115,9 @@ FUZZ_OPTIONS = --features libfuzzer --target-dir target/fuzz/build $(if $(SANITI
 
 .PHONY: help demo demo-chain test test-boot test-lib test-vm check build static lib install-lib uninstall-lib \
 	c-lists forced install uninstall deb test-deb vm-shell compat diff diff-manual man completions fuzz faults \
-	signals bench bench-chart bench-instructions bench-arm64 bench-tasklet bench-open \
-	bench-serve bench-web vectors \
-	semver deny coverage mutants miri sanitize soak test-arches test-arm64 test-quick check-targets dist fmt clean
+	signals bench bench-chart bench-growth bench-instructions bench-arm64 bench-tasklet bench-open bench-serve \
+	bench-web vectors semver deny coverage mutants miri sanitize soak test-arches test-arm64 test-quick check-targets \
+	dist fmt clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -412,6 +412,12 @@ bench: ## Measure the speed next to the reference and others: make bench OPTIONS
 
 bench-chart: ## Draw the charts of the tables in man/benchmarks.md again
 	$(SPEED) --svg-from man/benchmarks.md --svg tests/bench/speed.svg
+	$(SPEED) --growth --svg-from man/benchmarks.md --svg tests/bench/growth.svg
+
+bench-growth: ## Measure time and memory from 1 MiB to 16 GiB: make bench-growth OPTIONS="--size 4096 --pairs 3"
+	tests/setup.sh build bench
+	$(MAKE) static
+	$(SPEED) --growth $(OPTIONS)
 
 bench-instructions: ## Count instructions, and what changed: make bench-instructions OPTIONS=--record
 	tests/setup.sh build bench

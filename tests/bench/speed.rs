@@ -11,6 +11,10 @@ mod contests;
 mod data;
 #[path = "speed/field.rs"]
 mod field;
+#[path = "speed/growth.rs"]
+mod growth;
+#[path = "speed/growth_chart.rs"]
+mod growth_chart;
 #[path = "speed/instructions.rs"]
 mod instructions;
 #[path = "speed/machine.rs"]
@@ -56,6 +60,9 @@ How fast this command is next to the reference, as a table: `make bench`.
       libraries that are installed (--rows field).
   speed --svg-from FILE [--svg FILE]
       measures nothing: only the picture, of the tables in a Markdown file that this program has printed
+  speed --growth [--pairs N] [--size MIB] [--directory DIRECTORY] [--svg FILE]
+      time and memory of files of 1 MiB to 16 GiB, one hole and full, as a table and as a picture, target/growth.svg;
+      full ones up to this size only, or as far as there is room. With --svg-from FILE only the picture, of such a table.
   speed --instructions [--record] [--directory DIRECTORY]
       only counts the instructions of a fixed job, next to those in tests/bench/instructions.txt; with --record writes
       them there. Without --rows they are also counted after the table.
@@ -73,6 +80,7 @@ struct Options {
     /// In MiB, if it was given.
     size: Option<u64>,
     directory: Option<PathBuf>,
+    growth: bool,
     instructions: bool,
     record: bool,
     svg: Option<PathBuf>,
@@ -124,6 +132,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
         rows: None,
         size: None,
         directory: None,
+        growth: false,
         instructions: false,
         record: false,
         svg: None,
@@ -132,6 +141,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     while let Some(option) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| anyhow!("{option} needs a value"));
         match option.as_str() {
+            "--growth" => options.growth = true,
             "--instructions" => options.instructions = true,
             "--record" => options.record = true,
             "--pairs" => {
@@ -159,6 +169,9 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     if options.instructions && (options.svg.is_some() || options.svg_from.is_some()) {
         bail!("--instructions has no picture");
     }
+    if options.growth && (options.instructions || options.rows.is_some()) {
+        bail!("--growth has no rows and counts no instructions");
+    }
     if options.svg_from.is_some() && (options.rows.is_some() || options.directory.is_some()) {
         bail!("--svg-from measures nothing");
     }
@@ -168,8 +181,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
 fn bench(options: &Options) -> Result<()> {
     let cpuinfo = backends::cpuinfo()?;
     let backends: Vec<&'static Backend> = backends::available(&cpuinfo).collect();
-    let (rows, contests) = selected(options, &backends)?;
-    let count = options.instructions || options.rows.is_none();
+    let (rows, contests) = if options.growth { Default::default() } else { selected(options, &backends)? };
+    let count = options.instructions || options.rows.is_none() && !options.growth;
     let measure = !options.instructions;
 
     // All requirements are checked first: before any long work, and before anyone edits the source.
@@ -194,7 +207,11 @@ fn bench(options: &Options) -> Result<()> {
         pairs: options.pairs,
         mib: options.mib(),
     };
-    if measure {
+    if options.growth {
+        let text = growth::measure(&bench, options.size)?;
+        print!("{text}");
+        draw_growth(&text, options)?;
+    } else if measure {
         if !rows.is_empty() {
             measure_rows(&bench, &rows, options)?;
             tell_lacking(&cpuinfo);
@@ -270,6 +287,9 @@ fn directory(options: &Options) -> Result<tempfile::TempDir> {
 fn draw_recorded(recorded: &Path, options: &Options) -> Result<()> {
     let what = || recorded.display().to_string();
     let text = fs::read_to_string(recorded).with_context(what)?;
+    if options.growth {
+        return draw_growth(&text, options).with_context(what);
+    }
     let chart = Chart::parse(&text).with_context(what)?;
     if chart.is_empty() {
         bail!("{}: there is no table to draw", recorded.display());
@@ -279,6 +299,10 @@ fn draw_recorded(recorded: &Path, options: &Options) -> Result<()> {
 
 fn draw(chart: &Chart, options: &Options) -> Result<()> {
     write_svg(&chart.svg(), "bench.svg", options)
+}
+
+fn draw_growth(text: &str, options: &Options) -> Result<()> {
+    write_svg(&growth_chart::draw(text)?.context("there is no table to draw")?, "growth.svg", options)
 }
 
 fn write_svg(svg: &str, name: &str, options: &Options) -> Result<()> {

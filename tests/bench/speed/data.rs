@@ -78,17 +78,20 @@ pub(crate) fn time_to_write(path: &Path, bytes: u64) -> Result<Duration> {
 
 /// Drops a file from the page cache. Returns false if the kernel kept more than a hundredth of it, as it does on tmpfs.
 ///
-/// `/proc/sys/vm/drop_caches` would drop everyone's files. `fincore` tells how much is left: reads with `RWF_NOWAIT`
-/// would start read-ahead.
+/// `/proc/sys/vm/drop_caches` would drop everyone's files.
 pub(crate) fn drop_cached(path: &Path) -> Result<bool> {
     let file = File::open(path)?;
     // Only clean pages can be dropped.
     file.sync_all()?;
     posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+    Ok(cached(path)? <= file.metadata()?.len() / 100)
+}
+
+/// How many bytes of a file are in the page cache. `fincore` tells: reads with `RWF_NOWAIT` would start read-ahead.
+pub(crate) fn cached(path: &Path) -> Result<u64> {
     let mut command = process::command("fincore")?;
     let text = process::output(command.args(["--bytes", "--raw", "--noheadings", "--output", "RES"]).arg(path))?;
-    let resident: u64 = text.trim().parse().with_context(|| format!("fincore printed {text:?}"))?;
-    Ok(resident <= file.metadata()?.len() / 100)
+    text.trim().parse().with_context(|| format!("fincore printed {text:?}"))
 }
 
 /// Removes a file, if it is there.
