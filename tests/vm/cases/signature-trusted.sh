@@ -81,6 +81,7 @@ case $kernel in
 *) opens "verified (with signature)" --use-tasklets --root-hash-signature=/signatures/good ;;
 esac
 # The keyrings hold this machine's own keys; the case `features` compares them.
-sed -e 's/^\(  signature required: *\)no$/\1yes/' -e '/^Keyrings/,/^Options/d' "/files/features-$kernel_name.txt" >expected
+sed -e 's/^\(  signature required: *\)no$/\1yes/' -e '/^Keyrings/,/^Options/d' \
+    "/files/features-$kernel_name.txt" >expected
 vs features | sed '/^Keyrings/,/^Options/d' >found
 same expected found
