@@ -62,7 +62,8 @@ How fast this command is next to the reference, as a table: `make bench`.
       measures nothing: only the picture, of the tables in a Markdown file that this program has printed
   speed --growth [--pairs N] [--size MIB] [--directory DIRECTORY] [--svg FILE]
       time and memory of files of 1 MiB to 16 GiB, one hole and full, as a table and as a picture, target/growth.svg;
-      full ones up to this size only, or as far as there is room. With --svg-from FILE only the picture, of such a table.
+      full ones up to this size only, or as far as there is room. With --svg-from FILE only the picture, of such a
+      table.
   speed --instructions [--record] [--directory DIRECTORY]
       only counts the instructions of a fixed job, next to those in tests/bench/instructions.txt; with --record writes
       them there. Without --rows they are also counted after the table.

@@ -134,9 +134,12 @@ fn what_is_no_value_goes_to_standard_error() {
     let dumped = sandbox.run(&["dump", "nosuch", "--env"]);
     let message = "Device nosuch does not exist or access denied.\n";
     assert_eq!((dumped.code, dumped.stdout.as_str(), dumped.stderr.as_str()), (Some(4), "", message));
-    let inactive = sandbox.run(&["status", "../x", "--env"]);
+    let inactive = sandbox.run(&["status", "../dmverity-nosuch", "--env"]);
     assert_eq!((inactive.code, inactive.stderr.as_str()), (Some(4), ""));
-    assert!(inactive.stdout.starts_with("VERITY_NAME='../x'\nVERITY_ACTIVE=0\nVERITY_IN_USE=''\n"), "{inactive:?}");
+    assert!(
+        inactive.stdout.starts_with("VERITY_NAME='../dmverity-nosuch'\nVERITY_ACTIVE=0\nVERITY_IN_USE=''\n"),
+        "{inactive:?}"
+    );
     // No value of an earlier command remains.
     assert!(inactive.stdout.contains("\nVERITY_ROOT_HASH=''\n"));
     let together = "veritysetup: Option --env and --json cannot be used together.\n";

@@ -68,8 +68,8 @@ impl Syndromes {
     }
 
     /// Adds what some symbols contribute to the syndromes of `width` codewords: `count` symbols, at most
-    /// [`Self::at_a_time`], from number `first` of each part on. The first part's rows come first in [`BATCH`] rows, and
-    /// each part has as many as are processed at a time. Rows are not the same afterwards.
+    /// [`Self::at_a_time`], from number `first` of each part on. The first part's rows come first in [`BATCH`] rows,
+    /// and each part has as many as are processed at a time. Rows are not the same afterwards.
     ///
     /// There is a row for each syndrome: if symbols are mixed, first those with the numbers 0, 3 and so on, then 1, 4
     /// and so on.

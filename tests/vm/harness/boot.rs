@@ -70,23 +70,9 @@ impl Guest {
     /// Fetches what is missing and packs the guest, which is the `attempt`th for its job; `label` names its files in
     /// the cache.
     pub fn prepare(kernel: &'static Kernel, nodes: Nodes, attempt: u32, label: &str, job: &Job<'_>) -> Result<Self> {
-        let mut needed = vec![kernel.architecture.emulator(), "setpriv", "depmod"];
-        match kernel.architecture {
-            Architecture::Amd64 => needed.extend(["ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl"]),
-            Architecture::Arm64 => needed.push("readelf"),
-        }
-        if nodes == Nodes::Udev {
-            needed.push("udevadm");
-        }
         let cases: &[Case] = if let Job::Cases(cases) = job { cases } else { &[] };
-        if cases.iter().any(|case| !case.signatures.is_empty()) {
-            needed.push("openssl");
-        }
         let own_kernel = cases.iter().any(|case| case.built_in);
-        if own_kernel {
-            needed.extend(["lz4", "zstd"]);
-        }
-        process::require(&needed)?;
+        require_programs(kernel.architecture, nodes, cases)?;
         let binary = kernel.architecture.binary()?;
         let installed = kernels::kernel(kernel, false)?;
         let folder = paths::cache().join("initramfs");
@@ -212,6 +198,25 @@ impl Guest {
         let deadline = Instant::now() + BOOT_LIMIT;
         Ok(Session { machine, events, guest: Some(self), console: Console::new(log), deadline })
     }
+}
+
+/// Fails unless the host has the programs that a machine for these cases is made with.
+fn require_programs(architecture: Architecture, nodes: Nodes, cases: &[Case]) -> Result<()> {
+    let mut needed = vec![architecture.emulator(), "setpriv", "depmod"];
+    match architecture {
+        Architecture::Amd64 => needed.extend(["ldd", "veritysetup", "dmsetup", "ipcrm", "keyctl"]),
+        Architecture::Arm64 => needed.push("readelf"),
+    }
+    if nodes == Nodes::Udev {
+        needed.push("udevadm");
+    }
+    if cases.iter().any(|case| !case.signatures.is_empty()) {
+        needed.push("openssl");
+    }
+    if cases.iter().any(|case| case.built_in) {
+        needed.extend(["lz4", "zstd"]);
+    }
+    process::require(&needed)
 }
 
 /// Adds the scripts and the list of them; returns the files they ask for.
