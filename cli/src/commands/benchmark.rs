@@ -38,6 +38,8 @@ const ROOM_FOR_ONE: usize = 40 << 20;
 
 /// What a thread does again and again, and how many KiB that are.
 type Job<'a> = (u64, Box<dyn FnMut() + 'a>);
+/// What makes it, in the thread that does it.
+type NewJob<'a> = dyn Fn() -> dmverity::Result<Job<'a>> + Sync + 'a;
 
 /// A tenth of a MiB per second. Whole numbers are printed by less code than fractions.
 #[derive(Clone, Copy)]
@@ -82,15 +84,17 @@ pub(crate) fn run(benchmark: &Benchmark) -> Result<Report> {
     let title = format!("Hashing blocks of {size} bytes in memory, threads: {threads}\n");
     print(&format!("{title}{:<16}{:<16}{:>10}\n", "Algorithm", "Backend", "MiB/s"))?;
     let mut fields = Fields { threads, block_size: size.as_usize(), hashing: Vec::new(), parity: Vec::new() };
+    let mut seen = Vec::new();
     for algorithm in algorithms {
         // Other spellings are not other algorithms.
-        if fields.hashing.iter().any(|row| row.algorithm == algorithm.name()) {
+        if seen.contains(&algorithm) {
             continue;
         }
+        seen.push(algorithm);
         for backend in Backend::available(algorithm) {
             let hasher = BlockHasher::new(algorithm, asked_for.hash_type(), asked_for.salt().clone(), size);
             let hasher = hasher.with_backend(backend);
-            let speed = measure(&|| hashing(&hasher), threads)?;
+            let speed = measure(&|| Ok(hashing(&hasher)), threads)?;
             let row = Hashing { algorithm: algorithm.name(), backend: backend.name(), mib_per_second: speed.0 / 10 };
             print(&format!("{:<16}{:<16}{speed}\n", row.algorithm, row.backend))?;
             fields.hashing.push(row);
@@ -119,17 +123,18 @@ fn hashing(hasher: &BlockHasher) -> Job<'_> {
     (KIB, Box::new(move || hasher.hash_blocks(&blocks, &mut digests, stride)))
 }
 
-fn encoding(fec: &Fec, backend: ParityBackend) -> Job<'static> {
+fn encoding(fec: &Fec, backend: ParityBackend) -> dmverity::Result<Job<'static>> {
     let data = vec![0x5A; (255 - fec.roots as usize) * CODEWORDS];
-    let mut parity = Parity::new(fec, CODEWORDS, backend).unwrap_or_else(|_| panic!("there was room"));
-    (u64::from(255 - fec.roots) * 2, Box::new(move || drop(parity.encode(&data).map(hint::black_box))))
+    let mut parity = Parity::new(fec, CODEWORDS, backend)?;
+    let encode = move || _ = hint::black_box(parity.encode(&data));
+    Ok((u64::from(255 - fec.roots) * 2, Box::new(encode)))
 }
 
 /// What all threads do together in a second: what each did, divided by the time from before the first thread began
 /// until the last was done.
-fn measure<'a>(job: &(dyn Fn() -> Job<'a> + Sync), threads: usize) -> Result<Tenths> {
+fn measure(job: &NewJob<'_>, threads: usize) -> Result<Tenths> {
     let start = Instant::now();
-    let kib = thread::scope(|scope| {
+    let measured = thread::scope(|scope| {
         let (ready, is_ready) = mpsc::channel();
         let begin = |_| {
             // A thread that cannot allocate its first memory would abort the process: they allocate it one after the
@@ -144,26 +149,28 @@ fn measure<'a>(job: &(dyn Fn() -> Job<'a> + Sync), threads: usize) -> Result<Ten
             Ok(thread)
         };
         let measuring = (0..threads).map(begin).collect::<io::Result<Vec<_>>>()?;
-        let kib = measuring.into_iter().map(|thread| thread.join().expect("no job panics")).sum::<u64>();
-        Ok::<_, io::Error>(kib)
+        let measured = measuring.into_iter().map(|thread| thread.join().expect("no job panics"));
+        Ok::<_, io::Error>(measured.sum::<dmverity::Result<u64>>())
     })
     .map_err(|error| {
         let failure = Failure::new(Exit::Memory, format!("Cannot start {threads} threads.")).because(&error);
         failure.hint("there is not enough memory, or a limit of the system does not allow that many.")
     })?;
     let micros = start.elapsed().as_micros().max(1);
+    let kib = measured?;
     Ok(Tenths(u64::try_from(u128::from(kib) * 10_000_000 / 1024 / micros).unwrap_or(u64::MAX)))
 }
 
 /// How many KiB a thread has processed, after it has said that it is ready.
-fn measure_one<'a>(job: &(dyn Fn() -> Job<'a> + Sync), ready: &Sender<()>) -> u64 {
-    let (kib, mut job) = job();
+fn measure_one(job: &NewJob<'_>, ready: &Sender<()>) -> dmverity::Result<u64> {
+    let job = job();
     let _ = ready.send(());
+    let (kib, mut job) = job?;
     let start = Instant::now();
     let mut rounds = 0;
     while start.elapsed() < DURATION {
         job();
         rounds += 1;
     }
-    rounds * kib
+    Ok(rounds * kib)
 }

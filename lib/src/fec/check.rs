@@ -150,7 +150,7 @@ impl Pass<'_> {
             data.append(leaves.check(&runs)?);
             Ok(())
         })?;
-        let computed = encoder.finish(width(&columns), scratch)?;
+        let computed = encoder.finish(width(&columns), scratch);
         let mut stored = memory::zeroed(computed.len())?;
         image.fec.read_at(&mut stored, image.area.bytes.start + columns.start * roots as u64)?;
         let mut suspects = Vec::new();

@@ -45,6 +45,8 @@ pub(crate) struct Buffers {
     pub(crate) input: Input,
     /// Syndromes of the rows so far. They become parity in place.
     pub(crate) parity: Rows,
+    /// See [`Syndromes::finish`].
+    tile: Rows,
     /// Parity as it is stored. The buffer is somewhat longer than its contents.
     bytes: Vec<u8>,
 }
@@ -86,6 +88,7 @@ impl<'a> Encoder<'a> {
         Ok(Buffers {
             input: Input { batch: Rows::new(BATCH, columns)?, reader: Reader::default() },
             parity: Rows::new(self.code.roots(), columns)?,
+            tile: self.syndromes.tile()?,
             bytes: memory::zeroed(columns * self.code.roots() + 8)?,
         })
     }
@@ -159,7 +162,7 @@ impl<'a> Encoder<'a> {
         scratch.parity.clear();
         let rows = 0..self.code.data_symbols();
         self.add(rows, (columns, what), &mut scratch.input, &mut scratch.parity, |_, _| Ok(()))?;
-        self.syndromes.finish(width(columns), &mut scratch.parity)?;
+        self.syndromes.finish(width(columns), &mut scratch.parity, &mut scratch.tile);
         Ok(&mut scratch.parity)
     }
 
@@ -175,9 +178,9 @@ impl<'a> Encoder<'a> {
     }
 
     /// The parity that goes with the syndromes in the rows, as it is stored.
-    pub(crate) fn finish<'s>(&self, width: usize, scratch: &'s mut Buffers) -> Result<&'s [u8]> {
-        self.syndromes.finish(width, &mut scratch.parity)?;
-        Ok(self.as_stored(width, scratch))
+    pub(crate) fn finish<'s>(&self, width: usize, scratch: &'s mut Buffers) -> &'s [u8] {
+        self.syndromes.finish(width, &mut scratch.parity, &mut scratch.tile);
+        self.as_stored(width, scratch)
     }
 
     /// The parity that is in the rows as it is stored.

@@ -38,7 +38,7 @@ impl ParityBackend {
 /// let mut parity = Parity::new(&Fec::new(2, 0)?, 4096, fastest)?;
 /// // The data of 4096 codewords.
 /// let data = vec![7; 253 * 4096];
-/// assert_eq!(parity.encode(&data)?.len(), 2 * 4096);
+/// assert_eq!(parity.encode(&data).len(), 2 * 4096);
 /// # Ok(())
 /// # }
 /// ```
@@ -49,6 +49,7 @@ pub struct Parity {
     syndromes: Syndromes,
     batch: Rows,
     rows: Rows,
+    tile: Rows,
     bytes: Vec<u8>,
 }
 
@@ -63,10 +64,12 @@ impl Parity {
     pub fn new(fec: &Fec, codewords: usize, backend: ParityBackend) -> Result<Self> {
         assert!(codewords.is_multiple_of(128), "vectors of codewords are encoded at a time");
         let code = Code::new(fec.roots);
+        let syndromes = Syndromes::with_backend(code, backend.0);
         Ok(Self {
             code,
             columns: codewords,
-            syndromes: Syndromes::with_backend(code, backend.0),
+            tile: syndromes.tile()?,
+            syndromes,
             batch: Rows::new(BATCH, codewords)?,
             rows: Rows::new(code.roots(), codewords)?,
             bytes: memory::zeroed(code.roots() * codewords + 8)?,
@@ -76,12 +79,9 @@ impl Parity {
     /// The parity of the first codeword, then that of the next. `data` are the first symbols of all codewords, then the
     /// second ones, up to symbol 255 - roots.
     ///
-    /// # Errors
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-    ///
     /// # Panics
     /// If there are more or fewer data.
-    pub fn encode(&mut self, data: &[u8]) -> Result<&[u8]> {
+    pub fn encode(&mut self, data: &[u8]) -> &[u8] {
         let width = self.columns;
         assert_eq!(data.len(), self.code.data_symbols() * width, "a row for each symbol");
         self.rows.clear();
@@ -98,8 +98,8 @@ impl Parity {
             let count = at_a_time.min(part - first);
             self.syndromes.add((first, count), &mut self.batch, width, &mut self.rows);
         }
-        self.syndromes.finish(width, &mut self.rows)?;
+        self.syndromes.finish(width, &mut self.rows, &mut self.tile);
         interleave(&self.rows, self.code.roots(), width, &mut self.bytes);
-        Ok(&self.bytes[..width * self.code.roots()])
+        &self.bytes[..width * self.code.roots()]
     }
 }

@@ -118,7 +118,7 @@ impl Begun {
             scratch.parity = parity;
             let Buffers { input, parity, .. } = &mut *scratch;
             encoder.add(rows.clone(), (&columns, What::Hash), input, parity, |_, _| Ok(()))?;
-            let bytes = encoder.finish(width(&columns), scratch)?;
+            let bytes = encoder.finish(width(&columns), scratch);
             image.fec.write_out_at(bytes, image.area.bytes.start + columns.start * roots)
         };
         in_order(encoder.workers(&encoder.all_columns(), work), next, || encoder.scratch(COLUMNS), examine, Ok)

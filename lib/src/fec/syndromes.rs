@@ -91,20 +91,23 @@ impl Syndromes {
         }
     }
 
-    /// Turns syndromes into the parity that goes with the data.
-    pub(crate) fn finish(&self, width: usize, rows: &mut Rows) -> Result<()> {
+    /// Rows for the syndromes of a tile.
+    pub(crate) fn tile(&self) -> Result<Rows> {
+        Rows::new(self.to_parity.outputs(), TILE)
+    }
+
+    /// Turns syndromes into the parity that goes with the data. Whatever is in the `tile` is overwritten.
+    pub(crate) fn finish(&self, width: usize, rows: &mut Rows, tile: &mut Rows) {
         let roots = self.to_parity.outputs();
-        let mut syndromes = Rows::new(roots, TILE)?;
         for start in (0..width).step_by(TILE) {
             let columns = start..width.min(start + TILE);
             for root in 0..roots {
                 let row = &mut rows.row_mut(root, width)[columns.clone()];
-                syndromes.row_mut(root, row.len()).copy_from_slice(row);
+                tile.row_mut(root, row.len()).copy_from_slice(row);
                 row.fill(0);
             }
-            self.to_parity.add(0, roots, syndromes.part(0, &(0..columns.len())), &mut rows.part_mut(0, &columns));
+            self.to_parity.add(0, roots, tile.part(0, &(0..columns.len())), &mut rows.part_mut(0, &columns));
         }
-        Ok(())
     }
 }
 
@@ -138,7 +141,7 @@ mod tests {
                 }
                 syndromes.add((first, count), &mut batch, width, &mut made);
             }
-            syndromes.finish(width, &mut made).unwrap();
+            syndromes.finish(width, &mut made, &mut syndromes.tile().unwrap());
             for column in (0..width).step_by(37) {
                 let codeword: Vec<u8> =
                     (0..code.data_symbols()).map(|symbol| data.row(symbol, width)[column]).collect();

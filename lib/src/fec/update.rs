@@ -136,7 +136,7 @@ impl Update<'_> {
             }
             Ok(())
         })?;
-        Ok(self.encoder.finish(width(columns), scratch)?.to_vec())
+        Ok(self.encoder.finish(width(columns), scratch).to_vec())
     }
 
     /// The stored parity of a round, changed by the difference between old and new blocks.
@@ -152,7 +152,7 @@ impl Update<'_> {
         let mut stored = memory::zeroed(round_bytes(self.image))?;
         let position = self.image.area.bytes.start + round * stored.len() as u64;
         self.image.fec.read_at(&mut stored, position)?;
-        let difference = self.encoder.finish(self.block(), scratch)?;
+        let difference = self.encoder.finish(self.block(), scratch);
         stored.iter_mut().zip(difference).for_each(|(stored, difference)| *stored ^= difference);
         Ok(stored)
     }
