@@ -37,6 +37,14 @@ pub(crate) fn multiply(a: u8, b: u8) -> u8 {
     TABLES.0[usize::from(TABLES.1[usize::from(a)]) + usize::from(TABLES.1[usize::from(b)])]
 }
 
+/// Twice each of eight bytes.
+#[inline]
+pub(crate) fn double(bytes: u64) -> u64 {
+    let overflowing = bytes & 0x8080_8080_8080_8080;
+    let reduced_by = (overflowing >> 7) * u64::from(POLYNOMIAL.to_le_bytes()[0]);
+    (bytes ^ overflowing) << 1 ^ reduced_by
+}
+
 /// The inverse of `a`, which is not zero.
 pub(crate) fn invert(a: u8) -> u8 {
     debug_assert!(a != 0, "zero has no inverse");
@@ -74,6 +82,9 @@ mod tests {
             for b in 0..=255 {
                 assert_eq!(multiply(a, b), by_definition(a, b), "{a} * {b}");
             }
+            let others = u64::MAX << 8;
+            assert_eq!(double(others | u64::from(a)).to_le_bytes()[0], by_definition(a, 2), "{a}");
+            assert_eq!(double(u64::from(a) << 56 | others >> 8).to_le_bytes()[7], by_definition(a, 2), "{a}");
             assert!(a == 0 || multiply(a, invert(a)) == 1, "{a}");
         }
         assert_eq!((alpha(0), alpha(1), alpha(8), alpha(255)), (1, 2, 0x1D, 1));

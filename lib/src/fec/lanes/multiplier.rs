@@ -84,6 +84,8 @@ enum Coefficients {
     #[cfg(target_arch = "aarch64")]
     Neon(Neon, Vec<[u8; 32]>),
     Portable(Vec<Table>),
+    /// Of a matrix that has powers.
+    PortablePowers(Vec<Table>),
 }
 
 impl Multiplier {
@@ -104,6 +106,7 @@ impl Multiplier {
             Backend::Ssse3(token) => Coefficients::Ssse3(token, halves(bytes)),
             #[cfg(target_arch = "aarch64")]
             Backend::Neon(token) => Coefficients::Neon(token, halves(bytes)),
+            Backend::Portable if portable::has_powers(matrix) => Coefficients::PortablePowers(portable::tables(matrix)),
             Backend::Portable => Coefficients::Portable(portable::tables(matrix)),
         };
         Self { inputs: matrix.inputs(), outputs: matrix.outputs(), coefficients }
@@ -135,6 +138,7 @@ impl Multiplier {
                 let tables = width.div_ceil(8);
                 portable::add(&all[first * tables..end * tables], width, rows, outputs);
             }
+            Coefficients::PortablePowers(all) => portable::add_powers(&all[first..end], rows, outputs),
         }
     }
 
@@ -162,7 +166,7 @@ impl Multiplier {
             Coefficients::Ssse3(token, all) => token.mix(all[0], rows),
             #[cfg(target_arch = "aarch64")]
             Coefficients::Neon(token, all) => token.mix(all[0], rows),
-            Coefficients::Portable(all) => portable::mix(&all[0], rows),
+            Coefficients::Portable(all) | Coefficients::PortablePowers(all) => portable::mix(&all[0], rows),
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Products of a byte with the coefficients of eight outputs, looked up at once.
+//! Products of a byte with the coefficients of eight outputs, looked up at once; or sums and doublings of eight bytes
+//! in one word.
 
 use super::rows::{Part, PartMut, transposed};
 use crate::fec::code::Matrix;
-use crate::fec::code::field::multiply;
+use crate::fec::code::field::{alpha, double, multiply};
 
 /// The products of each byte with up to eight coefficients, one byte for each.
 pub(super) type Table = [u64; 256];
@@ -44,6 +45,41 @@ pub(super) fn add(tables: &[Table], count: usize, rows: Part<'_>, outputs: &mut 
                 let bytes: &mut [u8; 8] = outputs.row(output)[column..].first_chunk_mut().expect("eight columns");
                 *bytes = (u64::from_le_bytes(*bytes) ^ sum).to_le_bytes();
             }
+        }
+    }
+}
+
+/// How many words of columns [`add_powers`] processes at a time: what it adds up stays in registers.
+const WORDS: usize = 4;
+
+/// Whether [`add_powers`] can multiply by this matrix: each input is added to the first output, and counts twice as
+/// much as the next one in the second.
+pub(super) fn has_powers(matrix: &Matrix) -> bool {
+    let inputs = 0..matrix.inputs();
+    matrix.outputs() == 2
+        && inputs.clone().all(|input| matrix.at(input, 0) == 1)
+        && inputs.skip(1).all(|input| matrix.at(input - 1, 1) == multiply(alpha(1), matrix.at(input, 1)))
+}
+
+/// The same as [`add`] for two outputs of a matrix that has powers, by Horner's method: what the rows so far contribute
+/// is doubled for each further row, and multiplied in the end by what the last one is multiplied by.
+pub(super) fn add_powers(tables: &[Table], rows: Part<'_>, outputs: &mut PartMut<'_>) {
+    let Some(last) = tables.last() else { return };
+    for column in (0..outputs.width).step_by(8 * WORDS) {
+        let (mut sums, mut powers) = ([0; WORDS], [0; WORDS]);
+        for input in 0..tables.len() {
+            let bytes: &[u8; 8 * WORDS] = rows.row(input)[column..].first_chunk().expect("whole words");
+            let words = bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word));
+            for ((sum, power), word) in sums.iter_mut().zip(&mut powers).zip(words) {
+                *sum ^= word;
+                *power = double(*power) ^ word;
+            }
+        }
+        for (output, sum) in outputs.row(0)[column..].iter_mut().zip(sums.map(u64::to_le_bytes).as_flattened()) {
+            *output ^= sum;
+        }
+        for (output, power) in outputs.row(1)[column..].iter_mut().zip(powers.map(u64::to_le_bytes).as_flattened()) {
+            *output ^= last[usize::from(*power)].to_le_bytes()[1];
         }
     }
 }
