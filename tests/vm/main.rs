@@ -38,7 +38,8 @@ fn trials(arguments: &Arguments) -> Result<(Vec<Trial>, Vec<Boot>)> {
     let long = arguments.include_ignored || arguments.ignored;
     let selected = |trial: &Trial| !arguments.is_filtered_out(trial) && (long || !trial.has_ignored_flag());
     let architecture = architecture();
-    for kernel in kernels::of(architecture) {
+    // Most cases run on the newest kernel, and should not come last: no other machine would run beside theirs.
+    for kernel in kernels::of(architecture).rev() {
         for &nodes in architecture.nodes() {
             let mut shared = boot(kernel, nodes, format!("{}-{}", kernel.name, nodes.name()));
             for case in cases.iter().filter(|case| case.boots.contains(&nodes) && case.kernels.contains(&kernel)) {

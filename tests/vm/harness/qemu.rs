@@ -70,7 +70,9 @@ impl Machine {
         command.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
         // A kernel bug ends the machine at once (-no-reboot) instead of leaving a crippled one to time out, while the
         // watchdogs would only notice that the emulation is slow.
-        let options = "quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
+        // Programs at random addresses would be translated again in each process, which takes longer than all else.
+        let options =
+            "quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1 norandmaps mitigations=off";
         command.arg("-append");
         command.arg(format!("{} {options} {}", architecture.options(), extras.options).trim_end());
         for disk in &extras.disks {
