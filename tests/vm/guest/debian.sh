@@ -29,13 +29,13 @@ enter_debian() {
     debian udevadm settle
 }
 
-# Ends what the tree runs, and unmounts it.
+# Ends what the tree runs, and unmounts it, even if a program of it still takes a moment to end.
 leave_debian() {
     debian udevadm control --exit || :
     for folder in usr/lib/modules var/tmp run tmp sys proc dev; do
         umount -l $tree/$folder
     done
-    umount $tree /run/upper /run/lower
+    umount -l $tree /run/upper /run/lower
 }
 
 # Runs a program of the tree, on the C library in the folder $library of it, if that is not empty.

@@ -9,6 +9,16 @@ vs build --output=$tree/tmp/usr.raw --usr=/images/squashfs.img --key=$signers/tr
     --certificate=$signers/trusted.pem --sector-size=4096
 library=
 
+# Waits for the mapping to go: systemd leaves its removal to the kernel, and udev may hold it a little longer.
+until_unmapped() {
+    debian udevadm settle
+    for wait in $(seq 100); do
+        [ "$(cd /sys/block && echo dm-*)" != 'dm-*' ] || return 0
+        sleep 0.1
+    done
+    fail "there are still mappings: $(dmsetup info -c --noheadings -o name,open)"
+}
+
 # mounts IMAGE STATUS: systemd mounts the image as one that has to be signed, and our command shows this status.
 mounts() {
     policy=root=signed
@@ -18,6 +28,7 @@ mounts() {
     grep -x "  status:      $2" found
     [ "$(find $tree/mnt/one -name hello)" ] || fail "the files are not there"
     debian systemd-dissect --umount /mnt/one
+    until_unmapped
 }
 
 mounts trusted "verified (with signature)"

@@ -45,11 +45,11 @@ left_keys() {
     done </proc/keys
 }
 
-# The same after waiting up to a second for nothing to be left: the kernel and udev finish some work after a program has
-# ended.
+# The same after waiting up to five seconds for nothing to be left: the kernel and udev finish some work after a program
+# has ended.
 left_behind() {
     left=$(leftovers)
-    tries=10
+    tries=50
     while [ -n "$left" ] && [ "$tries" -gt 0 ]; do
         sleep 0.1
         tries=$((tries - 1))
