@@ -70,10 +70,10 @@ keep_command() {
 # test_machines [OPTION...]: runs the cases on Debian's kernels for 64-bit Arm, with the command kept as aarch64.
 test_machines() {
     DMVERITY_ARM64_BIN=$(cd "$built" && pwd)/arches/aarch64/binary \
-        "$cargo" test --quiet --locked -p dmverity-tests --test vm -- "$@"
+        "$cargo" test --quiet --locked --workspace --test vm -- "$@"
 }
 
 # test_command PATTERN...: runs these tests with `command`.
 test_command() {
-    DMVERITY_STATIC_BIN=$command "$cargo" test --quiet --locked -p dmverity-tests --test command -- "$@"
+    DMVERITY_STATIC_BIN=$command "$cargo" test --quiet --locked --workspace --test command -- "$@"
 }
