@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use dmverity_tests::vectors::painted;
 
 use crate::sandbox::{Outcome, Sandbox};
-use crate::ways::{THREADS, ways};
+use crate::ways::{ways, with_threads};
 
 /// How many parameter sets there are.
 const SETS: u64 = 240;
@@ -97,6 +97,11 @@ impl Set {
             one_device,
             tail: if one_device { 0 } else { rng.u64(0..=1) * rng.u64(..data_block_size) },
         }
+    }
+
+    /// Whether there is more than one way to compute the hash.
+    fn has_backends(&self) -> bool {
+        ["sha1", "sha224", "sha256", "sha384", "sha512"].contains(&self.algorithm)
     }
 
     /// The first byte of the hash tree on its device.
@@ -199,21 +204,19 @@ fn check(seed: u64, ways: &[PathBuf]) {
         assert!(made_bytes == expected_bytes, "{context}: the hash devices differ");
     }
 
-    // With every backend, over the same older file.
+    // With every backend that there is for the algorithm, over the same older file.
     let again = Sandbox::new();
     again.write("data", &data);
-    for way in ways {
-        for threads in THREADS {
-            match &older {
-                _ if set.one_device => again.write("data", &data),
-                Some(older) => again.write("hash", older),
-                None => again.write("hash", &[]),
-            }
-            let threads = format!("--threads={threads}");
-            let outcome = again.command(way, &format).arg(&threads).output().expect("it can be run");
-            assert_eq!(Outcome::from(outcome), made, "{context}: {} {threads}", way.display());
-            assert!(again.read(hash) == made_bytes, "{context}: {} {threads}", way.display());
+    for (way, threads) in with_threads(if set.has_backends() { ways } else { &ways[..1] }) {
+        match &older {
+            _ if set.one_device => again.write("data", &data),
+            Some(older) => again.write("hash", older),
+            None => again.write("hash", &[]),
         }
+        let threads = format!("--threads={threads}");
+        let outcome = again.command(way, &format).arg(&threads).output().expect("it can be run");
+        assert_eq!(Outcome::from(outcome), made, "{context}: {} {threads}", way.display());
+        assert!(again.read(hash) == made_bytes, "{context}: {} {threads}", way.display());
     }
 
     let root_hash = made.field("Root hash").to_owned();

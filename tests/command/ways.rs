@@ -9,6 +9,15 @@ use dmverity_tests::veritysetup;
 /// One, two, and numbers that divide nothing evenly.
 pub(crate) const THREADS: [u32; 4] = [1, 2, 3, 7];
 
+/// Each of the binaries with numbers of threads: the shipped one with all of them, the others with two, because how
+/// work is divided among threads does not depend on a backend.
+pub(crate) fn with_threads(ways: &[PathBuf]) -> impl Iterator<Item = (&PathBuf, u32)> {
+    ways.iter().enumerate().flat_map(|(index, way)| {
+        let every = if index == 0 { 1 } else { 2 };
+        THREADS.into_iter().step_by(every).map(move |threads| (way, threads))
+    })
+}
+
 /// The shipped binary, and one for each backend that this processor supports. If `DMVERITY_STATIC_BIN` is set, only
 /// that binary: it was built differently from the others.
 ///
