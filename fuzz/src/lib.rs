@@ -93,7 +93,7 @@ pub const TARGETS: &[Target] = &[
         run: append_find_plan,
         dictionary: &["unfinished dm-verity\0\0\0\0", "verity\0\0\x01\0\0\0\x01\0\0\0"],
         max_len: 256,
-        executions: 10_000,
+        executions: 2_500,
     },
     Target { name: "gpt_ddi", run: gpt_ddi, dictionary: gpt_ddi::DICTIONARY, max_len: 2048, executions: 100_000 },
     Target {
