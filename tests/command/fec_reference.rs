@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::fec::{self, Files, Hashing, Image};
 use crate::reference::{normalised, without_padding};
 use crate::sandbox::{Outcome, Sandbox};
-use crate::ways::{THREADS, ways};
+use crate::ways::{ways, with_threads};
 
 /// How many images there are: more than eight for each number of roots.
 const IMAGES: u64 = 200;
@@ -74,8 +74,7 @@ fn check(seed: u64, ways: &[PathBuf]) {
     assert_same(&image, &files, &image.read(&theirs), &context);
 
     // With every backend, and with more threads, over the same older files.
-    let in_every_way = ways[1..].iter().map(|way| (way, THREADS[0]));
-    for (way, threads) in in_every_way.chain(THREADS.map(|threads| (&ways[0], threads))) {
+    for (way, threads) in with_threads(ways) {
         let context = format!("{context}: {} with {threads} threads", way.display());
         let again = Sandbox::in_memory();
         fec::write(&again, &older);

@@ -14,10 +14,10 @@ fn format_prints_and_writes_what_the_reference_does() {
     assert_eq!(vectors.len(), ALL);
     for (way, threads) in with_threads(&ways()) {
         for vector in &vectors {
-            let sandbox = Sandbox::in_memory();
-            let mut with_threads = vector.clone();
-            with_threads.args.push(format!("--threads={threads}"));
-            let mut made = with_threads.run(way, &sandbox.path(""));
+            let sandbox = Sandbox::new();
+            let mut asked = vector.clone();
+            asked.args.push(format!("--threads={threads}"));
+            let mut made = asked.run(way, &sandbox.path(""));
             made.args.pop();
             assert_eq!(&made, vector, "{} with {threads} threads", way.display());
         }

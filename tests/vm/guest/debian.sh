@@ -29,13 +29,18 @@ enter_debian() {
     debian udevadm settle
 }
 
-# Ends what the tree runs, and unmounts it, even if a program of it still takes a moment to end.
+# Ends what the tree runs, and unmounts it.
 leave_debian() {
     debian udevadm control --exit || :
     for folder in usr/lib/modules var/tmp run tmp sys proc dev; do
         umount -l $tree/$folder
     done
-    umount -l $tree /run/upper /run/lower
+    # A program may take a moment to end.
+    for wait in $(seq 50); do
+        ! umount $tree || break
+        sleep 0.1
+    done
+    umount /run/upper /run/lower
 }
 
 # Runs a program of the tree, on the C library in the folder $library of it, if that is not empty.

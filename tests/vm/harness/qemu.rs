@@ -71,6 +71,7 @@ impl Machine {
         // A kernel bug ends the machine at once (-no-reboot) instead of leaving a crippled one to time out, while the
         // watchdogs would only notice that the emulation is slow.
         // Programs at random addresses would be translated again in each process, which takes longer than all else.
+        // What a kernel does against leaks of real processors takes time too, and protects nothing here.
         let options =
             "quiet panic=-1 oops=panic nowatchdog rcupdate.rcu_cpu_stall_suppress=1 norandmaps mitigations=off";
         command.arg("-append");
