@@ -134,25 +134,21 @@ demo-chain: ## Build an image, sign it with a security module, verify it, and op
 
 test: ## Run every test: format, lints, unit, golden, reference, real kernels
 	tests/setup.sh build test $(SOME_ARCHES)
-	$(MAKE) -j3 check-and-build-tests build-binaries build-forced
+	$(MAKE) -j3 check-and-build-tests static lib
 	$(CARGO) test --workspace --locked
 	CARGO="$(CARGO)" tests/arches.sh --if-possible $(SOME_ARCHES)
 
 # The binary is the shipped one in everything but the last optimizations, and no kernel is booted. What is left out
 # judges that binary, builds crates of its own, or takes seconds: lack of memory, killed processes, large files.
-QUICK_WITHOUT := external:: the_shipped_binary_fits a_held_binary_has exhausted:: interrupted:: killed_ holes:: \
+QUICK_WITHOUT := external:: the_shipped_binary_fits exhausted:: interrupted:: killed_ holes:: \
 	a_terminal_that_cannot_draw a_single_data_block no_argument_makes_it_panic
 
-# The last step of each of the binaries keeps one processor busy for minutes. Cargo has a lock for each profile, and
-# these have four of them.
-.PHONY: check-and-build-tests build-binaries build-forced
+# The last step of each of the binaries, which are built beside it, keeps one processor busy for minutes. Cargo has a lock
+# for each profile, and these have three of them.
+.PHONY: check-and-build-tests
 check-and-build-tests:
 	$(MAKE) check
 	$(CARGO) test --workspace --locked --no-run
-build-binaries:
-	$(MAKE) static lib
-build-forced:
-	CARGO_INCREMENTAL=0 $(MAKE) forced FORCED=quick
 
 test-quick: ## Run what takes two minutes at most: format, lints, unit tests and the command's
 	tests/setup.sh build test
@@ -235,20 +231,17 @@ lib: ## Build libcryptsetup.so.12, its verity part, into target/lib
 		-Wl,--gc-sections -Wl,--no-undefined -Wl,-z,relro,-z,now -s -lgcc_s -lc -lm
 	@ls -l $(CLIB)
 
-# How they are built: the last optimizations are for benchmarks.
-FORCED = release
-
 # The flag is for the crates of this workspace alone: cargo keeps what is built with a wrapper apart by the wrapper's
 # path, and builds everything else only once.
-forced: ## Build a binary for each way to hash that is held to it, for tests and benchmarks
+forced: ## Build a binary for each way to hash that is held to it, for benchmarks
 	set -e; for backend in $(BACKENDS); do \
 		wrapper=$(abspath $(BUILT))/forced/rustc-$$backend; \
 		mkdir -p $(BUILT)/forced; \
 		[ -e $$wrapper ] || { \
 			printf '#!/bin/sh\nexec "$$@" --cfg dmverity_backend=\\"%s\\"\n' $$backend >$$wrapper; chmod +x $$wrapper; }; \
 		RUSTC_WORKSPACE_WRAPPER=$$wrapper $(COMMAND_ENV) \
-			$(CARGO) build --profile $(FORCED) --locked -p veritysetup --target $(TARGET); \
-		cp $(BUILT)/$(TARGET)/$(FORCED)/veritysetup $(BUILT)/forced/veritysetup-$$backend; \
+			$(CARGO) build --release --locked -p veritysetup --target $(TARGET); \
+		cp $(BUILT)/$(TARGET)/release/veritysetup $(BUILT)/forced/veritysetup-$$backend; \
 	done
 
 # Builds only what is missing: the user who installs is often root, the one who built seldom is.

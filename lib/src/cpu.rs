@@ -5,10 +5,14 @@
 use std::arch::is_aarch64_feature_detected as is_detected;
 #[cfg(target_arch = "x86_64")]
 use std::arch::is_x86_feature_detected as is_detected;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use std::env;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use std::sync::OnceLock;
 
 /// The only extension that this build uses, if it was built with `--cfg dmverity_backend="NAME"`.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub(crate) const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
+const BUILT_FOR: Option<&str> = if cfg!(dmverity_backend = "avx512") {
     Some("avx512")
 } else if cfg!(dmverity_backend = "sha_ni") {
     Some("sha_ni")
@@ -24,6 +28,18 @@ pub(crate) const FORCED: Option<&str> = if cfg!(dmverity_backend = "avx512") {
     None
 };
 
+/// The only extension that this process uses, if it is held to one: by its build, or, if it was built with debug
+/// assertions, by the environment variable `DMVERITY_BACKEND`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) fn held_to() -> Option<&'static str> {
+    static ASKED_FOR: OnceLock<Option<String>> = OnceLock::new();
+    if cfg!(debug_assertions) && BUILT_FOR.is_none() {
+        ASKED_FOR.get_or_init(|| env::var("DMVERITY_BACKEND").ok()).as_deref()
+    } else {
+        BUILT_FOR
+    }
+}
+
 /// Defines tokens: the name of the build's option that they belong to, and the features that they prove.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! tokens {
@@ -33,11 +49,11 @@ macro_rules! tokens {
         pub(crate) struct $token(());
 
         impl $token {
-            /// The proof, if the processor and the system support the features, and this build is not restricted to
+            /// The proof, if the processor and the system support the features, and this process is not held to
             /// another backend.
             pub(crate) fn new() -> Option<Self> {
                 // No leaf was written for vectors whose bytes are in the other order.
-                let is_known = cfg!(target_endian = "little") && FORCED.is_none_or(|forced| forced == $name);
+                let is_known = cfg!(target_endian = "little") && held_to().is_none_or(|held_to| held_to == $name);
                 (is_known $(&& is_detected!($feature))+).then_some(Self(()))
             }
         }

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::iter;
 use std::ops::Range;
-use std::path::Path;
 
 use crate::sandbox::{Outcome, Sandbox};
+use crate::ways::Way;
 
 /// The bytes of a codeword: RS(255, 255 - roots).
 const SYMBOLS: usize = 255;
@@ -289,11 +289,11 @@ impl Image {
     }
 }
 
-/// Runs a command in a sandbox with one of the binaries.
-pub(crate) fn run(sandbox: &Sandbox, way: &Path, arguments: &[String]) -> Outcome {
+/// Runs a command in a sandbox in one of the ways.
+pub(crate) fn run(sandbox: &Sandbox, way: &Way, arguments: &[String]) -> Outcome {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let output = sandbox.command(way, &arguments).output();
-    let outcome: Outcome = output.unwrap_or_else(|error| panic!("{}: {error}", way.display())).into();
+    let output = way.command(sandbox, &arguments).output();
+    let outcome: Outcome = output.unwrap_or_else(|error| panic!("{way}: {error}")).into();
     outcome.without_uncovered()
 }
 

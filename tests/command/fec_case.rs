@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::iter;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use crate::fec::{self, Files, Hashing, Image};
 use crate::sandbox::{Outcome, Sandbox};
-use crate::ways::{THREADS, ways};
+use crate::ways::{THREADS, Way, ways};
 
 /// Every possible number of roots.
 const ROOTS: u64 = 23;
@@ -29,19 +28,19 @@ pub(crate) struct Case {
     pub(crate) sandbox: Sandbox,
     pub(crate) good: Files,
     pub(crate) root_hash: String,
-    way: PathBuf,
+    way: Way,
     pub(crate) threads: String,
     pub(crate) context: String,
 }
 
 impl Case {
-    fn new(seed: u64, image: Image, ways: &[PathBuf], rng: &mut fastrand::Rng) -> Self {
+    fn new(seed: u64, image: Image, ways: &[Way], rng: &mut fastrand::Rng) -> Self {
         let sandbox = Sandbox::in_memory();
         fec::write(&sandbox, &image.older_files(rng));
         let way = ways[rng.usize(..ways.len())].clone();
         let threads = format!("--threads={}", THREADS[rng.usize(..THREADS.len())]);
         let made = fec::run(&sandbox, &way, &image.format());
-        let context = format!("seed {seed}: {} {threads} {image:?}", way.display());
+        let context = format!("seed {seed}: {way} {threads} {image:?}");
         assert_eq!(made.code, Some(0), "{context}: {made:?}");
         let (good, root_hash) = (image.read(&sandbox), made.field("Root hash").to_owned());
         Self { image, sandbox, good, root_hash, way, threads, context }

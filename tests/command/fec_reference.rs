@@ -2,12 +2,11 @@
 //! same bytes, and each finds the same number of errors in the other's image.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use crate::fec::{self, Files, Hashing, Image};
 use crate::reference::{normalised, without_padding};
 use crate::sandbox::{Outcome, Sandbox};
-use crate::ways::{ways, with_threads};
+use crate::ways::{Way, ways, with_threads};
 
 /// How many images there are: more than eight for each number of roots.
 const IMAGES: u64 = 200;
@@ -57,7 +56,7 @@ fn assert_same(image: &Image, ours: &Files, theirs: &Files, context: &str) {
     }
 }
 
-fn check(seed: u64, ways: &[PathBuf]) {
+fn check(seed: u64, ways: &[Way]) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let image = image(seed, &mut rng);
     let context = format!("seed {seed}: {image:?}");
@@ -66,8 +65,7 @@ fn check(seed: u64, ways: &[PathBuf]) {
     fec::write(&ours, &older);
     fec::write(&theirs, &older);
     let format = image.format();
-    let (made, expected) =
-        (fec::run(&ours, &ways[0], &format), fec::run(&theirs, &dmverity_tests::reference(), &format));
+    let (made, expected) = (fec::run(&ours, &ways[0], &format), fec::run(&theirs, &Way::reference(), &format));
     assert_eq!((made.code, expected.code), (Some(0), Some(0)), "{context}: {made:?} {expected:?}");
     assert_eq!(normalised(&made), normalised(&expected), "{context}");
     let files = image.read(&ours);
@@ -75,7 +73,7 @@ fn check(seed: u64, ways: &[PathBuf]) {
 
     // With every backend, and with more threads, over the same older files.
     for (way, threads) in with_threads(ways) {
-        let context = format!("{context}: {} with {threads} threads", way.display());
+        let context = format!("{context}: {way} with {threads} threads");
         let again = Sandbox::in_memory();
         fec::write(&again, &older);
         let mut format = format.clone();
@@ -85,8 +83,7 @@ fn check(seed: u64, ways: &[PathBuf]) {
     }
 
     if let Some(dump) = image.dump() {
-        let (shown, expected) =
-            (fec::run(&theirs, &ways[0], &dump), fec::run(&ours, &dmverity_tests::reference(), &dump));
+        let (shown, expected) = (fec::run(&theirs, &ways[0], &dump), fec::run(&ours, &Way::reference(), &dump));
         assert_eq!((shown.code, expected.code), (Some(0), Some(0)), "{context}: {shown:?} {expected:?}");
         assert_eq!(normalised(&shown), normalised(&expected), "{context}");
     }
@@ -98,13 +95,13 @@ fn check_errors(
     image: &Image,
     (ours, theirs): (&Sandbox, &Sandbox),
     root_hash: &str,
-    ways: &[PathBuf],
+    ways: &[Way],
     rng: &mut fastrand::Rng,
     context: &str,
 ) {
     let verify = image.check("verify", root_hash);
     let way = &ways[rng.usize(..ways.len())];
-    let outcomes = || (fec::run(theirs, way, &verify), fec::run(ours, &dmverity_tests::reference(), &verify));
+    let outcomes = || (fec::run(theirs, way, &verify), fec::run(ours, &Way::reference(), &verify));
     let silent = Outcome { code: Some(0), stdout: String::new(), stderr: String::new() };
     let (found, expected) = outcomes();
     assert_eq!((&found, &expected), (&silent, &silent), "{context}");

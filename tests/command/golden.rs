@@ -1,6 +1,8 @@
 //! Everything we print and write for the golden vectors is what the reference tool printed and wrote.
 
-use dmverity_tests::vectors;
+use std::process::Command;
+
+use dmverity_tests::{vectors, veritysetup};
 
 use crate::sandbox::Sandbox;
 use crate::ways::{ways, with_threads};
@@ -17,9 +19,9 @@ fn format_prints_and_writes_what_the_reference_does() {
             let sandbox = Sandbox::new();
             let mut asked = vector.clone();
             asked.args.push(format!("--threads={threads}"));
-            let mut made = asked.run(way, &sandbox.path(""));
+            let mut made = asked.run(way.command(&sandbox, &[]), &sandbox.path(""));
             made.args.pop();
-            assert_eq!(&made, vector, "{} with {threads} threads", way.display());
+            assert_eq!(&made, vector, "{way} with {threads} threads");
         }
     }
 }
@@ -28,7 +30,7 @@ fn format_prints_and_writes_what_the_reference_does() {
 fn verify_accepts_each_image_and_no_other_root_hash() {
     for vector in &vectors::load().vectors {
         let sandbox = Sandbox::new();
-        let _ = vector.run(&dmverity_tests::veritysetup(), &sandbox.path(""));
+        let _ = vector.run(Command::new(veritysetup()), &sandbox.path(""));
         // With a superblock its offset must be enough; without one, all options must be repeated.
         let no_superblock = vector.args.iter().any(|argument| argument == "--no-superblock");
         let options = vector.args[3..].iter().map(String::as_str);

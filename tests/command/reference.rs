@@ -1,12 +1,10 @@
 //! Both directions with Debian's `veritysetup` over seeded random parameters: both format the same bytes, and each
 //! verifies, dumps and refuses the other's images alike.
 
-use std::path::PathBuf;
-
 use dmverity_tests::vectors::painted;
 
 use crate::sandbox::{Outcome, Sandbox};
-use crate::ways::{ways, with_threads};
+use crate::ways::{Way, ways, with_threads};
 
 /// How many parameter sets there are.
 const SETS: u64 = 240;
@@ -171,7 +169,7 @@ fn check_wrong_byte(
     assert_eq!(found.first_error(), expected.first_error(), "{context}");
 }
 
-fn check(seed: u64, ways: &[PathBuf]) {
+fn check(seed: u64, ways: &[Way]) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let set = Set::random(&mut rng);
     let context = format!("seed {seed}: {set:?}");
@@ -214,9 +212,9 @@ fn check(seed: u64, ways: &[PathBuf]) {
             None => again.write("hash", &[]),
         }
         let threads = format!("--threads={threads}");
-        let outcome = again.command(way, &format).arg(&threads).output().expect("it can be run");
-        assert_eq!(Outcome::from(outcome), made, "{context}: {} {threads}", way.display());
-        assert!(again.read(hash) == made_bytes, "{context}: {} {threads}", way.display());
+        let outcome = way.command(&again, &format).arg(&threads).output().expect("it can be run");
+        assert_eq!(Outcome::from(outcome), made, "{context}: {way} {threads}");
+        assert!(again.read(hash) == made_bytes, "{context}: {way} {threads}");
     }
 
     let root_hash = made.field("Root hash").to_owned();

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::sandbox::{Outcome, Sandbox};
-use crate::ways::{THREADS, ways};
+use crate::ways::{THREADS, Way, ways};
 
 /// Large enough for several pieces for each of several threads.
 const BYTES: usize = 16 << 20;
@@ -29,16 +29,16 @@ fn verify_names_the_same_bad_blocks_in_the_same_order() {
         }
         sandbox.flip("h", 4096 + 40);
         sandbox.flip("h", 2 * 4096 + rng.usize(..32 * 4096));
-        let verify = |binary, threads: &str| -> Outcome {
+        let verify = |way: &Way, threads: &str| -> Outcome {
             let arguments = ["verify", "d", "h", &root_hash, threads];
-            sandbox.command(binary, &arguments).output().expect("it can be run").into()
+            way.command(&sandbox, &arguments).output().expect("it can be run").into()
         };
-        let alone = verify(veritysetup(), "--threads=1");
+        let alone = verify(&veritysetup().into(), "--threads=1");
         assert_eq!(alone.code, Some(2), "{alone:?}");
         assert!(alone.stderr.lines().count() >= 4, "{alone:?}");
         for way in ways() {
             for threads in THREADS {
-                assert_eq!(verify(way.clone(), &format!("--threads={threads}")), alone, "{}", way.display());
+                assert_eq!(verify(&way, &format!("--threads={threads}")), alone, "{way}");
             }
         }
     }
@@ -180,11 +180,11 @@ fn benchmark_shows_parity_too_and_the_same_rows_in_both_forms() {
 }
 
 #[test]
-fn a_held_binary_has_its_backend_and_no_other() {
+fn a_command_held_to_a_backend_has_it_and_no_other() {
     let cpuinfo = cpuinfo().unwrap();
     for backend in available(&cpuinfo) {
         let sandbox = Sandbox::new();
-        let output = sandbox.command(backend.binary().unwrap(), &["benchmark", "--hash=sha256"]).output().unwrap();
+        let output = Way::held_to(backend).command(&sandbox, &["benchmark", "--hash=sha256"]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let shown: Vec<&str> = text.lines().skip(2).filter_map(|line| line.split_whitespace().nth(1)).collect();
         let expected: &[&str] = if backend.name == "portable" { &["portable"] } else { &[backend.name, "portable"] };

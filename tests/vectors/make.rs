@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let mut changed = 0;
     for vector in &mut new.vectors {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let made = vector.run(program, directory.path());
+        let made = vector.run(Command::new(program), directory.path());
         if made != *vector {
             println!("{} differs", vector.name);
             changed += 1;

@@ -103,9 +103,9 @@ impl Vector {
     /// # Panics
     /// If the program cannot be run, or prints no root hash.
     #[must_use]
-    pub fn run(&self, program: &Path, directory: &Path) -> Self {
+    pub fn run(&self, mut program: Command, directory: &Path) -> Self {
         self.write_data(directory);
-        let output = Command::new(program).args(&self.args).current_dir(directory).output().expect("it can be run");
+        let output = program.args(&self.args).current_dir(directory).output().expect("it can be run");
         let stdout = String::from_utf8(output.stdout).expect("UTF-8");
         let root_hash = stdout.lines().find_map(|line| line.strip_prefix("Root hash:"));
         let root_hash = root_hash.unwrap_or_else(|| {

@@ -17,7 +17,8 @@ impl ParityBackend {
     /// available.
     ///
     /// A build with `--cfg dmverity_backend="NAME"` knows only the one of that name, `ssse3` for `sha_ni`, and
-    /// `portable`.
+    /// `portable`. So does, in a build with debug assertions, a process with `DMVERITY_BACKEND=NAME` in its
+    /// environment.
     pub fn available() -> Vec<Self> {
         Backend::available().into_iter().map(Self).collect()
     }

@@ -37,7 +37,8 @@ impl Backend {
     /// The backends that this processor can run and that hash with `algorithm`, the fastest first. The last one is
     /// `portable`, which is always available, and the only one for algorithms other than SHA-1 and SHA-2.
     ///
-    /// A build with `--cfg dmverity_backend="NAME"` knows only the one of that name and `portable`.
+    /// A build with `--cfg dmverity_backend="NAME"` knows only the one of that name and `portable`. So does, in a build
+    /// with debug assertions, a process with `DMVERITY_BACKEND=NAME` in its environment.
     pub fn available(algorithm: HashAlgorithm) -> Vec<Self> {
         with_lanes(algorithm.function()).into_iter().chain([Kind::Portable]).map(Self).collect()
     }

@@ -23,8 +23,8 @@ pub(crate) enum Backend {
 }
 
 impl Backend {
-    /// The backends of this processor, the fastest first. A build with `--cfg dmverity_backend="NAME"` has only one
-    /// besides the portable one: that of the name, `ssse3` for `sha_ni`.
+    /// The backends of this processor, the fastest first. A process that is held to a backend has only one besides the
+    /// portable one: that of the name, `ssse3` for `sha_ni`.
     pub(crate) fn available() -> Vec<Self> {
         with_vectors().into_iter().chain([Self::Portable]).collect()
     }
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn what_the_processor_has_is_used_unless_a_build_is_held_to_another_way() {
         let available = Backend::available();
-        let is_known = |name| crate::cpu::FORCED.is_none_or(|forced| forced == name);
+        let is_known = |name| crate::cpu::held_to().is_none_or(|held_to| held_to == name);
         let has = |is: fn(&Backend) -> bool| available.iter().any(is);
         assert_eq!(has(|it| matches!(it, Backend::Avx2(_))), is_x86_feature_detected!("avx2") && is_known("avx2"));
         assert_eq!(has(|it| matches!(it, Backend::Ssse3(_))), is_x86_feature_detected!("ssse3") && is_known("sha_ni"));
