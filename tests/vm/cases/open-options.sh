@@ -1,5 +1,6 @@
 # Every option of open alone and all pairs, without and with FEC: the image opens, opens without the hint, or is refused
 # with the option named. Nothing is left after a refusal.
+# long: between
 # timeout: 600
 # files: tests/vm/expected/open-options.txt
 
