@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::fec::{self, Files, Hashing, Image};
 use crate::sandbox::{Outcome, Sandbox};
-use crate::ways::{THREADS, Way, ways};
+use crate::ways::{THREADS, Way, one_of, ways};
 
 /// Every possible number of roots.
 const ROOTS: u64 = 23;
@@ -227,7 +227,7 @@ pub(crate) fn each_of(
     check: impl Fn(&mut Case, &mut fastrand::Rng),
 ) {
     let ways = ways();
-    for seed in first_seed * ROOTS..(first_seed + images_for_each) * ROOTS {
+    for seed in (first_seed * ROOTS..(first_seed + images_for_each) * ROOTS).step_by(one_of()) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let roots = 2 + usize::try_from(seed % ROOTS).expect("small");
         let image = image(roots, &mut rng);

@@ -50,13 +50,19 @@ impl fmt::Display for Way {
     }
 }
 
-/// Each of the ways with numbers of threads: the shipped binary with all of them, the others with two, because how
+/// Each of the ways with numbers of threads: the shipped binary with all of them, the others with three, because how
 /// work is divided among threads does not depend on a backend.
 pub(crate) fn with_threads(ways: &[Way]) -> impl Iterator<Item = (&Way, u32)> {
     ways.iter().enumerate().flat_map(|(index, way)| {
-        let every = if index == 0 { 1 } else { 2 };
-        THREADS.into_iter().step_by(every).map(move |threads| (way, threads))
+        let numbers = if index == 0 { &THREADS[..] } else { &[3] };
+        numbers.iter().map(move |&threads| (way, threads))
     })
+}
+
+/// Of how many random images one is tried: each is, unless `DMVERITY_ONE_OF` has another number, because an emulated
+/// program takes many times as long.
+pub(crate) fn one_of() -> usize {
+    env::var("DMVERITY_ONE_OF").map_or(1, |number| number.parse().expect("DMVERITY_ONE_OF is a number"))
 }
 
 /// The shipped binary, and one way for each backend that this processor supports. If `DMVERITY_STATIC_BIN` is set, only
